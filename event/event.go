@@ -1,0 +1,108 @@
+// Package event defines what a peer reports: one typed event for everything
+// observed, its form as a JSON line, and the log that keeps and hands on the
+// latest of them.
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"peerlab/terminal"
+)
+
+// Kind says what an event is about. The part before the dot is the layer that
+// observed it.
+type Kind string
+
+// The kinds a peer emits, with the fields each carries besides t, seq, peer
+// and kind. Names follow Serf's user events where Serf has one.
+const (
+	PeerStarted  Kind = "peer.started"  // addr
+	PeerReady    Kind = "peer.ready"    // members
+	PeerStopping Kind = "peer.stopping" // reason
+
+	MemberJoin     Kind = "member.join"     // member addr incarnation was
+	MemberSuspect  Kind = "member.suspect"  // member addr incarnation was health
+	MemberRefute   Kind = "member.refute"   // member addr incarnation was
+	MemberDead     Kind = "member.dead"     // member addr incarnation was health
+	MemberLeft     Kind = "member.left"     // member addr incarnation was
+	MemberUpdate   Kind = "member.update"   // member addr incarnation
+	MemberReap     Kind = "member.reap"     // member addr incarnation was
+	MemberConflict Kind = "member.conflict" // member addr (of the other holder of the name)
+
+	ChatJoin      Kind = "chat.join"      // member
+	ChatLeave     Kind = "chat.leave"     // member reason
+	ChatSent      Kind = "chat.sent"      // message text
+	ChatDelivered Kind = "chat.delivered" // message member text
+
+	BootstrapJoin   Kind = "bootstrap.join"   // url members
+	BootstrapRefill Kind = "bootstrap.refill" // url members
+	BootstrapLeave  Kind = "bootstrap.leave"  // url member
+	BootstrapError  Kind = "bootstrap.error"  // url error
+)
+
+// Event is one observation of one peer.
+type Event struct {
+	// Time is when it happened. Where memberlist stamped the change itself,
+	// this is memberlist's stamp, which may lie up to a few tens of
+	// milliseconds before the event was logged.
+	Time time.Time `json:"t"`
+	// Seq numbers the events of one run of one peer from 1 without gaps, in the
+	// order in which they were logged.
+	Seq  uint64 `json:"seq"`
+	Peer string `json:"peer"` // the observer
+	Kind Kind   `json:"kind"`
+
+	Member      string `json:"member,omitempty"`      // the peer observed
+	Addr        string `json:"addr,omitempty"`        // its membership address, host:port
+	Incarnation uint32 `json:"incarnation,omitempty"` // its incarnation after the change
+	Was         string `json:"was,omitempty"`         // its state before the change
+	Health      int    `json:"health,omitempty"`      // the observer's own health score (0 is best)
+	Members     int    `json:"members,omitempty"`     // how many
+	Message     string `json:"message,omitempty"`     // a chat message's id, author/incarnation/sequence
+	Text        string `json:"text,omitempty"`        // a chat message's text
+	URL         string `json:"url,omitempty"`         // the bootstrap service, without user information
+	Reason      string `json:"reason,omitempty"`
+	Error       string `json:"error,omitempty"`
+}
+
+// MaxLine is the longest line Decode accepts, in bytes.
+const MaxLine = 1 << 20
+
+// Encode returns e as one JSON line, newline included. Text from other peers
+// is escaped by JSON, so that a line is always one line.
+func (e Event) Encode() []byte {
+	e.Time = e.Time.UTC()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(e); err != nil {
+		// Only a year outside 0..9999 can fail here: keep the event, lose the time.
+		e.Time = time.Time{}
+		b.Reset()
+		_ = enc.Encode(e)
+	}
+	return terminal.EscapeJSON(b.Bytes())
+}
+
+// Decode parses one line written by Encode. Unknown fields are ignored, so
+// that an older reader can read a newer peer.
+func Decode(line []byte) (Event, error) {
+	if len(line) > MaxLine {
+		return Event{}, fmt.Errorf("event line of %d bytes: the limit is %d", len(line), MaxLine)
+	}
+	var e Event
+	if err := json.Unmarshal(line, &e); err != nil {
+		return Event{}, fmt.Errorf("parse event line: %w", err)
+	}
+	switch {
+	case e.Kind == "":
+		return Event{}, errors.New("parse event line: no kind")
+	case e.Time.IsZero():
+		return Event{}, errors.New("parse event line: no time t")
+	}
+	return e, nil
+}

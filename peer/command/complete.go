@@ -1,0 +1,49 @@
+package command
+
+import (
+	"flag"
+	"slices"
+	"strings"
+)
+
+// Complete returns what the last, possibly empty, word of line could become,
+// sorted, and that word as typed so far.
+func (r *Registry) Complete(line string) (candidates []string, word string) {
+	line = strings.TrimLeft(line, " \t/")
+	if i := strings.LastIndexAny(line, " \t"); i >= 0 {
+		line, word = line[:i], line[i+1:]
+	} else {
+		line, word = "", line
+	}
+	words := strings.Fields(line)
+
+	var all []string
+	if c, n := r.find(words); c != nil {
+		if strings.HasPrefix(word, "-") {
+			fs, _, _ := c.flagSet()
+			fs.VisitAll(func(f *flag.Flag) { all = append(all, "-"+f.Name) })
+		} else if n < len(words) && (words[len(words)-1] == "-format" || words[len(words)-1] == "--format") {
+			all = append(all, "json", "text")
+		} else if c.Complete != nil {
+			all = append(all, c.Complete(words[n:])...)
+		}
+	}
+	// Names of more words that go on from here: "chat" leads to join, leave, …
+	prefix := ""
+	if len(words) > 0 {
+		prefix = strings.Join(words, " ") + " "
+	}
+	for _, name := range r.names() {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			next, _, _ := strings.Cut(rest, " ")
+			all = append(all, next)
+		}
+	}
+	for _, s := range all {
+		if s != "" && strings.HasPrefix(s, word) {
+			candidates = append(candidates, s)
+		}
+	}
+	slices.Sort(candidates)
+	return slices.Compact(candidates), word
+}

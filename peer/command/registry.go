@@ -1,0 +1,185 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// ErrUnknown is wrapped by the error for a line that names no command.
+var ErrUnknown = errors.New("unknown command")
+
+// Registry holds commands by name. The zero value is empty and ready to use.
+// All methods may be called concurrently.
+type Registry struct {
+	mu       sync.RWMutex
+	commands []*Command          // in the order of registration
+	byName   map[string]*Command // by every name and alias
+}
+
+// Add registers commands. It fails on a name already taken, on a command
+// without a function, and on a name that Split would not read back.
+func (r *Registry) Add(commands ...Command) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byName == nil {
+		r.byName = make(map[string]*Command)
+	}
+	for _, c := range commands {
+		if (c.Run == nil) == (c.Flags == nil) {
+			return fmt.Errorf("add command %q: set exactly one of Run and Flags", c.Name)
+		}
+		for _, name := range append([]string{c.Name}, c.Aliases...) {
+			words, err := Split(name)
+			switch {
+			case err != nil || len(words) == 0 || strings.Join(words, " ") != name:
+				return fmt.Errorf("add command %q: the name must be plain words", name)
+			case r.byName[name] != nil:
+				return fmt.Errorf("add command %q: the name is taken by %q", name, r.byName[name].Name)
+			}
+		}
+		for _, name := range append([]string{c.Name}, c.Aliases...) {
+			r.byName[name] = &c
+		}
+		r.commands = append(r.commands, &c)
+	}
+	return nil
+}
+
+// find returns the command with the longest name that words begin with, and
+// the number of words in that name.
+func (r *Registry) find(words []string) (*Command, int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for n := len(words); n > 0; n-- {
+		if c := r.byName[strings.Join(words[:n], " ")]; c != nil {
+			return c, n
+		}
+	}
+	return nil, 0
+}
+
+// Commands returns all commands in the order of registration.
+func (r *Registry) Commands() []Command {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]Command, len(r.commands))
+	for i, c := range r.commands {
+		all[i] = *c
+	}
+	return all
+}
+
+// names returns every name, without aliases, sorted.
+func (r *Registry) names() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	names := make([]string, len(r.commands))
+	for i, c := range r.commands {
+		names[i] = c.Name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// RunLine splits a line and runs it; an empty line does nothing.
+func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out io.Writer) error {
+	words, err := Split(line)
+	if err != nil || len(words) == 0 {
+		return err
+	}
+	return r.Run(ctx, words, in, out)
+}
+
+// Run runs the command that words begin with. A nil in is an empty input.
+func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io.Writer) error {
+	c, n := r.find(words)
+	if c == nil {
+		return r.unknown(words)
+	}
+	if in == nil {
+		in = strings.NewReader("")
+	}
+	fs, run, format := c.flagSet()
+	args, err := c.parse(fs, words[n:])
+	if errors.Is(err, flag.ErrHelp) {
+		_, err := io.WriteString(out, c.help())
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w; usage: %s", c.Name, err, c.usage())
+	}
+	switch {
+	case len(args) < c.MinArgs:
+		return fmt.Errorf("%s: too few arguments; usage: %s", c.Name, c.usage())
+	case c.MaxArgs >= 0 && len(args) > c.MaxArgs:
+		return fmt.Errorf("%s: unexpected argument %q; usage: %s", c.Name, args[c.MaxArgs], c.usage())
+	case *format != "text" && *format != "json":
+		return fmt.Errorf("%s: unknown format %q: text or json", c.Name, *format)
+	}
+	return run(ctx, &Call{Args: args, Out: out, In: in, JSON: *format == "json", Name: c.Name})
+}
+
+// unknown says what might have been meant.
+func (r *Registry) unknown(words []string) error {
+	var under []string
+	for _, name := range r.names() {
+		if strings.HasPrefix(name, words[0]+" ") {
+			under = append(under, strings.TrimPrefix(name, words[0]+" "))
+		}
+	}
+	if len(under) > 0 {
+		if len(words) > 1 {
+			return fmt.Errorf("%w %q: %s has %s", ErrUnknown, words[0]+" "+words[1], words[0], strings.Join(under, ", "))
+		}
+		return fmt.Errorf("%s needs one of: %s", words[0], strings.Join(under, ", "))
+	}
+	r.mu.RLock()
+	names := make([]string, 0, len(r.byName))
+	for name := range r.byName {
+		names = append(names, name)
+	}
+	r.mu.RUnlock()
+	if near := Nearest(words[0], names); len(near) > 0 {
+		return fmt.Errorf("%w %q: did you mean %s?", ErrUnknown, words[0], strings.Join(near, ", "))
+	}
+	return fmt.Errorf("%w %q: type help for a list", ErrUnknown, words[0])
+}
+
+// flagSet returns a fresh set of the command's flags, the function that reads
+// them and the value of -format.
+func (c *Command) flagSet() (*flag.FlagSet, Func, *string) {
+	fs := flag.NewFlagSet(c.Name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	run, format := c.Run, new("text")
+	if c.Flags != nil {
+		run = c.Flags(fs)
+	}
+	if c.Data {
+		fs.StringVar(format, "format", "text", "`text` or json")
+	}
+	return fs, run, format
+}
+
+// parse reads the flags from words, before, between and behind the arguments
+// unless the command takes text, and returns the arguments.
+func (c *Command) parse(fs *flag.FlagSet, words []string) ([]string, error) {
+	var args []string
+	for {
+		if err := fs.Parse(words); err != nil {
+			return nil, err
+		}
+		rest := fs.Args()
+		ended := len(rest) < len(words) && words[len(words)-len(rest)-1] == "--"
+		if len(rest) == 0 || c.Text || ended {
+			return append(args, rest...), nil
+		}
+		args, words = append(args, rest[0]), rest[1:]
+	}
+}
