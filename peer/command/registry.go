@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"peerlab/nearest"
 )
 
 // ErrUnknown is wrapped by the error for a line that names no command.
@@ -145,7 +147,7 @@ func (r *Registry) unknown(words []string) error {
 		names = append(names, name)
 	}
 	r.mu.RUnlock()
-	if near := Nearest(words[0], names); len(near) > 0 {
+	if near := nearest.To(words[0], names); len(near) > 0 {
 		return fmt.Errorf("%w %q: did you mean %s?", ErrUnknown, words[0], strings.Join(near, ", "))
 	}
 	return fmt.Errorf("%w %q: type help for a list", ErrUnknown, words[0])

@@ -1,4 +1,5 @@
-package command
+// Package nearest finds what somebody probably meant to type.
+package nearest
 
 import (
 	"cmp"
@@ -6,10 +7,10 @@ import (
 	"strings"
 )
 
-// Nearest returns up to three of names that look like word, nearest first:
+// To returns up to three of names that look like word, nearest first:
 // those that contain it, and those within a third of its length in edits
 // (Levenshtein distance, upper and lower case alike).
-func Nearest(word string, names []string) []string {
+func To(word string, names []string) []string {
 	type candidate struct {
 		name string
 		far  int

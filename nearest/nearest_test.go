@@ -1,0 +1,27 @@
+package nearest_test
+
+import (
+	"slices"
+	"testing"
+
+	"peerlab/nearest"
+)
+
+func TestTo(t *testing.T) {
+	fields := []string{"SuspicionMult", "SuspicionMaxTimeoutMult", "ProbeInterval", "ProbeTimeout", "GossipNodes"}
+	for _, tc := range []struct {
+		word string
+		want []string
+	}{
+		{"SuspicionMlt", []string{"SuspicionMult"}},
+		{"suspicionmult", []string{"SuspicionMult"}},
+		{"probeinterval", []string{"ProbeInterval"}},
+		{"probe", []string{"ProbeTimeout", "ProbeInterval"}},
+		{"xyzzy", nil},
+		{"", nil},
+	} {
+		if got := nearest.To(tc.word, fields); !slices.Equal(got, tc.want) {
+			t.Errorf("To(%q) = %q, want %q", tc.word, got, tc.want)
+		}
+	}
+}
