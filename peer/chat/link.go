@@ -98,15 +98,16 @@ func (l *link) enqueue(f frame) (lost int) {
 	return lost
 }
 
-// next returns the first message not yet sent on the present connection.
-func (l *link) next() (frame, bool) {
+// next returns the first message not yet sent on the present connection, and
+// whether all before it are acked.
+func (l *link) next() (f frame, first, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.sent == len(l.queue) {
-		return frame{}, false
+		return frame{}, false, false
 	}
 	l.sent++
-	return l.queue[l.sent-1], true
+	return l.queue[l.sent-1], l.sent == 1, true
 }
 
 // done removes what the member acked: everything up to seq, for it delivers
@@ -233,9 +234,12 @@ func (l *link) session() (progress bool, err error) {
 	defer overdue.Stop()
 	for {
 		for {
-			f, ok := l.next()
+			f, first, ok := l.next()
 			if !ok {
 				break
+			}
+			if first {
+				overdue.Reset(ackTimeout)
 			}
 			_ = conn.SetWriteDeadline(time.Now().Add(ackTimeout))
 			if err := writeFrame(conn, f); err != nil {
@@ -251,9 +255,6 @@ func (l *link) session() (progress bool, err error) {
 			failed <- err // for the deferred wait
 			return progress, err
 		case <-l.wake:
-			if !l.pending() {
-				overdue.Reset(ackTimeout)
-			}
 		case <-overdue.C:
 			if l.pending() {
 				return progress, errors.New("no ack in time")

@@ -191,6 +191,13 @@ func Set(conf *memberlist.Config, field, value string) error {
 	return nil
 }
 
+// CheckAddr says why addr is no IP:PORT to listen on; what names it in the
+// error.
+func CheckAddr(what, addr string) error {
+	_, _, err := splitAddr(what, addr)
+	return err
+}
+
 // splitAddr reads HOST:PORT where HOST is an IP address, or empty for any.
 func splitAddr(what, addr string) (host string, port int, err error) {
 	host, p, err := net.SplitHostPort(addr)

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"peerlab/nearest"
+)
+
+// usageError is a mistake in the command line or the environment: exit 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+const defaultSocket = "/run/peer/control.sock"
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "peer",
+		Short: "One peer of a cluster: membership by hashicorp/memberlist, a chat on top, a shell inside",
+		Long: `One peer of a cluster: membership by hashicorp/memberlist, a chat on top, a shell inside.
+
+Every flag is also an environment variable: --chat-bind is PEER_CHAT_BIND.
+A flag wins over its variable.`,
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			var names []string
+			for _, c := range cmd.Commands() {
+				names = append(names, c.Name())
+			}
+			hint := "see peer --help"
+			if near := nearest.To(args[0], names); len(near) > 0 {
+				hint = "did you mean " + strings.Join(near, ", ") + "?"
+			}
+			return usageError{fmt.Errorf("unknown command %q: %s", args[0], hint)}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(runCommand(), attachCommand(), execCommand(), healthCommand(), versionCommand())
+	return root
+}
+
+var unknownFlag = regexp.MustCompile(`^unknown flag: --(.*)$`)
+
+// flagError names the nearest flags for one that does not exist.
+func flagError(cmd *cobra.Command, err error) error {
+	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := nearest.To(m[1], names); len(near) > 0 {
+			return usageError{fmt.Errorf("%w: did you mean --%s?", err, strings.Join(near, ", --"))}
+		}
+	}
+	return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+}
+
+// aliases are older names of environment variables.
+var aliases = map[string]string{"bootstrap": "BOOTSTRAP_DATA_SERVER"}
+
+// fromEnvironment sets the flags that were not given from PEER_ variables.
+func fromEnvironment(cmd *cobra.Command) error {
+	var failed error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed || f.Name == "help" || failed != nil {
+			return
+		}
+		name := "PEER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := os.LookupEnv(name)
+		if !ok && aliases[f.Name] != "" {
+			name = aliases[f.Name]
+			value, ok = os.LookupEnv(name)
+		}
+		if !ok || value == "" {
+			return
+		}
+		values := []string{value}
+		if f.Value.Type() == "stringArray" {
+			values = strings.Split(value, ",")
+		}
+		for _, v := range values {
+			if err := cmd.Flags().Set(f.Name, v); err != nil {
+				failed = usageError{fmt.Errorf("environment variable %s=%q: %w", name, value, err)}
+			}
+		}
+	})
+	return failed
+}
+
+// noArgs is cobra.NoArgs with our exit status.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unexpected argument %q: see %s --help", args[0], cmd.CommandPath())}
+	}
+	return nil
+}
+
+// version is set by the build: -ldflags "-X main.version=…".
+var version = ""
+
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "peer "+versionText())
+			return err
+		},
+	}
+}

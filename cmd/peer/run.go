@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"peerlab/peer"
+	"peerlab/peer/control"
+	"peerlab/peer/membership"
+	"peerlab/peer/shell"
+)
+
+type runFlags struct {
+	peer.Config
+	socket   string
+	logLevel string
+	shell    bool
+}
+
+func runCommand() *cobra.Command {
+	f := runFlags{}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run a peer until SIGTERM or SIGINT",
+		Long: `Run a peer until SIGTERM or SIGINT, on which it leaves so that the others see it
+left and not dead. Events go to standard output, one JSON object a line; the log
+for people goes to standard error.`,
+		Example: "  peer run --name alice --bootstrap http://127.0.0.1:8080 --profile local --set SuspicionMult=5",
+		Args:    noArgs,
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
+	}
+	hostname, _ := os.Hostname()
+	flags := cmd.Flags()
+	flags.StringVar(&f.Name, "name", hostname, "the peer's `NAME`, unique in its cluster")
+	flags.StringVar(&f.Bind, "bind", peer.DefaultBind, "membership listens on `IP:PORT`, UDP and TCP; port 0 for any")
+	flags.StringVar(&f.ChatBind, "chat-bind", peer.DefaultChatBind, "the chat listens on `IP:PORT`, TCP; port 0 for any")
+	flags.StringVar(&f.Advertise, "advertise", "", "`IP[:PORT]` told to others, if not the one bound")
+	flags.StringVar(&f.Bootstrap, "bootstrap", "", "`URL` of the bootstrap service (none: wait to be joined)")
+	flags.StringVar(&f.Profile, "profile", peer.DefaultProfile, "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
+	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
+	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often to contact missing peers; 0 turns it off")
+	flags.StringVar(&f.socket, "socket", defaultSocket, "`PATH` of the control socket")
+	flags.StringVar(&f.logLevel, "log-level", "info", "`debug|info|warn|error`")
+	flags.BoolVar(&f.shell, "shell", false, "open the shell in this terminal; leaving it stops the peer (no events on standard output)")
+	return cmd
+}
+
+func (f *runFlags) run(ctx context.Context) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return usageError{fmt.Errorf("log level %q: use debug, info, warn or error", f.logLevel)}
+	}
+	var logTo io.Writer = os.Stderr
+	if f.shell && term.IsTerminal(int(os.Stderr.Fd())) {
+		logTo = io.Discard // it would write over the line being typed
+	}
+	f.Log = slog.New(slog.NewTextHandler(logTo, &slog.HandlerOptions{Level: level})).With("peer", f.Name)
+	f.Version = versionText()
+	p, err := peer.New(f.Config)
+	if err != nil {
+		return usageError{err}
+	}
+	listener, err := control.Listen(f.socket)
+	if err != nil {
+		return err
+	}
+	handler := control.NewHandler(control.Info{
+		Name: p.Name(), Version: f.Version, Started: p.Started(), Ready: p.Ready, Log: f.Log,
+	}, p.Commands(), p.Events())
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	serving, stopServing := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	// The socket answers until the peer has left: somebody may be watching.
+	running.Go(func() {
+		if err := control.Serve(serving, listener, handler); err != nil {
+			f.Log.Error("control API", "err", err)
+		}
+	})
+	if f.shell {
+		running.Go(func() {
+			defer cancel()
+			if err := shell.Run(ctx, shell.Options{Peer: shell.Local(p.Name(), p.Commands(), p.Events()), HistoryFile: historyFile(f.socket)}); err != nil && ctx.Err() == nil {
+				f.Log.Error("shell", "err", err)
+			}
+		})
+	} else {
+		running.Go(func() {
+			if err := p.Events().Copy(context.Background(), os.Stdout, 0); err != nil {
+				f.Log.Warn("events no longer go to standard output", "err", err)
+			}
+		})
+	}
+	err = p.Run(ctx)
+	cancel()
+	stopServing()
+	running.Wait()
+	return err
+}

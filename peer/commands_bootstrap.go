@@ -1,0 +1,79 @@
+package peer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"peerlab/bootstrap"
+	"peerlab/peer/command"
+	"peerlab/peer/contact"
+)
+
+func (p *Peer) bootstrapCommands() []command.Command {
+	return []command.Command{
+		{
+			Name: "bootstrap list", Aliases: []string{"bootstrappeers"}, Group: "bootstrap", Data: true,
+			Short: "the peers registered at the bootstrap service", Example: "bootstrap list", Run: p.showRegistered,
+		},
+		{
+			Name: "bootstrap config", Aliases: []string{"bootstrapconfig"}, Group: "bootstrap", Data: true,
+			Short: "the bootstrap service's configuration", Example: "bootstrap config", Run: p.showServiceConfig,
+		},
+	}
+}
+
+func (p *Peer) contactOrErr() (*contact.Contact, error) {
+	_, c, _ := p.layers()
+	if c == nil {
+		return nil, errors.New("no bootstrap service is configured: start the peer with --bootstrap URL")
+	}
+	return c, nil
+}
+
+func (p *Peer) showRegistered(ctx context.Context, c *command.Call) error {
+	contact, err := p.contactOrErr()
+	if err != nil {
+		return err
+	}
+	data, err := contact.List(ctx)
+	if err != nil {
+		return err
+	}
+	peers := slices.SortedFunc(maps.Values(data.Peers), func(a, b bootstrap.Peer) int { return cmp.Compare(a.Name, b.Name) })
+	return c.Show(data.Peers, func() {
+		rows := make([][]string, len(peers))
+		for i, r := range peers {
+			since := "-"
+			if seconds, err := r.Since(); err == nil {
+				since = age(time.Unix(seconds, 0))
+			}
+			rows[i] = []string{r.Name, r.Addr(), since, r.ID}
+		}
+		c.Table([]string{"NAME", "ADDRESS", "UP", "ID"}, rows)
+	})
+}
+
+func (p *Peer) showServiceConfig(ctx context.Context, c *command.Call) error {
+	contact, err := p.contactOrErr()
+	if err != nil {
+		return err
+	}
+	data, err := contact.List(ctx)
+	if err != nil {
+		return err
+	}
+	conf := struct {
+		URL string `json:"url"`
+		bootstrap.Config
+	}{contact.URL(), data.Config}
+	return c.Show(conf, func() {
+		c.Table([]string{"URL", "MAXPEERS", "MINREFILLCANDIDATES", "NUMPEERS"}, [][]string{{
+			conf.URL, strconv.Itoa(conf.MaxPeers), strconv.Itoa(conf.MinRefillCandidates), strconv.Itoa(conf.NumPeers),
+		}})
+	})
+}

@@ -1,0 +1,250 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"peerlab/event"
+	"peerlab/peer/chat"
+	"peerlab/peer/command"
+)
+
+func (p *Peer) chatCommands() []command.Command {
+	return []command.Command{
+		{
+			Name: "msg", Group: "chat", Usage: "TEXT...", MinArgs: 1, MaxArgs: -1, Text: true, Data: true,
+			Short: "say something to everyone in the chat",
+			Long: fmt.Sprintf("Words are joined by single blanks; quote the text to keep it as it is. The limit\n"+
+				"is %d bytes of UTF-8. Whoever cannot be reached gets the message later.", chat.MaxText),
+			Example: "msg -wait 'hello, everyone'", Flags: p.sendMessage,
+		},
+		{
+			Name: "chat join", Aliases: []string{"chatstart"}, Group: "chat",
+			Short: "enter the chat", Example: "chat join",
+			Run: func(ctx context.Context, c *command.Call) error {
+				if err := p.joinChat(ctx); err != nil {
+					return err
+				}
+				c.Printf("in the chat\n")
+				return nil
+			},
+		},
+		{
+			Name: "chat leave", Aliases: []string{"chatleave"}, Group: "chat",
+			Short: "leave the chat; membership goes on", Example: "chat leave",
+			Run: func(ctx context.Context, c *command.Call) error {
+				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+				defer cancel()
+				if err := p.leaveChat(ctx); err != nil {
+					return err
+				}
+				c.Printf("left the chat\n")
+				return nil
+			},
+		},
+		{
+			Name: "chat members", Aliases: []string{"chatmembers"}, Group: "chat", Data: true,
+			Short: "who is in the chat besides this peer", Example: "chat members", Run: p.showChatMembers,
+		},
+		{
+			Name: "chat ping", Aliases: []string{"chatping"}, Group: "chat", Usage: "[NAME]", MaxArgs: 1, Data: true,
+			Short: "round trip to a member's chat, or to everyone's", Example: "chat ping bob",
+			Run: p.pingChat, Complete: p.chatNames,
+		},
+		{
+			Name: "chat history", Group: "chat", Data: true,
+			Short: "what was said and who came and went, as this peer saw it", Example: "chat history",
+			Run: p.showChatHistory,
+		},
+	}
+}
+
+func (p *Peer) chatOrErr() (*chat.Chat, error) {
+	_, _, c := p.layers()
+	if c == nil {
+		return nil, errNotInChat
+	}
+	return c, nil
+}
+
+func (p *Peer) chatNames([]string) []string {
+	c, err := p.chatOrErr()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, m := range c.Members() {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// waitFlag is -wait or -wait=DURATION.
+type waitFlag time.Duration
+
+func (w *waitFlag) String() string   { return "" }
+func (w *waitFlag) IsBoolFlag() bool { return true }
+func (w *waitFlag) Set(s string) error {
+	if s == "true" {
+		*w = waitFlag(5 * time.Second)
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 || d > time.Hour {
+		return errors.New("write -wait or -wait=DURATION, up to 1h")
+	}
+	*w = waitFlag(d)
+	return nil
+}
+
+func (p *Peer) sendMessage(fs *flag.FlagSet) command.Func {
+	var wait waitFlag
+	fs.Var(&wait, "wait", "wait until everyone has it, up to 5s or `=DURATION`, and tell who has")
+	return func(ctx context.Context, c *command.Call) error {
+		room, err := p.chatOrErr()
+		if err != nil {
+			return err
+		}
+		text := strings.Join(c.Args, " ")
+		if wait == 0 {
+			id, err := room.Send(text)
+			if err != nil || !c.JSON {
+				return err
+			}
+			return c.Show(map[string]string{"message": id.String()}, nil)
+		}
+		ctx, cancel := context.WithTimeout(ctx, time.Duration(wait))
+		defer cancel()
+		d, err := room.SendAndWait(ctx, text)
+		if err != nil {
+			return err
+		}
+		if err := c.Show(d, func() { showDelivery(c, d) }); err != nil {
+			return err
+		}
+		if len(d.Missing) > 0 {
+			return fmt.Errorf("no answer from %s: the message stays queued while they are members", strings.Join(d.Missing, ", "))
+		}
+		return nil
+	}
+}
+
+func showDelivery(c *command.Call, d chat.Delivery) {
+	if len(d.Acked) == 0 && len(d.Missing) == 0 {
+		c.Printf("nobody else is in the chat\n")
+		return
+	}
+	var rows [][]string
+	for name, took := range d.Acked {
+		rows = append(rows, []string{name, "has it", took.Round(10 * time.Microsecond).String()})
+	}
+	for _, name := range d.Missing {
+		rows = append(rows, []string{name, "no answer", "-"})
+	}
+	slices.SortFunc(rows, slices.Compare)
+	c.Table([]string{"NAME", "MESSAGE", "AFTER"}, rows)
+}
+
+func (p *Peer) showChatMembers(_ context.Context, c *command.Call) error {
+	room, err := p.chatOrErr()
+	if err != nil {
+		return err
+	}
+	type member struct {
+		Name        string `json:"name"`
+		Addr        string `json:"addr"`
+		Incarnation uint64 `json:"incarnation"`
+	}
+	members := []member{}
+	for _, m := range room.Members() {
+		members = append(members, member{m.Name, m.Addr, m.Incarnation})
+	}
+	return c.Show(members, func() {
+		rows := make([][]string, len(members))
+		for i, m := range members {
+			rows[i] = []string{m.Name, m.Addr, strconv.FormatUint(m.Incarnation, 10)}
+		}
+		c.Table([]string{"NAME", "CHAT", "INCARNATION"}, rows)
+	})
+}
+
+func (p *Peer) pingChat(ctx context.Context, c *command.Call) error {
+	room, err := p.chatOrErr()
+	if err != nil {
+		return err
+	}
+	names := c.Args
+	if len(names) == 0 {
+		names = p.chatNames(nil)
+	}
+	type pong struct {
+		Name  string        `json:"name"`
+		RTT   time.Duration `json:"rtt,omitempty"`
+		Error string        `json:"error,omitempty"`
+	}
+	pongs := []pong{}
+	var failed []error
+	for _, name := range names {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		took, err := room.Ping(ctx, name)
+		cancel()
+		if err != nil {
+			failed = append(failed, err)
+			pongs = append(pongs, pong{Name: name, Error: err.Error()})
+			continue
+		}
+		pongs = append(pongs, pong{Name: name, RTT: took})
+	}
+	err = c.Show(pongs, func() {
+		rows := [][]string{}
+		for _, r := range pongs {
+			if r.Error == "" {
+				rows = append(rows, []string{r.Name, rtt(r.RTT)})
+			}
+		}
+		if len(rows) > 0 {
+			c.Table([]string{"NAME", "RTT"}, rows)
+		}
+	})
+	return errors.Join(err, errors.Join(failed...))
+}
+
+// chatLine returns how the chat view shows an event, "" for one that is not
+// in it.
+func chatLine(e event.Event) string {
+	switch e.Kind {
+	case event.ChatSent:
+		return "<" + e.Peer + "> " + e.Text
+	case event.ChatDelivered:
+		return "<" + e.Member + "> " + e.Text
+	case event.ChatJoin:
+		return "<joined> " + e.Member + " has joined"
+	case event.ChatLeave:
+		if e.Reason == "leave" {
+			return "<left> " + e.Member + " is leaving"
+		}
+		return "<left> " + e.Member + " has left"
+	}
+	return ""
+}
+
+func (p *Peer) showChatHistory(_ context.Context, c *command.Call) error {
+	events, _ := p.events.Since(0)
+	lines := []string{}
+	for _, e := range events {
+		if line := chatLine(e); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return c.Show(lines, func() {
+		for _, line := range lines {
+			c.Printf("%s\n", line)
+		}
+	})
+}

@@ -1,0 +1,157 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"peerlab/peer/command"
+	"peerlab/peer/membership"
+)
+
+// errNoMembership answers a command that needs the layer.
+var errNoMembership = errors.New("membership is not running")
+
+// membersOrErr returns the membership layer or what is missing.
+func (p *Peer) membersOrErr() (*membership.Membership, error) {
+	members, _, _ := p.layers()
+	if members == nil {
+		return nil, errNoMembership
+	}
+	return members, nil
+}
+
+// names returns the names of all members, for completion.
+func (p *Peer) names([]string) []string {
+	members, err := p.membersOrErr()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, m := range members.Members() {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+func (p *Peer) membershipCommands() []command.Command {
+	return []command.Command{
+		{
+			Name: "members", Group: "membership", Usage: "[NAME...]", MaxArgs: -1, Data: true,
+			Short: "everyone this peer knows and what it holds them to be",
+			Long: "States are alive, suspect, dead and left, as this peer holds them: others may\n" +
+				"hold something else. Dead and left members are forgotten after GossipToTheDeadTime.",
+			Example: "members -status alive -format json", Flags: p.showMembers, Complete: p.names,
+		},
+		{
+			Name: "localnode", Group: "membership", Data: true,
+			Short:   "this peer's name, addresses and incarnation",
+			Example: "localnode", Run: p.showLocal,
+		},
+		{
+			Name: "health", Group: "membership", Data: true,
+			Short: "memberlist's health score of this peer, 0 is best",
+			Long: "The score rises when this peer misses acks or has to refute suspicions about\n" +
+				"itself, and slows its own probes by score+1, so that a peer with troubles of its\n" +
+				"own accuses fewer others (Lifeguard).",
+			Example: "health", Run: p.showHealth,
+		},
+	}
+}
+
+func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
+	status := fs.String("status", "", "only those in a `state`: alive, suspect, dead or left")
+	return func(_ context.Context, c *command.Call) error {
+		members, err := p.membersOrErr()
+		if err != nil {
+			return err
+		}
+		all := []string{"alive", "suspect", "dead", "left"}
+		if *status != "" && !slices.Contains(all, *status) {
+			return errors.New("members: unknown state " + strconv.Quote(*status) + ": use " + strings.Join(all, ", "))
+		}
+		table := members.Members()
+		for _, name := range c.Args {
+			if !slices.ContainsFunc(table, func(m membership.Member) bool { return m.Name == name }) {
+				return errors.New("members: this peer knows no " + strconv.Quote(name))
+			}
+		}
+		table = slices.DeleteFunc(table, func(m membership.Member) bool {
+			return *status != "" && string(m.State) != *status || len(c.Args) > 0 && !slices.Contains(c.Args, m.Name)
+		})
+		if table == nil {
+			table = []membership.Member{}
+		}
+		return c.Show(table, func() {
+			rows := make([][]string, len(table))
+			for i, m := range table {
+				rows[i] = []string{
+					m.Name, m.Addr, string(m.State), strconv.FormatUint(uint64(m.Incarnation), 10),
+					age(m.Since), rtt(m.RTT), orDash(presence(m).Addr),
+				}
+			}
+			c.Table([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT", "CHAT"}, rows)
+		})
+	}
+}
+
+// age returns how long ago t was, to the second.
+func age(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return time.Since(t).Truncate(time.Second).String()
+}
+
+func rtt(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return d.Round(10 * time.Microsecond).String()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (p *Peer) showLocal(_ context.Context, c *command.Call) error {
+	members, err := p.membersOrErr()
+	if err != nil {
+		return err
+	}
+	var local membership.Member
+	for _, m := range members.Members() {
+		if m.Name == p.conf.Name {
+			local = m
+		}
+	}
+	return c.Show(local, func() {
+		c.Table([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "CHAT"}, [][]string{{
+			local.Name, local.Addr, string(local.State),
+			strconv.FormatUint(uint64(local.Incarnation), 10), orDash(presence(local).Addr),
+		}})
+	})
+}
+
+func (p *Peer) showHealth(_ context.Context, c *command.Call) error {
+	members, err := p.membersOrErr()
+	if err != nil {
+		return err
+	}
+	health := struct {
+		Score  int  `json:"score"`
+		Max    int  `json:"max"`
+		Online int  `json:"online"`
+		Ready  bool `json:"ready"`
+	}{members.Health(), members.Config().AwarenessMaxMultiplier - 1, members.Online(), p.Ready() == nil}
+	return c.Show(health, func() {
+		c.Printf("score %d of %d (0 is best), %d online\n", health.Score, health.Max, health.Online)
+	})
+}

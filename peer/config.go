@@ -1,0 +1,90 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"peerlab/bootstrap"
+	"peerlab/peer/membership"
+)
+
+// Defaults of Config.
+const (
+	DefaultBind     = "0.0.0.0:7946"
+	DefaultChatBind = "0.0.0.0:7947"
+	DefaultProfile  = "lan"
+	DefaultRejoin   = 5 * time.Second
+)
+
+// Config says what peer to run. Name must be set; New fills in the rest.
+type Config struct {
+	Name      string
+	Bind      string   // membership, IP:PORT, port 0 for any free one
+	ChatBind  string   // chat, IP:PORT, port 0 for any free one
+	Advertise string   // IP or IP:PORT told to others; empty: what Bind says, or a private address of the host
+	Bootstrap string   // URL of the bootstrap service; empty: none
+	Profile   string   // lan, wan or local: memberlist's defaults
+	Set       []string // Field=value for fields of memberlist.Config, on top of Profile
+	// Rejoin is how often, give or take a half, known but missing peers and
+	// the bootstrap service are contacted; 0 means never.
+	Rejoin time.Duration
+	// EventsKept is how many events stay readable; 0 means 10,000.
+	EventsKept int
+	Network    Network
+	Log        *slog.Logger // nil logs nothing
+	Version    string       // shown by info
+}
+
+// Network is what a peer talks through. Nil fields mean this host's network.
+type Network struct {
+	Transport  memberlist.NodeAwareTransport
+	ChatListen func() (net.Listener, error)
+	ChatDial   func(ctx context.Context, addr string) (net.Conn, error)
+	HTTP       http.RoundTripper
+}
+
+// check fills in defaults and says what is wrong with the rest.
+func (c *Config) check() error {
+	if c.Bind == "" {
+		c.Bind = DefaultBind
+	}
+	if c.ChatBind == "" {
+		c.ChatBind = DefaultChatBind
+	}
+	if c.Profile == "" {
+		c.Profile = DefaultProfile
+	}
+	if c.EventsKept == 0 {
+		c.EventsKept = 10_000
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := membership.CheckName(c.Name); err != nil {
+		return err
+	}
+	if c.Rejoin < 0 || c.Rejoin > 0 && c.Rejoin < 100*time.Millisecond {
+		return fmt.Errorf("rejoin interval %s: use 100ms or more, or 0 to turn rejoin off", c.Rejoin)
+	}
+	if _, err := membership.Configure(c.Profile, c.Set); err != nil {
+		return err
+	}
+	if err := membership.CheckAddr("membership", c.Bind); err != nil {
+		return err
+	}
+	if err := membership.CheckAddr("chat", c.ChatBind); err != nil {
+		return err
+	}
+	if c.Bootstrap != "" {
+		if _, err := bootstrap.NewClient(c.Bootstrap, c.Network.HTTP); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"peerlab/event"
+	"peerlab/peer/membership"
+)
+
+const (
+	minRetry = 250 * time.Millisecond // first pause between two tries to join, doubling
+	maxRetry = 5 * time.Second
+	// staleAfter is after how many rounds in which nobody on the bootstrap
+	// list answered a peer that is alone takes their place.
+	staleAfter = 3
+	// maxContacts bounds how many addresses one rejoin round contacts.
+	maxContacts = 16
+)
+
+// join makes this peer part of a cluster, trying until somebody on the
+// bootstrap list answers or the list holds nobody else, and rejoins from then
+// on until ctx ends.
+func (p *Peer) join(ctx context.Context) {
+	retry := minRetry
+	for failures := 1; ; failures++ {
+		if p.tryJoin(ctx, failures) || ctx.Err() != nil {
+			break
+		}
+		if !pause(ctx, jitter(retry)) {
+			return
+		}
+		retry = min(2*retry, maxRetry)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	members, _, _ := p.layers()
+	if addr, stale := members.TakenAt(); addr != "" {
+		p.fail(fmt.Errorf("the name %s is taken by a live peer at %s: choose another with --name", p.conf.Name, addr))
+		return
+	} else if stale {
+		p.log.Warn("others remember this name at another address: they take this peer in when they have forgotten it there")
+	}
+	p.mu.Lock()
+	p.ready = true
+	p.mu.Unlock()
+	p.events.Emit(event.Event{Kind: event.PeerReady, Members: members.Online()})
+	p.log.Info("ready", "members", members.Online())
+	if p.conf.Rejoin > 0 {
+		p.rejoin(ctx)
+	}
+}
+
+// tryJoin registers and contacts everyone on the list, and says whether this
+// peer's search is over.
+func (p *Peer) tryJoin(ctx context.Context, round int) (done bool) {
+	members, contact, _ := p.layers()
+	if contact == nil {
+		return true // nobody to ask: this peer waits to be joined
+	}
+	data, err := contact.Join(ctx)
+	if err != nil {
+		// Others may have found this peer meanwhile.
+		return members.Online() > 1
+	}
+	addrs := contact.Addrs(data)
+	if len(addrs) == 0 {
+		return true // the first of its cluster
+	}
+	if _, err = members.Join(ctx, addrs); err == nil {
+		return true
+	}
+	p.log.Warn("nobody on the bootstrap list answers", "addrs", addrs, "err", err)
+	if round >= staleAfter && members.Online() == 1 {
+		_ = contact.Replace(ctx, addrs) // it logs; the next round sees what came of it
+	}
+	return members.Online() > 1
+}
+
+// rejoin contacts, once an interval, former members that are missing, because
+// memberlist itself never contacts the dead again (hashicorp/memberlist#222).
+// Now and then it asks the bootstrap service too, for a part of the cluster
+// this peer never met.
+func (p *Peer) rejoin(ctx context.Context) {
+	members, contact, _ := p.layers()
+	var (
+		mu   sync.Mutex
+		busy = make(map[string]bool) // an address that answers nothing takes TCPTimeout
+	)
+	for pause(ctx, jitter(p.conf.Rejoin)) {
+		addrs := members.Missing()
+		// Each of n members asks with probability 1/n: one request an interval
+		// from the whole cluster, whatever its size.
+		if contact != nil && rand.IntN(max(members.Online(), 1)) == 0 {
+			if data, err := contact.Renew(ctx); err == nil {
+				addrs = append(addrs, unknown(contact.Addrs(data), members)...)
+			}
+		}
+		taken, stale := members.TakenAt()
+		if taken != "" {
+			p.log.Warn("another live peer has this peer's name", "addr", taken)
+		}
+		if stale {
+			// Others still hold this name at its old address, and refuse this
+			// one: offer it again, for they may have forgotten by now.
+			addrs = append(addrs, online(members)...)
+		}
+		rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+		for _, addr := range addrs[:min(len(addrs), maxContacts)] {
+			mu.Lock()
+			again := busy[addr]
+			busy[addr] = true
+			mu.Unlock()
+			if again {
+				continue
+			}
+			p.running.Go(func() {
+				if _, err := members.Join(ctx, []string{addr}); err == nil {
+					p.log.Info("rejoined", "addr", addr)
+				} else {
+					p.log.Debug("rejoin", "addr", addr, "err", err)
+				}
+				mu.Lock()
+				delete(busy, addr)
+				mu.Unlock()
+			})
+		}
+	}
+}
+
+// unknown returns those of addrs at which no member is online.
+func unknown(addrs []string, members *membership.Membership) []string {
+	known := online(members)
+	return slices.DeleteFunc(addrs, func(a string) bool { return slices.Contains(known, a) })
+}
+
+// online returns the addresses of the other online members.
+func online(members *membership.Membership) []string {
+	var addrs []string
+	for _, m := range members.Members() {
+		if m.Online() && m.Name != members.Name() {
+			addrs = append(addrs, m.Addr)
+		}
+	}
+	return addrs
+}
+
+// replaceGone takes, after a random pause, the place of registered peers that
+// this peer holds dead or left. The pause lets one of the cluster come first:
+// Replace asks whether it is still necessary.
+func (p *Peer) replaceGone(ctx context.Context, members *membership.Membership) {
+	_, contact, _ := p.layers()
+	if contact == nil {
+		return
+	}
+	var gone []string
+	for _, m := range members.Members() {
+		if !m.Online() && contact.Lists(m.Addr) {
+			gone = append(gone, m.Addr)
+		}
+	}
+	p.mu.Lock()
+	replacing := p.replacing
+	p.replacing = p.replacing || len(gone) > 0
+	p.mu.Unlock()
+	if len(gone) == 0 || replacing {
+		return
+	}
+	p.running.Go(func() {
+		if pause(ctx, rand.N(time.Duration(members.Online())*200*time.Millisecond+time.Millisecond)) {
+			// A peer back at its old address keeps its place.
+			if still := unknown(gone, members); len(still) > 0 {
+				_ = contact.Replace(ctx, still) // it logs
+			}
+		}
+		p.mu.Lock()
+		p.replacing = false
+		p.mu.Unlock()
+	})
+}
+
+// jitter returns a duration between half of d and one and a half of it.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
+
+// pause waits for d and says whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
