@@ -33,7 +33,7 @@ type Peer struct {
 	IP        string `json:"ip,omitempty"`        // IPv4 or IPv6, without zone
 	Port      string `json:"port,omitempty"`      // the membership port, 1 to 65535
 	Protocol  string `json:"protocol,omitempty"`  // "tcp" in all known peers
-	Status    string `json:"status,omitempty"`    // "0" in all known peers
+	Status    string `json:"status,omitempty"`    // "0", or empty: deployed peers send either
 	Timestamp string `json:"timestamp,omitempty"` // when the peer started, in Unix seconds
 }
 
@@ -52,8 +52,9 @@ func (p Peer) Since() (int64, error) {
 	return int64(n), nil
 }
 
-// Validate returns nil if every field is present and can be sent and stored,
-// else an error about the first that cannot, saying what it should be.
+// Validate returns nil if every field can be sent and stored, else an error
+// about the first that cannot, saying what it should be. Only Status may be
+// empty.
 func (p Peer) Validate() error {
 	if err := ValidateID(p.ID); err != nil {
 		return err
@@ -70,8 +71,10 @@ func (p Peer) Validate() error {
 	if err := word("protocol", p.Protocol, maxWordLen); err != nil {
 		return err
 	}
-	if err := word("status", p.Status, maxWordLen); err != nil {
-		return err
+	if p.Status != "" {
+		if err := word("status", p.Status, maxWordLen); err != nil {
+			return err
+		}
 	}
 	_, err := p.Since()
 	return err

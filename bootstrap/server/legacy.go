@@ -1,0 +1,116 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"peerlab/bootstrap/store"
+)
+
+// maxBody is the longest request body, in bytes: a peer with every field as
+// long as allowed, several times over.
+const maxBody = 4 << 10
+
+// legacy answers the API of the deployed peers, byte for byte: plain words in,
+// one indented JSON object out, any method.
+type legacy struct {
+	store store.Store
+	log   *slog.Logger
+}
+
+func (l legacy) mount(r chi.Router) {
+	r.HandleFunc("/ping", l.ping)
+	r.HandleFunc("/join", l.join)
+	r.HandleFunc("/leave", l.leave)
+	r.HandleFunc("/refill", l.refill)
+	r.HandleFunc("/list", l.list)
+	r.HandleFunc("/reset", l.reset)
+	r.HandleFunc("/config", l.config)
+}
+
+func (legacy) ping(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "OK") // a client gone is nobody's loss
+}
+
+func (l legacy) join(w http.ResponseWriter, r *http.Request) {
+	if body, ok := readBody(w, r); ok {
+		p, err := parsePeer(body)
+		l.update(w, r, err, func(s *store.State) { s.Join(p) })
+	}
+}
+
+func (l legacy) leave(w http.ResponseWriter, r *http.Request) {
+	if body, ok := readBody(w, r); ok {
+		id, err := parseID(body)
+		l.update(w, r, err, func(s *store.State) { s.Leave(id) })
+	}
+}
+
+func (l legacy) refill(w http.ResponseWriter, r *http.Request) {
+	if body, ok := readBody(w, r); ok {
+		p, err := parsePeer(body)
+		l.update(w, r, err, func(s *store.State) { s.Refill(p) })
+	}
+}
+
+func (l legacy) reset(w http.ResponseWriter, r *http.Request) {
+	l.update(w, r, nil, (*store.State).Reset)
+}
+
+func (l legacy) config(w http.ResponseWriter, r *http.Request) {
+	if body, ok := readBody(w, r); ok {
+		c, err := parseConfig(body)
+		l.update(w, r, err, func(s *store.State) { s.Configure(c.MaxPeers, c.MinRefillCandidates) })
+	}
+}
+
+func (l legacy) list(w http.ResponseWriter, r *http.Request) {
+	s, err := l.store.View(r.Context())
+	l.answer(w, r, s, err)
+}
+
+// update applies change and answers with what it left, unless the request was
+// found wrong before.
+func (l legacy) update(w http.ResponseWriter, r *http.Request, wrong error, change func(*store.State)) {
+	if wrong != nil {
+		http.Error(w, wrong.Error(), http.StatusBadRequest)
+		return
+	}
+	s, err := l.store.Update(r.Context(), func(s *store.State) error {
+		change(s)
+		return nil
+	})
+	l.answer(w, r, s, err)
+}
+
+func (l legacy) answer(w http.ResponseWriter, r *http.Request, s store.State, err error) {
+	if err != nil {
+		unavailable(w, r, l.log, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(s.Data().Encode()) // a client gone is nobody's loss
+}
+
+// readBody returns the body, or answers the request itself and returns false.
+func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		return string(body), true
+	}
+	text, status := "the body broke off", http.StatusBadRequest
+	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		text, status = fmt.Sprintf("the body is longer than %d bytes", tooLong.Limit), http.StatusRequestEntityTooLarge
+	} else if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		text, status = "the body took too long", http.StatusRequestTimeout
+	}
+	http.Error(w, text, status)
+	return "", false
+}
