@@ -1,0 +1,65 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strings"
+)
+
+func (s *server) exec(w http.ResponseWriter, r *http.Request) {
+	body, ok := readBody(w, r)
+	if !ok {
+		return
+	}
+	req, err := decodeExec(body)
+	if err != nil {
+		status := http.StatusBadRequest
+		if errors.Is(err, errStdinSize) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		fail(w, status, err.Error())
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := newFrameWriter(w, s.writeTimeout, cancel)
+	out.begin()
+	out.end(s.run(ctx, req, out))
+}
+
+// run runs the command, whose panic is an error of its own.
+func (s *server) run(ctx context.Context, req execRequest, out io.Writer) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.info.Log.Error("command panicked", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error: %v", p)
+		}
+	}()
+	in := strings.NewReader(req.Stdin)
+	if req.Line != nil {
+		return s.registry.RunLine(ctx, *req.Line, in, out)
+	}
+	return s.registry.Run(ctx, req.Words, in, out)
+}
+
+func (s *server) complete(w http.ResponseWriter, r *http.Request) {
+	body, ok := readBody(w, r)
+	if !ok {
+		return
+	}
+	var req completeRequest
+	if err := decode(body, &req); err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	candidates, word := s.registry.Complete(req.Line)
+	if candidates == nil {
+		candidates = []string{}
+	}
+	reply(w, http.StatusOK, completeReply{candidates, word})
+}

@@ -1,0 +1,97 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"peerlab/peer/command"
+)
+
+// MaxStdin is how much standard input a command can be given, in bytes.
+const MaxStdin = 1 << 20
+
+// execRequest is the body of exec: a line, which the peer splits, or its words.
+type execRequest struct {
+	Line  *string  `json:"line,omitempty"`
+	Words []string `json:"words,omitempty"`
+	Stdin string   `json:"stdin,omitempty"`
+}
+
+type completeRequest struct {
+	Line string `json:"line"`
+}
+
+type completeReply struct {
+	Candidates []string `json:"candidates"`
+	Word       string   `json:"word"`
+}
+
+// readBody reads a request's body to its end: only then does net/http notice
+// that the client has gone. It answers for itself when it returns false.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(readTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
+	// Past its deadline the connection would count as lost while the command runs.
+	_ = rc.SetReadDeadline(time.Time{})
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("request of more than %d bytes: that is the limit", large.Limit))
+	case err != nil:
+		fail(w, http.StatusBadRequest, "read request: "+err.Error())
+	}
+	return body, err == nil
+}
+
+// decode reads exactly one JSON object with known fields.
+func decode(body []byte, v any) error {
+	if !utf8.Valid(body) {
+		return errors.New("the request is not UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errors.New("the request is empty: it must be a JSON object")
+		}
+		return fmt.Errorf("the request is not as expected: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the request has more than one JSON object")
+	}
+	return nil
+}
+
+var errStdinSize = fmt.Errorf("standard input is over the limit of %d bytes", MaxStdin)
+
+// decodeExec parses the body of an exec request.
+func decodeExec(body []byte) (execRequest, error) {
+	var req execRequest
+	if err := decode(body, &req); err != nil {
+		return execRequest{}, err
+	}
+	size := 0
+	for _, w := range req.Words {
+		size += len(w) + 1
+		if strings.ContainsRune(w, 0) {
+			return execRequest{}, errors.New("a word holds a NUL character")
+		}
+	}
+	switch {
+	case (req.Line == nil) == (len(req.Words) == 0):
+		return execRequest{}, errors.New(`the request needs either "line" or "words"`)
+	case size > command.MaxLine:
+		return execRequest{}, fmt.Errorf("words of %d bytes are too long: the limit is %d", size, command.MaxLine)
+	case len(req.Stdin) > MaxStdin:
+		return execRequest{}, errStdinSize
+	}
+	return req, nil
+}
