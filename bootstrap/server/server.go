@@ -21,7 +21,7 @@ const (
 	maxHeader     = 8 << 10 // bytes
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
-	writeTimeout  = 10 * time.Second
+	writeTimeout  = 15 * time.Second // runs along with readTimeout: longer, so that 408 can still be sent
 	idleTimeout   = time.Minute
 )
 
