@@ -25,7 +25,8 @@ func program(t *testing.T, env []string, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = append([]string{asProgram + "=1"}, env...)
+	// Under go test -cover the process complains on stderr without a GOCOVERDIR.
+	cmd.Env = append([]string{asProgram + "=1", "GOCOVERDIR=" + t.TempDir()}, env...)
 	cmd.WaitDelay = time.Second
 	return cmd
 }
