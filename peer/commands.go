@@ -56,10 +56,11 @@ func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 			return errors.New("events: -n takes 0 or more")
 		}
 		events, _ := p.events.Since(0)
-		after := p.events.Last()
-		events = events[max(0, len(events)-*n):]
-		for _, e := range events {
-			after = e.Seq
+		var after uint64
+		if len(events) > 0 {
+			after = events[len(events)-1].Seq
+		}
+		for _, e := range events[max(0, len(events)-*n):] {
 			if _, err := c.Out.Write(e.Encode()); err != nil {
 				return err
 			}
