@@ -1,0 +1,172 @@
+# Everything there is to do with Peerlab. `make` alone lists it.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-builtin-rules --no-print-directory
+
+PEERS    := alice bob charly dave erin
+PEER     ?= alice
+FUZZTIME ?= 10s
+# How long `make up` waits for the cluster, in seconds.
+PATIENCE ?= 60
+
+# As in .env, by which docker-compose names the containers.
+PROJECT := $(or $(COMPOSE_PROJECT_NAME),$(shell sed -n 's/^COMPOSE_PROJECT_NAME=//p' .env))
+COMPOSE  = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+UNITS    = $$(go list ./... | grep -v '^peerlab/e2e$$')
+BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w'
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do
+		printf '  make %-8s %s\n' "$$target" "$$text"
+	done
+
+# --- a cluster to talk to ----------------------------------------------------
+
+.PHONY: up
+up: image ## start bootstrap, alice, bob, charly, dave and erin; return when each sees all five
+	@started=$$EPOCHREALTIME
+	echo 'starting bootstrap $(PEERS)'
+	if ! output=$$($(COMPOSE) up -d --no-build 2>&1); then
+		echo "$$output" >&2
+		exit 1
+	fi
+	# A peer's view, printed when any has changed.
+	want=$(words $(PEERS)) shown='' deadline=$$((SECONDS + $(PATIENCE)))
+	while :; do
+		line='' missing=()
+		for peer in $(PEERS); do
+			health=$$(docker exec $(PROJECT)-$$peer /peer exec -- health -format json 2>/dev/null) || true
+			sees=$$(sed -n 's/.*"online": *\([0-9]*\).*/\1/p' <<<"$$health")
+			line+="  $$peer $${sees:-0}/$$want"
+			((sees == want)) || missing+=("$$peer")
+		done
+		[[ $$line == "$$shown" ]] || echo "$$line"
+		shown=$$line
+		((SECONDS < deadline && $${#missing[@]})) || break
+		for peer in "$${missing[@]}"; do
+			if [[ $$(docker inspect -f '{{.State.Status}}' $(PROJECT)-$$peer 2>/dev/null) != running ]]; then
+				missing=("$$peer")
+				break 2
+			fi
+		done
+		sleep 0.2
+	done
+	if (($${#missing[@]})); then
+		{
+			for peer in "$${missing[@]}" bootstrap; do
+				echo "--- $$peer, $$(docker inspect -f '{{.State.Status}}, exit code {{.State.ExitCode}}' $(PROJECT)-$$peer 2>&1)"
+				docker logs --tail 20 $(PROJECT)-$$peer 2>&1 || true
+			done
+			echo
+			echo "make up: no cluster of $$want: $${missing[*]} did not get there; the logs are above, make down removes it all"
+		} >&2
+		exit 1
+	fi
+	LC_ALL=C awk -v a="$$started" -v b="$$EPOCHREALTIME" 'BEGIN { printf "a cluster of five after %.1f s\n", b - a }'
+	printf '  %-32s %s\n' \
+		'make attach PEER=alice' 'a shell inside alice: members, msg hello, help' \
+		'make logs PEER=bob' 'what bob reports, as it happens' \
+		'docker kill $(PROJECT)-erin' 'and the shell shows how the others find out' \
+		'make down' 'stop and remove it all'
+
+.PHONY: down
+down: ## stop and remove containers and network; the images stay
+	@$(COMPOSE) down --volumes --remove-orphans --timeout 10
+
+.PHONY: attach
+attach: running ## open the shell of a running peer: make attach PEER=alice
+	@tty=''; [[ -t 0 ]] && tty=t
+	exec docker exec -i$$tty $(PROJECT)-$(PEER) /peer attach
+
+.PHONY: exec
+exec: running ## run one line in a running peer: make exec PEER=alice LINE=members
+	@docker exec $(PROJECT)-$(PEER) /peer exec -- $(if $(LINE),'$(subst ','\'',$(LINE))',help)
+
+.PHONY: running
+running:
+	@state=$$(docker inspect -f '{{.State.Status}}' $(PROJECT)-$(PEER) 2>/dev/null) || state=missing
+	case $$state in
+	running) ;;
+	missing) echo 'make: there is no peer $(PEER): start the cluster with make up, then choose one with PEER=, of $(PEERS)' >&2; exit 1 ;;
+	paused) echo 'make: $(PEER) is paused: docker unpause $(PROJECT)-$(PEER) wakes it' >&2; exit 1 ;;
+	*) echo "make: $(PEER) is $$state: docker start $(PROJECT)-$(PEER) brings it back" >&2; exit 1 ;;
+	esac
+
+.PHONY: logs
+logs: ## follow the events and the log of one peer, or of all: make logs PEER=bob
+	@exec $(COMPOSE) logs --follow --tail 50 $(if $(filter-out file default,$(origin PEER)),$(PEER))
+
+.PHONY: ps
+ps: ## list the containers
+	@$(COMPOSE) ps
+
+# --- building ----------------------------------------------------------------
+
+.PHONY: build
+build: ## build the programs into .build
+	@echo 'building the programs'
+	mkdir -p .build
+	$(BUILD) -o .build/ ./cmd/...
+
+.PHONY: image
+image: build ## build the images peerlab-peer and peerlab-bootstrap from .build
+	@echo 'building the images'
+	pids=()
+	for name in peer bootstrap; do
+		{
+			output=$$(docker build --file Dockerfile.$$name --target prebuilt --tag peerlab-$$name . 2>&1) || {
+				echo "$$output" >&2
+				exit 1
+			}
+		} &
+		pids+=($$!)
+	done
+	for pid in "$${pids[@]}"; do wait "$$pid"; done
+	# What carried the tags before.
+	docker image prune --force --filter label=org.opencontainers.image.title=peerlab >/dev/null
+
+.PHONY: clean
+clean: down ## remove what was built, images included
+	@rm -rf .build
+	docker image rm --force peerlab-peer peerlab-bootstrap >/dev/null
+
+# --- checking ----------------------------------------------------------------
+
+.PHONY: lint
+lint: ## gofumpt, go vet, staticcheck
+	@unformatted=$$(go tool gofumpt -l .)
+	if [[ $$unformatted ]]; then
+		printf 'not formatted, run go tool gofumpt -w on:\n%s\n' "$$unformatted" >&2
+		exit 1
+	fi
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: test
+test: unit e2e ## everything: unit tests under the race detector, then the containers
+
+.PHONY: unit
+unit: ## tests that need no Docker, under the race detector
+	@go test -race $(UNITS)
+
+.PHONY: e2e
+e2e: ## tests on real containers
+	@go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
+
+.PHONY: bench
+bench: ## benchmarks
+	@go test -run '^$$' -bench . -benchmem $(UNITS)
+
+.PHONY: fuzz
+fuzz: ## each fuzz test for a short while: make fuzz FUZZTIME=1m
+	@for package in $(UNITS); do
+		for name in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do
+			echo "$$package $$name"
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package"
+		done
+	done
