@@ -75,19 +75,26 @@ func (r *Registry) Help(words []string) (string, error) {
 
 // list shows the commands of the given groups, one line each.
 func (r *Registry) list(groups []string) string {
+	commands := r.Commands()
+	width := 0
+	for _, c := range commands {
+		if slices.Contains(groups, c.Group) {
+			width = max(width, len(c.synopsis()))
+		}
+	}
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for i, group := range groups {
 		if i > 0 {
-			fmt.Fprintln(w, "\t")
+			b.WriteByte('\n')
 		}
-		fmt.Fprintf(w, "%s\t\n", group)
-		for _, c := range r.Commands() {
+		b.WriteString(group + "\n")
+		for _, c := range commands {
 			if c.Group == group {
-				fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace(c.Name+" "+c.Usage), c.Short)
+				fmt.Fprintf(&b, "  %-*s  %s\n", width, c.synopsis(), c.Short)
 			}
 		}
 	}
-	_ = w.Flush()
 	return b.String()
 }
+
+func (c *Command) synopsis() string { return strings.TrimSpace(c.Name + " " + c.Usage) }
