@@ -8,12 +8,15 @@ import (
 )
 
 // To returns up to three of names that look like word, nearest first:
-// those that contain it, and those within a third of its length in edits
-// (Levenshtein distance, upper and lower case alike).
+// those that contain it, and those within a third of its length in edits,
+// upper and lower case alike. A word of more than 100 bytes resembles nothing.
 func To(word string, names []string) []string {
 	type candidate struct {
 		name string
 		far  int
+	}
+	if len(word) > 100 {
+		return nil
 	}
 	word = strings.ToLower(word)
 	var near []candidate
@@ -34,23 +37,28 @@ func To(word string, names []string) []string {
 	return found
 }
 
-// distance is the Levenshtein distance of a and b in bytes.
+// distance counts the bytes to insert, delete, replace or swap with their
+// neighbour to make b of a (optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		d[i][0] = i
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := d[i-1][j-1]
+			if a[i-1] != b[j-1] {
 				change++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			d[i][j] = min(change, d[i-1][j]+1, d[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return d[len(a)][len(b)]
 }

@@ -17,6 +17,7 @@ func TestTo(t *testing.T) {
 		{"suspicionmult", []string{"SuspicionMult"}},
 		{"probeinterval", []string{"ProbeInterval"}},
 		{"probe", []string{"ProbeTimeout", "ProbeInterval"}},
+		{"GossipNdoes", []string{"GossipNodes"}},
 		{"xyzzy", nil},
 		{"", nil},
 	} {
