@@ -20,7 +20,7 @@ type Kind string
 // The kinds a peer emits, with the fields each carries besides t, seq, peer
 // and kind. Names follow Serf's user events where Serf has one.
 const (
-	PeerStarted  Kind = "peer.started"  // addr
+	PeerStarted  Kind = "peer.started"  // the first of every run
 	PeerReady    Kind = "peer.ready"    // members
 	PeerStopping Kind = "peer.stopping" // reason
 

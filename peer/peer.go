@@ -109,6 +109,7 @@ func (p *Peer) Run(ctx context.Context) error {
 	p.ctx = ctx
 	p.mu.Unlock()
 	defer p.events.Close()
+	p.events.Emit(event.Event{Kind: event.PeerStarted})
 	err := p.init()
 	if err == nil {
 		p.running.Go(func() { p.join(ctx) })
@@ -158,7 +159,6 @@ func (p *Peer) init() error {
 		Events: p.events, Log: p.log.With("layer", "chat"),
 	})
 	p.mu.Unlock()
-	p.events.Emit(event.Event{Kind: event.PeerStarted, Addr: members.Addr()})
 	p.log.Info("started", "addr", members.Addr(), "chat", listener.Addr(), "profile", p.conf.Profile)
 	if p.conf.Bootstrap != "" {
 		client, err := bootstrap.NewClient(p.conf.Bootstrap, p.conf.Network.HTTP)

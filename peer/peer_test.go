@@ -303,7 +303,7 @@ func TestTakenNameStopsTheNewcomer(t *testing.T) {
 
 func TestBadConfiguration(t *testing.T) {
 	busy := start(t, config("busy", nil))
-	addr := busy.awaitKind(event.PeerStarted, "").Addr
+	addr := busy.awaitKind(event.MemberJoin, "busy").Addr
 	for _, tc := range []struct {
 		what   string
 		change func(*peer.Config)

@@ -1,0 +1,129 @@
+package shell
+
+import (
+	"io"
+	"os"
+	"sync"
+)
+
+// input reads the terminal at all times, also while a command runs: Ctrl-C is
+// a key like others in raw mode, so that it ends a command and never a peer
+// that lives in the same process. It gives readline one key per Read.
+type input struct {
+	stop  func() // ends pump
+	ended sync.WaitGroup
+
+	mu        sync.Mutex
+	more      sync.Cond
+	keys      []string
+	woken     bool
+	closed    bool
+	interrupt func() // what Ctrl-C does, nil: it is a key
+}
+
+// newInput reads file until Close.
+func newInput(file *os.File) (*input, error) {
+	src, err := newSource(file)
+	if err != nil {
+		return nil, err
+	}
+	in := &input{stop: src.stop}
+	in.more.L = &in.mu
+	in.ended.Go(func() {
+		defer src.release()
+		in.pump(src)
+	})
+	return in, nil
+}
+
+// pump queues the keys that r sends until it ends.
+func (in *input) pump(r io.Reader) {
+	defer in.hangUp()
+	var parser keyParser
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Read(buf)
+		if err != nil {
+			return
+		}
+		in.feed(parser.feed(buf[:n]))
+	}
+}
+
+// feed queues keys. As in any terminal, Ctrl-C drops what was typed ahead.
+func (in *input) feed(keys []string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, key := range keys {
+		if key == keyInterrupt {
+			in.keys = nil
+			if in.interrupt != nil {
+				in.interrupt()
+				continue
+			}
+		}
+		in.keys = append(in.keys, key)
+	}
+	in.more.Broadcast()
+}
+
+// onInterrupt makes Ctrl-C call f, which must not block; nil makes it a key.
+func (in *input) onInterrupt(f func()) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.interrupt = f
+}
+
+// wake makes the reader of keys see the character wake before any other.
+func (in *input) wake() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.woken = true
+	in.more.Broadcast()
+}
+
+// Read waits for a key and returns it whole: p must have room for 16 bytes.
+// It returns io.EOF once the input is closed.
+func (in *input) Read(p []byte) (int, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for !in.closed && !in.woken && len(in.keys) == 0 {
+		in.more.Wait()
+	}
+	if in.closed {
+		return 0, io.EOF
+	}
+	if in.woken {
+		in.woken = false
+		return copy(p, string(wake)), nil
+	}
+	n := copy(p, in.keys[0])
+	in.keys = in.keys[1:]
+	return n, nil
+}
+
+// hangUp ends the input, and a command that runs.
+func (in *input) hangUp() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+	if in.interrupt != nil {
+		in.interrupt()
+	}
+	in.more.Broadcast()
+}
+
+// hungUp reports whether the input has ended.
+func (in *input) hungUp() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.closed
+}
+
+// Close ends the input and waits until nothing reads the terminal.
+func (in *input) Close() error {
+	in.hangUp()
+	in.stop()
+	in.ended.Wait()
+	return nil
+}

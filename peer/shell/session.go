@@ -1,0 +1,152 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/abiosoft/readline"
+
+	"peerlab/event"
+	"peerlab/peer/command"
+	"peerlab/terminal"
+)
+
+// session is one shell on a terminal.
+type session struct {
+	*editor
+	peer     Peer
+	name     string // the peer's, safe on a terminal
+	patience time.Duration
+	end      context.CancelCauseFunc // ends the session
+	left     bool                    // the user has left
+}
+
+func runTerminal(parent context.Context, opts Options) error {
+	ctx, end := context.WithCancelCause(parent)
+	defer end(nil)
+	s := &session{peer: opts.Peer, name: terminal.Line(opts.Peer.Name()), patience: opts.patience, end: end}
+	var err error
+	s.editor, err = newEditor(opts, s.name+"> ", func(e *editor) readline.AutoCompleter {
+		return &completer{ctx: ctx, peer: s.peer, local: localNames(), width: func() int { return width(opts.Out, 0) }, above: e.above}
+	})
+	if err != nil {
+		return err
+	}
+	s.addLocal()
+	opts.Log.divert(s.notice)
+
+	var following sync.WaitGroup
+	following.Go(func() { s.follow(ctx) })
+	stop := context.AfterFunc(ctx, s.in.hangUp)
+	s.loop(ctx)
+	err = context.Cause(ctx) // nil: the user has left, or the terminal
+	stop()
+	end(nil)
+	following.Wait()
+
+	opts.Log.divert(nil)
+	s.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+	if errors.Is(err, ErrGone) {
+		s.write(err.Error() + "\n")
+	}
+	return err
+}
+
+// loop reads and runs lines until the user leaves or ctx ends.
+func (s *session) loop(ctx context.Context) {
+	for !s.left {
+		line, err := s.readLine()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, readline.ErrInterrupt):
+			if line == "" {
+				s.print(s.howToLeave() + "\n")
+			}
+			continue
+		case err != nil: // io.EOF; readline has no other
+			return
+		}
+		s.remember(line)
+		s.dispatch(ctx, line)
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func (s *session) howToLeave() string {
+	if _, ok := s.peer.(*local); ok {
+		return "Ctrl-D or exit leaves the shell and stops the peer"
+	}
+	return "Ctrl-D or exit leaves the shell; the peer keeps running"
+}
+
+// dispatch runs a line, here or in the peer, and shows its error.
+func (s *session) dispatch(ctx context.Context, line string) {
+	if strings.TrimSpace(line) == "" {
+		return
+	}
+	// Only the peer's own parser says what the first word is. What it cannot
+	// split, the peer refuses with the error that all doors give.
+	words, err := command.Split(line)
+	if err == nil && isLocal(words) {
+		err = s.sh.Process(words...)
+	} else {
+		err = s.exec(ctx, line)
+	}
+	if err == nil && len(words) == 1 && words[0] == "help" {
+		s.print(localHelp())
+	}
+	if errors.Is(err, ErrGone) {
+		s.end(err)
+	} else if err != nil {
+		s.print("error: " + terminal.Clean(err.Error()) + "\n")
+	}
+}
+
+// exec runs a line in the peer. Ctrl-C ends it, which is no error.
+func (s *session) exec(ctx context.Context, line string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.in.onInterrupt(func() {
+		if ctx.Err() == nil {
+			s.notice("^C")
+		}
+		cancel()
+	})
+	defer s.in.onInterrupt(nil)
+
+	err := supervise(ctx, s.peer, line, s.patience, func(text string) error {
+		s.print(text)
+		return nil
+	}, s.notice)
+	if ctx.Err() != nil && !errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
+}
+
+// follow shows what happens at the peer, and ends the session with it.
+func (s *session) follow(ctx context.Context) {
+	last := uint64(0)
+	err := s.peer.Follow(ctx, func(e event.Event) {
+		if last > 0 && e.Seq > last+1 {
+			s.notice(fmt.Sprintf("* %d events were missed", e.Seq-last-1))
+		}
+		last = e.Seq
+		if line := noticeOf(s.peer.Name(), e); line != "" {
+			s.notice(line)
+		}
+	})
+	if ctx.Err() == nil && err != nil {
+		s.end(err)
+	}
+}
