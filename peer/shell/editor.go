@@ -99,7 +99,7 @@ func (e *editor) close() {
 	close(e.signals)
 	close(e.arrived)
 	e.running.Wait()
-	e.screen.mute(true) // readline clears a line when it ends, whoever's it is by then
+	e.screen.end()
 	_ = e.in.Close()
 	_ = e.rl.Close()
 	e.print(pasteMarksOff)

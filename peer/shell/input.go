@@ -50,17 +50,16 @@ func (in *input) pump(r io.Reader) {
 	}
 }
 
-// feed queues keys. As in any terminal, Ctrl-C drops what was typed ahead.
+// feed queues keys. As in any terminal, a Ctrl-C that ends a command drops what
+// was typed ahead.
 func (in *input) feed(keys []string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for _, key := range keys {
-		if key == keyInterrupt {
+		if key == keyInterrupt && in.interrupt != nil {
 			in.keys = nil
-			if in.interrupt != nil {
-				in.interrupt()
-				continue
-			}
+			in.interrupt()
+			continue
 		}
 		in.keys = append(in.keys, key)
 	}

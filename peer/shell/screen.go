@@ -13,13 +13,14 @@ type screen struct {
 	mu    sync.Mutex
 	w     io.Writer
 	muted bool
+	ended bool
 }
 
 // Write writes what readline draws, unless it is muted.
 func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.muted {
+	if s.muted || s.ended {
 		return len(p), nil
 	}
 	return s.w.Write(p)
@@ -30,6 +31,14 @@ func (s *screen) mute(muted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.muted = muted
+}
+
+// end drops whatever readline draws from now on: when it is closed it wipes a
+// line, whoever's it is by then.
+func (s *screen) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
 }
 
 // output cleans a command's output on its way to the terminal. It is not for
