@@ -50,19 +50,12 @@ func (in *input) pump(r io.Reader) {
 	}
 }
 
-// feed queues keys. As in any terminal, a Ctrl-C that ends a command drops what
-// was typed ahead.
+// feed queues keys.
 func (in *input) feed(keys []string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for _, key := range keys {
-		if key == keyInterrupt && in.interrupt != nil {
-			in.keys = nil
-			in.interrupt()
-			continue
-		}
-		in.keys = append(in.keys, key)
-	}
+	in.keys = append(in.keys, keys...)
+	in.interrupted()
 	in.more.Broadcast()
 }
 
@@ -71,6 +64,22 @@ func (in *input) onInterrupt(f func()) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.interrupt = f
+	in.interrupted() // it may have been typed before the command was heard of
+}
+
+// interrupted does what a queued Ctrl-C is for. As in any terminal, one that
+// ends a command drops what was typed before it.
+func (in *input) interrupted() {
+	if in.interrupt == nil {
+		return
+	}
+	for i := len(in.keys) - 1; i >= 0; i-- {
+		if in.keys[i] == keyInterrupt {
+			in.keys = in.keys[i+1:]
+			in.interrupt()
+			return
+		}
+	}
 }
 
 // wake makes the reader of keys see the character wake before any other.

@@ -1,0 +1,312 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"go.uber.org/goleak"
+
+	"peerlab/event"
+	"peerlab/peer/command"
+	"peerlab/peer/control"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asShell) != "" {
+		os.Exit(mainShell())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// peer is a control server on a socket with a small registry.
+type peer struct {
+	path     string
+	registry command.Registry
+	log      *event.Log
+	lines    chan string   // what "note" was given
+	running  chan struct{} // receives when "wait" has begun
+	asked    chan struct{} // receives for every question who it is
+	kill     func()        // ends the server at once
+
+	mu     sync.Mutex
+	paused chan struct{} // closed when the peer goes on; nil: it is not paused
+}
+
+// pause makes the peer take requests and answer none.
+func (p *peer) pause() (resume func()) {
+	paused := make(chan struct{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused = paused
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.paused = nil
+		close(paused)
+	})
+}
+
+func (p *peer) wait() {
+	p.mu.Lock()
+	paused := p.paused
+	p.mu.Unlock()
+	if paused != nil {
+		<-paused
+	}
+}
+
+func newPeer(t testing.TB) *peer {
+	t.Helper()
+	p := &peer{
+		path: filepath.Join(t.TempDir(), "s"), log: event.NewLog("alice", 1000),
+		lines: make(chan string, 1000), running: make(chan struct{}, 1000), asked: make(chan struct{}, 1000),
+	}
+	if err := p.addCommands(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *peer) addCommands() error {
+	return p.registry.Add(
+		command.Command{Name: "echo", Group: "test", Short: "show TEXT", Text: true, MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
+			c.Printf("%s\n", strings.Join(c.Args, " "))
+			return nil
+		}},
+		command.Command{Name: "raw", Text: true, MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
+			_, err := io.WriteString(c.Out, strings.Join(c.Args, " "))
+			return err
+		}},
+		command.Command{Name: "evil", Run: func(_ context.Context, c *command.Call) error {
+			_, err := io.WriteString(c.Out, "a\x1b[2Jb\xc2")
+			if err == nil {
+				_, err = io.WriteString(c.Out, "\x9b2Jc\n")
+			}
+			return err
+		}},
+		command.Command{Name: "note", Text: true, MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
+			p.lines <- strings.Join(c.Args, " ")
+			return nil
+		}},
+		command.Command{Name: "fail", Run: func(context.Context, *command.Call) error {
+			return errors.New("it failed \x1b[2J")
+		}},
+		command.Command{Name: "panic", Run: func(context.Context, *command.Call) error { panic("by intent") }},
+		command.Command{Name: "wait", Run: func(ctx context.Context, c *command.Call) error {
+			c.Printf("waiting\n")
+			p.running <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}},
+		command.Command{Name: "chat join", Run: func(context.Context, *command.Call) error { return nil }},
+		command.Command{Name: "chat leave", Run: func(context.Context, *command.Call) error { return nil }},
+		command.Command{Name: "rtt", MaxArgs: 2, Flags: func(fs *flag.FlagSet) command.Func {
+			fs.Bool("verbose", false, "")
+			fs.Int("count", 1, "")
+			return func(context.Context, *command.Call) error { return nil }
+		}, Complete: func([]string) []string { return []string{"bob", "bert", "carol", "evil\x1b[2J"} }},
+		command.Command{Name: "help", MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
+			text, err := p.registry.Help(c.Args)
+			c.Printf("%s", text)
+			return err
+		}},
+	)
+}
+
+// serve answers on the socket until kill.
+func (p *peer) serve(t testing.TB) *peer {
+	t.Helper()
+	l, err := control.Listen(p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := control.NewHandler(control.Info{Name: "alice", Started: time.Now()}, &p.registry, p.log)
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		err := control.Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			p.wait()
+			if r.URL.Path == "/v1/info" {
+				p.asked <- struct{}{}
+			}
+			h.ServeHTTP(w, r)
+		}))
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	p.kill = func() {
+		cancel()
+		<-served
+	}
+	t.Cleanup(p.kill)
+	return p
+}
+
+// attach returns the peer as an attached shell sees it.
+func (p *peer) attach(t testing.TB) Peer {
+	t.Helper()
+	client, err := control.Dial(p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	attached, err := Attach(context.Background(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attached
+}
+
+// window is a shell in a terminal, as a person has it before them.
+type window struct {
+	t         testing.TB
+	ptmx, tty *os.File
+	done      chan error // Run's result
+	cancel    context.CancelFunc
+
+	mu      sync.Mutex
+	changed chan struct{}
+	screen  *vt
+	sent    []byte // everything the terminal was sent
+}
+
+// open runs a shell in a terminal of 72 by 12.
+func open(t testing.TB, opts Options) *window {
+	t.Helper()
+	ptmx, tty := openPTY(t)
+	w := &window{t: t, ptmx: ptmx, tty: tty, done: make(chan error, 1), changed: make(chan struct{}), screen: newVT(72, 12)}
+	if err := pty.Setsize(tty, &pty.Winsize{Cols: 72, Rows: 12}); err != nil {
+		t.Fatal(err)
+	}
+	opts.In, opts.Out = tty, tty
+	if opts.patience == 0 {
+		opts.patience = time.Minute
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	finished, read := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(finished)
+		w.done <- Run(ctx, opts)
+	}()
+	go func() {
+		defer close(read)
+		w.read()
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-finished
+		tty.Close()
+		ptmx.Close()
+		<-read
+	})
+	return w
+}
+
+// openPTY returns a terminal's two sides. Reads from the first end when it is
+// closed, for which it must not block, as pty leaves it.
+func openPTY(t testing.TB) (ptmx, tty *os.File) {
+	t.Helper()
+	blocking, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blocking.Close()
+	fd, err := syscall.Dup(int(blocking.Fd()))
+	if err == nil {
+		err = syscall.SetNonblock(fd, true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "ptmx"), tty
+}
+
+func (w *window) read() {
+	buf := make([]byte, 4096)
+	for {
+		n, err := w.ptmx.Read(buf)
+		if err != nil {
+			return
+		}
+		w.mu.Lock()
+		w.sent = append(w.sent, buf[:n]...)
+		w.screen.feed(buf[:n])
+		close(w.changed)
+		w.changed = make(chan struct{})
+		w.mu.Unlock()
+	}
+}
+
+// keys types.
+func (w *window) keys(s string) {
+	w.t.Helper()
+	if _, err := io.WriteString(w.ptmx, s); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// await waits until ok says that the screen is as it should be.
+func (w *window) await(what string, ok func(screen string) bool) {
+	w.t.Helper()
+	timeout := time.After(10 * time.Second)
+	for {
+		w.mu.Lock()
+		screen, changed := w.screen.String(), w.changed
+		w.mu.Unlock()
+		if ok(screen) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			w.t.Fatalf("within 10 s the screen did not show %s, but\n%s", what, screen)
+		}
+	}
+}
+
+// shows waits until the screen is exactly these lines; ▏ is the cursor.
+func (w *window) shows(lines ...string) {
+	w.t.Helper()
+	want := strings.Join(lines, "\n")
+	w.await("\n"+want+"\n", func(screen string) bool { return screen == want })
+}
+
+// ends waits until the screen's last lines are these.
+func (w *window) ends(lines ...string) {
+	w.t.Helper()
+	want := strings.Join(lines, "\n")
+	w.await("at its end\n"+want+"\n", func(screen string) bool {
+		return screen == want || strings.HasSuffix(screen, "\n"+want)
+	})
+}
+
+// result waits until the shell has ended.
+func (w *window) result() error {
+	w.t.Helper()
+	return receive(w.t, w.done, "end of the shell")
+}
+
+func receive[T any](t testing.TB, c <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no %s within 10 s", what)
+		panic("unreachable")
+	}
+}
