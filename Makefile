@@ -155,8 +155,9 @@ unit: ## tests that need no Docker, under the race detector
 	@go test -race $(UNITS)
 
 .PHONY: e2e
-e2e: ## tests on real containers
-	@go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
+e2e: image ## tests on real containers
+	@# They build images of their own: those of this clone lend them the layers.
+	go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
 
 .PHONY: bench
 bench: ## benchmarks

@@ -32,7 +32,10 @@ func (m Model) FirstDead() Band {
 	return m.probed().after(m.ProbeInterval + m.SuspicionMin())
 }
 
-// AllDead is the time from a crash until all members hold the node dead.
+// AllDead is the time from a crash until all members hold the node dead, when
+// gossip reaches everyone. Where RetransmitLimit is below the number of members
+// it may miss one, who then waits for its own suspicion: up to SuspicionMax
+// instead of SuspicionMin.
 func (m Model) AllDead() Band {
 	b := m.FirstDead()
 	b.Expected += m.spread()

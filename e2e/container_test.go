@@ -1,0 +1,287 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	apicontainer "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	tcexec "github.com/testcontainers/testcontainers-go/exec"
+	tcnetwork "github.com/testcontainers/testcontainers-go/network"
+
+	"peerlab/event"
+)
+
+var (
+	inspectNetwork  = client.NetworkInspectOptions{}
+	removeContainer = client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}
+)
+
+// container is one life of a peer or of the bootstrap service: whoever is
+// started again gets a new one.
+type container struct {
+	*testcontainers.DockerContainer
+	name string
+	read chan struct{} // closed when its log has been read to the end
+
+	mu   sync.Mutex
+	tail []string // of standard error
+}
+
+// run starts a container that is a member of the cluster and follows what it
+// writes.
+func (c *cluster) run(ctx context.Context, name, image string, env map[string]string) error {
+	life, err := c.launch(ctx, name, image, env)
+	if life != nil {
+		c.mu.Lock()
+		c.lives[name] = life
+		c.mu.Unlock()
+		if name != bootstrap {
+			c.begin(name)
+		}
+		c.reading.Go(func() { c.readLog(life) })
+	}
+	return err
+}
+
+// launch starts a container at the address of name. On an error too there may
+// be one.
+func (c *cluster) launch(ctx context.Context, name, image string, env map[string]string) (*container, error) {
+	started, err := testcontainers.Run(ctx, image,
+		tcnetwork.WithNetworkName([]string{name}, c.net.Name),
+		testcontainers.WithEnv(env),
+		testcontainers.WithLabels(map[string]string{ownerLabel: string(shared.owner)}),
+		testcontainers.WithTmpfs(map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}),
+		testcontainers.WithConfigModifier(func(conf *apicontainer.Config) {
+			conf.Hostname = name
+			// Each check starts a process: what is measured here would notice.
+			conf.Healthcheck = &apicontainer.HealthConfig{Test: []string{"NONE"}}
+		}),
+		testcontainers.WithHostConfigModifier(func(conf *apicontainer.HostConfig) {
+			conf.ReadonlyRootfs = true
+			conf.CapDrop = []string{"ALL"}
+			conf.SecurityOpt = []string{"no-new-privileges"}
+		}),
+		testcontainers.WithEndpointSettingsModifier(func(settings map[string]*network.EndpointSettings) {
+			settings[c.net.Name].IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: c.addr(name)}
+		}),
+	)
+	if err != nil {
+		err = fmt.Errorf("start %s: %w", name, err)
+	}
+	if started == nil {
+		return nil, err
+	}
+	life := &container{DockerContainer: started, name: name, read: make(chan struct{})}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, life)
+	return life, err
+}
+
+// readLog turns standard output into events until the container ends.
+func (c *cluster) readLog(life *container) {
+	defer close(life.read)
+	var seq uint64
+	stdout := lines(func(line []byte) {
+		e, err := event.Decode(line)
+		switch {
+		case err != nil:
+			c.problem("%s wrote to standard output what is no event: %v: %q", life.name, err, line)
+			return
+		case e.Seq != seq+1:
+			c.problem("%s: event %d came after %d", life.name, e.Seq, seq)
+		case e.Peer != life.name:
+			c.problem("%s wrote an event in the name of %q", life.name, e.Peer)
+		}
+		seq = e.Seq
+		c.add(e)
+	})
+	stderr := lines(func(line []byte) {
+		if bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) {
+			c.problem("%s: %s", life.name, line)
+		}
+		life.mu.Lock()
+		defer life.mu.Unlock()
+		life.tail = append(life.tail[max(0, len(life.tail)-40):], string(line))
+	})
+	log, err := shared.docker.ContainerLogs(c.follow, life.GetContainerID(), client.ContainerLogsOptions{
+		ShowStdout: true, ShowStderr: true, Follow: true,
+	})
+	if err == nil {
+		defer log.Close()
+		_, err = stdcopy.StdCopy(&stdout, &stderr, log)
+	}
+	if err != nil && c.follow.Err() == nil {
+		c.problem("read what %s writes: %v", life.name, err)
+	}
+}
+
+// lastWords is the end of what the container wrote to standard error.
+func (life *container) lastWords() string {
+	life.mu.Lock()
+	defer life.mu.Unlock()
+	return strings.Join(life.tail, "\n") + "\n"
+}
+
+// lines returns a writer that calls f with each complete line.
+func lines(f func([]byte)) lineWriter { return lineWriter{line: f} }
+
+type lineWriter struct {
+	line func([]byte)
+	rest []byte
+}
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
+	for {
+		line, rest, found := bytes.Cut(w.rest, []byte("\n"))
+		if !found {
+			return len(b), nil
+		}
+		w.line(line)
+		w.rest = rest
+	}
+}
+
+// stop sends SIGTERM and returns how long the container took to end.
+func (c *cluster) stop(t *testing.T, name string) time.Duration {
+	t.Helper()
+	life := c.life(t, name)
+	patience := 10
+	began := time.Now()
+	if _, err := shared.docker.ContainerStop(t.Context(), life.GetContainerID(), client.ContainerStopOptions{Timeout: &patience}); err != nil {
+		t.Fatalf("stop %s: %v", name, err)
+	}
+	code, ended := c.finished(t, life)
+	if code != 0 {
+		t.Errorf("%s ended with exit code %d after SIGTERM", name, code)
+	}
+	return ended.Sub(began)
+}
+
+// kill sends SIGKILL and returns when the container ended.
+func (c *cluster) kill(t *testing.T, name string) time.Time {
+	t.Helper()
+	life := c.life(t, name)
+	if _, err := shared.docker.ContainerKill(t.Context(), life.GetContainerID(), client.ContainerKillOptions{Signal: "KILL"}); err != nil {
+		t.Fatalf("kill %s: %v", name, err)
+	}
+	_, ended := c.finished(t, life)
+	return ended
+}
+
+// finished waits for the end of a member and of its log.
+func (c *cluster) finished(t *testing.T, life *container) (code int, at time.Time) {
+	t.Helper()
+	c.end(life.name)
+	code, at = c.ended(t, life)
+	select {
+	case <-life.read:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("the log of %s does not end", life.name)
+	}
+	return code, at
+}
+
+// ended waits for the end of a container.
+func (c *cluster) ended(t *testing.T, life *container) (code int, at time.Time) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	waited := shared.docker.ContainerWait(ctx, life.GetContainerID(), client.ContainerWaitOptions{Condition: apicontainer.WaitConditionNotRunning})
+	select {
+	case <-waited.Result:
+	case err := <-waited.Error:
+		t.Fatalf("wait for the end of %s: %v", life.name, err)
+	}
+	state, err := life.State(ctx)
+	if err == nil {
+		at, err = time.Parse(time.RFC3339Nano, state.FinishedAt)
+	}
+	if err != nil {
+		t.Fatalf("how %s ended: %v", life.name, err)
+	}
+	return state.ExitCode, at
+}
+
+// pause freezes a peer, resume lets it go on.
+func (c *cluster) pause(t *testing.T, name string) {
+	t.Helper()
+	life := c.life(t, name)
+	if _, err := shared.docker.ContainerPause(t.Context(), life.GetContainerID(), client.ContainerPauseOptions{}); err != nil {
+		t.Fatalf("pause %s: %v", name, err)
+	}
+	if state, err := life.State(t.Context()); err != nil || !state.Paused {
+		t.Fatalf("%s is not paused: %v", name, err)
+	}
+}
+
+func (c *cluster) resume(t *testing.T, name string) {
+	t.Helper()
+	if _, err := shared.docker.ContainerUnpause(t.Context(), c.life(t, name).GetContainerID(), client.ContainerUnpauseOptions{}); err != nil {
+		t.Fatalf("resume %s: %v", name, err)
+	}
+}
+
+// disconnect takes a peer off the network, reconnect puts it back at the same
+// address.
+func (c *cluster) disconnect(t *testing.T, name string) {
+	t.Helper()
+	if _, err := shared.docker.NetworkDisconnect(t.Context(), c.net.ID, client.NetworkDisconnectOptions{
+		Container: c.life(t, name).GetContainerID(),
+	}); err != nil {
+		t.Fatalf("disconnect %s: %v", name, err)
+	}
+}
+
+func (c *cluster) reconnect(t *testing.T, name string) {
+	t.Helper()
+	if _, err := shared.docker.NetworkConnect(t.Context(), c.net.ID, client.NetworkConnectOptions{
+		Container: c.life(t, name).GetContainerID(),
+		EndpointConfig: &network.EndpointSettings{
+			Aliases:    []string{name},
+			IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: c.addr(name)},
+		},
+	}); err != nil {
+		t.Fatalf("reconnect %s: %v", name, err)
+	}
+}
+
+// exec runs the peer's own binary inside its container.
+func (c *cluster) exec(t *testing.T, name string, args ...string) (output string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	code, reader, err := c.life(t, name).Exec(ctx, append([]string{"/peer"}, args...), tcexec.Multiplexed())
+	if err != nil {
+		return "", fmt.Errorf("run %q in %s: %w", args, name, err)
+	}
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(reader); err != nil {
+		return "", err
+	}
+	if code != 0 {
+		return b.String(), errors.New(strings.TrimSpace(b.String()))
+	}
+	return b.String(), nil
+}
+
+// ask runs one line in a peer, which must succeed.
+func (c *cluster) ask(t *testing.T, name string, words ...string) string {
+	t.Helper()
+	output, err := c.exec(t, name, append([]string{"exec", "--"}, words...)...)
+	if err != nil {
+		t.Fatalf("%s %s: %v", name, strings.Join(words, " "), err)
+	}
+	return output
+}
