@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -114,16 +115,24 @@ func (c *cluster) readLog(life *container) {
 		defer life.mu.Unlock()
 		life.tail = append(life.tail[max(0, len(life.tail)-40):], string(line))
 	})
-	log, err := shared.docker.ContainerLogs(c.follow, life.GetContainerID(), client.ContainerLogsOptions{
+	if err := read(c.follow, life, &stdout, &stderr); err != nil && c.follow.Err() == nil {
+		c.problem("%v", err)
+	}
+}
+
+// read copies all that a container writes until it ends or ctx does.
+func read(ctx context.Context, life *container, stdout, stderr io.Writer) error {
+	log, err := shared.docker.ContainerLogs(ctx, life.GetContainerID(), client.ContainerLogsOptions{
 		ShowStdout: true, ShowStderr: true, Follow: true,
 	})
 	if err == nil {
 		defer log.Close()
-		_, err = stdcopy.StdCopy(&stdout, &stderr, log)
+		_, err = stdcopy.StdCopy(stdout, stderr, log)
 	}
-	if err != nil && c.follow.Err() == nil {
-		c.problem("read what %s writes: %v", life.name, err)
+	if err != nil {
+		return fmt.Errorf("read what %s writes: %w", life.name, err)
 	}
+	return nil
 }
 
 // lastWords is the end of what the container wrote to standard error.
