@@ -14,7 +14,7 @@ import (
 func (p *Peer) addCommands() error {
 	return errors.Join(
 		p.commands.Add(p.membershipCommands()...),
-		p.commands.Add(p.chatCommands()...),
+		p.commands.Add(p.appCommands()...),
 		p.commands.Add(p.bootstrapCommands()...),
 		p.commands.Add(p.peerCommands()...),
 	)

@@ -3,7 +3,6 @@ package peer
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -27,12 +26,16 @@ func (p *Peer) bootstrapCommands() []command.Command {
 	}
 }
 
+// contactOrErr returns the bootstrap layer, or before create one that can ask
+// but has no address to register.
 func (p *Peer) contactOrErr() (*contact.Contact, error) {
-	_, c, _ := p.layers()
-	if c == nil {
-		return nil, errors.New("no bootstrap service is configured: start the peer with --bootstrap URL")
+	if p.conf.Bootstrap == "" {
+		return nil, errNoService
 	}
-	return c, nil
+	if c := p.service(); c != nil {
+		return c, nil
+	}
+	return p.newContact("0.0.0.0:0")
 }
 
 func (p *Peer) showRegistered(ctx context.Context, c *command.Call) error {

@@ -13,16 +13,13 @@ import (
 	"peerlab/peer/membership"
 )
 
-// errNoMembership answers a command that needs the layer.
-var errNoMembership = errors.New("membership is not running")
-
 // membersOrErr returns the membership layer or what is missing.
 func (p *Peer) membersOrErr() (*membership.Membership, error) {
-	members, _, _ := p.layers()
-	if members == nil {
-		return nil, errNoMembership
+	s, err := p.created()
+	if err != nil {
+		return nil, err
 	}
-	return members, nil
+	return s.members, nil
 }
 
 // names returns the names of all members, for completion.

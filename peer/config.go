@@ -36,9 +36,13 @@ type Config struct {
 	Rejoin time.Duration
 	// EventsKept is how many events stay readable; 0 means 10,000.
 	EventsKept int
-	Network    Network
-	Log        *slog.Logger // nil logs nothing
-	Version    string       // shown by info
+	// Bare starts nothing: every layer waits for its commands.
+	Bare bool
+	// App is the application layer; nil means the chat.
+	App     App
+	Network Network
+	Log     *slog.Logger // nil logs nothing
+	Version string       // shown by info
 }
 
 // Network is what a peer talks through. Nil fields mean this host's network.
@@ -62,6 +66,9 @@ func (c *Config) check() error {
 	}
 	if c.EventsKept == 0 {
 		c.EventsKept = 10_000
+	}
+	if c.App == nil {
+		c.App = &chatApp{}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/peer/contact"
 	"peerlab/peer/membership"
 )
 
@@ -22,44 +23,59 @@ const (
 	maxContacts = 16
 )
 
+// service returns the bootstrap layer, nil if there is none.
+func (p *Peer) service() *contact.Contact {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.contact
+}
+
 // join makes this peer part of a cluster, trying until somebody on the
-// bootstrap list answers or the list holds nobody else, and rejoins from then
-// on until ctx ends.
-func (p *Peer) join(ctx context.Context) {
+// bootstrap list answers, the list holds nobody else, or ctx ends. It fails
+// when the name is taken.
+func (p *Peer) join(ctx context.Context, s *life) error {
 	retry := minRetry
-	for failures := 1; ; failures++ {
-		if p.tryJoin(ctx, failures) || ctx.Err() != nil {
-			break
-		}
+	for round := 1; !p.tryJoin(ctx, s.members, round); round++ {
 		if !pause(ctx, jitter(retry)) {
-			return
+			return ctx.Err()
 		}
 		retry = min(2*retry, maxRetry)
 	}
 	if ctx.Err() != nil {
-		return
+		return ctx.Err()
 	}
-	members, _, _ := p.layers()
-	if addr, stale := members.TakenAt(); addr != "" {
-		p.fail(fmt.Errorf("the name %s is taken by a live peer at %s: choose another with --name", p.conf.Name, addr))
-		return
+	if addr, stale := s.members.TakenAt(); addr != "" {
+		return fmt.Errorf("the name %s is taken by a live peer at %s: choose another with --name", p.conf.Name, addr)
 	} else if stale {
 		p.log.Warn("others remember this name at another address: they take this peer in when they have forgotten it there")
 	}
+	p.begin(s)
+	return nil
+}
+
+// begin marks the peer ready and starts to rejoin, once in a life.
+func (p *Peer) begin(s *life) {
 	p.mu.Lock()
+	was := p.ready
 	p.ready = true
 	p.mu.Unlock()
-	p.events.Emit(event.Event{Kind: event.PeerReady, Members: members.Online()})
-	p.log.Info("ready", "members", members.Online())
-	if p.conf.Rejoin > 0 {
-		p.rejoin(ctx)
+	if !was {
+		p.events.Emit(event.Event{Kind: event.PeerReady, Members: s.members.Online()})
+		p.log.Info("ready", "members", s.members.Online())
 	}
+	s.mu.Lock()
+	start := p.conf.Rejoin > 0 && !s.rejoining && !s.down
+	if start {
+		s.rejoining = true
+		s.tasks.Go(func() { p.rejoin(s) })
+	}
+	s.mu.Unlock()
 }
 
 // tryJoin registers and contacts everyone on the list, and says whether this
 // peer's search is over.
-func (p *Peer) tryJoin(ctx context.Context, round int) (done bool) {
-	members, contact, _ := p.layers()
+func (p *Peer) tryJoin(ctx context.Context, members *membership.Membership, round int) (done bool) {
+	contact := p.service()
 	if contact == nil {
 		return true // nobody to ask: this peer waits to be joined
 	}
@@ -86,29 +102,32 @@ func (p *Peer) tryJoin(ctx context.Context, round int) (done bool) {
 // memberlist itself never contacts the dead again (hashicorp/memberlist#222).
 // Now and then it asks the bootstrap service too, for a part of the cluster
 // this peer never met.
-func (p *Peer) rejoin(ctx context.Context) {
-	members, contact, _ := p.layers()
+func (p *Peer) rejoin(s *life) {
 	var (
+		ctx  = s.ctx
 		mu   sync.Mutex
 		busy = make(map[string]bool) // an address that answers nothing takes TCPTimeout
 	)
 	for pause(ctx, jitter(p.conf.Rejoin)) {
-		addrs := members.Missing()
+		if s.up() != nil {
+			continue // after a farewell, nobody is called back
+		}
+		addrs := s.members.Missing()
 		// Each of n members asks with probability 1/n: one request an interval
 		// from the whole cluster, whatever its size.
-		if contact != nil && rand.IntN(max(members.Online(), 1)) == 0 {
+		if contact := p.service(); contact != nil && rand.IntN(max(s.members.Online(), 1)) == 0 {
 			if data, err := contact.Renew(ctx); err == nil {
-				addrs = append(addrs, unknown(contact.Addrs(data), members)...)
+				addrs = append(addrs, unknown(contact.Addrs(data), s.members)...)
 			}
 		}
-		taken, stale := members.TakenAt()
+		taken, stale := s.members.TakenAt()
 		if taken != "" {
 			p.log.Warn("another live peer has this peer's name", "addr", taken)
 		}
 		if stale {
 			// Others still hold this name at its old address, and refuse this
 			// one: offer it again, for they may have forgotten by now.
-			addrs = append(addrs, online(members)...)
+			addrs = append(addrs, online(s.members)...)
 		}
 		rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
 		for _, addr := range addrs[:min(len(addrs), maxContacts)] {
@@ -119,8 +138,8 @@ func (p *Peer) rejoin(ctx context.Context) {
 			if again {
 				continue
 			}
-			p.running.Go(func() {
-				if _, err := members.Join(ctx, []string{addr}); err == nil {
+			s.tasks.Go(func() {
+				if _, err := s.members.Join(ctx, []string{addr}); err == nil {
 					p.log.Info("rejoined", "addr", addr)
 				} else {
 					p.log.Debug("rejoin", "addr", addr, "err", err)
@@ -150,37 +169,47 @@ func online(members *membership.Membership) []string {
 	return addrs
 }
 
+// follow keeps the app informed of who is there, and the bootstrap service of
+// registered peers that went.
+func (p *Peer) follow(s *life) {
+	var replacing sync.Mutex
+	for s.ctx.Err() == nil {
+		changed := s.members.Changed()
+		p.updateApp(s)
+		p.replaceGone(s, &replacing)
+		select {
+		case <-changed:
+		case <-s.ctx.Done():
+		}
+	}
+}
+
 // replaceGone takes, after a random pause, the place of registered peers that
-// this peer holds dead or left. The pause lets one of the cluster come first:
-// Replace asks whether it is still necessary.
-func (p *Peer) replaceGone(ctx context.Context, members *membership.Membership) {
-	_, contact, _ := p.layers()
+// this peer holds dead or left, one replacement at a time. The pause lets one
+// of the cluster come first: Replace asks whether it is still necessary.
+func (p *Peer) replaceGone(s *life, replacing *sync.Mutex) {
+	contact := p.service()
 	if contact == nil {
 		return
 	}
 	var gone []string
-	for _, m := range members.Members() {
-		if !m.Online() && contact.Lists(m.Addr) {
+	for _, m := range s.members.Members() {
+		if !m.Online() && m.Name != p.conf.Name && contact.Lists(m.Addr) {
 			gone = append(gone, m.Addr)
 		}
 	}
-	p.mu.Lock()
-	replacing := p.replacing
-	p.replacing = p.replacing || len(gone) > 0
-	p.mu.Unlock()
-	if len(gone) == 0 || replacing {
+	if len(gone) == 0 || !replacing.TryLock() {
 		return
 	}
-	p.running.Go(func() {
-		if pause(ctx, rand.N(time.Duration(members.Online())*200*time.Millisecond+time.Millisecond)) {
-			// A peer back at its old address keeps its place.
-			if still := unknown(gone, members); len(still) > 0 {
-				_ = contact.Replace(ctx, still) // it logs
-			}
+	s.tasks.Go(func() {
+		defer replacing.Unlock()
+		if !pause(s.ctx, rand.N(time.Duration(s.members.Online())*200*time.Millisecond+time.Millisecond)) {
+			return
 		}
-		p.mu.Lock()
-		p.replacing = false
-		p.mu.Unlock()
+		// A peer back at its old address keeps its place.
+		if still := unknown(gone, s.members); len(still) > 0 {
+			_ = contact.Replace(s.ctx, still) // it logs
+		}
 	})
 }
 
@@ -193,7 +222,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}

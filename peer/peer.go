@@ -1,6 +1,6 @@
 // Package peer is a running peer: three layers — bootstrap (whom to contact),
-// membership (who is online), chat (the application) — each usable alone,
-// their composition and their lifecycle.
+// membership (who is online), and an application such as the chat — each
+// usable alone, their composition and their lifecycle.
 package peer
 
 import (
@@ -12,9 +12,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"peerlab/bootstrap"
 	"peerlab/event"
-	"peerlab/peer/chat"
 	"peerlab/peer/command"
 	"peerlab/peer/contact"
 	"peerlab/peer/membership"
@@ -23,23 +21,44 @@ import (
 // Peer is one peer. Methods may be called concurrently.
 type Peer struct {
 	conf     Config
+	app      App
 	log      *slog.Logger
 	started  time.Time
 	events   *event.Log
 	commands command.Registry
+	ending   chan ending
 
-	running sync.WaitGroup
-	failed  chan error // what ends Run before its time
+	// step serialises what brings layers up and down; it is taken before mu.
+	step sync.Mutex
+	// calling serialises the calls of the app; it is taken after step.
+	calling sync.Mutex
 
 	mu        sync.Mutex
-	ctx       context.Context // of Run; nil before and after
-	list      *memberlist.Config
-	members   *membership.Membership
-	contact   *contact.Contact
-	chat      *chat.Chat
-	ready     bool
-	replacing bool // a replacement of gone bootstrap peers is under way
+	ctx       context.Context    // of Run; nil before and after
+	list      *memberlist.Config // for the next create
+	bind      string             // for the next create
+	advertise string             // for the next create
+	life      *life              // nil before create and after delete
+	contact   *contact.Contact   // nil where life is, or without a service
+	joined    bool               // the app
+	ready     bool               // a member of a cluster, or the first of one
 }
+
+// ending is how Run is to end before its context does.
+type ending struct {
+	err      error
+	reason   string
+	farewell farewell
+}
+
+// farewell is who is told that this peer goes.
+type farewell int
+
+const (
+	nobody  farewell = iota // as if killed
+	service                 // the bootstrap service only
+	all
+)
 
 // New checks the configuration and returns a peer that does nothing yet.
 func New(conf Config) (*Peer, error) {
@@ -47,11 +66,14 @@ func New(conf Config) (*Peer, error) {
 		return nil, err
 	}
 	p := &Peer{
-		conf:    conf,
-		log:     conf.Log,
-		started: time.Now(),
-		events:  event.NewLog(conf.Name, conf.EventsKept),
-		failed:  make(chan error, 1),
+		conf:      conf,
+		app:       conf.App,
+		log:       conf.Log,
+		started:   time.Now(),
+		events:    event.NewLog(conf.Name, conf.EventsKept),
+		ending:    make(chan ending, 1),
+		bind:      conf.Bind,
+		advertise: conf.Advertise,
 	}
 	if err := p.addCommands(); err != nil {
 		return nil, err
@@ -74,34 +96,34 @@ func (p *Peer) Events() *event.Log { return p.events }
 func (p *Peer) Commands() *command.Registry { return &p.commands }
 
 // Ready returns nil once the peer has joined its cluster, or has found that
-// it is the first.
+// it is the first; a bare peer is ready while it runs, until it is created.
 func (p *Peer) Ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.ctx == nil:
 		return errors.New("the peer is not running")
-	case p.members == nil:
-		return errors.New("membership is not created")
-	case !p.ready:
-		return errors.New("the peer has not joined a cluster yet")
+	case p.conf.Bare && p.life == nil, p.ready:
+		return nil
+	case p.life == nil:
+		return errNoMembership
 	}
-	return nil
+	return errors.New("the peer has not joined a cluster yet")
 }
 
 // How long each layer may take to leave; together less than the five seconds
 // within which a stopped peer is gone.
 const (
-	chatLeave       = time.Second
+	appLeave        = time.Second
 	contactLeave    = time.Second
 	membershipLeave = 2500 * time.Millisecond
 )
 
-// Run starts all layers and returns when ctx ends, after leaving them in
-// order, so that the others hold this peer left and not dead. It returns an
-// error when a layer cannot start, or when the name turns out to be taken: then
-// it goes without a word, for a farewell would be in the other's name. A peer
-// runs once.
+// Run starts all layers, or with Config.Bare none, and returns when ctx ends,
+// after leaving them in order, so that the others hold this peer left and not
+// dead. It returns an error when a layer cannot start, or when the name turns
+// out to be taken: then it goes without a word, for a farewell would be in the
+// other's name. A peer runs once.
 func (p *Peer) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -110,123 +132,122 @@ func (p *Peer) Run(ctx context.Context) error {
 	p.mu.Unlock()
 	defer p.events.Close()
 	p.events.Emit(event.Event{Kind: event.PeerStarted})
-	err := p.init()
-	if err == nil {
-		p.running.Go(func() { p.join(ctx) })
+
+	end := ending{reason: "asked to stop", farewell: all}
+	if err := p.start(); err != nil {
+		end = ending{err: err, reason: err.Error()}
+	} else {
 		select {
 		case <-ctx.Done():
-		case err = <-p.failed:
+		case end = <-p.ending:
 		}
 	}
-	reason := "asked to stop"
-	if err != nil {
-		reason = err.Error()
-	}
-	p.events.Emit(event.Event{Kind: event.PeerStopping, Reason: reason})
-	cancel()
-	p.running.Wait()
-	p.leave(err == nil)
-	return err
+	p.events.Emit(event.Event{Kind: event.PeerStopping, Reason: end.reason})
+	p.leave(end.farewell)
+	return end.err
 }
 
-// init brings up the layers on this host, contacting nobody.
-func (p *Peer) init() error {
-	list, err := membership.Configure(p.conf.Profile, p.conf.Set)
+// start is what Run does of itself.
+func (p *Peer) start() error {
+	if p.conf.Bare {
+		p.log.Info("started bare: the layers wait for their commands")
+		return nil
+	}
+	if err := p.up(); err != nil {
+		return err
+	}
+	s, err := p.running()
 	if err != nil {
 		return err
 	}
-	// Listen for the chat first: its address is in the first thing that
-	// others hear of this peer.
-	listener, err := p.listenChat()
-	if err != nil {
-		return err
-	}
-	incarnation := uint64(p.started.UnixMilli())
-	members, err := membership.Create(membership.Options{
-		Name: p.conf.Name, Config: list, Bind: p.conf.Bind, Advertise: p.conf.Advertise,
-		Transport: p.conf.Network.Transport,
-		Meta:      membership.Meta{metaChat: chat.Announce(announced(listener.Addr()), incarnation)},
-		Events:    p.events, Log: p.log.With("layer", "membership"),
-	})
-	if err != nil {
-		_ = listener.Close()
-		return err
-	}
-	p.mu.Lock()
-	p.list, p.members = list, members
-	p.chat = chat.Join(chat.Options{
-		Name: p.conf.Name, Incarnation: incarnation, Listener: listener, Dial: p.conf.Network.ChatDial,
-		Events: p.events, Log: p.log.With("layer", "chat"),
-	})
-	p.mu.Unlock()
-	p.log.Info("started", "addr", members.Addr(), "chat", listener.Addr(), "profile", p.conf.Profile)
-	if p.conf.Bootstrap != "" {
-		client, err := bootstrap.NewClient(p.conf.Bootstrap, p.conf.Network.HTTP)
-		if err != nil {
-			return err
+	s.tasks.Go(func() {
+		if err := p.join(s.ctx, s); err != nil && s.ctx.Err() == nil {
+			p.stop(ending{err: err, reason: err.Error(), farewell: service})
 		}
-		c, err := contact.New(contact.Options{
-			Client: client, Name: p.conf.Name, Addr: members.Addr(), Started: p.started,
-			Events: p.events, Log: p.log.With("layer", "bootstrap"),
-		})
-		if err != nil {
-			return err
-		}
-		p.mu.Lock()
-		p.contact = c
-		p.mu.Unlock()
-	}
-	p.running.Go(func() { p.follow(p.ctx, members) })
+	})
 	return nil
 }
 
-// leave ends what init brought up, the chat first. Without farewell it only
-// shuts down.
-func (p *Peer) leave(farewell bool) {
+// up brings the layers up on this host, as far as they are not, contacting
+// nobody.
+func (p *Peer) up() error {
 	p.mu.Lock()
-	c, contact, members := p.chat, p.contact, p.members
+	list, life, joined := p.list, p.life, p.joined
+	p.mu.Unlock()
+	if life != nil {
+		return life.up()
+	}
+	if list == nil {
+		if err := p.configure(nil); err != nil {
+			return err
+		}
+	}
+	// The app first: its address is in the first thing others hear of this peer.
+	meta := membership.Meta{}
+	if !joined {
+		announce, err := p.openApp()
+		if err != nil {
+			return err
+		}
+		meta[p.app.Name()] = announce
+	}
+	if err := p.create(meta); err != nil {
+		return err
+	}
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	s.begin()
+	p.log.Info("started", "addr", s.members.Addr(), "profile", p.conf.Profile)
+	return nil
+}
+
+// stop makes Run end.
+func (p *Peer) stop(e ending) {
+	select {
+	case p.ending <- e:
+	default: // it ends already
+	}
+}
+
+// leave ends every layer that is up, the application first.
+func (p *Peer) leave(tell farewell) {
+	p.step.Lock()
+	defer p.step.Unlock()
+	p.mu.Lock()
+	s, contact, joined := p.life, p.contact, p.joined
+	p.ctx = nil
 	p.mu.Unlock()
 	within := func(d time.Duration, f func(context.Context)) {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
 		defer cancel()
 		f(ctx)
 	}
-	if c != nil {
-		within(chatLeave, c.Leave)
+	if joined {
+		grace := appLeave
+		if tell == nobody {
+			grace = 0
+		}
+		within(grace, p.closeApp)
 	}
 	if contact != nil {
-		within(contactLeave, func(ctx context.Context) { _, _ = contact.Leave(ctx) }) // it logs
+		if tell != nobody {
+			within(contactLeave, func(ctx context.Context) { _, _ = contact.Leave(ctx) }) // it logs
+		}
 		contact.Close()
 	}
-	if members == nil {
+	if s == nil {
 		return
 	}
-	if farewell {
+	if tell == all && s.up() == nil {
 		within(membershipLeave, func(ctx context.Context) {
-			if err := members.Leave(ctx); err != nil {
+			if err := s.members.Leave(ctx); err != nil {
 				p.log.Warn("the others may hold this peer dead instead of left", "err", err)
 			}
 		})
 	}
-	if err := members.Shutdown(); err != nil {
+	if err := s.shutdown(); err != nil {
 		p.log.Warn("shut down membership", "err", err)
 	}
-	p.mu.Lock()
-	p.ctx = nil
-	p.mu.Unlock()
-}
-
-// fail ends Run with err.
-func (p *Peer) fail(err error) {
-	select {
-	case p.failed <- err:
-	default:
-	}
-}
-
-// layers returns what is up now, nil for what is not.
-func (p *Peer) layers() (*membership.Membership, *contact.Contact, *chat.Chat) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.members, p.contact, p.chat
 }

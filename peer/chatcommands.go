@@ -15,66 +15,35 @@ import (
 	"peerlab/peer/command"
 )
 
-func (p *Peer) chatCommands() []command.Command {
+// Commands implements App.
+func (a *chatApp) Commands() []command.Command {
 	return []command.Command{
 		{
 			Name: "msg", Group: "chat", Usage: "TEXT...", MinArgs: 1, MaxArgs: -1, Text: true, Data: true,
 			Short: "say something to everyone in the chat",
 			Long: fmt.Sprintf("Words are joined by single blanks; quote the text to keep it as it is. The limit\n"+
 				"is %d bytes of UTF-8. Whoever cannot be reached gets the message later.", chat.MaxText),
-			Example: "msg -wait 'hello, everyone'", Flags: p.sendMessage,
-		},
-		{
-			Name: "chat join", Aliases: []string{"chatstart"}, Group: "chat",
-			Short: "enter the chat", Example: "chat join",
-			Run: func(ctx context.Context, c *command.Call) error {
-				if err := p.joinChat(ctx); err != nil {
-					return err
-				}
-				c.Printf("in the chat\n")
-				return nil
-			},
-		},
-		{
-			Name: "chat leave", Aliases: []string{"chatleave"}, Group: "chat",
-			Short: "leave the chat; membership goes on", Example: "chat leave",
-			Run: func(ctx context.Context, c *command.Call) error {
-				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-				defer cancel()
-				if err := p.leaveChat(ctx); err != nil {
-					return err
-				}
-				c.Printf("left the chat\n")
-				return nil
-			},
+			Example: "msg -wait 'hello, everyone'", Flags: a.sendMessage,
 		},
 		{
 			Name: "chat members", Aliases: []string{"chatmembers"}, Group: "chat", Data: true,
-			Short: "who is in the chat besides this peer", Example: "chat members", Run: p.showChatMembers,
+			Short: "who is in the chat besides this peer", Example: "chat members", Run: a.showChatMembers,
 		},
 		{
 			Name: "chat ping", Aliases: []string{"chatping"}, Group: "chat", Usage: "[NAME]", MaxArgs: 1, Data: true,
 			Short: "round trip to a member's chat, or to everyone's", Example: "chat ping bob",
-			Run: p.pingChat, Complete: p.chatNames,
+			Run: a.pingChat, Complete: a.chatNames,
 		},
 		{
 			Name: "chat history", Group: "chat", Data: true,
 			Short: "what was said and who came and went, as this peer saw it", Example: "chat history",
-			Run: p.showChatHistory,
+			Run: a.showChatHistory,
 		},
 	}
 }
 
-func (p *Peer) chatOrErr() (*chat.Chat, error) {
-	_, _, c := p.layers()
-	if c == nil {
-		return nil, errNotInChat
-	}
-	return c, nil
-}
-
-func (p *Peer) chatNames([]string) []string {
-	c, err := p.chatOrErr()
+func (a *chatApp) chatNames([]string) []string {
+	c, err := a.joined()
 	if err != nil {
 		return nil
 	}
@@ -103,11 +72,11 @@ func (w *waitFlag) Set(s string) error {
 	return nil
 }
 
-func (p *Peer) sendMessage(fs *flag.FlagSet) command.Func {
+func (a *chatApp) sendMessage(fs *flag.FlagSet) command.Func {
 	var wait waitFlag
 	fs.Var(&wait, "wait", "wait until everyone has it, up to 5s or `=DURATION`, and tell who has")
 	return func(ctx context.Context, c *command.Call) error {
-		room, err := p.chatOrErr()
+		room, err := a.joined()
 		if err != nil {
 			return err
 		}
@@ -151,8 +120,8 @@ func showDelivery(c *command.Call, d chat.Delivery) {
 	c.Table([]string{"NAME", "MESSAGE", "AFTER"}, rows)
 }
 
-func (p *Peer) showChatMembers(_ context.Context, c *command.Call) error {
-	room, err := p.chatOrErr()
+func (a *chatApp) showChatMembers(_ context.Context, c *command.Call) error {
+	room, err := a.joined()
 	if err != nil {
 		return err
 	}
@@ -174,14 +143,14 @@ func (p *Peer) showChatMembers(_ context.Context, c *command.Call) error {
 	})
 }
 
-func (p *Peer) pingChat(ctx context.Context, c *command.Call) error {
-	room, err := p.chatOrErr()
+func (a *chatApp) pingChat(ctx context.Context, c *command.Call) error {
+	room, err := a.joined()
 	if err != nil {
 		return err
 	}
 	names := c.Args
 	if len(names) == 0 {
-		names = p.chatNames(nil)
+		names = a.chatNames(nil)
 	}
 	type pong struct {
 		Name  string        `json:"name"`
@@ -234,8 +203,14 @@ func chatLine(e event.Event) string {
 	return ""
 }
 
-func (p *Peer) showChatHistory(_ context.Context, c *command.Call) error {
-	events, _ := p.events.Since(0)
+func (a *chatApp) showChatHistory(_ context.Context, c *command.Call) error {
+	a.mu.Lock()
+	log := a.node.Events
+	a.mu.Unlock()
+	var events []event.Event
+	if log != nil {
+		events, _ = log.Since(0)
+	}
 	lines := []string{}
 	for _, e := range events {
 		if line := chatLine(e); line != "" {

@@ -1,0 +1,167 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"peerlab/event"
+	"peerlab/peer/command"
+	"peerlab/peer/membership"
+)
+
+// App is the application layer of a peer: what runs on top of membership. The
+// chat is the default; examples/layer has another.
+//
+// The peer calls Join, Update, Leave and Stop one at a time. Commands run at
+// any time, concurrently with everything.
+type App interface {
+	// Name is the key of the node metadata under which the app is announced,
+	// and the first word of its commands join, leave and stop.
+	Name() string
+	// Commands are added to the registry when the peer is made. They answer
+	// with ErrNotJoined outside Join and Leave.
+	Commands() []command.Command
+	// Join gets ready on this host, contacting nobody, and returns what the
+	// others have to know to reach it. They are told when it returns.
+	Join(n Node) (announce string, err error)
+	// Update tells the app, joined, everyone in the member table, this peer
+	// included. It must not block. Members that run the app have its
+	// announcement in their metadata.
+	Update(members []membership.Member)
+	// Leave ends what Join began, finishing what is under way as far as ctx
+	// allows. The others know already, unless the app is being stopped.
+	Leave(ctx context.Context)
+}
+
+// Node is what a peer hands to its app.
+type Node struct {
+	Name    string
+	Events  *event.Log
+	Log     *slog.Logger
+	Network Network
+	Bind    string // Config.ChatBind
+	// Incarnation is larger than that of any earlier Join under this name, as
+	// far as the clock goes.
+	Incarnation uint64
+}
+
+// ErrNotJoined answers a command of an app that this peer has not joined.
+var ErrNotJoined = errors.New("not joined")
+
+// node returns what an app gets when it joins now.
+func (p *Peer) node() Node {
+	return Node{
+		Name: p.conf.Name, Events: p.events, Log: p.log.With("layer", p.app.Name()),
+		Network: p.conf.Network, Bind: p.conf.ChatBind, Incarnation: uint64(time.Now().UnixMilli()),
+	}
+}
+
+// joinApp enters the app and tells the others.
+func (p *Peer) joinApp(ctx context.Context) error {
+	p.step.Lock()
+	defer p.step.Unlock()
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	joined := p.joined
+	p.mu.Unlock()
+	if joined {
+		return errors.New("joined already: " + p.app.Name() + " leave or " + p.app.Name() + " stop first")
+	}
+	announce, err := p.openApp()
+	if err != nil {
+		return err
+	}
+	p.updateApp(s)
+	return s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = announce })
+}
+
+// leaveApp leaves the app, telling the others first if announce is set.
+func (p *Peer) leaveApp(ctx context.Context, announce bool) error {
+	p.step.Lock()
+	defer p.step.Unlock()
+	p.mu.Lock()
+	joined, s := p.joined, p.life
+	p.mu.Unlock()
+	if !joined {
+		return fmt.Errorf("this peer is not in the %s (%w): %s join first", p.app.Name(), ErrNotJoined, p.app.Name())
+	}
+	var err error
+	if announce && s != nil && s.up() == nil {
+		err = s.members.SetMeta(ctx, func(m membership.Meta) { delete(m, p.app.Name()) })
+	}
+	p.closeApp(ctx)
+	return err
+}
+
+// openApp and closeApp bracket the time in which the app is joined.
+func (p *Peer) openApp() (announce string, err error) {
+	p.calling.Lock()
+	defer p.calling.Unlock()
+	announce, err = p.app.Join(p.node())
+	if err == nil {
+		p.mu.Lock()
+		p.joined = true
+		p.mu.Unlock()
+	}
+	return announce, err
+}
+
+func (p *Peer) closeApp(ctx context.Context) {
+	p.calling.Lock()
+	defer p.calling.Unlock()
+	p.mu.Lock()
+	p.joined = false
+	p.mu.Unlock()
+	p.app.Leave(ctx)
+}
+
+// updateApp tells the app who is there.
+func (p *Peer) updateApp(s *life) {
+	p.calling.Lock()
+	defer p.calling.Unlock()
+	p.mu.Lock()
+	joined := p.joined
+	p.mu.Unlock()
+	if joined {
+		p.app.Update(s.members.Members())
+	}
+}
+
+// appCommands are the app's own and those that every app has.
+func (p *Peer) appCommands() []command.Command {
+	name := p.app.Name()
+	say := func(text string, step func(context.Context) error) command.Func {
+		return func(ctx context.Context, c *command.Call) error {
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			if err := step(ctx); err != nil {
+				return err
+			}
+			c.Printf("%s\n", text)
+			return nil
+		}
+	}
+	return append([]command.Command{
+		{
+			Name: name + " join", Aliases: []string{name + "start"}, Group: name,
+			Short: "enter the " + name + " and tell the others", Example: name + " join",
+			Run: say("in the "+name, p.joinApp),
+		},
+		{
+			Name: name + " leave", Aliases: []string{name + "leave"}, Group: name,
+			Short: "tell the others and leave the " + name + "; membership goes on", Example: name + " leave",
+			Run: say("left the "+name, func(ctx context.Context) error { return p.leaveApp(ctx, true) }),
+		},
+		{
+			Name: name + " stop", Aliases: []string{name + "stop"}, Group: name,
+			Short: "leave the " + name + " without telling anybody", Example: name + " stop",
+			Run: say("stopped the "+name, func(ctx context.Context) error { return p.leaveApp(ctx, false) }),
+		},
+	}, p.app.Commands()...)
+}

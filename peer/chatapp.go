@@ -1,0 +1,132 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"peerlab/peer/chat"
+	"peerlab/peer/membership"
+)
+
+// chatKey is the chat's name and its key in the node metadata. Whoever
+// announces it is in the chat: membership's gossip carries the chat's comings
+// and goings, and none is lost while gossip converges.
+const chatKey = "chat"
+
+// chatApp is the chat as the peer's application.
+type chatApp struct {
+	mu   sync.Mutex
+	chat *chat.Chat // nil while not joined
+	node Node
+}
+
+// Name implements App.
+func (*chatApp) Name() string { return chatKey }
+
+// Join implements App.
+func (a *chatApp) Join(n Node) (string, error) {
+	listener, err := listenChat(n)
+	if err != nil {
+		return "", err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.node = n
+	a.chat = chat.Join(chat.Options{
+		Name: n.Name, Incarnation: n.Incarnation, Listener: listener, Dial: n.Network.ChatDial,
+		Events: n.Events, Log: n.Log,
+	})
+	return chat.Announce(announced(listener.Addr()), n.Incarnation), nil
+}
+
+// Update implements App.
+func (a *chatApp) Update(members []membership.Member) {
+	c, err := a.joined()
+	if err != nil {
+		return
+	}
+	present := make([]chat.Presence, len(members))
+	for i, m := range members {
+		present[i] = presence(m)
+	}
+	c.Update(present)
+}
+
+// Leave implements App.
+func (a *chatApp) Leave(ctx context.Context) {
+	c, err := a.joined()
+	if err != nil {
+		return
+	}
+	a.mu.Lock()
+	a.chat = nil
+	a.mu.Unlock()
+	c.Leave(ctx)
+}
+
+// joined returns the chat this peer is in.
+func (a *chatApp) joined() (*chat.Chat, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.chat == nil {
+		return nil, fmt.Errorf("this peer is not in the chat (%w): chat join first", ErrNotJoined)
+	}
+	return a.chat, nil
+}
+
+// listenChat opens the chat's listener.
+func listenChat(n Node) (net.Listener, error) {
+	if n.Network.ChatListen != nil {
+		return n.Network.ChatListen()
+	}
+	l, err := net.Listen("tcp", n.Bind)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("chat address %s is in use: stop what listens there or choose another with --chat-bind", n.Bind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for the chat on %s: %w", n.Bind, err)
+	}
+	return l, nil
+}
+
+// announced returns the chat's address as told to others: without the host
+// when listening on any, because that is then the member's own.
+func announced(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = ""
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// presence is what the chat has to know of a member.
+func presence(m membership.Member) chat.Presence {
+	p := chat.Presence{Name: m.Name, Graceful: m.State != membership.Dead}
+	if !m.Online() {
+		return p
+	}
+	addr, incarnation, ok := chat.Announced(m.Meta[chatKey])
+	if !ok {
+		return p
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
+		return p
+	}
+	if host == "" {
+		host, _, _ = net.SplitHostPort(m.Addr)
+	}
+	if net.ParseIP(host) == nil {
+		return p // a name would be looked up in the DNS: not on another's word
+	}
+	p.Addr, p.Incarnation = net.JoinHostPort(host, port), incarnation
+	return p
+}

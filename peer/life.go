@@ -1,0 +1,79 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"peerlab/peer/membership"
+)
+
+// life is one life of the membership layer, from create to delete. memberlist
+// cannot rejoin after leaving, so that every return is a new life.
+type life struct {
+	members *membership.Membership
+	ctx     context.Context // ends at shutdown
+	end     context.CancelFunc
+	tasks   sync.WaitGroup
+
+	mu        sync.Mutex
+	down      bool // shut down, not yet deleted
+	started   bool // broadcasts are gossiped
+	rejoining bool
+}
+
+// errNoMembership answers a step that needs the layer.
+var errNoMembership = errors.New("membership is not created: membership create first")
+
+// up says why this life cannot go on.
+func (s *life) up() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.down:
+		return errors.New("membership is shut down: membership delete, then configure and create for a new one")
+	case s.members.HasLeft():
+		return errors.New("this peer has left, and memberlist cannot rejoin: membership shutdown and delete, then configure and create for a new one")
+	}
+	return nil
+}
+
+// created returns the present life, also one that is shut down.
+func (p *Peer) created() (*life, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.life == nil {
+		return nil, errNoMembership
+	}
+	return p.life, nil
+}
+
+// running returns the present life if it can still act.
+func (p *Peer) running() (*life, error) {
+	s, err := p.created()
+	if err != nil {
+		return nil, err
+	}
+	return s, s.up()
+}
+
+// shutdown ends the life without a word to the others.
+func (s *life) shutdown() error {
+	s.mu.Lock()
+	down := s.down
+	s.down = true
+	s.mu.Unlock()
+	if down {
+		return nil
+	}
+	s.end()
+	s.tasks.Wait()
+	return s.members.Shutdown()
+}
+
+// begin starts to gossip broadcasts.
+func (s *life) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started = true
+}

@@ -1,0 +1,160 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"peerlab/bootstrap"
+	"peerlab/peer/contact"
+	"peerlab/peer/membership"
+)
+
+// The steps by which a peer comes up from nothing, each a command of its own.
+// step.Lock serialises them: two people at two shells must not create two
+// memberships.
+
+// configure makes a new configuration from the peer's profile and settings,
+// with more settings on top.
+func (p *Peer) configure(settings []string) error {
+	p.step.Lock()
+	defer p.step.Unlock()
+	list, err := membership.Configure(p.conf.Profile, append(p.conf.Set[:len(p.conf.Set):len(p.conf.Set)], settings...))
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.list = list
+	return nil
+}
+
+// create starts a membership of one from the configuration. announce goes
+// into the metadata from the start, for an app that has joined before.
+func (p *Peer) create(meta membership.Meta) error {
+	p.step.Lock()
+	defer p.step.Unlock()
+	p.mu.Lock()
+	list, was, ctx, bind, advertise := p.list, p.life, p.ctx, p.bind, p.advertise
+	p.mu.Unlock()
+	switch {
+	case ctx == nil:
+		return errors.New("the peer is not running")
+	case was != nil && was.up() == nil:
+		return errors.New("membership is created already: membership leave, shutdown and delete first")
+	case was != nil:
+		return was.up()
+	case list == nil:
+		return errors.New("nothing is configured: membership configure first")
+	}
+	conf := *list // memberlist keeps and changes what it is given
+	members, err := membership.Create(membership.Options{
+		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
+		Transport: p.conf.Network.Transport, Meta: meta,
+		Events: p.events, Log: p.log.With("layer", "membership"),
+	})
+	if err != nil {
+		return err
+	}
+	s := &life{members: members}
+	s.ctx, s.end = context.WithCancel(ctx)
+	if err := p.makeContact(members.Addr()); err != nil {
+		_ = s.shutdown()
+		return err
+	}
+	p.mu.Lock()
+	p.life, p.ready = s, false
+	p.mu.Unlock()
+	s.tasks.Go(func() { p.follow(s) })
+	return nil
+}
+
+// makeContact prepares, where a service is configured, to register addr.
+func (p *Peer) makeContact(addr string) error {
+	if p.conf.Bootstrap == "" {
+		return nil
+	}
+	c, err := p.newContact(addr)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.contact = c
+	p.mu.Unlock()
+	return nil
+}
+
+func (p *Peer) newContact(addr string) (*contact.Contact, error) {
+	client, err := bootstrap.NewClient(p.conf.Bootstrap, p.conf.Network.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	return contact.New(contact.Options{
+		Client: client, Name: p.conf.Name, Addr: addr, Started: p.started,
+		Events: p.events, Log: p.log.With("layer", "bootstrap"),
+	})
+}
+
+// errNoService answers a step that needs a bootstrap service.
+var errNoService = errors.New("no bootstrap service is configured: start the peer with --bootstrap URL")
+
+// registrar returns the contact that can register this peer.
+func (p *Peer) registrar() (*contact.Contact, error) {
+	if p.conf.Bootstrap == "" {
+		return nil, errNoService
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.contact == nil {
+		return nil, errors.New("there is no address to register yet: membership create first")
+	}
+	return p.contact, nil
+}
+
+// joinMembers contacts addrs, or whom the bootstrap service listed.
+func (p *Peer) joinMembers(ctx context.Context, addrs []string) (int, error) {
+	s, err := p.running()
+	if err != nil {
+		return 0, err
+	}
+	if len(addrs) == 0 {
+		c, err := p.registrar()
+		if err != nil {
+			return 0, fmt.Errorf("whom to join? Give addresses, or: %w", err)
+		}
+		data, heard := c.Last()
+		if !heard {
+			return 0, errors.New("whom to join? Give addresses, or bootstrap join first")
+		}
+		if addrs = c.Addrs(data); len(addrs) == 0 {
+			p.begin(s)
+			return 0, nil
+		}
+	}
+	n, err := s.members.Join(ctx, addrs)
+	if err != nil {
+		return 0, fmt.Errorf("nobody answered: %w", err)
+	}
+	p.begin(s)
+	return n, nil
+}
+
+// delete forgets a membership that is shut down.
+func (p *Peer) delete() error {
+	p.step.Lock()
+	defer p.step.Unlock()
+	s, err := p.created()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	down := s.down
+	s.mu.Unlock()
+	if !down {
+		return errors.New("membership is running: membership shutdown first")
+	}
+	p.mu.Lock()
+	p.life, p.contact, p.ready = nil, nil, false
+	p.mu.Unlock()
+	return nil
+}
