@@ -38,18 +38,22 @@ type Options struct {
 	// Shutdown must end every dial and connection.
 	Transport memberlist.NodeAwareTransport
 	Meta      Meta
-	Events    *event.Log
-	Log       *slog.Logger // nil logs nothing
+	// Channels share memberlist's user messages and states, each under its
+	// tag, which must be the same on all members. nil for none.
+	Channels map[byte]Channel
+	Events   *event.Log
+	Log      *slog.Logger // nil logs nothing
 }
 
 // Membership is one running memberlist. Methods may be called concurrently.
 type Membership struct {
-	name  string
-	conf  *memberlist.Config
-	list  *memberlist.Memberlist
-	table *table
-	watch *watcher
-	meta  *metaDelegate
+	name     string
+	conf     *memberlist.Config
+	list     *memberlist.Memberlist
+	table    *table
+	watch    *watcher
+	delegate *delegate
+	ring     keyring
 
 	stop    context.CancelFunc // ends the poll and every dial
 	stopped context.Context
@@ -69,14 +73,25 @@ func Create(o Options) (*Membership, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	meta := &metaDelegate{}
-	if err := meta.set(o.Meta); err != nil {
+	delegate, err := newDelegate(o.Channels)
+	if err != nil {
+		return nil, err
+	}
+	if err := delegate.set(o.Meta); err != nil {
+		return nil, err
+	}
+	coords, err := newCoordinates(o.Name)
+	if err != nil {
 		return nil, err
 	}
 	logger := log.New(logWriter{o.Log}, "", 0)
 	conf := o.Config
 	conf.Name = o.Name
 	conf.Logger, conf.LogOutput = logger, nil
+	if conf.Keyring == nil {
+		// Empty means no encryption, and lets keys be installed later.
+		conf.Keyring = &memberlist.Keyring{}
+	}
 	if err := advertise(conf, o.Advertise); err != nil {
 		return nil, err
 	}
@@ -95,16 +110,17 @@ func Create(o Options) (*Membership, error) {
 		transport = t
 	}
 	m := &Membership{
-		name:    o.Name,
-		conf:    conf,
-		watch:   newWatcher(o.Name, o.Events),
-		meta:    meta,
-		former:  make(map[string]string),
-		stopped: stopped,
-		stop:    stop,
+		name:     o.Name,
+		conf:     conf,
+		watch:    newWatcher(o.Name, o.Events, coords),
+		delegate: delegate,
+		ring:     keyring{ring: conf.Keyring},
+		former:   make(map[string]string),
+		stopped:  stopped,
+		stop:     stop,
 	}
 	conf.Transport = transport
-	conf.Delegate, conf.Events, conf.Alive, conf.Conflict, conf.Ping = meta, m.watch, m.watch, m.watch, m.watch
+	conf.Delegate, conf.Events, conf.Alive, conf.Conflict, conf.Ping = delegate, m.watch, m.watch, m.watch, m.watch
 
 	list, err := memberlist.Create(conf)
 	if err != nil {
@@ -268,13 +284,13 @@ func (m *Membership) TakenAt() (addr string, stale bool) {
 }
 
 // Meta returns a copy of this peer's metadata.
-func (m *Membership) Meta() Meta { return m.meta.get() }
+func (m *Membership) Meta() Meta { return m.delegate.get() }
 
 // SetMeta changes this peer's metadata and tells the others, waiting until
 // the change is on its way or ctx ends. It fails, changing nothing, when the
 // result is over memberlist's 512 bytes.
 func (m *Membership) SetMeta(ctx context.Context, change func(Meta)) error {
-	if err := m.meta.change(change); err != nil {
+	if err := m.delegate.change(change); err != nil {
 		return err
 	}
 	return m.Update(ctx)

@@ -1,27 +1,21 @@
 package membership
 
-import (
-	"sync"
+import "sync"
 
-	"github.com/hashicorp/memberlist"
-)
-
-// metaDelegate hands this peer's metadata to memberlist.
-type metaDelegate struct {
+// metadata is what this peer tells about itself through gossip.
+type metadata struct {
 	mu      sync.Mutex
 	meta    Meta
 	encoded []byte
 }
 
-var _ memberlist.Delegate = (*metaDelegate)(nil)
-
-func (d *metaDelegate) get() Meta {
+func (d *metadata) get() Meta {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.meta.clone()
 }
 
-func (d *metaDelegate) set(meta Meta) error {
+func (d *metadata) set(meta Meta) error {
 	return d.change(func(m Meta) {
 		clear(m)
 		for k, v := range meta {
@@ -30,7 +24,7 @@ func (d *metaDelegate) set(meta Meta) error {
 	})
 }
 
-func (d *metaDelegate) change(f func(Meta)) error {
+func (d *metadata) change(f func(Meta)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	meta := d.meta.clone()
@@ -44,20 +38,8 @@ func (d *metaDelegate) change(f func(Meta)) error {
 }
 
 // NodeMeta implements memberlist.Delegate; change has checked the limit.
-func (d *metaDelegate) NodeMeta(int) []byte {
+func (d *metadata) NodeMeta(int) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.encoded
 }
-
-// NotifyMsg implements memberlist.Delegate.
-func (d *metaDelegate) NotifyMsg([]byte) {}
-
-// GetBroadcasts implements memberlist.Delegate.
-func (d *metaDelegate) GetBroadcasts(int, int) [][]byte { return nil }
-
-// LocalState implements memberlist.Delegate.
-func (d *metaDelegate) LocalState(bool) []byte { return nil }
-
-// MergeRemoteState implements memberlist.Delegate.
-func (d *metaDelegate) MergeRemoteState([]byte, bool) {}

@@ -39,6 +39,7 @@ type watcher struct {
 	self   string
 	log    *event.Log
 	health func() int
+	coords *coordinates
 
 	mu       sync.Mutex
 	table    *table // nil until memberlist.Create has returned
@@ -57,11 +58,12 @@ var (
 	_ memberlist.PingDelegate     = (*watcher)(nil)
 )
 
-func newWatcher(self string, log *event.Log) *watcher {
+func newWatcher(self string, log *event.Log, coords *coordinates) *watcher {
 	return &watcher{
 		self:     self,
 		log:      log,
 		health:   func() int { return 0 },
+		coords:   coords,
 		known:    make(map[string]seen),
 		changed:  make(chan struct{}),
 		conflict: make(map[string]string),
@@ -130,6 +132,7 @@ func (w *watcher) scan(t *table) {
 			})
 			delete(w.known, name)
 			delete(w.rtt, name)
+			w.coords.forget(name)
 		}
 	}
 }
@@ -237,10 +240,11 @@ func (w *watcher) takeConflict(name string) string {
 }
 
 // AckPayload implements memberlist.PingDelegate.
-func (w *watcher) AckPayload() []byte { return nil }
+func (w *watcher) AckPayload() []byte { return w.coords.payload() }
 
 // NotifyPingComplete implements memberlist.PingDelegate.
-func (w *watcher) NotifyPingComplete(other *memberlist.Node, rtt time.Duration, _ []byte) {
+func (w *watcher) NotifyPingComplete(other *memberlist.Node, rtt time.Duration, payload []byte) {
+	w.coords.learn(other.Name, rtt, payload)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rtt[other.Name] = rtt
