@@ -30,7 +30,7 @@ func (a *chatApp) Commands() []command.Command {
 			Short: "who is in the chat besides this peer", Example: "chat members", Run: a.showChatMembers,
 		},
 		{
-			Name: "chat ping", Aliases: []string{"chatping"}, Group: "chat", Usage: "[NAME]", MaxArgs: 1, Data: true,
+			Name: "chat ping", Aliases: []string{"chatping", "chatmemberping"}, Group: "chat", Usage: "[NAME]", MaxArgs: 1, Data: true,
 			Short: "round trip to a member's chat, or to everyone's", Example: "chat ping bob",
 			Run: a.pingChat, Complete: a.chatNames,
 		},
@@ -42,7 +42,7 @@ func (a *chatApp) Commands() []command.Command {
 	}
 }
 
-func (a *chatApp) chatNames([]string) []string {
+func (a *chatApp) chatNames([]string, string) []string {
 	c, err := a.joined()
 	if err != nil {
 		return nil
@@ -150,7 +150,7 @@ func (a *chatApp) pingChat(ctx context.Context, c *command.Call) error {
 	}
 	names := c.Args
 	if len(names) == 0 {
-		names = a.chatNames(nil)
+		names = a.chatNames(nil, "")
 	}
 	type pong struct {
 		Name  string        `json:"name"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"slices"
 	"strings"
 
 	"peerlab/peer/command"
@@ -12,10 +13,21 @@ import (
 
 // addCommands fills the registry, group by group in the order of help.
 func (p *Peer) addCommands() error {
+	p.commands.Otherwise = p.chatLineOf
+	p.commands.After = p.ran
 	return errors.Join(
 		p.commands.Add(p.membershipCommands()...),
+		p.commands.Add(p.observeCommands()...),
+		p.commands.Add(p.stepCommands()...),
+		p.commands.Add(p.configCommands()...),
+		p.commands.Add(p.keyCommands()...),
+		p.commands.Add(p.broadcastCommands()...),
 		p.commands.Add(p.appCommands()...),
 		p.commands.Add(p.bootstrapCommands()...),
+		p.commands.Add(p.scriptCommands()...),
+		p.commands.Add(p.logCommands()...),
+		p.commands.Add(p.testCommands()...),
+		p.commands.Add(p.lifeCommands()...),
 		p.commands.Add(p.peerCommands()...),
 	)
 }
@@ -40,12 +52,22 @@ func (p *Peer) peerCommands() []command.Command {
 				_, err = io.WriteString(c.Out, text)
 				return err
 			},
-			Complete: func(args []string) []string {
-				candidates, _ := p.commands.Complete(strings.Join(append(args, ""), " "))
-				return candidates
+			Complete: func(args []string, _ string) []string {
+				if len(args) == 0 {
+					return append(p.commands.Groups(), append([]string{"groups"}, p.completeNames(args)...)...)
+				}
+				if args[0] == "groups" {
+					return p.commands.Groups()
+				}
+				return p.completeNames(args)
 			},
 		},
 	}
+}
+
+func (p *Peer) completeNames(args []string) []string {
+	candidates, _ := p.commands.Complete(strings.Join(append(slices.Clone(args), ""), " "))
+	return candidates
 }
 
 func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {

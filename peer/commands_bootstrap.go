@@ -3,6 +3,7 @@ package peer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,6 +16,46 @@ import (
 
 func (p *Peer) bootstrapCommands() []command.Command {
 	return []command.Command{
+		{
+			Name: "bootstrap", Aliases: []string{"bootstrap show"}, Group: "bootstrap", Data: true,
+			Short: "all the bootstrap service says: configuration and peers", Example: "bootstrap",
+			Run: p.showService((*contact.Contact).List),
+		},
+		{
+			Name: "bootstrap local", Aliases: []string{"bootstraplistlocal"}, Group: "bootstrap", Data: true,
+			Short: "the peers as last heard, without asking", Example: "bootstrap local",
+			Run: func(_ context.Context, c *command.Call) error {
+				service := p.service()
+				if service == nil {
+					return errors.New("nothing was heard of a bootstrap service yet: bootstrap join first")
+				}
+				data, ok := service.Last()
+				if !ok {
+					return errors.New("nothing was heard of the bootstrap service yet: bootstrap join first")
+				}
+				return showData(c, data)
+			},
+		},
+		{
+			Name: "bootstrap join", Aliases: []string{"bootstrapjoin"}, Group: "bootstrap", Data: true,
+			Short: "register this peer, if there is room, and hear who else is", Example: "bootstrap join",
+			Run: p.register((*contact.Contact).Join),
+		},
+		{
+			Name: "bootstrap leave", Aliases: []string{"bootstrapleave"}, Group: "bootstrap", Data: true,
+			Short: "take this peer off the list", Example: "bootstrap leave",
+			Run: p.register((*contact.Contact).Leave),
+		},
+		{
+			Name: "bootstrap refill", Aliases: []string{"bootstraprefill"}, Group: "bootstrap", Data: true,
+			Short: "offer this peer: a full list takes it for a younger one", Example: "bootstrap refill",
+			Run: p.register((*contact.Contact).Refill),
+		},
+		{
+			Name: "bootstrap reset", Aliases: []string{"bootstrapreset"}, Group: "bootstrap", Data: true,
+			Short: "empty the list, for everyone", Example: "bootstrap reset",
+			Run: p.showService((*contact.Contact).Reset),
+		},
 		{
 			Name: "bootstrap list", Aliases: []string{"bootstrappeers"}, Group: "bootstrap", Data: true,
 			Short: "the peers registered at the bootstrap service", Example: "bootstrap list", Run: p.showRegistered,
@@ -38,6 +79,65 @@ func (p *Peer) contactOrErr() (*contact.Contact, error) {
 	return p.newContact("0.0.0.0:0")
 }
 
+// question is something to ask the bootstrap service.
+type question func(*contact.Contact, context.Context) (bootstrap.Data, error)
+
+// showService asks a question that needs no registration.
+func (p *Peer) showService(ask question) command.Func {
+	return func(ctx context.Context, c *command.Call) error {
+		contact, err := p.contactOrErr()
+		if err != nil {
+			return err
+		}
+		data, err := ask(contact, ctx)
+		if err != nil {
+			return err
+		}
+		return showData(c, data)
+	}
+}
+
+// register asks a question about this peer's own registration.
+func (p *Peer) register(ask question) command.Func {
+	return func(ctx context.Context, c *command.Call) error {
+		contact, err := p.registrar()
+		if err != nil {
+			return err
+		}
+		data, err := ask(contact, ctx)
+		if err != nil {
+			return err
+		}
+		return showData(c, data)
+	}
+}
+
+// showData shows the service's whole answer.
+func showData(c *command.Call, data bootstrap.Data) error {
+	return c.Show(data, func() {
+		c.Printf("%d peers of at most %d, %d candidates wanted for a refill\n",
+			len(data.Peers), data.Config.MaxPeers, data.Config.MinRefillCandidates)
+		c.Table(registeredHeader, registeredRows(data))
+	})
+}
+
+var registeredHeader = []string{"NAME", "ADDRESS", "UP", "ID"}
+
+func registeredRows(data bootstrap.Data) [][]string {
+	peers := slices.SortedFunc(maps.Values(data.Peers), func(a, b bootstrap.Peer) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	rows := make([][]string, len(peers))
+	for i, r := range peers {
+		since := "-"
+		if seconds, err := r.Since(); err == nil {
+			since = age(time.Unix(seconds, 0))
+		}
+		rows[i] = []string{r.Name, r.Addr(), since, r.ID}
+	}
+	return rows
+}
+
 func (p *Peer) showRegistered(ctx context.Context, c *command.Call) error {
 	contact, err := p.contactOrErr()
 	if err != nil {
@@ -47,18 +147,7 @@ func (p *Peer) showRegistered(ctx context.Context, c *command.Call) error {
 	if err != nil {
 		return err
 	}
-	peers := slices.SortedFunc(maps.Values(data.Peers), func(a, b bootstrap.Peer) int { return cmp.Compare(a.Name, b.Name) })
-	return c.Show(data.Peers, func() {
-		rows := make([][]string, len(peers))
-		for i, r := range peers {
-			since := "-"
-			if seconds, err := r.Since(); err == nil {
-				since = age(time.Unix(seconds, 0))
-			}
-			rows[i] = []string{r.Name, r.Addr(), since, r.ID}
-		}
-		c.Table([]string{"NAME", "ADDRESS", "UP", "ID"}, rows)
-	})
+	return c.Show(data.Peers, func() { c.Table(registeredHeader, registeredRows(data)) })
 }
 
 func (p *Peer) showServiceConfig(ctx context.Context, c *command.Call) error {

@@ -23,7 +23,7 @@ func (p *Peer) membersOrErr() (*membership.Membership, error) {
 }
 
 // names returns the names of all members, for completion.
-func (p *Peer) names([]string) []string {
+func (p *Peer) names([]string, string) []string {
 	members, err := p.membersOrErr()
 	if err != nil {
 		return nil
@@ -38,11 +38,11 @@ func (p *Peer) names([]string) []string {
 func (p *Peer) membershipCommands() []command.Command {
 	return []command.Command{
 		{
-			Name: "members", Group: "membership", Usage: "[NAME...]", MaxArgs: -1, Data: true,
+			Name: "members", Aliases: []string{"memberlist", "membership members"}, Group: "membership", Usage: "[NAME...]", MaxArgs: -1, Data: true,
 			Short: "everyone this peer knows and what it holds them to be",
 			Long: "States are alive, suspect, dead and left, as this peer holds them: others may\n" +
 				"hold something else. Dead and left members are forgotten after GossipToTheDeadTime.",
-			Example: "members -status alive -format json", Flags: p.showMembers, Complete: p.names,
+			Example: "members -status alive -format json", Values: map[string][]string{"status": memberStates}, Flags: p.showMembers, Complete: p.names,
 		},
 		{
 			Name: "localnode", Group: "membership", Data: true,
@@ -50,7 +50,7 @@ func (p *Peer) membershipCommands() []command.Command {
 			Example: "localnode", Run: p.showLocal,
 		},
 		{
-			Name: "health", Group: "membership", Data: true,
+			Name: "health", Aliases: []string{"memberlisthealthscore", "membership health"}, Group: "membership", Data: true,
 			Short: "memberlist's health score of this peer, 0 is best",
 			Long: "The score rises when this peer misses acks or has to refute suspicions about\n" +
 				"itself, and slows its own probes by score+1, so that a peer with troubles of its\n" +
@@ -60,6 +60,8 @@ func (p *Peer) membershipCommands() []command.Command {
 	}
 }
 
+var memberStates = []string{"alive", "suspect", "dead", "left"}
+
 func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
 	status := fs.String("status", "", "only those in a `state`: alive, suspect, dead or left")
 	return func(_ context.Context, c *command.Call) error {
@@ -67,9 +69,8 @@ func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
 		if err != nil {
 			return err
 		}
-		all := []string{"alive", "suspect", "dead", "left"}
-		if *status != "" && !slices.Contains(all, *status) {
-			return errors.New("members: unknown state " + strconv.Quote(*status) + ": use " + strings.Join(all, ", "))
+		if *status != "" && !slices.Contains(memberStates, *status) {
+			return errors.New("members: unknown state " + strconv.Quote(*status) + ": use " + strings.Join(memberStates, ", "))
 		}
 		table := members.Members()
 		for _, name := range c.Args {
@@ -84,16 +85,22 @@ func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
 			table = []membership.Member{}
 		}
 		return c.Show(table, func() {
-			rows := make([][]string, len(table))
-			for i, m := range table {
-				rows[i] = []string{
-					m.Name, m.Addr, string(m.State), strconv.FormatUint(uint64(m.Incarnation), 10),
-					age(m.Since), rtt(m.RTT), orDash(presence(m).Addr),
-				}
-			}
-			c.Table([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT", "CHAT"}, rows)
+			c.Table(memberHeader, memberRows(table))
 		})
 	}
+}
+
+var memberHeader = []string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT", "CHAT"}
+
+func memberRows(table []membership.Member) [][]string {
+	rows := make([][]string, len(table))
+	for i, m := range table {
+		rows[i] = []string{
+			m.Name, m.Addr, string(m.State), strconv.FormatUint(uint64(m.Incarnation), 10),
+			age(m.Since), rtt(m.RTT), orDash(presence(m).Addr),
+		}
+	}
+	return rows
 }
 
 // age returns how long ago t was, to the second.

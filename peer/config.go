@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/bootstrap"
+	"peerlab/peer/journal"
 	"peerlab/peer/membership"
 )
 
@@ -41,8 +43,12 @@ type Config struct {
 	// App is the application layer; nil means the chat.
 	App     App
 	Network Network
-	Log     *slog.Logger // nil logs nothing
-	Version string       // shown by info
+	// Journal is the peer's log for people; nil keeps the latest lines and
+	// writes them nowhere.
+	Journal *journal.Journal
+	// AllowShell lets the shell command run programs where the peer runs.
+	AllowShell bool
+	Version    string // shown by info
 }
 
 // Network is what a peer talks through. Nil fields mean this host's network.
@@ -70,8 +76,8 @@ func (c *Config) check() error {
 	if c.App == nil {
 		c.App = &chatApp{}
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
+	if c.Journal == nil {
+		c.Journal = journal.New(io.Discard, slog.LevelInfo)
 	}
 	if err := membership.CheckName(c.Name); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"peerlab/event"
@@ -169,12 +170,13 @@ func online(members *membership.Membership) []string {
 	return addrs
 }
 
-// follow keeps the app informed of who is there, and the bootstrap service of
-// registered peers that went.
-func (p *Peer) follow(s *life) {
+// follow keeps the app informed of who is there, the bootstrap service of
+// registered peers that went, and online of how many there are.
+func (p *Peer) follow(s *life, online *atomic.Int64) {
 	var replacing sync.Mutex
 	for s.ctx.Err() == nil {
 		changed := s.members.Changed()
+		online.Store(int64(s.members.Online()))
 		p.updateApp(s)
 		p.replaceGone(s, &replacing)
 		select {

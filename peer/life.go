@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"peerlab/peer/broadcast"
 	"peerlab/peer/membership"
 )
 
@@ -12,6 +13,7 @@ import (
 // cannot rejoin after leaving, so that every return is a new life.
 type life struct {
 	members *membership.Membership
+	values  *broadcast.Map
 	ctx     context.Context // ends at shutdown
 	end     context.CancelFunc
 	tasks   sync.WaitGroup
@@ -20,6 +22,24 @@ type life struct {
 	down      bool // shut down, not yet deleted
 	started   bool // broadcasts are gossiped
 	rejoining bool
+}
+
+// valuesTag marks the messages of the key/value map among user messages.
+const valuesTag = 'k'
+
+// gossiped is the key/value map as a channel that stays silent until the life
+// has started its broadcasts; it listens from the beginning.
+type gossiped struct {
+	*broadcast.Map
+	life *life
+}
+
+// Broadcasts implements membership.Channel.
+func (g gossiped) Broadcasts(overhead, limit int) [][]byte {
+	if !g.life.broadcasting() {
+		return nil
+	}
+	return g.Map.Broadcasts(overhead, limit)
 }
 
 // errNoMembership answers a step that needs the layer.
@@ -69,6 +89,13 @@ func (s *life) shutdown() error {
 	s.end()
 	s.tasks.Wait()
 	return s.members.Shutdown()
+}
+
+// broadcasting says whether begin was called.
+func (s *life) broadcasting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.started
 }
 
 // begin starts to gossip broadcasts.

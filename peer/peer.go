@@ -27,6 +27,7 @@ type Peer struct {
 	events   *event.Log
 	commands command.Registry
 	ending   chan ending
+	test     test
 
 	// step serialises what brings layers up and down; it is taken before mu.
 	step sync.Mutex
@@ -68,13 +69,15 @@ func New(conf Config) (*Peer, error) {
 	p := &Peer{
 		conf:      conf,
 		app:       conf.App,
-		log:       conf.Log,
+		log:       conf.Journal.Logger().With("peer", conf.Name),
 		started:   time.Now(),
 		events:    event.NewLog(conf.Name, conf.EventsKept),
 		ending:    make(chan ending, 1),
 		bind:      conf.Bind,
 		advertise: conf.Advertise,
 	}
+	p.test.changed = make(chan struct{}, 1)
+	p.test.reset("test", 0)
 	if err := p.addCommands(); err != nil {
 		return nil, err
 	}
@@ -131,7 +134,17 @@ func (p *Peer) Run(ctx context.Context) error {
 	p.ctx = ctx
 	p.mu.Unlock()
 	defer p.events.Close()
+	defer func() {
+		if p.conf.Journal.File() != "" {
+			_ = p.conf.Journal.Off()
+		}
+	}()
 	p.events.Emit(event.Event{Kind: event.PeerStarted})
+
+	var publishing sync.WaitGroup
+	publishing.Go(func() { p.publish(ctx) })
+	defer publishing.Wait()
+	defer cancel()
 
 	end := ending{reason: "asked to stop", farewell: all}
 	if err := p.start(); err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"peerlab/bootstrap"
+	"peerlab/peer/broadcast"
 	"peerlab/peer/contact"
 	"peerlab/peer/membership"
 )
@@ -48,15 +50,24 @@ func (p *Peer) create(meta membership.Meta) error {
 		return errors.New("nothing is configured: membership configure first")
 	}
 	conf := *list // memberlist keeps and changes what it is given
-	members, err := membership.Create(membership.Options{
-		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
-		Transport: p.conf.Network.Transport, Meta: meta,
-		Events: p.events, Log: p.log.With("layer", "membership"),
+	s := &life{}
+	var online atomic.Int64 // memberlist asks while it is being created
+	values, err := broadcast.New(broadcast.Options{
+		Name: p.conf.Name, NumNodes: func() int { return max(int(online.Load()), 1) }, RetransmitMult: conf.RetransmitMult,
 	})
 	if err != nil {
 		return err
 	}
-	s := &life{members: members}
+	members, err := membership.Create(membership.Options{
+		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
+		Transport: p.conf.Network.Transport, Meta: meta,
+		Channels: map[byte]membership.Channel{valuesTag: gossiped{values, s}},
+		Events:   p.events, Log: p.log.With("layer", "membership"),
+	})
+	if err != nil {
+		return err
+	}
+	s.members, s.values = members, values
 	s.ctx, s.end = context.WithCancel(ctx)
 	if err := p.makeContact(members.Addr()); err != nil {
 		_ = s.shutdown()
@@ -65,7 +76,7 @@ func (p *Peer) create(meta membership.Meta) error {
 	p.mu.Lock()
 	p.life, p.ready = s, false
 	p.mu.Unlock()
-	s.tasks.Go(func() { p.follow(s) })
+	s.tasks.Go(func() { p.follow(s, &online) })
 	return nil
 }
 

@@ -43,8 +43,11 @@ type Command struct {
 	Run   Func
 	Flags func(*flag.FlagSet) Func
 
-	// Complete returns candidates for the argument after args; optional.
-	Complete func(args []string) []string
+	// Complete returns candidates for the argument after args, of which word
+	// is typed so far; optional. Those that do not begin with word are dropped.
+	Complete func(args []string, word string) []string
+	// Values are the candidates for the values of flags, by flag; optional.
+	Values map[string][]string
 }
 
 // Call is one run of a command.

@@ -22,10 +22,10 @@ func (r *Registry) Complete(line string) (candidates []string, word string) {
 		if strings.HasPrefix(word, "-") {
 			fs, _, _ := c.flagSet()
 			fs.VisitAll(func(f *flag.Flag) { all = append(all, "-"+f.Name) })
-		} else if n < len(words) && (words[len(words)-1] == "-format" || words[len(words)-1] == "--format") {
-			all = append(all, "json", "text")
+		} else if values, ok := c.values(words[n:]); ok {
+			all = append(all, values...)
 		} else if c.Complete != nil {
-			all = append(all, c.Complete(words[n:])...)
+			all = append(all, c.Complete(words[n:], word)...)
 		}
 	}
 	// Names of more words that go on from here: "chat" leads to join, leave, …
@@ -46,4 +46,17 @@ func (r *Registry) Complete(line string) (candidates []string, word string) {
 	}
 	slices.Sort(candidates)
 	return slices.Compact(candidates), word
+}
+
+// values returns the candidates for the value of a flag, if that comes next.
+func (c *Command) values(args []string) ([]string, bool) {
+	if len(args) == 0 || !strings.HasPrefix(args[len(args)-1], "-") {
+		return nil, false
+	}
+	name := strings.TrimLeft(args[len(args)-1], "-")
+	if name == "format" && c.Data {
+		return []string{"json", "text"}, true
+	}
+	values, ok := c.Values[name]
+	return values, ok
 }

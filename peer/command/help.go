@@ -58,11 +58,21 @@ func (r *Registry) Groups() []string {
 	return groups
 }
 
-// Help returns the overview for no words, a group's commands for a group, and
-// a command's own help for its name.
+// Help returns the overview for no words, the groups for "groups", a group's
+// commands for a group, with or without "groups" before it, and a command's own
+// help for its name, which comes before a group of the same name.
 func (r *Registry) Help(words []string) (string, error) {
 	if len(words) == 0 {
 		return r.list(r.Groups()) + "\nhelp COMMAND tells more; TAB completes commands, flags and peers.\n", nil
+	}
+	if words[0] == "groups" {
+		if len(words) == 1 {
+			return strings.Join(r.Groups(), "\n") + "\n", nil
+		}
+		if group := strings.Join(words[1:], " "); slices.Contains(r.Groups(), group) {
+			return r.list([]string{group}), nil
+		}
+		return "", fmt.Errorf("no group %q: there are %s", strings.Join(words[1:], " "), strings.Join(r.Groups(), ", "))
 	}
 	if c, n := r.find(words); c != nil && n == len(words) {
 		return c.help(), nil

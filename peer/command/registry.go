@@ -19,7 +19,15 @@ var ErrUnknown = errors.New("unknown command")
 // Registry holds commands by name. The zero value is empty and ready to use.
 // All methods may be called concurrently.
 type Registry struct {
+	// Otherwise, if set, may turn a line that begins with no command into the
+	// words of one; ok says whether it did. It is set before the first line.
+	Otherwise func(line string) (words []string, ok bool)
+	// After, if set, is told of every command that ran, or failed to. It is
+	// set before the first line and called concurrently.
+	After func(words []string, err error)
+
 	mu       sync.RWMutex
+	vars     map[string]string
 	commands []*Command          // in the order of registration
 	byName   map[string]*Command // by every name and alias
 }
@@ -91,7 +99,17 @@ func (r *Registry) names() []string {
 
 // RunLine splits a line and runs it; an empty line does nothing.
 func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out io.Writer) error {
-	words, err := Split(line)
+	words, err := split(line, r.Var)
+	if first, ferr := Split(line); r.Otherwise != nil && len(line) <= MaxLine && strings.TrimSpace(line) != "" {
+		if ferr != nil {
+			first = strings.Fields(line)
+		}
+		if c, _ := r.find(first); c == nil && len(first) > 0 && len(r.under(first[0])) == 0 {
+			if other, ok := r.Otherwise(line); ok {
+				return r.Run(ctx, other, in, out)
+			}
+		}
+	}
 	if err != nil || len(words) == 0 {
 		return err
 	}
@@ -99,7 +117,10 @@ func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out i
 }
 
 // Run runs the command that words begin with. A nil in is an empty input.
-func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io.Writer) error {
+func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io.Writer) (err error) {
+	if r.After != nil {
+		defer func() { r.After(words, err) }()
+	}
 	c, n := r.find(words)
 	if c == nil {
 		return r.unknown(words)
@@ -119,6 +140,8 @@ func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io
 	switch {
 	case len(args) < c.MinArgs:
 		return fmt.Errorf("%s: too few arguments; usage: %s", c.Name, c.usage())
+	case c.MaxArgs == 0 && len(args) > 0 && len(r.under(c.Name)) > 0:
+		return r.unknown(words)
 	case c.MaxArgs >= 0 && len(args) > c.MaxArgs:
 		return fmt.Errorf("%s: unexpected argument %q; usage: %s", c.Name, args[c.MaxArgs], c.usage())
 	case *format != "text" && *format != "json":
@@ -127,15 +150,20 @@ func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io
 	return run(ctx, &Call{Args: args, Out: out, In: in, JSON: *format == "json", Name: c.Name})
 }
 
-// unknown says what might have been meant.
-func (r *Registry) unknown(words []string) error {
+// under returns what can follow word to make the name of a command.
+func (r *Registry) under(word string) []string {
 	var under []string
 	for _, name := range r.names() {
-		if strings.HasPrefix(name, words[0]+" ") {
-			under = append(under, strings.TrimPrefix(name, words[0]+" "))
+		if rest, ok := strings.CutPrefix(name, word+" "); ok {
+			under = append(under, rest)
 		}
 	}
-	if len(under) > 0 {
+	return under
+}
+
+// unknown says what might have been meant.
+func (r *Registry) unknown(words []string) error {
+	if under := r.under(words[0]); len(under) > 0 {
 		if len(words) > 1 {
 			return fmt.Errorf("%w %q: %s has %s", ErrUnknown, words[0]+" "+words[1], words[0], strings.Join(under, ", "))
 		}

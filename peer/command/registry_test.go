@@ -37,7 +37,7 @@ func registry(t *testing.T) *command.Registry {
 		command.Command{Name: "room leave", Group: "talk", Short: "go", Run: echo},
 		command.Command{
 			Name: "list", Group: "look", Usage: "[NAME]", Short: "show names", MaxArgs: 1, Data: true,
-			Complete: func([]string) []string { return []string{"alice", "bob"} },
+			Complete: func([]string, string) []string { return []string{"alice", "bob"} },
 			Flags: func(fs *flag.FlagSet) command.Func {
 				n := fs.Int("n", 0, "how `many`")
 				return func(_ context.Context, c *command.Call) error {

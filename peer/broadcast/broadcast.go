@@ -1,0 +1,196 @@
+// Package broadcast keeps a small key/value map in step on all members by
+// gossip: the commands broadcastadd, broadcastdel and broadcastlist.
+//
+// The last writer of a key wins. Every write carries a Lamport clock, one more
+// than the highest its author has seen, and of equal clocks the greater
+// author's name wins, so that all members agree whatever the order in which
+// they hear. "Last" therefore means: a write made in the knowledge of another
+// wins over it; of two made in ignorance of each other, one wins. A peer that
+// writes before it has heard of the others' writes starts from 1 and may lose.
+//
+// A deletion is a write too, a tombstone, kept for a day (Options.TombstoneTTL)
+// and for the last 1000 deleted keys: a member that missed the deletion and
+// returns later than that brings the key back. Its age travels with it, so
+// clocks of different hosts need not agree.
+//
+// News is gossiped RetransmitMult*ceil(log10(N+1)) times by everyone to whom
+// it is news, because memberlist does not forward user messages; what is still
+// missed, push/pull brings.
+package broadcast
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"peerlab/nearest"
+)
+
+// The limits. An entry at all of them, with memberlist's overhead and
+// encryption, fits one packet of 1400 bytes (UDPBufferSize). With a smaller one
+// or a Label of more than 100 bytes, long entries wait for push/pull.
+const (
+	MaxKey     = 64   // bytes of a key, and of an author's name
+	MaxText    = 1024 // bytes of a text
+	MaxEntries = 1000
+	// maxTombstones is as many deleted keys as are remembered.
+	maxTombstones = 1000
+)
+
+// Options are what New needs. Name and NumNodes must be set.
+type Options struct {
+	Name string // of this peer, the author of what it writes: 1 to 64 bytes
+	// NumNodes returns the number of members, on which it depends how often
+	// news is sent. It is called from memberlist's goroutines, possibly before
+	// membership.Create has returned, and must not call the Map.
+	NumNodes func() int
+	// RetransmitMult is memberlist's setting of that name; 0 means 4.
+	RetransmitMult int
+	// TombstoneTTL is how long after its deletion a key is kept from coming
+	// back; 0 means 24 h.
+	TombstoneTTL time.Duration
+}
+
+// Entry is one key with its text.
+type Entry struct {
+	Key    string    `json:"key"`
+	Text   string    `json:"text"` // UTF-8, control characters included
+	Author string    `json:"author"`
+	When   time.Time `json:"when"` // by the author's clock, to the millisecond
+}
+
+// Map is the map as this peer knows it. Its methods may be called
+// concurrently and never block. It is a membership.Channel and starts no
+// goroutine.
+type Map struct {
+	name    string
+	ttl     time.Duration
+	queue   memberlist.TransmitLimitedQueue
+	dropped atomic.Uint64
+
+	mu      sync.Mutex // taken before the queue's own
+	clock   uint64     // the highest seen
+	records map[string]record
+	live    int // records that are no tombstones
+	changed chan struct{}
+}
+
+// New returns an empty map.
+func New(o Options) (*Map, error) {
+	if why := badWord(o.Name); why != "" {
+		return nil, fmt.Errorf("broadcast: author's name %s", why)
+	}
+	if o.NumNodes == nil {
+		return nil, errors.New("broadcast: NumNodes must be set")
+	}
+	if o.RetransmitMult < 0 || o.TombstoneTTL < 0 {
+		return nil, errors.New("broadcast: RetransmitMult and TombstoneTTL must not be negative")
+	}
+	m := &Map{
+		name:    o.Name,
+		ttl:     cmp.Or(o.TombstoneTTL, 24*time.Hour),
+		records: make(map[string]record),
+		changed: make(chan struct{}),
+	}
+	m.queue.NumNodes = o.NumNodes
+	m.queue.RetransmitMult = cmp.Or(o.RetransmitMult, 4)
+	return m, nil
+}
+
+// Add sets key to text on all members. A key is a word of 1 to 64 bytes of
+// printable characters, a text up to 1024 bytes of UTF-8, and there are at most
+// MaxEntries entries. When several members pass that limit at the same time,
+// all keep the same newest entries.
+func (m *Map) Add(key, text string) error {
+	if why := badWord(key); why != "" {
+		return fmt.Errorf("broadcast key %s", why)
+	}
+	if why := badText(text); why != "" {
+		return fmt.Errorf("broadcast text %s", why)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old, ok := m.records[key]; m.live >= MaxEntries && (!ok || old.deleted) {
+		return fmt.Errorf("broadcast key %q does not fit: there are %d entries already, delete some", key, m.live)
+	}
+	return m.write(record{key: key, text: text})
+}
+
+// Delete removes keys on all members: all of them, or none when one does not
+// exist.
+func (m *Map) Delete(keys ...string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range keys {
+		if r, ok := m.records[key]; !ok || r.deleted {
+			return m.unknown(key)
+		}
+	}
+	for _, key := range keys {
+		if m.records[key].deleted {
+			continue // named twice
+		}
+		if err := m.write(record{key: key, deleted: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Map) unknown(key string) error {
+	var keys []string
+	for _, r := range m.records {
+		if !r.deleted {
+			keys = append(keys, r.key)
+		}
+	}
+	switch near := nearest.To(key, keys); {
+	case len(keys) == 0:
+		return fmt.Errorf("no broadcast key %q: there are none", key)
+	case len(near) > 0:
+		return fmt.Errorf("no broadcast key %q: did you mean %s?", key, strings.Join(near, ", "))
+	}
+	return fmt.Errorf("no broadcast key %q among %d", key, len(keys))
+}
+
+// write makes r this peer's newest write. The caller holds mu.
+func (m *Map) write(r record) error {
+	if m.clock >= maxClock {
+		return errors.New("the broadcast map's logical clock is exhausted: a member sent nonsense, restart all")
+	}
+	now := time.Now()
+	r.clock, r.author, r.when, r.gone = m.clock+1, m.name, now.UnixMilli(), now
+	m.gossip(m.apply(now, r))
+	return nil
+}
+
+// List returns all entries by key.
+func (m *Map) List() []Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	entries := make([]Entry, 0, m.live)
+	for _, key := range slices.Sorted(maps.Keys(m.records)) {
+		if r := m.records[key]; !r.deleted {
+			entries = append(entries, Entry{r.key, r.text, r.author, time.UnixMilli(r.when).UTC()})
+		}
+	}
+	return entries
+}
+
+// Changed returns a channel that is closed at the next change of the map.
+func (m *Map) Changed() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
+}
+
+// Dropped returns how many messages and states of others were malformed.
+func (m *Map) Dropped() uint64 { return m.dropped.Load() }

@@ -1,0 +1,196 @@
+package peer
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"peerlab/event"
+	"peerlab/peer/command"
+	"peerlab/peer/journal"
+	"peerlab/terminal"
+)
+
+func (p *Peer) layerNames([]string, string) []string {
+	return []string{"bootstrap", "membership", p.app.Name()}
+}
+
+var levelNames = []string{"debug", "info", "warn", "error"}
+
+func (p *Peer) logCommands() []command.Command {
+	levels := map[string][]string{"level": levelNames, "layer": p.layerNames(nil, "")}
+	return []command.Command{
+		{
+			Name: "log on", Group: "log", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
+			Short: "write this peer's log to a file too", Example: "log on /run/peer/log", Complete: files,
+			Run: func(_ context.Context, c *command.Call) error {
+				if err := p.conf.Journal.On(c.Args[0]); err != nil {
+					return err
+				}
+				c.Printf("the log goes to %s\n", c.Args[0])
+				return nil
+			},
+		},
+		{
+			Name: "log off", Group: "log",
+			Short: "stop writing the log to the file", Example: "log off",
+			Run: func(context.Context, *command.Call) error { return p.conf.Journal.Off() },
+		},
+		{
+			Name: "log level", Group: "log", Usage: "[LEVEL [LAYER]]", MaxArgs: 2, Data: true,
+			Short: "what is logged from now on, by all layers or one; without LEVEL, show it",
+			Long: "Levels are debug, info, warn and error; layers are bootstrap, membership (with\n" +
+				"memberlist's own lines) and " + p.app.Name() + ".",
+			Example: "log level debug membership", Run: p.logLevel,
+			Complete: func(args []string, word string) []string {
+				if len(args) == 0 {
+					return levelNames
+				}
+				return p.layerNames(args, word)
+			},
+		},
+		{
+			Name: "log follow", Group: "log",
+			Short: "show the log as it comes, until interrupted", Example: "log follow -layer membership",
+			Flags: p.followLog, Values: levels,
+		},
+		{
+			Name: "monitor", Group: "log",
+			Short: "show events and the log as they come, until interrupted", Example: "monitor -level debug",
+			Flags: p.monitor, Values: levels,
+		},
+	}
+}
+
+func (p *Peer) logLevel(_ context.Context, c *command.Call) error {
+	if len(c.Args) == 0 {
+		levels := map[string]string{}
+		for layer, level := range p.conf.Journal.Levels() {
+			if layer == "" {
+				layer = "all"
+			}
+			levels[layer] = strings.ToLower(level.String())
+		}
+		return c.Show(levels, func() {
+			var rows [][]string
+			for _, layer := range slices.Sorted(maps.Keys(levels)) {
+				rows = append(rows, []string{layer, levels[layer]})
+			}
+			c.Table([]string{"LAYER", "LEVEL"}, rows)
+		})
+	}
+	level, err := journal.ParseLevel(c.Args[0])
+	if err != nil {
+		return err
+	}
+	layer := ""
+	if len(c.Args) == 2 && c.Args[1] != "all" {
+		layer = c.Args[1]
+		if names := p.layerNames(nil, ""); !slices.Contains(names, layer) {
+			return fmt.Errorf("log level: unknown layer %q: use all, %s", layer, strings.Join(names, ", "))
+		}
+	}
+	p.conf.Journal.SetLevel(layer, level)
+	return nil
+}
+
+// logFlags are -level and -layer.
+func logFlags(fs *flag.FlagSet) func() (journal.Filter, error) {
+	level := fs.String("level", "debug", "the least `level` shown")
+	layer := fs.String("layer", "", "only this `layer`")
+	return func() (journal.Filter, error) {
+		l, err := journal.ParseLevel(*level)
+		return journal.Filter{Layer: *layer, Level: l}, err
+	}
+}
+
+func (p *Peer) followLog(fs *flag.FlagSet) command.Func {
+	filter := logFlags(fs)
+	n := fs.Int("n", 0, "begin with this `many` of the latest lines")
+	return func(ctx context.Context, c *command.Call) error {
+		f, err := filter()
+		if err != nil {
+			return err
+		}
+		for _, line := range p.conf.Journal.Recent(*n) {
+			c.Printf("%s\n", line)
+		}
+		_ = p.conf.Journal.Follow(ctx, f, func(line string) { c.Printf("%s\n", line) })
+		return nil // it ends when interrupted, as intended
+	}
+}
+
+func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
+	filter := logFlags(fs)
+	return func(ctx context.Context, c *command.Call) error {
+		f, err := filter()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		lines := make(chan string)
+		done := make(chan struct{})
+		put := func(line string) {
+			select {
+			case lines <- line:
+			case <-ctx.Done():
+			}
+		}
+		go func() {
+			defer close(done)
+			_ = p.conf.Journal.Follow(ctx, f, put)
+		}()
+		follower := make(chan struct{})
+		go func() {
+			defer close(follower)
+			for after := p.events.Last(); ; {
+				events, err := p.events.Read(ctx, after)
+				if err != nil {
+					cancel()
+					return
+				}
+				for _, e := range events {
+					put(eventLine(e))
+					after = e.Seq
+				}
+			}
+		}()
+		for {
+			select {
+			case line := <-lines:
+				c.Printf("%s\n", line)
+			case <-ctx.Done():
+				<-done
+				<-follower
+				return nil
+			}
+		}
+	}
+}
+
+// eventLine is an event for a person to read.
+func eventLine(e event.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s event %s", e.Time.Format("15:04:05.000"), e.Kind)
+	add := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, " %s=%s", name, slog.StringValue(value))
+		}
+	}
+	add("member", e.Member)
+	add("was", e.Was)
+	add("addr", e.Addr)
+	if e.Incarnation != 0 {
+		fmt.Fprintf(&b, " incarnation=%d", e.Incarnation)
+	}
+	add("message", e.Message)
+	add("text", e.Text)
+	add("reason", e.Reason)
+	add("error", e.Error)
+	return terminal.Line(b.String())
+}

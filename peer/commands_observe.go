@@ -1,0 +1,282 @@
+package peer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"peerlab/peer/command"
+	"peerlab/peer/membership"
+)
+
+func (p *Peer) observeCommands() []command.Command {
+	return []command.Command{
+		{
+			Name: "info", Group: "peer", Data: true,
+			Short: "this peer at a glance", Example: "info", Run: p.showInfo,
+		},
+		{
+			Name: "membership show", Aliases: []string{"showmemberlist"}, Group: "membership", Data: true,
+			Short: "memberlist's inner state", Example: "membership show", Run: p.showMemberlist,
+		},
+		{
+			Name: "rtt", Group: "membership", Usage: "[A [B]]", MaxArgs: 2, Data: true,
+			Short: "round trips: measured to everyone or to A, or estimated between A and B",
+			Long: "Between two other members the time is estimated from network coordinates, which\n" +
+				"members learn from each other's probes (Vivaldi, as in Serf): off at first, within\n" +
+				"some ten percent after a few dozen probes.",
+			Example: "rtt alice bob", Complete: p.names, Run: p.showRTT,
+		},
+		{
+			Name: "reachability", Group: "membership", Usage: "[NAME...]", MaxArgs: -1, Data: true,
+			Short: "who answers this peer now, over UDP and over TCP", Example: "reachability",
+			Complete: p.names, Run: p.showReachability,
+		},
+		{
+			Name: "tags", Group: "membership", Usage: "[NAME=VALUE...]", MaxArgs: -1, Data: true,
+			Short: "what this peer tells the others about itself; NAME= takes a tag back",
+			Long:  "Tags travel in the node metadata, of which memberlist carries 512 bytes.", Example: "tags role=db zone=a",
+			Run: p.runTags,
+		},
+	}
+}
+
+func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
+	p.mu.Lock()
+	joined := p.joined
+	p.mu.Unlock()
+	type info struct {
+		Name      string         `json:"name"`
+		Version   string         `json:"version"`
+		Uptime    string         `json:"uptime"`
+		Profile   string         `json:"profile"`
+		Ready     bool           `json:"ready"`
+		Bootstrap string         `json:"bootstrap,omitempty"`
+		Rejoin    string         `json:"rejoin"`
+		App       string         `json:"app"`
+		Joined    bool           `json:"joined"`
+		Addr      string         `json:"addr,omitempty"`
+		Health    int            `json:"health"`
+		Encrypted bool           `json:"encrypted"`
+		Members   map[string]int `json:"members,omitempty"`
+		Events    uint64         `json:"events"`
+	}
+	i := info{
+		Name: p.conf.Name, Version: p.conf.Version, Uptime: age(p.started), Profile: p.conf.Profile,
+		Ready: p.Ready() == nil, Rejoin: p.conf.Rejoin.String(), App: p.app.Name(), Joined: joined, Events: p.events.Last(),
+	}
+	if service := p.service(); service != nil {
+		i.Bootstrap = service.URL()
+	}
+	if s, err := p.created(); err == nil {
+		i.Addr, i.Health, i.Encrypted = s.members.Addr(), s.members.Health(), len(s.members.Keys()) > 0
+		i.Members = map[string]int{}
+		for _, m := range s.members.Members() {
+			i.Members[string(m.State)]++
+		}
+	}
+	return c.Show(i, func() {
+		var states []string
+		for _, state := range slices.Sorted(maps.Keys(i.Members)) {
+			states = append(states, fmt.Sprintf("%d %s", i.Members[state], state))
+		}
+		c.Table([]string{"WHAT", "VALUE"}, [][]string{
+			{"name", i.Name},
+			{"version", orDash(i.Version)},
+			{"uptime", i.Uptime},
+			{"profile", i.Profile},
+			{"ready", strconv.FormatBool(i.Ready)},
+			{"bootstrap", orDash(i.Bootstrap)},
+			{"rejoin", i.Rejoin},
+			{i.App, map[bool]string{true: "joined", false: "not joined"}[i.Joined]},
+			{"address", orDash(i.Addr)},
+			{"health", strconv.Itoa(i.Health)},
+			{"encrypted", strconv.FormatBool(i.Encrypted)},
+			{"members", orDash(strings.Join(states, ", "))},
+			{"events", strconv.FormatUint(i.Events, 10)},
+		})
+	})
+}
+
+func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
+	s, err := p.created()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	down, started := s.down, s.started
+	s.mu.Unlock()
+	state := struct {
+		Addr       string              `json:"addr"`
+		Down       bool                `json:"down"`
+		Left       bool                `json:"left"`
+		Started    bool                `json:"started"`
+		Health     int                 `json:"health"`
+		Online     int                 `json:"online"`
+		Dropped    uint64              `json:"dropped"`
+		Members    []membership.Member `json:"members"`
+		Missing    []string            `json:"missing"`
+		Encryption []membership.Key    `json:"encryption"`
+	}{
+		s.members.Addr(), down, s.members.HasLeft(), started, s.members.Health(), s.members.Online(),
+		s.members.Dropped(), s.members.Members(), s.members.Missing(), s.members.Keys(),
+	}
+	return c.Show(state, func() {
+		c.Printf("address %s, health %d, %d online, broadcasts started %t, left %t, shut down %t, dropped messages %d\n",
+			state.Addr, state.Health, state.Online, started, state.Left, down, state.Dropped)
+		if len(state.Missing) > 0 {
+			c.Printf("former members that a rejoin contacts: %s\n", strings.Join(state.Missing, ", "))
+		}
+		c.Table(memberHeader, memberRows(state.Members))
+	})
+}
+
+// find returns the named members, all but this peer without names.
+func (p *Peer) find(members *membership.Membership, names []string) ([]membership.Member, error) {
+	table := members.Members()
+	for _, name := range names {
+		if !slices.ContainsFunc(table, func(m membership.Member) bool { return m.Name == name }) {
+			return nil, fmt.Errorf("this peer knows no %q", name)
+		}
+	}
+	return slices.DeleteFunc(table, func(m membership.Member) bool {
+		if len(names) > 0 {
+			return !slices.Contains(names, m.Name)
+		}
+		return m.Name == p.conf.Name || !m.Online()
+	}), nil
+}
+
+func (p *Peer) showRTT(_ context.Context, c *command.Call) error {
+	members, err := p.membersOrErr()
+	if err != nil {
+		return err
+	}
+	if len(c.Args) == 2 {
+		if _, err := p.find(members, c.Args); err != nil {
+			return err
+		}
+		a, b := c.Args[0], c.Args[1]
+		estimate, ok := members.RTT(a, b)
+		if !ok {
+			return fmt.Errorf("rtt: this peer has not learnt the coordinates of %s and %s yet: try again in a minute", a, b)
+		}
+		return c.Show(map[string]any{"a": a, "b": b, "estimate": estimate}, func() {
+			c.Printf("%s ↔ %s: about %s, estimated\n", a, b, rtt(estimate))
+		})
+	}
+	found, err := p.find(members, c.Args)
+	if err != nil {
+		return err
+	}
+	type measured struct {
+		Name     string        `json:"name"`
+		RTT      time.Duration `json:"rtt"`
+		Estimate time.Duration `json:"estimate"`
+	}
+	all := []measured{}
+	for _, m := range found {
+		estimate, _ := members.RTT(p.conf.Name, m.Name)
+		all = append(all, measured{m.Name, m.RTT, estimate})
+	}
+	return c.Show(all, func() {
+		var rows [][]string
+		for _, m := range all {
+			rows = append(rows, []string{m.Name, rtt(m.RTT), rtt(m.Estimate)})
+		}
+		c.Table([]string{"NAME", "LAST PROBE", "ESTIMATE"}, rows)
+	})
+}
+
+func (p *Peer) showReachability(ctx context.Context, c *command.Call) error {
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	found, err := p.find(s.members, c.Args)
+	if err != nil {
+		return err
+	}
+	type reach struct {
+		Name string `json:"name"`
+		UDP  string `json:"udp"`
+		TCP  string `json:"tcp"`
+	}
+	all := make([]reach, len(found))
+	done := make(chan struct{})
+	for i, m := range found {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			all[i] = reach{m.Name, outcome(s.members.Ping(ctx, m.Name)), outcome(s.members.Dial(ctx, m.Name))}
+		}()
+	}
+	for range found {
+		<-done
+	}
+	slices.SortFunc(all, func(a, b reach) int { return cmp.Compare(a.Name, b.Name) })
+	return c.Show(all, func() {
+		rows := make([][]string, len(all))
+		for i, r := range all {
+			rows[i] = []string{r.Name, r.UDP, r.TCP}
+		}
+		c.Table([]string{"NAME", "UDP", "TCP"}, rows)
+	})
+}
+
+// outcome says how long something took, or why it did not.
+func outcome(took time.Duration, err error) string {
+	var timeout net.Error
+	switch {
+	case err == nil:
+		return rtt(took)
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, membership.ErrNoAnswer):
+		return "no answer"
+	}
+	return err.Error()
+}
+
+func (p *Peer) runTags(ctx context.Context, c *command.Call) error {
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	changes := map[string]string{}
+	for _, arg := range c.Args {
+		name, value, ok := strings.Cut(arg, "=")
+		switch {
+		case !ok || name == "":
+			return fmt.Errorf("tags: %q: write NAME=VALUE, or NAME= to take a tag back", arg)
+		case name == p.app.Name():
+			return fmt.Errorf("tags: %s is where the %s is announced: choose another name", name, name)
+		}
+		changes[name] = value
+	}
+	if len(changes) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return s.members.SetMeta(ctx, func(m membership.Meta) {
+			for name, value := range changes {
+				if value == "" {
+					delete(m, name)
+				} else {
+					m[name] = value
+				}
+			}
+		})
+	}
+	tags := s.members.Meta()
+	return c.Show(tags, func() {
+		var rows [][]string
+		for _, name := range slices.Sorted(maps.Keys(tags)) {
+			rows = append(rows, []string{name, tags[name]})
+		}
+		c.Table([]string{"TAG", "VALUE"}, rows)
+	})
+}

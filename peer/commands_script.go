@@ -1,0 +1,138 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"peerlab/peer/command"
+)
+
+func (p *Peer) scriptCommands() []command.Command {
+	return []command.Command{
+		{
+			Name: "execute", Group: "script", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
+			Short: "run a file of commands, a line each; - is standard input",
+			Long: "Blank lines and what follows a # are skipped. The first line that fails ends the\n" +
+				"script. Variables ($NAME, set by set) are replaced in every line.",
+			Example: "execute /run/peer/script", Complete: files, Flags: p.execute,
+		},
+		{
+			Name: "sleep", Group: "script", Usage: "SECONDS", MinArgs: 1, MaxArgs: 1,
+			Short: "wait", Example: "sleep 0.5",
+			Run: func(ctx context.Context, c *command.Call) error {
+				d, err := duration(c.Args[0])
+				if err != nil {
+					return fmt.Errorf("sleep: %w", err)
+				}
+				timer := time.NewTimer(d)
+				defer timer.Stop()
+				select {
+				case <-timer.C:
+					return nil
+				case <-ctx.Done():
+					return errors.New("sleep: interrupted")
+				}
+			},
+		},
+		{
+			Name: "echo", Group: "script", Usage: "TEXT...", MaxArgs: -1, Text: true,
+			Short: "print the text", Example: "echo $NAME",
+			Run: func(_ context.Context, c *command.Call) error {
+				c.Printf("%s\n", strings.Join(c.Args, " "))
+				return nil
+			},
+		},
+		{
+			Name: "set", Group: "script", Usage: "[NAME VALUE...]", MaxArgs: -1, Data: true, Text: true,
+			Short: "set a variable that lines read as $NAME, or show all",
+			Long: "Everyone who types at this peer shares the variables. \"set chatmode on\" makes every\n" +
+				"line that begins with no command a chat message.",
+			Example: "set chatmode on", Run: p.set,
+		},
+		{
+			Name: "unset", Group: "script", Usage: "NAME...", MinArgs: 1, MaxArgs: -1,
+			Short: "forget variables", Example: "unset chatmode",
+			Complete: func([]string, string) []string { return slices.Sorted(maps.Keys(p.commands.Vars())) },
+			Run: func(_ context.Context, c *command.Call) error {
+				for _, name := range c.Args {
+					if !p.commands.Unset(name) {
+						return fmt.Errorf("unset: variable %s is not set", name)
+					}
+				}
+				return nil
+			},
+		},
+		{
+			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true,
+			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
+			Run: p.runProgram,
+		},
+	}
+}
+
+func (p *Peer) execute(fs *flag.FlagSet) command.Func {
+	keepGoing := fs.Bool("k", false, "go on after a line that fails, and fail at the end")
+	return func(ctx context.Context, c *command.Call) error {
+		if c.Args[0] == "-" {
+			return p.commands.RunScript(ctx, "standard input", io.LimitReader(c.In, maxFile), c.Out, *keepGoing)
+		}
+		name, err := filepath.Abs(c.Args[0])
+		if err != nil {
+			return err
+		}
+		text, err := readFile(name)
+		if err != nil {
+			return err
+		}
+		return p.commands.RunScript(ctx, name, bytes.NewReader(text), c.Out, *keepGoing)
+	}
+}
+
+func (p *Peer) set(_ context.Context, c *command.Call) error {
+	if len(c.Args) == 1 {
+		return errors.New("set: write set NAME VALUE, or set alone to show all")
+	}
+	if len(c.Args) > 1 {
+		return p.commands.SetVar(c.Args[0], strings.Join(c.Args[1:], " "))
+	}
+	vars := p.commands.Vars()
+	return c.Show(vars, func() {
+		var rows [][]string
+		for _, name := range slices.Sorted(maps.Keys(vars)) {
+			rows = append(rows, []string{name, vars[name]})
+		}
+		c.Table([]string{"NAME", "VALUE"}, rows)
+	})
+}
+
+// chatLineOf makes a message of a line that begins with no command, while
+// chatmode is on.
+func (p *Peer) chatLineOf(line string) ([]string, bool) {
+	if mode, _ := p.commands.Var("chatmode"); mode != "on" || strings.HasPrefix(strings.TrimSpace(line), "/") {
+		return nil, false
+	}
+	return []string{"msg", "--", strings.TrimSpace(line)}, true
+}
+
+func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {
+	if !p.conf.AllowShell {
+		return errors.New("shell: programs are not allowed here: start the peer with --allow-shell")
+	}
+	program := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
+	program.Stdin, program.Stdout, program.Stderr = c.In, c.Out, c.Out
+	program.WaitDelay = time.Second
+	if err := program.Run(); err != nil {
+		return fmt.Errorf("shell: %s: %w", c.Args[0], err)
+	}
+	return nil
+}

@@ -1,0 +1,286 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"peerlab/peer/command"
+	"peerlab/peer/membership"
+)
+
+// stepCommands bring the membership layer up and down, a step each.
+func (p *Peer) stepCommands() []command.Command {
+	return []command.Command{
+		{
+			Name: "membership configure", Aliases: []string{"memberlistconfigure"}, Group: "membership",
+			Usage: "[BindPort N] [Field=VALUE...]", MaxArgs: -1,
+			Short: "make a configuration: the profile's, with these changes",
+			Long: "It counts from the next create on. Fields are those of memberlist.Config with a\n" +
+				"plain value; TAB completes them.",
+			Example: "membership configure BindPort 0 SuspicionMult=5", Run: p.runConfigure, Complete: settings,
+		},
+		{
+			Name: "membership create", Aliases: []string{"memberlistcreate"}, Group: "membership",
+			Short: "start memberlist from the configuration, alone", Example: "membership create",
+			Run: func(_ context.Context, c *command.Call) error {
+				if err := p.create(nil); err != nil {
+					return err
+				}
+				s, err := p.running()
+				if err != nil {
+					return err
+				}
+				c.Printf("created at %s\n", s.members.Addr())
+				return nil
+			},
+		},
+		{
+			Name: "membership start", Aliases: []string{"memberliststart"}, Group: "membership",
+			Short: "start to gossip this peer's broadcasts", Example: "membership start",
+			Run: func(_ context.Context, c *command.Call) error {
+				s, err := p.running()
+				if err != nil {
+					return err
+				}
+				s.begin()
+				c.Printf("broadcasts are gossiped\n")
+				return nil
+			},
+		},
+		{
+			Name: "membership join", Aliases: []string{"memberlistjoin"}, Group: "membership",
+			Usage: "[HOST:PORT...]", MaxArgs: 100,
+			Short:   "join the peers at these addresses, or those the bootstrap service listed",
+			Example: "membership join 10.77.0.2:7946", Run: p.runJoin,
+		},
+		{
+			Name: "membership update", Aliases: []string{"memberlistupdate"}, Group: "membership",
+			Usage: "[SECONDS]", MaxArgs: 1,
+			Short:   "advertise this peer again, under a new incarnation",
+			Example: "membership update 2", Run: p.onMembers(func(ctx context.Context, s *life) error { return s.members.Update(ctx) }, "advertised again"),
+		},
+		{
+			Name: "membership leave", Aliases: []string{"memberlistleave"}, Group: "membership",
+			Usage: "[SECONDS]", MaxArgs: 1,
+			Short: "tell the others that this peer leaves",
+			Long:  "memberlist cannot rejoin afterwards: shut it down, delete it and create a new one.", Example: "membership leave",
+			Run: p.onMembers(func(ctx context.Context, s *life) error { return s.members.Leave(ctx) }, "left"),
+		},
+		{
+			Name: "membership shutdown", Aliases: []string{"memberlistshutdown"}, Group: "membership",
+			Short: "stop memberlist; without a leave before, the others find this peer dead", Example: "membership shutdown",
+			Run: p.endMembers(func() error {
+				p.step.Lock()
+				defer p.step.Unlock()
+				s, err := p.created()
+				if err != nil {
+					return err
+				}
+				return s.shutdown()
+			}, "shut down"),
+		},
+		{
+			Name: "membership shutdown-transport", Aliases: []string{"memberlistshutdowntransport"}, Group: "membership",
+			Short: "stop memberlist's network only: it goes on, deaf and mute", Example: "membership shutdown-transport",
+			Run: p.endMembers(func() error {
+				s, err := p.running()
+				if err != nil {
+					return err
+				}
+				return s.members.Config().Transport.Shutdown()
+			}, "the transport is shut down"),
+		},
+		{
+			Name: "membership delete", Aliases: []string{"memberlistdelete"}, Group: "membership",
+			Short: "forget a memberlist that is shut down", Example: "membership delete",
+			Run: p.endMembers(p.delete, "deleted"),
+		},
+	}
+}
+
+// settings completes Field= of memberlist's configuration.
+func settings([]string, string) []string {
+	fields := membership.Fields()
+	for i, f := range fields {
+		fields[i] = f + "="
+	}
+	return fields
+}
+
+func (p *Peer) runConfigure(_ context.Context, c *command.Call) error {
+	args := c.Args
+	port := -1
+	if len(args) > 0 && args[0] == "BindPort" { // as the old shell had it
+		if len(args) < 2 {
+			return errors.New("membership configure: BindPort needs a number")
+		}
+		n, err := strconv.ParseUint(args[1], 10, 16)
+		if err != nil {
+			return fmt.Errorf("membership configure: BindPort %q is no number from 0 to 65535", args[1])
+		}
+		port, args = int(n), args[2:]
+	}
+	if err := p.configure(args); err != nil {
+		return err
+	}
+	if port >= 0 {
+		p.setBindPort(port)
+	}
+	c.Printf("configured: %s\n", p.conf.Profile)
+	return nil
+}
+
+func (p *Peer) runJoin(ctx context.Context, c *command.Call) error {
+	n, err := p.joinMembers(ctx, c.Args)
+	if err != nil {
+		return err
+	}
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	if addr, _ := s.members.TakenAt(); addr != "" {
+		return fmt.Errorf("the name %s is taken by a live peer at %s: nobody takes this one in", p.conf.Name, addr)
+	}
+	if n == 0 {
+		c.Printf("nobody else is listed: this peer is the first\n")
+		return nil
+	}
+	c.Printf("%d answered, %d online\n", n, s.members.Online())
+	return nil
+}
+
+// seconds reads the optional argument SECONDS, five without it.
+func seconds(args []string) (time.Duration, error) {
+	if len(args) == 0 {
+		return 5 * time.Second, nil
+	}
+	return duration(args[0])
+}
+
+// duration reads a number of seconds or a duration such as 500ms.
+func duration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if n, nerr := strconv.ParseFloat(s, 64); nerr == nil && n >= 0 && n <= 86400 {
+		d, err = time.Duration(n*float64(time.Second)), nil
+	}
+	if err != nil || d < 0 || d > 24*time.Hour {
+		return 0, fmt.Errorf("%q is no time: write seconds, or a duration such as 500ms, up to 24h", s)
+	}
+	return d, nil
+}
+
+// onMembers runs a step that takes [SECONDS] on a running membership.
+func (p *Peer) onMembers(step func(context.Context, *life) error, done string) command.Func {
+	return func(ctx context.Context, c *command.Call) error {
+		d, err := seconds(c.Args)
+		if err != nil {
+			return err
+		}
+		s, err := p.running()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		if err := step(ctx, s); err != nil {
+			return err
+		}
+		c.Printf("%s\n", done)
+		return nil
+	}
+}
+
+// endMembers runs a step that ends something.
+func (p *Peer) endMembers(step func() error, done string) command.Func {
+	return func(_ context.Context, c *command.Call) error {
+		if err := step(); err != nil {
+			return err
+		}
+		c.Printf("%s\n", done)
+		return nil
+	}
+}
+
+// lifeCommands are about the peer as a whole.
+func (p *Peer) lifeCommands() []command.Command {
+	return []command.Command{
+		{
+			Name: "init", Group: "development",
+			Short: "bring all layers up from nothing, as far as they are not", Example: "init",
+			Flags: func(fs *flag.FlagSet) command.Func {
+				wait := fs.Duration("wait", time.Minute, "how `long` to try")
+				return func(ctx context.Context, c *command.Call) error {
+					ctx, cancel := context.WithTimeout(ctx, *wait)
+					defer cancel()
+					return p.runInit(ctx, c)
+				}
+			},
+		},
+		{
+			Name: "quit", Group: "development",
+			Short: "leave all layers in order, then end this peer", Example: "quit",
+			Run: func(_ context.Context, c *command.Call) error {
+				c.Printf("leaving\n")
+				p.stop(ending{reason: "quit", farewell: all})
+				return nil
+			},
+		},
+		{
+			Name: "abort", Aliases: []string{"exit", "peer exit"}, Group: "development",
+			Short: "end this peer at once, without leaving: the others find it dead",
+			Long:  "In a shell, exit leaves the shell; there this is called abort.", Example: "abort",
+			Run: func(context.Context, *command.Call) error {
+				p.stop(ending{reason: "exit", farewell: nobody})
+				return nil
+			},
+		},
+		{
+			Name: "play", Group: "development", Usage: "[ARG...]", MaxArgs: -1,
+			Short: "free for your own function", Example: "play",
+			Long: "Register your own command in Go instead: examples/ping is one in a few lines.",
+			Run: func(_ context.Context, c *command.Call) error {
+				c.Printf("play %s: put your own function here, see examples/ping\n", strings.Join(c.Args, " "))
+				return nil
+			},
+		},
+	}
+}
+
+func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
+	p.mu.Lock()
+	ready, joined := p.ready, p.joined
+	p.mu.Unlock()
+	if ready && joined {
+		c.Printf("everything is up\n")
+		return nil
+	}
+	if err := p.up(); err != nil {
+		return err
+	}
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	s.begin()
+	if !ready {
+		if err := p.join(ctx, s); err != nil {
+			return fmt.Errorf("join a cluster: %w", err)
+		}
+	}
+	p.mu.Lock()
+	joined = p.joined
+	p.mu.Unlock()
+	if !joined {
+		if err := p.joinApp(ctx); err != nil {
+			return err
+		}
+	}
+	c.Printf("up at %s, %d online\n", s.members.Addr(), s.members.Online())
+	return nil
+}
