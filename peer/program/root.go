@@ -1,7 +1,8 @@
-package main
+package program
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"runtime/debug"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/nearest"
+	"peerlab/peer"
 )
 
 // usageError is a mistake in the command line or the environment: exit 2.
@@ -20,7 +22,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 const defaultSocket = "/run/peer/control.sock"
 
-func newRoot() *cobra.Command {
+func (p Program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "peer",
 		Short: "One peer of a cluster: membership by hashicorp/memberlist, a chat on top, a shell inside",
@@ -47,7 +49,7 @@ A flag wins over its variable.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(runCommand(), attachCommand(), execCommand(), healthCommand(), versionCommand())
+	root.AddCommand(p.runCommand(), attachCommand(), execCommand(), healthCommand(), p.versionCommand(), p.commandsCommand())
 	return root
 }
 
@@ -105,12 +107,10 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// version is set by the build: -ldflags "-X main.version=…".
-var version = ""
-
-func versionText() string {
-	if version != "" {
-		return version
+// version is the program's, or else what the Go toolchain knows.
+func (p Program) version() string {
+	if p.Version != "" {
+		return p.Version
 	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
@@ -118,11 +118,27 @@ func versionText() string {
 	return "(devel)"
 }
 
-func versionCommand() *cobra.Command {
+func (p Program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "peer "+versionText())
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "peer "+p.version())
+			return err
+		},
+	}
+}
+
+// commandsCommand prints the reference of what can be typed at a peer, from
+// the registry of one that does not run: docs/commands.md is made of it.
+func (p Program) commandsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "commands", Short: "Print the reference of what can be typed at a peer, as Markdown", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			made, err := p.new(peer.Config{Name: "peer"})
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), made.Commands().Markdown())
 			return err
 		},
 	}

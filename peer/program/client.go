@@ -1,9 +1,11 @@
-package main
+package program
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,8 +57,9 @@ func execCommand() *cobra.Command {
 		Long: `Run one line in the running peer and exit with its status.
 
 Several arguments are taken as they are, each as one word; a single one is split
-like a line typed in the shell.`,
-		Example: "  peer exec -- members -format json\n  peer exec -- 'msg hello, everyone'",
+like a line typed in the shell. A word that is - alone hands the command standard
+input.`,
+		Example: "  peer exec -- members -format json\n  peer exec -- 'msg hello, everyone'\n  peer exec -- execute - <script",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{fmt.Errorf("nothing to run: write %s -- LINE, for example: peer exec -- members", cmd.CommandPath())}
@@ -71,7 +74,11 @@ like a line typed in the shell.`,
 		if strings.TrimSpace(line) == "" {
 			return usageError{fmt.Errorf("nothing to run: the line is empty")}
 		}
-		return client.Exec(cmd.Context(), line, nil, cmd.OutOrStdout())
+		var stdin io.Reader
+		if words, err := command.Split(line); err == nil && slices.Contains(words, "-") {
+			stdin = cmd.InOrStdin() // only then: reading it could wait for ever
+		}
+		return client.Exec(cmd.Context(), line, stdin, cmd.OutOrStdout())
 	})
 }
 

@@ -1,4 +1,4 @@
-package main
+package program_test
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/peer/program"
 )
 
 // TestMain runs the program itself when asked to, so that the tests drive a
@@ -20,13 +21,12 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("PEER_TEST_MAIN") != "" {
 		_ = os.Unsetenv("PEER_TEST_MAIN")
-		main()
-		os.Exit(0)
+		program.Program{}.Main()
 	}
 	os.Exit(m.Run())
 }
 
-func program(t *testing.T, env []string, args ...string) *exec.Cmd {
+func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -50,7 +50,7 @@ type daemon struct {
 func start(t *testing.T, env []string, args ...string) *daemon {
 	t.Helper()
 	d := &daemon{socket: filepath.Join(t.TempDir(), "s"), stderr: &bytes.Buffer{}}
-	d.Cmd = program(t, append(env, "PEER_SOCKET="+d.socket, "PEER_BIND=127.0.0.1:0", "PEER_CHAT_BIND=127.0.0.1:0"), append([]string{"run"}, args...)...)
+	d.Cmd = command(t, append(env, "PEER_SOCKET="+d.socket, "PEER_BIND=127.0.0.1:0", "PEER_CHAT_BIND=127.0.0.1:0"), append([]string{"run"}, args...)...)
 	d.Stderr = d.stderr
 	stdout, err := d.StdoutPipe()
 	if err != nil {
@@ -98,7 +98,7 @@ func (d *daemon) await(t *testing.T, kind event.Kind) event.Event {
 
 func (d *daemon) exec(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, err := program(t, []string{"PEER_SOCKET=" + d.socket}, append([]string{"exec", "--"}, args...)...).CombinedOutput()
+	out, err := command(t, []string{"PEER_SOCKET=" + d.socket}, append([]string{"exec", "--"}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -121,7 +121,7 @@ func TestLifeOfAPeer(t *testing.T) {
 	if exit := new(exec.ExitError); !asExit(err, &exit) || exit.ExitCode() != 1 || out != "peer: unknown command \"membrs\": did you mean members?\n" {
 		t.Errorf("a wrong command: %v, %q", err, out)
 	}
-	if out, err := program(t, []string{"PEER_SOCKET=" + d.socket}, "health").CombinedOutput(); err != nil {
+	if out, err := command(t, []string{"PEER_SOCKET=" + d.socket}, "health").CombinedOutput(); err != nil {
 		t.Errorf("health: %v\n%s", err, out)
 	}
 
@@ -152,7 +152,7 @@ func TestSocketOfAKilledPeerIsReplaced(t *testing.T) {
 	d := start(t, nil, "--name", "a")
 	d.await(t, event.PeerReady)
 	// A second peer on the same socket is refused while the first lives.
-	out, err := program(t, nil, "run", "--name", "b", "--bind", "127.0.0.1:0", "--chat-bind", "127.0.0.1:0", "--socket", d.socket).CombinedOutput()
+	out, err := command(t, nil, "run", "--name", "b", "--bind", "127.0.0.1:0", "--chat-bind", "127.0.0.1:0", "--socket", d.socket).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "another peer answers on") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -205,7 +205,7 @@ func TestWrongUsage(t *testing.T) {
 	} {
 		t.Run(tc.what, func(t *testing.T) {
 			var stderr bytes.Buffer
-			cmd := program(t, tc.env, tc.args...)
+			cmd := command(t, tc.env, tc.args...)
 			cmd.Stderr = &stderr
 			_ = cmd.Run()
 			last := strings.TrimRight(stderr.String(), "\n")
@@ -222,7 +222,7 @@ func TestWrongUsage(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	for _, args := range [][]string{{}, {"--help"}, {"run", "--help"}, {"version"}} {
-		out, err := program(t, nil, args...).Output()
+		out, err := command(t, nil, args...).Output()
 		if err != nil || len(out) == 0 {
 			t.Errorf("%q: %v, %q", args, err, out)
 		}

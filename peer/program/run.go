@@ -1,10 +1,9 @@
-package main
+package program
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -14,19 +13,21 @@ import (
 
 	"peerlab/peer"
 	"peerlab/peer/control"
+	"peerlab/peer/journal"
 	"peerlab/peer/membership"
 	"peerlab/peer/shell"
 )
 
 type runFlags struct {
 	peer.Config
+	program  Program
 	socket   string
 	logLevel string
 	shell    bool
 }
 
-func runCommand() *cobra.Command {
-	f := runFlags{}
+func (p Program) runCommand() *cobra.Command {
+	f := runFlags{program: p}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run a peer until SIGTERM or SIGINT",
@@ -50,22 +51,25 @@ for people goes to standard error.`,
 	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.StringVar(&f.socket, "socket", defaultSocket, "`PATH` of the control socket")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`debug|info|warn|error`")
+	flags.BoolVar(&f.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
+	flags.BoolVar(&f.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
 	flags.BoolVar(&f.shell, "shell", false, "open the shell in this terminal; leaving it stops the peer (no events on standard output)")
 	return cmd
 }
 
 func (f *runFlags) run(ctx context.Context) error {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return usageError{fmt.Errorf("log level %q: use debug, info, warn or error", f.logLevel)}
+	level, err := journal.ParseLevel(f.logLevel)
+	if err != nil {
+		return usageError{err}
 	}
 	var logTo io.Writer = os.Stderr
 	if f.shell && term.IsTerminal(int(os.Stderr.Fd())) {
 		logTo = io.Discard // it would write over the line being typed
 	}
-	f.Log = slog.New(slog.NewTextHandler(logTo, &slog.HandlerOptions{Level: level})).With("peer", f.Name)
-	f.Version = versionText()
-	p, err := peer.New(f.Config)
+	f.Journal = journal.New(logTo, level)
+	log := f.Journal.Logger().With("peer", f.Name)
+	f.Version = f.program.version()
+	p, err := f.program.new(f.Config)
 	if err != nil {
 		return usageError{err}
 	}
@@ -74,7 +78,7 @@ func (f *runFlags) run(ctx context.Context) error {
 		return err
 	}
 	handler := control.NewHandler(control.Info{
-		Name: p.Name(), Version: f.Version, Started: p.Started(), Ready: p.Ready, Log: f.Log,
+		Name: p.Name(), Version: f.Version, Started: p.Started(), Ready: p.Ready, Log: log,
 	}, p.Commands(), p.Events())
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -84,20 +88,20 @@ func (f *runFlags) run(ctx context.Context) error {
 	// The socket answers until the peer has left: somebody may be watching.
 	running.Go(func() {
 		if err := control.Serve(serving, listener, handler); err != nil {
-			f.Log.Error("control API", "err", err)
+			log.Error("control API", "err", err)
 		}
 	})
 	if f.shell {
 		running.Go(func() {
 			defer cancel()
 			if err := shell.Run(ctx, shell.Options{Peer: shell.Local(p.Name(), p.Commands(), p.Events()), HistoryFile: historyFile(f.socket)}); err != nil && ctx.Err() == nil {
-				f.Log.Error("shell", "err", err)
+				log.Error("shell", "err", err)
 			}
 		})
 	} else {
 		running.Go(func() {
 			if err := p.Events().Copy(context.Background(), os.Stdout, 0); err != nil {
-				f.Log.Warn("events no longer go to standard output", "err", err)
+				log.Warn("events no longer go to standard output", "err", err)
 			}
 		})
 	}

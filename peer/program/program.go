@@ -1,0 +1,63 @@
+// Package program is the peer program: its flags and subcommands, for
+// cmd/peer and for your own main that adds commands or another application.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"peerlab/peer"
+	"peerlab/terminal"
+)
+
+// Program is a peer program. The zero value is cmd/peer.
+type Program struct {
+	// Version is shown by the version command; empty means what the Go
+	// toolchain recorded.
+	Version string
+	// App makes the application layer of a peer; nil means the chat.
+	App func() peer.App
+	// Setup is called with every peer that is made, before it runs, for
+	// example to add commands to its registry.
+	Setup func(*peer.Peer) error
+}
+
+// Main runs the program with the process's arguments and does not return. It
+// exits 0 on success, 2 on wrong usage and 1 on any other failure, which it
+// tells in one line on standard error.
+func (p Program) Main() {
+	// A reader of the events that goes away must not take the peer with it.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := p.root().ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		os.Exit(0)
+	}
+	fmt.Fprintln(os.Stderr, "peer: "+terminal.Clean(err.Error()))
+	if errors.As(err, new(usageError)) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+// new makes a peer of this program.
+func (p Program) new(conf peer.Config) (*peer.Peer, error) {
+	if p.App != nil {
+		conf.App = p.App()
+	}
+	made, err := peer.New(conf)
+	if err != nil {
+		return nil, err
+	}
+	if p.Setup != nil {
+		if err := p.Setup(made); err != nil {
+			return nil, fmt.Errorf("set up the peer: %w", err)
+		}
+	}
+	return made, nil
+}
