@@ -22,8 +22,9 @@ type Key struct {
 }
 
 // ParseKey reads an encryption key: 16, 24 or 32 bytes in base64, as "serf
-// keygen" prints them, or else 16, 24 or 32 bytes as they are. The error does
-// not repeat the text.
+// keygen" prints them, or else 16, 24 or 32 bytes as they are. Base64 comes
+// first: 32 letters and digits are a key of 24 bytes. The error does not repeat
+// the text.
 func ParseKey(text string) ([]byte, error) {
 	if key, err := base64.StdEncoding.DecodeString(text); err == nil && memberlist.ValidateKey(key) == nil {
 		return key, nil
