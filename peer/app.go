@@ -46,6 +46,9 @@ type Node struct {
 	// Incarnation is larger than that of any earlier Join under this name, as
 	// far as the clock goes.
 	Incarnation uint64
+	// Announce changes what Join returned, and tells the others. It must not
+	// be called from Join, Update or Leave.
+	Announce func(ctx context.Context, text string) error
 }
 
 // ErrNotJoined answers a command of an app that this peer has not joined.
@@ -56,6 +59,15 @@ func (p *Peer) node() Node {
 	return Node{
 		Name: p.conf.Name, Events: p.events, Log: p.log.With("layer", p.app.Name()),
 		Network: p.conf.Network, Bind: p.conf.ChatBind, Incarnation: uint64(time.Now().UnixMilli()),
+		Announce: func(ctx context.Context, text string) error {
+			s, err := p.running()
+			if err != nil {
+				return err
+			}
+			err = s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = text })
+			p.updateApp(s) // so that the caller finds it done
+			return err
+		},
 	}
 }
 
@@ -108,6 +120,7 @@ func (p *Peer) openApp() (announce string, err error) {
 		p.mu.Lock()
 		p.joined = true
 		p.mu.Unlock()
+		p.log.Info("joined the " + p.app.Name())
 	}
 	return announce, err
 }
@@ -119,6 +132,7 @@ func (p *Peer) closeApp(ctx context.Context) {
 	p.joined = false
 	p.mu.Unlock()
 	p.app.Leave(ctx)
+	p.log.Info("left the " + p.app.Name())
 }
 
 // updateApp tells the app who is there.

@@ -201,6 +201,12 @@ func (c *Command) flagSet() (*flag.FlagSet, Func, *string) {
 // unless the command takes text, and returns the arguments.
 func (c *Command) parse(fs *flag.FlagSet, words []string) ([]string, error) {
 	var args []string
+	if flags := 0; c.Text {
+		fs.VisitAll(func(*flag.Flag) { flags++ })
+		if flags == 0 {
+			return words, nil // echo -n is text
+		}
+	}
 	for {
 		if err := fs.Parse(words); err != nil {
 			return nil, err

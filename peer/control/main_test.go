@@ -76,7 +76,7 @@ func (l *lab) registry(t *testing.T) *command.Registry {
 				_, err := fmt.Fprintln(c.Out, *loud)
 				return err
 			}
-		}, Complete: func([]string) []string { return []string{"bob", "bert"} }, MaxArgs: 1},
+		}, Complete: func([]string, string) []string { return []string{"bob", "bert"} }, MaxArgs: 1},
 	)
 	if err != nil {
 		t.Fatal(err)

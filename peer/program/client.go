@@ -15,10 +15,16 @@ import (
 	"peerlab/peer/shell"
 )
 
-// historyFile returns where the shell keeps what was typed, per user.
+// historyFile returns where the shell keeps what was typed, per user: in the
+// home directory, or beside the socket where that cannot be written, as in a
+// container with a read-only file system.
 func historyFile(socket string) string {
-	if home, err := os.UserHomeDir(); err == nil && home != "/" {
-		return filepath.Join(home, ".peerlab_history")
+	if home, err := os.UserHomeDir(); err == nil {
+		file := filepath.Join(home, ".peerlab_history")
+		if f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
+			_ = f.Close()
+			return file
+		}
 	}
 	return filepath.Join(filepath.Dir(socket), "history")
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"peerlab/peer"
+	"peerlab/peer/shell"
 	"peerlab/terminal"
 )
 
@@ -38,7 +39,9 @@ func (p Program) Main() {
 	if err == nil {
 		os.Exit(0)
 	}
-	fmt.Fprintln(os.Stderr, "peer: "+terminal.Clean(err.Error()))
+	if !errors.Is(err, shell.ErrGone) { // the shell has said so itself
+		fmt.Fprintln(os.Stderr, "peer: "+terminal.Clean(err.Error()))
+	}
 	if errors.As(err, new(usageError)) {
 		os.Exit(2)
 	}

@@ -2,7 +2,6 @@ package program
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -63,8 +62,10 @@ func (f *runFlags) run(ctx context.Context) error {
 		return usageError{err}
 	}
 	var logTo io.Writer = os.Stderr
+	var above *shell.Log // the log, where it would write over the line being typed
 	if f.shell && term.IsTerminal(int(os.Stderr.Fd())) {
-		logTo = io.Discard // it would write over the line being typed
+		above = shell.NewLog(os.Stderr)
+		logTo = above
 	}
 	f.Journal = journal.New(logTo, level)
 	log := f.Journal.Logger().With("peer", f.Name)
@@ -94,7 +95,7 @@ func (f *runFlags) run(ctx context.Context) error {
 	if f.shell {
 		running.Go(func() {
 			defer cancel()
-			if err := shell.Run(ctx, shell.Options{Peer: shell.Local(p.Name(), p.Commands(), p.Events()), HistoryFile: historyFile(f.socket)}); err != nil && ctx.Err() == nil {
+			if err := shell.Run(ctx, shell.Options{Peer: shell.Local(p.Name(), p.Commands(), p.Events()), HistoryFile: historyFile(f.socket), Log: above}); err != nil && ctx.Err() == nil {
 				log.Error("shell", "err", err)
 			}
 		})

@@ -38,7 +38,7 @@ func (c *completer) Do(line []rune, pos int) ([][]rune, int) {
 	}
 	added := commonPrefix(candidates)[len(word):]
 	switch {
-	case len(candidates) == 1 && !strings.HasSuffix(candidates[0], "/"):
+	case len(candidates) == 1 && !strings.HasSuffix(candidates[0], "/") && !strings.HasSuffix(candidates[0], "="):
 		added += " "
 	case added == "":
 		c.above(columns(candidates, c.width()))
@@ -71,7 +71,7 @@ func (c *completer) candidates(line string) (candidates []string, word string) {
 
 // escape writes s so that the peer reads it as part of one word.
 func escape(s string) string {
-	return strings.NewReplacer(` `, `\ `, `'`, `\'`, `"`, `\"`, `\`, `\\`).Replace(s)
+	return strings.NewReplacer(` `, `\ `, `'`, `\'`, `"`, `\"`, `\`, `\\`, `$`, `\$`).Replace(s)
 }
 
 func commonPrefix(words []string) string {

@@ -113,7 +113,7 @@ func (p *peer) addCommands() error {
 			fs.Bool("verbose", false, "")
 			fs.Int("count", 1, "")
 			return func(context.Context, *command.Call) error { return nil }
-		}, Complete: func([]string) []string { return []string{"bob", "bert", "carol", "evil\x1b[2J"} }},
+		}, Complete: func([]string, string) []string { return []string{"bob", "bert", "carol", "evil\x1b[2J"} }},
 		command.Command{Name: "help", MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
 			text, err := p.registry.Help(c.Args)
 			c.Printf("%s", text)
