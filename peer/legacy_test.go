@@ -166,9 +166,9 @@ func TestEveryOldCommand(t *testing.T) {
 		}
 		switch row.want {
 		case "in the chat", "up at": // the chat's commands need company
-			after = alice.await(after, "bob in the chat", func(e event.Event) bool {
+			alice.await(after, "bob in the chat", func(e event.Event) bool {
 				return e.Kind == event.ChatJoin && e.Member == "bob"
-			}).Seq
+			})
 			for _, line := range []string{"chatmembers", "chatping", "chatmemberping bob", "chat history"} {
 				if out, err := alice.exec(line); err != nil || !strings.Contains(out, "bob") {
 					t.Errorf("%s: %v\n%s", line, err, out)

@@ -35,7 +35,7 @@ func (c *Chat) accept() {
 		c.conns[conn] = struct{}{}
 		c.mu.Unlock()
 		c.running.Go(func() {
-			if err := c.serve(conn); err != nil && c.ctx.Err() == nil {
+			if err := c.serve(conn); c.ctx.Err() == nil {
 				c.Log.Debug("chat connection ended", "remote", conn.RemoteAddr(), "err", err)
 			}
 			_ = conn.Close()
