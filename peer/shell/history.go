@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -57,10 +58,16 @@ func openHistory(path string) *history {
 	return h
 }
 
+// secret are lines that hold an encryption key: history is a file.
+var secret = regexp.MustCompile(`^/?keys\s+(install|use|remove)\b`)
+
+
 // remember keeps line in memory if it is worth it.
 func (h *history) remember(line string) bool {
 	line = strings.TrimSpace(line)
 	switch {
+	case secret.MatchString(line):
+		return false
 	case line == "", len(line) > historyLine, !utf8.ValidString(line), terminal.Line(line) != line:
 		return false
 	case len(h.lines) > 0 && h.lines[len(h.lines)-1] == line:

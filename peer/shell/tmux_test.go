@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"peerlab/event"
 	"peerlab/peer/control"
+	"peerlab/terminal/tmux"
 )
 
 // asShell in the environment makes the test binary a shell on the socket it
@@ -36,125 +34,77 @@ func mainShell() int {
 	return 0
 }
 
-// tmux is a shell in a real terminal, in a process of its own.
-type tmux struct {
-	t      *testing.T
-	server string
-}
-
-func (m *tmux) run(args ...string) string {
-	m.t.Helper()
-	out, err := exec.Command("tmux", append([]string{"-S", m.server, "-f", "/dev/null"}, args...)...).CombinedOutput()
-	if err != nil {
-		m.t.Fatalf("tmux %q: %v: %s", args, err, out)
-	}
-	return string(out)
-}
-
-// shows waits until the screen's last lines are these; ▏ is the cursor.
-func (m *tmux) shows(lines ...string) {
-	m.t.Helper()
-	want := "\n" + strings.Join(lines, "\n")
-	var screen string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		var x, y int
-		if _, err := fmt.Sscan(m.run("display-message", "-p", "#{cursor_x} #{cursor_y}"), &x, &y); err != nil {
-			m.t.Fatal(err)
-		}
-		rows := strings.Split(strings.TrimSuffix(m.run("capture-pane", "-p"), "\n"), "\n")
-		for len(rows) <= y {
-			rows = append(rows, "")
-		}
-		row := []rune(rows[y])
-		for len(row) < x {
-			row = append(row, ' ')
-		}
-		rows[y] = string(row[:x]) + "▏" + string(row[x:])
-		screen = strings.TrimRight(strings.Join(rows, "\n"), "\n")
-		if strings.HasSuffix("\n"+screen, want) {
-			return
-		}
-	}
-	m.t.Fatalf("within 10 s the screen did not end with%s\nbut is\n%s", want, screen)
-}
-
 func TestInTmux(t *testing.T) {
-	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Skip("tmux is not installed")
-	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := newPeer(t).serve(t)
-	m := &tmux{t: t, server: filepath.Join(t.TempDir(), "tmux")}
 	// A shell around it, for its end and its history in a second session.
-	m.run("new-session", "-d", "-x", "72", "-y", "24", "PS1='$ ' "+asShell+"="+p.path+" sh")
-	t.Cleanup(func() { _ = exec.Command("tmux", "-S", m.server, "kill-server").Run() })
-	send := func(keys ...string) { m.run(append([]string{"send-keys"}, keys...)...) }
+	m := tmux.Start(t, 72, 24, "PS1='$ ' "+asShell+"="+p.path+" sh")
 
-	m.shows("$ ▏")
-	send(self, "Enter")
-	m.shows("alice> ▏")
-	send("ech", "Tab", "hello", "Enter")
-	m.shows("alice> echo hello", "hello", "alice> ▏")
-	send("chat ", "Tab")
-	m.shows("join   leave", "alice> chat ▏")
-	send("C-c")
-	m.shows("alice> chat ^C", "alice> ▏")
+	m.Shows("$ ▏")
+	m.Send(self, "Enter")
+	m.Shows("alice> ▏")
+	m.Send("ech", "Tab", "hello", "Enter")
+	m.Shows("alice> echo hello", "hello", "alice> ▏")
+	m.Send("chat ", "Tab")
+	m.Shows("join   leave", "alice> chat ▏")
+	m.Send("C-c")
+	m.Shows("alice> chat ^C", "alice> ▏")
 
 	// A message while typing in the middle of a line that wraps, and after the
 	// window has become narrower under it.
 	long := "note " + strings.Repeat("0123456789", 7)
-	send("-l", long)
-	send("Left", "Left")
-	m.shows("alice> "+long[:65], long[65:73]+"▏89")
+	m.Send("-l", long)
+	m.Send("Left", "Left")
+	m.Shows("alice> "+long[:65], long[65:73]+"▏89")
 	p.log.Emit(event.Event{Kind: event.ChatDelivered, Member: "bob", Text: "hi"})
-	m.shows("<bob> hi", "alice> "+long[:65], long[65:73]+"▏89")
-	m.run("resize-window", "-x", "50", "-y", "20")
-	m.shows("alice> "+long[:43], long[43:73]+"▏89")
+	m.Shows("<bob> hi", "alice> "+long[:65], long[65:73]+"▏89")
+	m.Run("resize-window", "-x", "50", "-y", "20")
+	m.Shows("alice> "+long[:43], long[43:73]+"▏89")
 	p.log.Emit(event.Event{Kind: event.MemberSuspect, Member: "bob"})
-	m.shows("* bob is suspect", "alice> "+long[:43], long[43:73]+"▏89")
-	send("Enter")
+	m.Shows("* bob is suspect", "alice> "+long[:43], long[43:73]+"▏89")
+	m.Send("Enter")
 	if got := receive(t, p.lines, "line"); "note "+got != long {
 		t.Errorf("the peer got %q", got)
 	}
 
 	// Ctrl-C ends the command and nothing else.
-	send("wait", "Enter")
-	m.shows("waiting", "▏")
-	send("C-c")
-	m.shows("^C", "alice> ▏")
-	send("C-c")
-	m.shows("alice> ^C", "Ctrl-D or exit leaves the shell; the peer keeps ru", "nning", "alice> ▏")
+	m.Send("wait", "Enter")
+	m.Shows("waiting", "▏")
+	m.Send("C-c")
+	m.Shows("^C", "alice> ▏")
+	m.Send("C-c")
+	m.Shows("alice> ^C", "Ctrl-D or exit leaves the shell; the peer keeps ru", "nning", "alice> ▏")
 
 	// tmux pastes as a terminal does: with marks, as the shell asked for.
-	m.run("set-buffer", "note one\nnote\ttwo\nnote three")
-	m.run("paste-buffer", "-p")
+	m.Run("set-buffer", "note one\nnote\ttwo\nnote three")
+	m.Run("paste-buffer", "-p")
 	for _, want := range []string{"one", "two"} {
 		if got := receive(t, p.lines, "line"); got != want {
 			t.Errorf("the peer got %q, want %q", got, want)
 		}
 	}
-	m.shows("alice> note one", "alice> note two", "alice> note three▏")
-	send("C-u", "C-d")
-	m.shows("alice> exit", "$ ▏")
+	m.Shows("alice> note one", "alice> note two", "alice> note three▏")
+	m.Send("C-u", "C-d")
+	m.Shows("alice> exit", "$ ▏")
 
-	send("clear; "+self, "Enter")
-	m.shows("alice> ▏")
-	send("Up", "Up")
-	m.shows("alice> note one▏")
-	send("C-c")
-	m.shows("alice> note one^C", "alice> ▏")
-	send("C-r", "ech")
-	m.shows("alice> ▏echo hello", "bck-i-search: ech")
-	send("Enter")
-	m.shows("hello", "alice> ▏")
-	send("unfinished")
-	m.shows("alice> unfinished▏")
+	m.Send("clear; "+self, "Enter")
+	m.Shows("alice> ▏")
+	m.Send("Up", "Up")
+	m.Shows("alice> note one▏")
+	m.Send("C-c")
+	m.Shows("alice> note one^C", "alice> ▏")
+	m.Send("C-r", "ech")
+	m.Shows("alice> ▏echo hello", "bck-i-search: ech")
+	m.Send("Enter")
+	m.Shows("hello", "alice> ▏")
+	m.Send("unfinished")
+	m.Shows("alice> unfinished▏")
 	p.kill()
-	m.shows("alice> unfinished", "peer alice is gone", "failed: peer alice is gone", "$ ▏")
+	m.Shows("alice> unfinished", "peer alice is gone", "failed: peer alice is gone", "$ ▏")
 	// The terminal is as it was: what is typed shows, and is run.
-	send("echo $?", "Enter")
-	m.shows("$ echo $?", "1", "$ ▏")
+	m.Send("echo $?", "Enter")
+	m.Shows("$ echo $?", "1", "$ ▏")
 }
