@@ -135,6 +135,10 @@ clean: down ## remove what was built, images included
 	@rm -rf .build
 	docker image rm --force peerlab-peer peerlab-bootstrap >/dev/null
 
+.PHONY: docs
+docs: ## write docs/commands.md anew from the registry of commands
+	@go run ./cmd/peer commands > docs/commands.md
+
 # --- checking ----------------------------------------------------------------
 
 .PHONY: lint

@@ -61,7 +61,6 @@ func openHistory(path string) *history {
 // secret are lines that hold an encryption key: history is a file.
 var secret = regexp.MustCompile(`^/?keys\s+(install|use|remove)\b`)
 
-
 // remember keeps line in memory if it is worth it.
 func (h *history) remember(line string) bool {
 	line = strings.TrimSpace(line)

@@ -128,3 +128,14 @@ func TestHistoryShared(t *testing.T) {
 		t.Errorf("the file gives %q, want %q", got, want)
 	}
 }
+
+// A key typed at the prompt is not kept: the history is a file.
+func TestHistoryKeepsNoKeys(t *testing.T) {
+	var h history
+	for _, line := range []string{"keys install c2VjcmV0", "/keys  use c2VjcmV0", " keys remove x", "keys list", "msg keys install x"} {
+		h.remember(line)
+	}
+	if want := []string{"keys list", "msg keys install x"}; !slices.Equal(h.lines, want) {
+		t.Errorf("history holds %q, want %q", h.lines, want)
+	}
+}
