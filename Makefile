@@ -33,6 +33,7 @@ up: image ## start bootstrap, alice, bob, charly, dave and erin; return when eac
 	echo 'starting bootstrap $(PEERS)'
 	if ! output=$$($(COMPOSE) up -d --no-build 2>&1); then
 		echo "$$output" >&2
+		[[ $$output != *overlaps* ]] || echo 'make up: the network is in use here: choose another with PEERLAB_NET=10.78.0' >&2
 		exit 1
 	fi
 	# A peer's view, printed when any has changed.
