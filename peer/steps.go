@@ -53,7 +53,10 @@ func (p *Peer) create(meta membership.Meta) error {
 	s := &life{}
 	var online atomic.Int64 // memberlist asks while it is being created
 	values, err := broadcast.New(broadcast.Options{
-		Name: p.conf.Name, NumNodes: func() int { return max(int(online.Load()), 1) }, RetransmitMult: conf.RetransmitMult,
+		Name: p.conf.Name, NumNodes: func() int { return max(int(online.Load()), 1) },
+		// With the local profile's 2 every thirtieth rumour would miss a member
+		// of four, who then waits for the next push/pull.
+		RetransmitMult: max(conf.RetransmitMult, 4),
 	})
 	if err != nil {
 		return err
