@@ -55,9 +55,9 @@ var sides = [][]string{{"alice", "bob", "charly"}, {"dave"}, {"erin"}}
 func partition(t *testing.T, c *cluster) {
 	t.Helper()
 	mark := c.mark()
+	began := time.Now()
 	c.disconnect(t, "dave")
 	c.disconnect(t, "erin")
-	began := time.Now()
 	end := time.After(cut)
 
 	majority := sides[0]

@@ -14,8 +14,8 @@ func TestLongPause(t *testing.T) {
 	const pause = 30 * time.Second
 	c := newFive(t, rejoinEvery)
 	mark := c.mark()
-	c.pause(t, "dave")
 	paused := time.Now()
+	c.pause(t, "dave")
 	end := time.After(pause)
 	c.await(t, predicted.AllDead().Most+2*grace, "all others hold dave dead", sees(others("dave"), "dead", "dave"))
 	checkDetection(t, c.since(mark), "dave", others("dave"), paused)

@@ -80,8 +80,8 @@ func TestShellInAContainer(t *testing.T) {
 	other := tmux.Start(t, 90, 30, attach)
 	other.Shows("alice> ▏")
 	c.pause(t, "alice")
-	if out, err := c.exec(t, "bob", "members", "alice"); err != nil || !strings.Contains(out, "alice") {
-		t.Errorf("bob: %v\n%s", err, out)
+	if out := c.ask(t, "bob", "members", "alice"); !strings.Contains(out, "alice") {
+		t.Errorf("bob does not know alice:\n%s", out)
 	}
 	c.resume(t, "alice")
 	other.Send("echo two of us", "Enter")
