@@ -306,6 +306,19 @@ func TestKeysAndTags(t *testing.T) {
 	}
 }
 
+// Help shows how: every command has an example, and the registry takes it.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	p, err := peer.New(peer.Config{Name: "peer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range p.Commands().Commands() {
+		if c.Short == "" || !strings.HasPrefix(c.Example, c.Name) {
+			t.Errorf("%s: short help %q, example %q", c.Name, c.Short, c.Example)
+		}
+	}
+}
+
 func TestCommandsReferenceIsCurrent(t *testing.T) {
 	want, err := os.ReadFile("../docs/commands.md")
 	if err != nil {

@@ -55,3 +55,27 @@ func FuzzEscapeJSON(f *testing.F) {
 		}
 	})
 }
+
+func TestCleanPainted(t *testing.T) {
+	for in, want := range map[string]string{
+		terminal.Red.Paint("dead"):       "\x1b[31mdead\x1b[0m",
+		terminal.Plain.Paint("x"):        "x",
+		"\x1b[31m\x1b[2J\x1b[8mhidden":   "\x1b[31m�[2J�[8mhidden",
+		"\x1b[1;31mx":                    "�[1;31mx",
+		"\x1b[32mok\x1b[0m \u009b31m \r": "\x1b[32mok\x1b[0m �31m �",
+	} {
+		if got := terminal.CleanPainted(in); got != want {
+			t.Errorf("CleanPainted(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestUnfinished(t *testing.T) {
+	for in, want := range map[string]int{
+		"": 0, "x": 0, "x\x1b": 1, "x\x1b[": 2, "x\x1b[3": 3, "x\x1b[31": 4, "x\x1b[31m": 0, "x\x1b[9": 0, "x\x1b]": 0,
+	} {
+		if got := terminal.Unfinished([]byte(in)); got != want {
+			t.Errorf("Unfinished(%q) = %d, want %d", in, got, want)
+		}
+	}
+}

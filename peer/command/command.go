@@ -9,7 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strings"
+	"unicode/utf8"
 
 	"peerlab/terminal"
 )
@@ -57,6 +58,8 @@ type Call struct {
 	In   io.Reader // standard input of the caller; empty, never nil
 	JSON bool      // -format json was given
 	Name string    // the command's full name
+	// Colour says that the output goes to a terminal that takes colours.
+	Colour bool
 }
 
 // Printf writes a line or more for a person to read. What other peers can put
@@ -80,17 +83,55 @@ func (c *Call) Show(data any, human func()) error {
 	return err
 }
 
-// Table writes rows in aligned columns under a header.
+// Table writes rows in aligned columns under a header. On a terminal that
+// takes colours the header is bold, and cells that are nothing but a state or
+// a verdict are coloured.
 func (c *Call) Table(header []string, rows [][]string) {
-	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{header}, rows...) {
-		for i, cell := range row {
-			if i > 0 {
-				_, _ = io.WriteString(w, "\t")
+	all := append([][]string{header}, rows...)
+	width := make([]int, len(header))
+	for i, row := range all {
+		all[i] = make([]string, len(row))
+		for j, cell := range row {
+			all[i][j] = terminal.Line(cell)
+			if j < len(width) {
+				width[j] = max(width[j], utf8.RuneCountInString(all[i][j]))
 			}
-			_, _ = io.WriteString(w, terminal.Line(cell))
 		}
-		_, _ = io.WriteString(w, "\n")
 	}
-	_ = w.Flush()
+	var b strings.Builder
+	for i, row := range all {
+		for j, cell := range row {
+			if j > 0 {
+				b.WriteString("  ")
+			}
+			colour := meaning[cell]
+			if i == 0 {
+				colour = terminal.Bold
+			}
+			if !c.Colour {
+				colour = terminal.Plain
+			}
+			b.WriteString(colour.Paint(cell))
+			if j < len(row)-1 && j < len(width) {
+				b.WriteString(strings.Repeat(" ", width[j]-utf8.RuneCountInString(cell)))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, _ = io.WriteString(c.Out, b.String())
 }
+
+// meaning is the colour of a cell that is nothing but a word.
+var meaning = map[string]terminal.Colour{
+	"alive": terminal.Green, "suspect": terminal.Yellow, "dead": terminal.Red, "left": terminal.Dim,
+	"OK": terminal.Green, "FAILED": terminal.Red, "has it": terminal.Green, "no answer": terminal.Red,
+}
+
+// colours is the context key for a caller whose terminal takes colours.
+type colours struct{}
+
+// WithColour returns a context under which commands colour their output.
+func WithColour(ctx context.Context) context.Context { return context.WithValue(ctx, colours{}, true) }
+
+// TakesColour says whether WithColour made ctx.
+func TakesColour(ctx context.Context) bool { return ctx.Value(colours{}) != nil }

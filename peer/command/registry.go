@@ -147,7 +147,7 @@ func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io
 	case *format != "text" && *format != "json":
 		return fmt.Errorf("%s: unknown format %q: text or json", c.Name, *format)
 	}
-	return run(ctx, &Call{Args: args, Out: out, In: in, JSON: *format == "json", Name: c.Name})
+	return run(ctx, &Call{Args: args, Out: out, In: in, JSON: *format == "json", Name: c.Name, Colour: TakesColour(ctx)})
 }
 
 // under returns what can follow word to make the name of a command.

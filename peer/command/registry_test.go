@@ -90,6 +90,31 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestColour(t *testing.T) {
+	r := &command.Registry{}
+	if err := r.Add(command.Command{Name: "show", Run: func(_ context.Context, c *command.Call) error {
+		c.Table([]string{"NAME", "STATE", "N"}, [][]string{{"grün", "alive", "1"}, {"\x1b[31mb", "dead", "2"}})
+		return nil
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		ctx  context.Context
+		want string
+	}{
+		{t.Context(), "NAME    STATE  N\ngrün    alive  1\n�[31mb  dead   2\n"},
+		{
+			command.WithColour(t.Context()),
+			"\x1b[1mNAME\x1b[0m    \x1b[1mSTATE\x1b[0m  \x1b[1mN\x1b[0m\ngrün    \x1b[32malive\x1b[0m  1\n�[31mb  \x1b[31mdead\x1b[0m   2\n",
+		},
+	} {
+		var out bytes.Buffer
+		if err := r.RunLine(tc.ctx, "show", nil, &out); err != nil || out.String() != tc.want {
+			t.Errorf("%v: got\n%q\nwant\n%q", err, out.String(), tc.want)
+		}
+	}
+}
+
 func TestAddRefuses(t *testing.T) {
 	run := func(context.Context, *command.Call) error { return nil }
 	for want, c := range map[string]command.Command{

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"peerlab/event"
+	"peerlab/peer/command"
 )
 
 const (
@@ -70,7 +71,8 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Exec runs a line in the peer and copies its output to out as it comes. The
 // command reads stdin, at most MaxStdin bytes of UTF-8; nil is none. When ctx
-// ends, so does the command. A failure of the command is a *CommandError.
+// ends, so does the command. Under command.WithColour the output is coloured.
+// A failure of the command is a *CommandError.
 func (c *Client) Exec(ctx context.Context, line string, stdin io.Reader, out io.Writer) error {
 	return c.exec(ctx, execRequest{Line: &line}, stdin, out)
 }
@@ -93,6 +95,7 @@ func (c *Client) exec(ctx context.Context, req execRequest, stdin io.Reader, out
 		}
 		req.Stdin = string(b)
 	}
+	req.Colour = command.TakesColour(ctx)
 	resp, err := c.do(ctx, http.MethodPost, "/v1/exec", req)
 	if err != nil {
 		return err

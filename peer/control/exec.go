@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+
+	"peerlab/peer/command"
 )
 
 func (s *server) exec(w http.ResponseWriter, r *http.Request) {
@@ -40,6 +42,9 @@ func (s *server) run(ctx context.Context, req execRequest, out io.Writer) (err e
 			err = fmt.Errorf("internal error: %v", p)
 		}
 	}()
+	if req.Colour {
+		ctx = command.WithColour(ctx)
+	}
 	in := strings.NewReader(req.Stdin)
 	if req.Line != nil {
 		return s.registry.RunLine(ctx, *req.Line, in, out)

@@ -3,7 +3,7 @@
 //
 //	GET  /v1/healthz                 200 "ok", or 503 and why not
 //	GET  /v1/info                    Status
-//	POST /v1/exec                    {"line":"…"} or {"words":["…"]}, optional "stdin"
+//	POST /v1/exec                    {"line":"…"} or {"words":["…"]}, optional "stdin" and "colour"
 //	POST /v1/complete                {"line":"…"}
 //	GET  /v1/events?after=N&follow=  the kept events as JSON lines
 //

@@ -22,6 +22,8 @@ type execRequest struct {
 	Line  *string  `json:"line,omitempty"`
 	Words []string `json:"words,omitempty"`
 	Stdin string   `json:"stdin,omitempty"`
+	// Colour says that the output goes to a terminal that takes colours.
+	Colour bool `json:"colour,omitempty"`
 }
 
 type completeRequest struct {

@@ -13,6 +13,7 @@ import (
 	"peerlab/peer/command"
 	"peerlab/peer/control"
 	"peerlab/peer/shell"
+	"peerlab/terminal"
 )
 
 // historyFile returns where the shell keeps what was typed, per user: in the
@@ -84,7 +85,11 @@ input.`,
 		if words, err := command.Split(line); err == nil && slices.Contains(words, "-") {
 			stdin = cmd.InOrStdin() // only then: reading it could wait for ever
 		}
-		return client.Exec(cmd.Context(), line, stdin, cmd.OutOrStdout())
+		ctx := cmd.Context()
+		if terminal.TakesColour(os.Stdout) {
+			ctx = command.WithColour(ctx)
+		}
+		return client.Exec(ctx, line, stdin, cmd.OutOrStdout())
 	})
 }
 

@@ -175,7 +175,7 @@ func TestOutputKeepsCharactersWhole(t *testing.T) {
 		}
 	}
 	o.end()
-	if want := []string{"a", "€", "b\ufffd", "[2J\ufffd", "\ufffd\ufffd"}; !slices.Equal(shown, want) {
+	if want := []string{"a", "€", "b", "\ufffd[2J\ufffd", "\ufffd\ufffd"}; !slices.Equal(shown, want) {
 		t.Errorf("shown %q, want %q", shown, want)
 	}
 }

@@ -45,7 +45,7 @@ func (s *screen) end() {
 // concurrent use.
 type output struct {
 	show func(text string) error // gets text that is safe on a terminal
-	rest []byte                  // the begin of a character
+	rest []byte                  // the begin of a character or a colour
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -59,16 +59,17 @@ func (o *output) Write(p []byte) (int, error) {
 			break
 		}
 	}
+	n -= terminal.Unfinished(b[:n])
 	o.rest = append([]byte(nil), b[n:]...)
 	if n > 0 {
-		if err := o.show(terminal.Clean(string(b[:n]))); err != nil {
+		if err := o.show(terminal.CleanPainted(string(b[:n]))); err != nil {
 			return 0, err
 		}
 	}
 	return len(p), nil
 }
 
-// end shows what is left of a character that did not end.
+// end shows what is left of a character or colour that did not end.
 func (o *output) end() {
 	if len(o.rest) > 0 {
 		_ = o.show(terminal.Clean(string(o.rest)))

@@ -23,12 +23,13 @@ type session struct {
 	patience time.Duration
 	end      context.CancelCauseFunc // ends the session
 	left     bool                    // the user has left
+	colour   bool                    // the terminal takes colours
 }
 
 func runTerminal(parent context.Context, opts Options) error {
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
-	s := &session{peer: opts.Peer, name: terminal.Line(opts.Peer.Name()), patience: opts.patience, end: end}
+	s := &session{peer: opts.Peer, name: terminal.Line(opts.Peer.Name()), patience: opts.patience, end: end, colour: terminal.TakesColour(opts.Out)}
 	var err error
 	s.editor, err = newEditor(opts, s.name+"> ", func(e *editor) readline.AutoCompleter {
 		return &completer{ctx: ctx, peer: s.peer, local: localNames(), width: func() int { return width(opts.Out, 0) }, above: e.above}
@@ -114,6 +115,9 @@ func (s *session) dispatch(ctx context.Context, line string) {
 
 // exec runs a line in the peer. Ctrl-C ends it, which is no error.
 func (s *session) exec(ctx context.Context, line string) error {
+	if s.colour {
+		ctx = command.WithColour(ctx)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.in.onInterrupt(func() {
