@@ -146,6 +146,9 @@ func (c *Client) ask(ctx context.Context, what string, words ...string) ([]byte,
 	}
 	// Not what the body is, but what deployed servers have always been sent.
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	// Every request may be repeated: the key without a value lets net/http try
+	// a new connection when a kept one turns out to be dead, as after a cut.
+	req.Header["Idempotency-Key"] = nil
 	resp, err := c.http.Do(req)
 	if err != nil {
 		// url.Error repeats the method and the URL, user name included.

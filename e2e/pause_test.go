@@ -55,7 +55,7 @@ func TestNewAddress(t *testing.T) {
 		reported(mark, others("erin"), forgotten))
 	checkDetection(t, c.since(mark), "erin", others("erin"), killed)
 	began := time.Now()
-	c.await(t, predicted.PushPullPeriod()+grace, "all others hold erin alive at "+addr, func(h *history) string {
+	c.await(t, rejoinMost+grace, "all others hold erin alive at "+addr, func(h *history) string {
 		for _, observer := range others("erin") {
 			if m := h.views[observer]["erin"]; m.state != "alive" || m.addr != addr {
 				return observer + " holds erin " + m.state + " at " + m.addr

@@ -48,6 +48,7 @@ func (p *Peer) join(ctx context.Context, s *life) error {
 	if addr, stale := s.members.TakenAt(); addr != "" {
 		return fmt.Errorf("the name %s is taken by a live peer at %s: choose another with --name", p.conf.Name, addr)
 	} else if stale {
+		s.shadowed()
 		p.log.Warn("others remember this name at another address: they take this peer in when they have forgotten it there")
 	}
 	p.begin(s)
@@ -126,9 +127,12 @@ func (p *Peer) rejoin(s *life) {
 			p.log.Warn("another live peer has this peer's name", "addr", taken)
 		}
 		if stale {
-			// Others still hold this name at its old address, and refuse this
-			// one: offer it again, for they may have forgotten by now.
-			addrs = append(addrs, online(s.members)...)
+			s.shadowed()
+		}
+		if s.offering() {
+			others := online(s.members)
+			rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+			addrs = append(addrs, others[:min(len(others), 3)]...)
 		}
 		rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
 		for _, addr := range addrs[:min(len(addrs), maxContacts)] {

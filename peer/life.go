@@ -3,7 +3,9 @@ package peer
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
+	"time"
 
 	"peerlab/peer/broadcast"
 	"peerlab/peer/membership"
@@ -22,6 +24,7 @@ type life struct {
 	down      bool // shut down, not yet deleted
 	started   bool // broadcasts are gossiped
 	rejoining bool
+	offer     time.Time // until when this peer offers itself anew, see shadowed
 }
 
 // valuesTag marks the messages of the key/value map among user messages.
@@ -89,6 +92,26 @@ func (s *life) shutdown() error {
 	s.end()
 	s.tasks.Wait()
 	return s.members.Shutdown()
+}
+
+// shadowed notes that others hold this peer's name at an old address and so
+// refuse this one. Nothing tells when they have forgotten it, once they hold
+// the old entry dead: so the peer offers itself anew for as long as that can
+// take, by memberlist's formulas.
+func (s *life) shadowed() {
+	conf, n := s.members.Config(), float64(s.members.Online())
+	suspicion := float64(conf.SuspicionMaxTimeoutMult*conf.SuspicionMult) * max(1, math.Log10(n)) * float64(conf.ProbeInterval)
+	forget := time.Duration(suspicion) + conf.GossipToTheDeadTime + time.Duration(2*n)*conf.ProbeInterval
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offer = time.Now().Add(forget)
+}
+
+// offering says whether this peer has to offer itself anew.
+func (s *life) offering() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Before(s.offer)
 }
 
 // broadcasting says whether begin was called.

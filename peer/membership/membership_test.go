@@ -167,6 +167,31 @@ func TestTheDeadAreForgotten(t *testing.T) {
 	}
 }
 
+// A member that comes back elsewhere between being reaped and the next poll is
+// still told as reaped and joined: alive messages about it stream in, because
+// the rest of the cluster was faster to take it in.
+func TestReapIsToldBeforeTheReturn(t *testing.T) {
+	a, b := start(t, "a", "GossipToTheDeadTime=100ms"), start(t, "b")
+	a.join(t, b)
+	a.awaitKind(t, event.MemberJoin, "b")
+	if err := b.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitKind(t, event.MemberDead, "b")
+	again := start(t, "b")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for a.state("b") != membership.Alive {
+		if _, err := again.Join(ctx, []string{a.Addr()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reaped := a.awaitKind(t, event.MemberReap, "b")
+	a.await(t, "b's return", func(e event.Event) bool {
+		return e.Kind == event.MemberJoin && e.Member == "b" && e.Seq > reaped.Seq && e.Was == "" && e.Addr == again.Addr()
+	})
+}
+
 func TestRefutationIsTold(t *testing.T) {
 	a, b := start(t, "a"), start(t, "b")
 	a.join(t, b)

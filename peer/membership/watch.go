@@ -124,17 +124,23 @@ func (w *watcher) scan(t *table) {
 	if len(w.known) == len(*t.nodes) {
 		return
 	}
-	for name, k := range w.known {
+	for name := range w.known {
 		if (*t.nodes)[name] == nil {
-			w.emit(event.Event{
-				Kind: event.MemberReap, Member: name, Addr: k.addr,
-				Incarnation: k.incarnation, Was: string(k.state),
-			})
-			delete(w.known, name)
-			delete(w.rtt, name)
-			w.coords.forget(name)
+			w.reap(name)
 		}
 	}
+}
+
+// reap reports that a known entry is gone. The caller holds both locks.
+func (w *watcher) reap(name string) {
+	k := w.known[name]
+	w.emit(event.Event{
+		Kind: event.MemberReap, Member: name, Addr: k.addr,
+		Incarnation: k.incarnation, Was: string(k.state),
+	})
+	delete(w.known, name)
+	delete(w.rtt, name)
+	w.coords.forget(name)
 }
 
 // compare reports what changed in one entry. The caller holds both locks.
@@ -199,6 +205,9 @@ func (w *watcher) callback(name string) {
 	}
 	if n := w.table.locked(name); n != nil {
 		w.compare(n)
+	} else if _, known := w.known[name]; known {
+		// NotifyAlive about a member reaped since the last poll.
+		w.reap(name)
 	}
 }
 

@@ -10,6 +10,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	// The image holds no certificates of authorities: an https bootstrap
+	// service would not be trusted. The system's are used where it has some.
+	_ "golang.org/x/crypto/x509roots/fallback"
+
 	"peerlab/peer"
 	"peerlab/peer/shell"
 	"peerlab/terminal"
