@@ -156,7 +156,8 @@ func TestSendTo(t *testing.T) {
 	in := newInbox("")
 	a := startChannels(t, "alice", nil)
 	b := startChannels(t, "bob", map[byte]membership.Channel{9: in})
-	if _, err := b.Join(t.Context(), []string{a.Addr()}); err != nil {
+	// Who joins has merged the other's state when Join returns.
+	if _, err := a.Join(t.Context(), []string{b.Addr()}); err != nil {
 		t.Fatal(err)
 	}
 	long := strings.Repeat("x", 1<<20)

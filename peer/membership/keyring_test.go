@@ -72,7 +72,8 @@ func TestOnlyMembersWithTheKeyGetIn(t *testing.T) {
 // Install everywhere, use everywhere, remove everywhere: nobody is lost or as
 // much as suspected on the way, and the old key is of no use afterwards.
 func TestRotation(t *testing.T) {
-	a, b, c := start(t, "a"), start(t, "b"), start(t, "c")
+	// A long suspicion: nobody may die of a busy host, only of a key.
+	a, b, c := start(t, "a", "SuspicionMult=100"), start(t, "b", "SuspicionMult=100"), start(t, "c", "SuspicionMult=100")
 	all := []node{a, b, c}
 	install(t, oldKey, all...)
 	a.join(t, b, c)
