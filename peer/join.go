@@ -36,7 +36,7 @@ func (p *Peer) service() *contact.Contact {
 // when the name is taken.
 func (p *Peer) join(ctx context.Context, s *life) error {
 	retry := minRetry
-	for round := 1; !p.tryJoin(ctx, s.members, round); round++ {
+	for round := 1; !p.tryJoin(ctx, s, round); round++ {
 		if !pause(ctx, jitter(retry)) {
 			return ctx.Err()
 		}
@@ -76,8 +76,8 @@ func (p *Peer) begin(s *life) {
 
 // tryJoin registers and contacts everyone on the list, and says whether this
 // peer's search is over.
-func (p *Peer) tryJoin(ctx context.Context, members *membership.Membership, round int) (done bool) {
-	contact := p.service()
+func (p *Peer) tryJoin(ctx context.Context, s *life, round int) (done bool) {
+	members, contact := s.members, p.service()
 	if contact == nil {
 		return true // nobody to ask: this peer waits to be joined
 	}
@@ -90,7 +90,7 @@ func (p *Peer) tryJoin(ctx context.Context, members *membership.Membership, roun
 	if len(addrs) == 0 {
 		return true // the first of its cluster
 	}
-	if _, err = members.Join(ctx, addrs); err == nil {
+	if _, err = s.contact(ctx, addrs); err == nil {
 		return true
 	}
 	p.log.Warn("nobody on the bootstrap list answers", "addrs", addrs, "err", err)

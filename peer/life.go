@@ -94,8 +94,20 @@ func (s *life) shutdown() error {
 	return s.members.Shutdown()
 }
 
-// shadowed notes that others hold this peer's name at an old address and so
-// refuse this one. Nothing tells when they have forgotten it, once they hold
+// contact joins the peers at addrs. To be accused by them at once means that
+// they remember an earlier life of this peer. At another address than this
+// one's they refuse the refutation, which this peer is not told.
+func (s *life) contact(ctx context.Context, addrs []string) (int, error) {
+	before := s.members.Incarnation()
+	n, err := s.members.Join(ctx, addrs)
+	if s.members.Incarnation() > before {
+		s.shadowed()
+	}
+	return n, err
+}
+
+// shadowed notes that others may hold this peer's name at an old address and
+// so refuse this one. Nothing tells when they have forgotten it, once they hold
 // the old entry dead: so the peer offers itself anew for as long as that can
 // take, by memberlist's formulas.
 func (s *life) shadowed() {

@@ -395,3 +395,27 @@ func (l *lines) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// A peer that comes back elsewhere after the others found it dead is not told
+// that they refuse it: it must offer itself anew until they have forgotten.
+func TestReturnElsewhere(t *testing.T) {
+	s := startService(t, 1) // or the list brings it in
+	slow := func(name string) peer.Config {
+		c := config(name, s)
+		c.Set = append(c.Set, "PushPullInterval=1h") // or chance brings it in
+		return c
+	}
+	a := start(t, slow("a"))
+	a.awaitKind(event.PeerReady, "")
+	b := start(t, slow("b"))
+	a.awaitKind(event.MemberJoin, "b")
+	b.mustExec("exit")
+	<-b.done
+	a.awaitKind(event.MemberDead, "b")
+	again := start(t, slow("b"))
+	again.awaitKind(event.PeerReady, "")
+	addr := again.awaitKind(event.MemberJoin, "b").Addr
+	a.await(0, "b at "+addr, func(e event.Event) bool {
+		return e.Kind == event.MemberJoin && e.Member == "b" && e.Addr == addr
+	})
+}

@@ -145,7 +145,7 @@ func (p *Peer) joinMembers(ctx context.Context, addrs []string) (int, error) {
 			return 0, nil
 		}
 	}
-	n, err := s.members.Join(ctx, addrs)
+	n, err := s.contact(ctx, addrs)
 	if err != nil {
 		return 0, fmt.Errorf("nobody answered: %w", err)
 	}

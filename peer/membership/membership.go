@@ -167,6 +167,9 @@ func (m *Membership) Name() string { return m.name }
 // Addr returns the address this peer advertises.
 func (m *Membership) Addr() string { return m.list.LocalNode().Address() }
 
+// Incarnation returns this peer's own incarnation.
+func (m *Membership) Incarnation() uint32 { return m.table.incarnation(m.name) }
+
 // Config returns the configuration in use. It must not be changed.
 func (m *Membership) Config() *memberlist.Config { return m.conf }
 
