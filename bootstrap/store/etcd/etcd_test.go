@@ -1,0 +1,200 @@
+package etcd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+
+	"peerlab/bootstrap/store"
+	"peerlab/bootstrap/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start starts an etcd server on loopback that ends with the test, and returns
+// its HOST:PORT.
+func start(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("etcd")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no etcd in the PATH: CI needs Debian's etcd-server")
+		}
+		t.Skip("no etcd in the PATH: apt-get install etcd-server")
+	}
+	client, peer := freeAddr(t), freeAddr(t)
+	var log bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program,
+		"--data-dir", t.TempDir(), "--logger", "zap", "--log-level", "warn",
+		"--listen-client-urls", "http://"+client, "--advertise-client-urls", "http://"+client,
+		"--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer,
+		"--initial-cluster", "default=http://"+peer,
+		"--unsafe-no-fsync")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	// It must not outlive a test binary that is killed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = time.Second
+	cmd.Args = dropUnknown(program, cmd.Args)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("etcd:\n%s", &log)
+		}
+	})
+	s, err := Open(t.Context(), "etcd://"+client, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		_, err := s.View(attempt)
+		cancel()
+		if err == nil {
+			return client
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("etcd does not come up: %v\n%s", err, &log)
+		}
+	}
+}
+
+// dropUnknown removes --unsafe-no-fsync, which makes tests faster, where etcd
+// is older than 3.4.
+func dropUnknown(program string, args []string) []string {
+	help, _ := exec.Command(program, "--help").CombinedOutput()
+	if bytes.Contains(help, []byte("unsafe-no-fsync")) {
+		return args
+	}
+	return args[:len(args)-1]
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func open(t *testing.T, url string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), url, 2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestEtcd(t *testing.T) {
+	addr := start(t)
+	n := 0
+	storetest.Conformance(t, func(t *testing.T, maxPeers, minRefillCandidates int) [2]store.Store {
+		n++
+		var both [2]store.Store
+		for i := range both {
+			s, err := Open(t.Context(), fmt.Sprintf("etcd://%s/test/%d", addr, n), maxPeers, minRefillCandidates)
+			if err != nil {
+				t.Fatal(err)
+			}
+			both[i] = s
+		}
+		return both
+	})
+}
+
+// TestLeases looks into etcd: what nobody renews goes without any server, what
+// is renewed stays, whatever became of the lease before.
+func TestLeases(t *testing.T) {
+	addr := start(t)
+	s := open(t, "etcd://"+addr)
+	defer s.Close()
+	put := func(id string, ttl time.Duration) {
+		t.Helper()
+		e := storetest.Entry(id, "1")
+		e.Renewed, e.TTL = time.Now().UnixMilli(), ttl.Milliseconds()
+		if _, err := s.Update(t.Context(), func(s *store.State) error { s.Peers[id] = e; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := s.client.Watch(t.Context(), s.peersKey(), clientv3.WithPrefix(), clientv3.WithFilterPut())
+	put("kept", time.Second)
+	put("lost", time.Second)
+	put("kept", time.Hour)
+	for resp := range gone {
+		if len(resp.Events) > 0 {
+			if key := string(resp.Events[0].Kv.Key); key != s.peersKey()+"lost" {
+				t.Errorf("%s was removed", key)
+			}
+			break
+		}
+	}
+	resp, err := s.client.Get(t.Context(), s.peersKey(), clientv3.WithPrefix())
+	if err != nil || len(resp.Kvs) != 1 || string(resp.Kvs[0].Key) != s.peersKey()+"kept" {
+		t.Errorf("etcd holds %v, %v", resp, err)
+	}
+}
+
+func TestDamagedValue(t *testing.T) {
+	addr := start(t)
+	s := open(t, "etcd://"+addr)
+	defer s.Close()
+	for key, value := range map[string]string{s.configKey(): `{"maxpeers":-1}`, s.peersKey() + "x": `{"id":"y"}`} {
+		if _, err := s.client.Put(t.Context(), key, value); err != nil {
+			t.Fatal(err)
+		}
+		if state, err := s.View(t.Context()); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: %+v, %v", key, state, err)
+		}
+		if _, err := s.client.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	s := open(t, "etcd://"+freeAddr(t))
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := s.View(ctx); err == nil {
+		t.Error("a server that is not there answers")
+	}
+}
+
+func TestParse(t *testing.T) {
+	for raw, want := range map[string]string{
+		"etcd://a:1":                  "[http://a:1] /bootstrap/  ",
+		"etcd://a:1,b:2/":             "[http://a:1 http://b:2] /bootstrap/  ",
+		"etcd://u:p%40x@a:1/x/y":      "[http://a:1] /x/y/ u p@x",
+		"etcds://[2001:db8::1]:2379/": "[https://[2001:db8::1]:2379] /bootstrap/  ",
+	} {
+		conf, prefix, err := parse(raw)
+		if got := fmt.Sprintln(conf.Endpoints, prefix, conf.Username, conf.Password); err != nil || strings.TrimSuffix(got, "\n") != want {
+			t.Errorf("%s: %q, %v, want %q", raw, got, err, want)
+		}
+	}
+	for _, raw := range []string{"", "etcd:", "etcd://", "etcd://a", "etcd://a:1,", "http://a:1", "etcd://a:1?x=y", "etcd://%zz@a:1"} {
+		if _, _, err := parse(raw); err == nil {
+			t.Errorf("%q accepted", raw)
+		}
+	}
+}
