@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
+	"peerlab/bootstrap"
 	"peerlab/bootstrap/store"
 )
 
@@ -19,19 +20,17 @@ const maxBody = 4 << 10
 
 // legacy answers the API of the deployed peers, byte for byte: plain words in,
 // one indented JSON object out, any method.
-type legacy struct {
-	store store.Store
-	log   *slog.Logger
-}
+type legacy struct{ *service }
 
 func (l legacy) mount(r chi.Router) {
+	read, write, admin := r.With(l.allow(reader)), r.With(l.allow(writer)), r.With(l.allow(administrator))
 	r.HandleFunc("/ping", l.ping)
-	r.HandleFunc("/join", l.join)
-	r.HandleFunc("/leave", l.leave)
-	r.HandleFunc("/refill", l.refill)
-	r.HandleFunc("/list", l.list)
-	r.HandleFunc("/reset", l.reset)
-	r.HandleFunc("/config", l.config)
+	read.HandleFunc("/list", l.list)
+	write.HandleFunc("/join", l.join)
+	write.HandleFunc("/leave", l.leave)
+	write.HandleFunc("/refill", l.refill)
+	admin.HandleFunc("/reset", l.reset)
+	admin.HandleFunc("/config", l.config)
 }
 
 func (legacy) ping(w http.ResponseWriter, _ *http.Request) {
@@ -41,8 +40,8 @@ func (legacy) ping(w http.ResponseWriter, _ *http.Request) {
 
 func (l legacy) join(w http.ResponseWriter, r *http.Request) {
 	if body, ok := readBody(w, r); ok {
-		p, err := parsePeer(body)
-		l.update(w, r, err, func(s *store.State) { s.Join(p) })
+		p, err := l.peer(body)
+		l.update(w, r, err, func(s *store.State) { s.Join(l.entry(p)) })
 	}
 }
 
@@ -55,9 +54,22 @@ func (l legacy) leave(w http.ResponseWriter, r *http.Request) {
 
 func (l legacy) refill(w http.ResponseWriter, r *http.Request) {
 	if body, ok := readBody(w, r); ok {
-		p, err := parsePeer(body)
-		l.update(w, r, err, func(s *store.State) { s.Refill(p) })
+		p, err := l.peer(body)
+		l.update(w, r, err, func(s *store.State) { s.Refill(l.entry(p)) })
 	}
+}
+
+func (l legacy) peer(body string) (bootstrap.Peer, error) {
+	p, err := parsePeer(body)
+	if err != nil {
+		return p, err
+	}
+	return p, l.checkAddr(p)
+}
+
+// entry stays longer than one of /v1: deployed peers join once and never renew.
+func (l legacy) entry(p bootstrap.Peer) store.Entry {
+	return store.NewEntry(p, "", time.Now(), l.LegacyTTL)
 }
 
 func (l legacy) reset(w http.ResponseWriter, r *http.Request) {
@@ -92,7 +104,7 @@ func (l legacy) update(w http.ResponseWriter, r *http.Request, wrong error, chan
 
 func (l legacy) answer(w http.ResponseWriter, r *http.Request, s store.State, err error) {
 	if err != nil {
-		unavailable(w, r, l.log, err)
+		l.unavailable(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
