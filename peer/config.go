@@ -28,9 +28,9 @@ const (
 // Config says what peer to run. Name must be set; New fills in the rest.
 type Config struct {
 	Name      string
-	Bind      string   // membership, IP:PORT, port 0 for any free one
-	ChatBind  string   // chat, IP:PORT, port 0 for any free one
-	Advertise string   // IP or IP:PORT told to others; empty: what Bind says, or a private address of the host
+	Bind      string // membership, IP:PORT, port 0 for any free one
+	ChatBind  string // chat, IP:PORT, port 0 for any free one
+	Advertise string // IP or IP:PORT told to others; empty: what Bind says, or a private address of the host
 	// Bootstrap are the URLs of bootstrap services, separated by commas and
 	// tried in order; empty: none.
 	Bootstrap string
@@ -38,9 +38,9 @@ type Config struct {
 	BootstrapToken string
 	// State is a directory in which the peer remembers others, so that it finds
 	// them with no service up; made if missing. Empty: it forgets.
-	State     string
-	Profile   string   // lan, wan or local: memberlist's defaults
-	Set       []string // Field=value for fields of memberlist.Config, on top of Profile
+	State   string
+	Profile string   // lan, wan or local: memberlist's defaults
+	Set     []string // Field=value for fields of memberlist.Config, on top of Profile
 	// Rejoin is how often, give or take a half, known but missing peers and
 	// the bootstrap service are contacted; 0 means never.
 	Rejoin time.Duration

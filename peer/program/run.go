@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
