@@ -1,14 +1,9 @@
 package etcd
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,84 +11,11 @@ import (
 	"go.uber.org/goleak"
 
 	"peerlab/bootstrap/store"
+	"peerlab/bootstrap/store/etcd/etcdtest"
 	"peerlab/bootstrap/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// start starts an etcd server on loopback that ends with the test, and returns
-// its HOST:PORT.
-func start(t *testing.T) string {
-	t.Helper()
-	program, err := exec.LookPath("etcd")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no etcd in the PATH: CI needs Debian's etcd-server")
-		}
-		t.Skip("no etcd in the PATH: apt-get install etcd-server")
-	}
-	client, peer := freeAddr(t), freeAddr(t)
-	var log bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program,
-		"--data-dir", t.TempDir(), "--logger", "zap", "--log-level", "warn",
-		"--listen-client-urls", "http://"+client, "--advertise-client-urls", "http://"+client,
-		"--listen-peer-urls", "http://"+peer, "--initial-advertise-peer-urls", "http://"+peer,
-		"--initial-cluster", "default=http://"+peer,
-		"--unsafe-no-fsync")
-	cmd.Stdout, cmd.Stderr = &log, &log
-	// It must not outlive a test binary that is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = time.Second
-	cmd.Args = dropUnknown(program, cmd.Args)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("etcd:\n%s", &log)
-		}
-	})
-	s, err := Open(t.Context(), "etcd://"+client, 0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for {
-		attempt, cancel := context.WithTimeout(ctx, time.Second)
-		_, err := s.View(attempt)
-		cancel()
-		if err == nil {
-			return client
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("etcd does not come up: %v\n%s", err, &log)
-		}
-	}
-}
-
-// dropUnknown removes --unsafe-no-fsync, which makes tests faster, where etcd
-// is older than 3.4.
-func dropUnknown(program string, args []string) []string {
-	help, _ := exec.Command(program, "--help").CombinedOutput()
-	if bytes.Contains(help, []byte("unsafe-no-fsync")) {
-		return args
-	}
-	return args[:len(args)-1]
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 func open(t *testing.T, url string) *Store {
 	t.Helper()
@@ -105,7 +27,7 @@ func open(t *testing.T, url string) *Store {
 }
 
 func TestEtcd(t *testing.T) {
-	addr := start(t)
+	addr := etcdtest.Start(t)
 	n := 0
 	storetest.Conformance(t, func(t *testing.T, maxPeers, minRefillCandidates int) [2]store.Store {
 		n++
@@ -124,7 +46,7 @@ func TestEtcd(t *testing.T) {
 // TestLeases looks into etcd: what nobody renews goes without any server, what
 // is renewed stays, whatever became of the lease before.
 func TestLeases(t *testing.T) {
-	addr := start(t)
+	addr := etcdtest.Start(t)
 	s := open(t, "etcd://"+addr)
 	defer s.Close()
 	put := func(id string, ttl time.Duration) {
@@ -154,7 +76,7 @@ func TestLeases(t *testing.T) {
 }
 
 func TestDamagedValue(t *testing.T) {
-	addr := start(t)
+	addr := etcdtest.Start(t)
 	s := open(t, "etcd://"+addr)
 	defer s.Close()
 	for key, value := range map[string]string{s.configKey(): `{"maxpeers":-1}`, s.peersKey() + "x": `{"id":"y"}`} {
@@ -171,7 +93,7 @@ func TestDamagedValue(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	s := open(t, "etcd://"+freeAddr(t))
+	s := open(t, "etcd://"+"127.0.0.1:1")
 	defer s.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"peerlab/bootstrap/store"
+	"peerlab/bootstrap/store/firestore/fake"
 	"peerlab/bootstrap/store/storetest"
 )
 
@@ -22,6 +23,18 @@ func TestMain(m *testing.M) {
 }
 
 var initial = store.State{MaxPeers: 2, MinRefillCandidates: 3}
+
+// startFake starts a fake that ends with the test, and has the client use it.
+func startFake(t *testing.T) *fake.Server {
+	t.Helper()
+	f, err := fake.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Stop)
+	t.Setenv("FIRESTORE_EMULATOR_HOST", f.Addr())
+	return f
+}
 
 func open(t *testing.T, url string) *Store {
 	t.Helper()
@@ -36,8 +49,7 @@ func open(t *testing.T, url string) *Store {
 // one, otherwise against the fake.
 func TestFirestore(t *testing.T) {
 	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
-		_, addr := startFake(t)
-		t.Setenv("FIRESTORE_EMULATOR_HOST", addr)
+		startFake(t)
 	}
 	run, n := rand.Uint32(), 0
 	storetest.Conformance(t, func(t *testing.T, maxPeers, minRefillCandidates int) [2]store.Store {
@@ -56,8 +68,7 @@ func TestFirestore(t *testing.T) {
 }
 
 func TestAnswersOfTheService(t *testing.T) {
-	f, addr := startFake(t)
-	t.Setenv("FIRESTORE_EMULATOR_HOST", addr)
+	f := startFake(t)
 	s := open(t, "firestore://p")
 	defer s.Close()
 	add := func(ctx context.Context) error {
@@ -70,22 +81,18 @@ func TestAnswersOfTheService(t *testing.T) {
 		codes.PermissionDenied: false, codes.InvalidArgument: false,
 	} {
 		tries := 0
-		f.mu.Lock()
-		f.beforeCommit = func() error {
+		f.BeforeCommit(func() error {
 			if tries++; tries == 1 {
 				return status.Error(code, "as the test wants")
 			}
 			return nil
-		}
-		f.mu.Unlock()
+		})
 		if err := add(t.Context()); (err == nil) != again {
 			t.Errorf("%v: %v after %d tries", code, err, tries)
 		}
 	}
 	// One that never succeeds ends with its context.
-	f.mu.Lock()
-	f.beforeCommit = func() error { return status.Error(codes.FailedPrecondition, "never") }
-	f.mu.Unlock()
+	f.BeforeCommit(func() error { return status.Error(codes.FailedPrecondition, "never") })
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := add(ctx); err == nil || ctx.Err() == nil {
@@ -94,8 +101,7 @@ func TestAnswersOfTheService(t *testing.T) {
 }
 
 func TestDamagedDocument(t *testing.T) {
-	_, addr := startFake(t)
-	t.Setenv("FIRESTORE_EMULATOR_HOST", addr)
+	startFake(t)
 	s := open(t, "firestore://p")
 	defer s.Close()
 	for _, wrong := range []any{document{[]byte("x")}, map[string]any{"state": "text"}, map[string]any{}} {

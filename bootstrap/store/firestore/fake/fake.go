@@ -1,10 +1,10 @@
-package firestore
+// Package fake is a stand-in for Firestore in tests and benchmarks.
+package fake
 
 import (
 	"context"
 	"net"
 	"sync"
-	"testing"
 	"time"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
@@ -14,42 +14,59 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// fake is a server of Firestore's gRPC API with the two methods that the store
-// uses, and of those what it uses: reading documents by name, and a commit of
-// one write under the precondition that the document is missing (exists=false)
-// or has a given time of update. It has no transactions (the store begins
-// none), no queries, listeners, transforms, field masks over more than whole
-// top-level fields, databases, limits, indexes, security rules or credentials,
-// and nothing outlasts it. Any other method answers Unimplemented.
-type fake struct {
+// Server is a server of Firestore's gRPC API with the two methods that the
+// store uses, and of those what it uses: reading documents by name, and a
+// commit of one write under the precondition that the document is missing
+// (exists=false) or has a given time of update. It has no transactions (the
+// store begins none), no queries, listeners, transforms, field masks (a write
+// replaces the document), databases, limits, indexes, security rules or
+// credentials, and nothing outlasts it. Any other method answers Unimplemented.
+type Server struct {
 	pb.UnimplementedFirestoreServer
-	mu   sync.Mutex
-	docs map[string]*pb.Document
-	last time.Time
+	addr string
+	grpc *grpc.Server
+	done chan struct{}
 
-	// beforeCommit, if set, is called before a commit takes effect; its error
-	// is the answer.
+	mu           sync.Mutex
+	docs         map[string]*pb.Document
+	last         time.Time
 	beforeCommit func() error
 }
 
-// startFake starts a fake on loopback, which ends with the test, and returns
-// its address too.
-func startFake(t *testing.T) (*fake, string) {
-	t.Helper()
+// Start starts a server on loopback. Stop ends it.
+func Start() (*Server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	f := &fake{docs: map[string]*pb.Document{}}
-	srv := grpc.NewServer()
-	pb.RegisterFirestoreServer(srv, f)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(l) }() // nil after Stop
-	t.Cleanup(func() { srv.Stop(); <-done })
-	return f, l.Addr().String()
+	f := &Server{addr: l.Addr().String(), grpc: grpc.NewServer(), done: make(chan struct{}), docs: map[string]*pb.Document{}}
+	pb.RegisterFirestoreServer(f.grpc, f)
+	go func() {
+		defer close(f.done)
+		_ = f.grpc.Serve(l) // nil after Stop
+	}()
+	return f, nil
 }
 
-func (f *fake) BatchGetDocuments(req *pb.BatchGetDocumentsRequest, out pb.Firestore_BatchGetDocumentsServer) error {
+// Addr returns what to set FIRESTORE_EMULATOR_HOST to.
+func (f *Server) Addr() string { return f.addr }
+
+// Stop ends the server.
+func (f *Server) Stop() {
+	f.grpc.Stop()
+	<-f.done
+}
+
+// BeforeCommit sets what is called before a commit takes effect; an error of it
+// is the answer instead.
+func (f *Server) BeforeCommit(hook func() error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.beforeCommit = hook
+}
+
+// BatchGetDocuments implements reading by name.
+func (f *Server) BatchGetDocuments(req *pb.BatchGetDocumentsRequest, out pb.Firestore_BatchGetDocumentsServer) error {
 	if req.GetTransaction() != nil || req.GetNewTransaction() != nil || req.GetReadTime() != nil {
 		return status.Error(codes.Unimplemented, "only plain reads")
 	}
@@ -70,7 +87,8 @@ func (f *fake) BatchGetDocuments(req *pb.BatchGetDocumentsRequest, out pb.Firest
 	return nil
 }
 
-func (f *fake) Commit(_ context.Context, req *pb.CommitRequest) (*pb.CommitResponse, error) {
+// Commit implements a conditional write of one document.
+func (f *Server) Commit(_ context.Context, req *pb.CommitRequest) (*pb.CommitResponse, error) {
 	if req.GetTransaction() != nil || len(req.GetWrites()) != 1 || req.GetWrites()[0].GetUpdate() == nil ||
 		len(req.GetWrites()[0].GetUpdateTransforms()) > 0 {
 		return nil, status.Error(codes.Unimplemented, "only one update outside a transaction")
