@@ -61,6 +61,7 @@ type service struct {
 	store   store.Store
 	checker *checker
 	metrics *metrics
+	lists   cache
 }
 
 // NewHandler returns the service over s as for development: for anyone, peers

@@ -1,14 +1,12 @@
 package server
 
 import (
-	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -178,23 +176,19 @@ func (v v1) answer(w http.ResponseWriter, r *http.Request, s store.State, id str
 		v.unavailable(w, r, err)
 		return
 	}
-	writeJSON(w, v.listOf(s, id))
+	v.writeList(w, s, id)
 }
 
+// listOf returns the list as a value, for the page and the tests.
 func (s *service) listOf(state store.State, id string) bootstrap.List {
 	_, there := state.Peers[id]
 	l := bootstrap.List{
 		Config: state.Config(), TTL: int(s.TTL.Seconds()), Listed: there,
 		Peers: make([]bootstrap.Listed, 0, len(state.Peers)),
 	}
-	for _, e := range state.Peers {
+	for _, e := range byAge(state) {
 		l.Peers = append(l.Peers, listed(e))
 	}
-	slices.SortFunc(l.Peers, func(a, b bootstrap.Listed) int {
-		sa, _ := a.Since() // valid: it was stored
-		sb, _ := b.Since()
-		return cmp.Or(cmp.Compare(sa, sb), cmp.Compare(a.ID, b.ID))
-	})
 	return l
 }
 
@@ -203,15 +197,6 @@ func listed(e store.Entry) bootstrap.Listed {
 		Peer: e.Peer, View: e.View, Expires: e.Expires().UTC(),
 		Registered: time.UnixMilli(e.Registered).UTC(), Renewed: time.UnixMilli(e.Renewed).UTC(),
 	}
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings, numbers and times of this age: no value can fail
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(b) // a client gone is nobody's loss
 }
 
 // offer reads the body, or answers the request itself and returns false.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"syscall"
 
 	"peerlab/bootstrap/server"
@@ -38,6 +40,9 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 		Log: log, TTL: s.ttl, LegacyTTL: cmp.Or(s.legacyTTL, -1), Tokens: s.tokens,
 		AllowLoopback: s.allowLoopback, Rate: s.rate, TrustedProxies: s.trustedProxies,
 	})
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(server.GCPercent)
+	}
 	log.Info("listening", "addr", l.Addr().String(), "store", open.Shown(s.store), "tls", secure != nil,
 		"max_peers", s.maxPeers, "min_refill_candidates", s.minRefill, "version", buildVersion())
 	if secure != nil {
