@@ -85,20 +85,15 @@ func appendListed(b []byte, e store.Entry) []byte {
 
 // byAge returns the entries, the longest-running first.
 func byAge(state store.State) []store.Entry {
-	type aged struct {
-		since int64
-		e     store.Entry
-	}
-	all := make([]aged, 0, len(state.Peers))
+	entries := make([]store.Entry, 0, len(state.Peers))
 	for _, e := range state.Peers {
-		since, _ := e.Since() // valid: it was stored
-		all = append(all, aged{since, e})
+		entries = append(entries, e)
 	}
-	slices.SortFunc(all, func(a, b aged) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.e.ID, b.e.ID)) })
-	entries := make([]store.Entry, len(all))
-	for i := range all {
-		entries[i] = all[i].e
-	}
+	slices.SortFunc(entries, func(a, b store.Entry) int {
+		sa, _ := a.Since() // valid: it was stored
+		sb, _ := b.Since()
+		return cmp.Or(cmp.Compare(sa, sb), cmp.Compare(a.ID, b.ID))
+	})
 	return entries
 }
 
