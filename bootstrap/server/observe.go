@@ -58,10 +58,14 @@ func (s *service) done(r *http.Request, w middleware.WrapResponseWriter, took ti
 	if !s.Log.Enabled(r.Context(), level) {
 		return
 	}
-	s.Log.LogAttrs(r.Context(), level, "request",
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs,
 		slog.String("method", r.Method), slog.String("path", r.URL.Path),
 		slog.Int("status", status), slog.Int("bytes", w.BytesWritten()),
 		slog.Duration("took", took), slog.String("remote", r.RemoteAddr),
-		slog.String("client", middleware.GetClientIP(r.Context())),
 		slog.String("id", middleware.GetReqID(r.Context())))
+	if len(s.TrustedProxies) > 0 { // otherwise it is the remote
+		attrs = append(attrs, slog.String("client", middleware.GetClientIP(r.Context())))
+	}
+	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }

@@ -26,15 +26,15 @@ type v1 struct{ *service }
 
 func (v v1) mount(r chi.Router) {
 	r.Get("/v1/openapi.json", v.describe)
-	r = r.With(middleware.AllowContentType("application/json"))
+	inJSON := middleware.AllowContentType("application/json")
 	read, write, admin := r.With(v.allow(reader)), r.With(v.allow(writer)), r.With(v.allow(administrator))
 	read.Get("/v1/peers", v.list)
 	read.Get("/v1/peers/{id}", v.get)
-	write.Put("/v1/peers/{id}", v.put)
+	write.With(inJSON).Put("/v1/peers/{id}", v.put)
 	write.Delete("/v1/peers/{id}", v.remove)
-	write.Post("/v1/refill", v.refill)
+	write.With(inJSON).Post("/v1/refill", v.refill)
 	read.Get("/v1/config", v.config)
-	admin.Put("/v1/config", v.configure)
+	admin.With(inJSON).Put("/v1/config", v.configure)
 	admin.Delete("/v1/peers", v.reset)
 }
 
