@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,18 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	series   sync.Map // of answer to *series: looking labels up costs more than counting
+}
+
+// answer is what requests are counted by.
+type answer struct {
+	route, method string
+	status        int
+}
+
+type series struct {
+	count   prometheus.Counter
+	seconds prometheus.Observer
 }
 
 func newMetrics(s store.Store) *metrics {
@@ -46,8 +59,15 @@ func (m *metrics) observe(route, method string, status int, took time.Duration) 
 	default:
 		method = "other" // a client's invention must not become a time series
 	}
-	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
-	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+	a := answer{route, method, status}
+	known, ok := m.series.Load(a)
+	if !ok {
+		known, _ = m.series.LoadOrStore(a, &series{
+			m.requests.WithLabelValues(route, method, strconv.Itoa(status)), m.seconds.WithLabelValues(route),
+		})
+	}
+	known.(*series).count.Inc()
+	known.(*series).seconds.Observe(took.Seconds())
 }
 
 // registered reads the store whenever the metrics are read.
