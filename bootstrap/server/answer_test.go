@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -26,7 +27,9 @@ func TestEncodeListByHand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(svc.encodeList(s, id)); got != string(want) {
+			w := httptest.NewRecorder()
+			svc.writeList(w, s, id)
+			if got := w.Body.String(); got != string(want) {
 				t.Errorf("%s, %q:\n%s\nwant\n%s", name, id, got, want)
 			}
 		}

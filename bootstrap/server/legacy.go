@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,11 +112,21 @@ func (l legacy) answer(w http.ResponseWriter, r *http.Request, s store.State, er
 	_, _ = w.Write(s.Data().Encode()) // a client gone is nobody's loss
 }
 
-// readBody returns the body, or answers the request itself and returns false.
+// readBody is readBytes as text.
 func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	b, ok := readBytes(w, r)
+	return string(b), ok
+}
+
+// readBytes returns the body, or answers the request itself and returns false.
+func readBytes(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	var body bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= maxBody {
+		body.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil {
-		return string(body), true
+		return body.Bytes(), true
 	}
 	text, status := "the body broke off", http.StatusBadRequest
 	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -124,5 +135,5 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
 		text, status = "the body took too long", http.StatusRequestTimeout
 	}
 	http.Error(w, text, status)
-	return "", false
+	return nil, false
 }

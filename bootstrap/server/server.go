@@ -110,7 +110,8 @@ func New(s store.Store, o Options) http.Handler {
 		legacy{svc}.mount(r)
 		r.Group(func(r chi.Router) {
 			// Not for the legacy API, whose answers stay as they are to the byte.
-			r.Use(middleware.Compress(5, "application/json", "text/html"))
+			r.Use(middleware.Maybe(middleware.Compress(5, "application/json", "text/html"),
+				func(r *http.Request) bool { return r.Header.Get("Accept-Encoding") != "" }))
 			v1{svc}.mount(r)
 			r.With(svc.allow(reader)).Get("/", svc.page)
 		})

@@ -139,11 +139,11 @@ func (v v1) config(w http.ResponseWriter, r *http.Request) {
 }
 
 func (v v1) configure(w http.ResponseWriter, r *http.Request) {
-	body, ok := readBody(w, r)
+	body, ok := readBytes(w, r)
 	if !ok {
 		return
 	}
-	c, err := parseConfigJSON([]byte(body))
+	c, err := parseConfigJSON(body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -201,11 +201,11 @@ func listed(e store.Entry) bootstrap.Listed {
 
 // offer reads the body, or answers the request itself and returns false.
 func (v v1) offer(w http.ResponseWriter, r *http.Request, id string) (bootstrap.Offer, bool) {
-	body, ok := readBody(w, r)
+	body, ok := readBytes(w, r)
 	if !ok {
 		return bootstrap.Offer{}, false
 	}
-	o, err := parseOffer([]byte(body), id)
+	o, err := parseOffer(body, id)
 	if err == nil {
 		err = v.checkAddr(o.Peer)
 	}
