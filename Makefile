@@ -115,10 +115,10 @@ build: ## build the programs into .build
 	$(BUILD) -o .build/ ./cmd/...
 
 .PHONY: image
-image: build ## build the images peerlab-peer and peerlab-bootstrap from .build
+image: build ## build the images peerlab-peer, peerlab-bootstrap and peerlab-fabric from .build
 	@echo 'building the images'
 	pids=()
-	for name in peer bootstrap; do
+	for name in peer bootstrap fabric; do
 		{
 			output=$$(docker build --file Dockerfile.$$name --target prebuilt --tag peerlab-$$name . 2>&1) || {
 				echo "$$output" >&2
@@ -134,7 +134,7 @@ image: build ## build the images peerlab-peer and peerlab-bootstrap from .build
 .PHONY: clean
 clean: down ## remove what was built, images included
 	@rm -rf .build
-	docker image rm --force peerlab-peer peerlab-bootstrap >/dev/null
+	docker image rm --force peerlab-peer peerlab-bootstrap peerlab-fabric >/dev/null
 
 .PHONY: docs
 docs: ## write docs/commands.md anew from the registry of commands

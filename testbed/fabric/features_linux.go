@@ -1,0 +1,54 @@
+package fabric
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// detect tries every kind of queue on a pair of devices made for the purpose
+// and removed again: asking the kernel is the only way to know, since what it
+// lacks it may load as a module when first asked.
+func (s *shaper) detect(lab string) ([]Feature, error) {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(lab))
+	name := fmt.Sprintf("plab%08x", sum.Sum32())
+	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name + "a", MTU: 1500}, PeerName: name + "b"}
+	_ = s.handle.LinkDel(pair) // left by an agent that was killed here
+	if err := s.handle.LinkAdd(pair); err != nil {
+		return nil, fmt.Errorf("make devices to try queues on: %w", err)
+	}
+	defer func() { _ = s.handle.LinkDel(pair) }()
+	link, err := s.handle.LinkByName(pair.Name)
+	if err != nil {
+		return nil, fmt.Errorf("find the devices to try queues on: %w", err)
+	}
+	root := attrs(link.Attrs().Index, netlink.MakeHandle(major, 0), netlink.HANDLE_ROOT)
+	try := map[string]netlink.Qdisc{
+		schHTB:   netlink.NewHtb(root),
+		schTBF:   newTbf(root, 1_000_000),
+		schNetem: newNetem(root, Shape{Delay: 1e6}),
+	}
+	features := purposes
+	for i, f := range features {
+		qdisc, ok := try[f.Name]
+		if !ok {
+			continue // nf_tables: there would be no agent without
+		}
+		switch err := s.handle.QdiscAdd(qdisc); {
+		case err == nil:
+			if err := s.handle.QdiscDel(qdisc); err != nil {
+				return nil, fmt.Errorf("remove the %s that was tried: %w", f.Name, err)
+			}
+		case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP):
+			features[i].Missing = "it is neither built in nor to be had as a module; choose a kernel with CONFIG_NET_" + strings.ToUpper(f.Name)
+		default:
+			features[i].Missing = err.Error()
+		}
+	}
+	return features[:], nil
+}
