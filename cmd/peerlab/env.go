@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/bootstrap"
+)
+
+// place is where a peer finds its bootstrap service.
+type place struct {
+	Bootstrap string `json:"bootstrap"`       // URLs, separated by commas
+	Token     string `json:"token,omitempty"` // for it, if it wants one
+}
+
+// localBootstrap is where cmd/bootstrap answers by default.
+const localBootstrap = "http://127.0.0.1:8080"
+
+func envCommand(env func(string) string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "env local|cloud",
+		Short: "Print what makes a shell's peers use one bootstrap service or the other",
+		Long: `Print shell commands that set PEER_BOOTSTRAP, and PEER_BOOTSTRAP_TOKEN where there
+is a token, for the service on this machine or for the one in the cloud.
+
+Where they are is taken from PEERLAB_LOCAL_BOOTSTRAP, PEERLAB_LOCAL_TOKEN,
+PEERLAB_CLOUD_BOOTSTRAP and PEERLAB_CLOUD_TOKEN, or else from the file
+$XDG_CONFIG_HOME/peerlab/config.json (~/.config without that variable):
+
+  {"local": {"bootstrap": "http://127.0.0.1:8080"},
+   "cloud": {"bootstrap": "https://…", "token": "…"}}`,
+		Example: `  eval "$(peerlab env cloud)"`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] != "local" && args[0] != "cloud" {
+				return usageError{errors.New("env needs one of local, cloud")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := find(args[0], env)
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(cmd.OutOrStdout(), p.shell())
+			return nil
+		},
+	}
+}
+
+// find returns the place called name.
+func find(name string, env func(string) string) (place, error) {
+	places, path, err := readConfig(env)
+	if err != nil {
+		return place{}, err
+	}
+	p := places[name]
+	prefix := "PEERLAB_" + strings.ToUpper(name) + "_"
+	if v := env(prefix + "BOOTSTRAP"); v != "" {
+		p = place{Bootstrap: v} // the file's token is for the file's service
+	}
+	if v := env(prefix + "TOKEN"); v != "" {
+		p.Token = v
+	}
+	if p.Bootstrap == "" && name == "local" {
+		p.Bootstrap = localBootstrap
+	}
+	if p.Bootstrap == "" {
+		return place{}, fmt.Errorf("where the bootstrap service is in the %s is not set: set %sBOOTSTRAP to its URL, or put it into %s", name, prefix, path)
+	}
+	for u := range strings.SplitSeq(p.Bootstrap, ",") {
+		if _, err := bootstrap.NewClient(strings.TrimSpace(u), nil); err != nil {
+			return place{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return p, nil
+}
+
+// readConfig reads the file, which need not be there.
+func readConfig(env func(string) string) (map[string]place, string, error) {
+	dir := env("XDG_CONFIG_HOME")
+	if dir == "" {
+		dir = filepath.Join(env("HOME"), ".config")
+	}
+	path := filepath.Join(dir, "peerlab", "config.json")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, path, nil
+	}
+	if err != nil {
+		return nil, path, fmt.Errorf("configuration: %w", err)
+	}
+	var places map[string]place
+	if err := json.Unmarshal(b, &places); err != nil {
+		return nil, path, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return places, path, nil
+}
+
+// shell returns the commands, for any shell of the Bourne family. A token left
+// from another place is removed: it is none of this one's business.
+func (p place) shell() string {
+	s := "export PEER_BOOTSTRAP=" + quote(p.Bootstrap) + "\n"
+	if p.Token == "" {
+		return s + "unset PEER_BOOTSTRAP_TOKEN\n"
+	}
+	return s + "export PEER_BOOTSTRAP_TOKEN=" + quote(p.Token) + "\n"
+}
+
+// quote makes one word of s that a shell takes as it is.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

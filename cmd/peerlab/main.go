@@ -1,0 +1,80 @@
+// Command peerlab is the laboratory's own tool.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/nearest"
+	"peerlab/terminal"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr)) }
+
+// usageError is wrong usage, as opposed to a failure: it exits with status 2.
+type usageError struct{ error }
+
+// run is the whole program and returns its exit status.
+func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
+	root := newRoot(env)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "peerlab: %s\n", terminal.Line(err.Error()))
+	if errors.As(err, new(usageError)) {
+		return 2
+	}
+	return 1
+}
+
+func newRoot(env func(string) string) *cobra.Command {
+	root := &cobra.Command{
+		Use: "peerlab", Short: "The laboratory's own tool",
+		SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			var names []string
+			for _, c := range cmd.Commands() {
+				names = append(names, c.Name())
+			}
+			hint := "see peerlab --help"
+			if near := nearest.To(args[0], names); len(near) > 0 {
+				hint = "did you mean " + strings.Join(near, ", ") + "?"
+			}
+			return usageError{fmt.Errorf("unknown command %q: %s", args[0], hint)}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(envCommand(env), &cobra.Command{
+		Use: "version", Short: "Print the version",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{errors.New("version takes no argument")}
+			}
+			return nil
+		},
+		Run: func(cmd *cobra.Command, _ []string) {
+			version := "(unknown)"
+			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+				version = info.Main.Version
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "peerlab", version, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+		},
+	})
+	return root
+}
