@@ -70,6 +70,8 @@ func classify(s api.Summary) (c container, ours bool) {
 		return c, false // somebody else's, or a test's
 	case s.Labels[composeProject] != "":
 		c.cluster, c.Name = s.Labels[composeProject], s.Labels[composeService]
+	case !strings.HasPrefix(s.Command, "/peer run") && !strings.HasPrefix(s.Command, "/bootstrap"):
+		return c, false // our image, with another program in it
 	default:
 		c.cluster = c.network
 		if len(s.Names) > 0 {
