@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"peerlab/nearest"
 	"peerlab/terminal"
@@ -41,30 +42,20 @@ func addLab(root *cobra.Command, env func(string) string) {
 		l.cleanCommand(), l.doctorCommand(env),
 	)
 	for _, c := range root.Commands() {
-		if c.HasParent() && c.RunE != nil {
-			suggestFlags(c)
-		}
+		c.SetFlagErrorFunc(flagError)
 	}
 }
 
-// suggestFlags names the nearest flags for one that does not exist.
-func suggestFlags(c *cobra.Command) {
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		word, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
-		if !unknown {
-			return usageError{err}
-		}
+// flagError names the nearest flags for one that does not exist.
+func flagError(c *cobra.Command, err error) error {
+	if word, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
 		var names []string
-		for _, line := range strings.Fields(c.Flags().FlagUsages()) {
-			if name, isFlag := strings.CutPrefix(line, "--"); isFlag {
-				names = append(names, name)
-			}
-		}
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		if near := nearest.To(word, names); len(near) > 0 {
 			return usageError{fmt.Errorf("%w: did you mean --%s?", err, strings.Join(near, ", --"))}
 		}
-		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
-	})
+	}
+	return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 }
 
 // on calls f with the cluster that --cluster names, or the only one.

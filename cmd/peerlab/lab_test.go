@@ -8,10 +8,12 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go/log"
 
 	"peerlab/event"
@@ -171,6 +173,15 @@ func TestLab(t *testing.T) {
 	attachInTerminal(t, p)
 	p.must("down")
 	p.fails(1, "no such cluster", "ps")
+
+	api, err := client.New(client.FromEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGKILL} {
+		endUp(t, api, up, sig, p.cluster)
+	}
 }
 
 // attachInTerminal types into a shell as a person does.

@@ -102,6 +102,9 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 	took := func() string { return fmt.Sprintf("%.1f s", time.Since(began).Seconds()) }
 	progress("creating the cluster %s of %d", o.Name, len(o.Peers))
 	c, err := d.Create(ctx, o)
+	if ctx.Err() != nil && err != nil {
+		return errors.New("interrupted: nothing is left")
+	}
 	if err != nil {
 		return err
 	}
@@ -117,6 +120,9 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 			progress("  %d of %d see all, after %s", whole, len(o.Peers), took())
 		})
 		cancel()
+	}
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
 	}
 	if ctx.Err() != nil || err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		progress("removing what was started")

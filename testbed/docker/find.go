@@ -37,13 +37,12 @@ type container struct {
 	id      string
 	cluster string
 	network string // the cluster's, by name
-	status  string // as the daemon words it
 }
 
 // classify recognises a container of a cluster, however it was started: by
 // this package, by Compose, or by hand with one of our images.
 func classify(s api.Summary) (c container, ours bool) {
-	c = container{id: s.ID, status: s.Status}
+	c = container{id: s.ID}
 	if s.NetworkSettings != nil {
 		if names := slices.Sorted(maps.Keys(s.NetworkSettings.Networks)); len(names) > 0 {
 			c.network = names[0]
