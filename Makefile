@@ -168,6 +168,10 @@ e2e: image ## tests on real containers
 bench: ## benchmarks
 	@go test -run '^$$' -bench . -benchmem $(UNITS)
 
+.PHONY: bench-bootstrap
+bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)
+	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v ./bootstrap/bench | grep --line-buffered -v '^=== '
+
 .PHONY: fuzz
 fuzz: ## each fuzz test for a short while: make fuzz FUZZTIME=1m
 	@for package in $(UNITS); do

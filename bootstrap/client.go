@@ -23,8 +23,9 @@ const maxAnswer = 4 << 20
 // concurrently. Each error is one line with the service's URL and what was
 // asked, and wraps the cause.
 type Client struct {
-	base *url.URL
-	http *http.Client
+	base  *url.URL
+	http  *http.Client
+	token string
 }
 
 // NewClient returns a client of the service at rawURL, such as
@@ -137,15 +138,26 @@ func (c *Client) data(ctx context.Context, what string, words ...string) (Data, 
 	return d, nil
 }
 
-// ask sends one request and returns the body of a successful answer.
+// ask sends one request of the legacy API and returns the body of a successful
+// answer.
 func (c *Client) ask(ctx context.Context, what string, words ...string) ([]byte, error) {
-	body := strings.NewReader(strings.Join(words, " "))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.JoinPath(what).String(), body)
+	// Not what the body is, but what deployed servers have always been sent.
+	const contentType = "application/x-www-form-urlencoded"
+	return c.send(ctx, what, http.MethodPost, c.base.JoinPath(what), contentType, strings.Join(words, " "))
+}
+
+// send sends one request and returns the body of a successful answer.
+func (c *Client) send(ctx context.Context, what, method string, to *url.URL, contentType, body string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, to.String(), strings.NewReader(body))
 	if err != nil {
 		return nil, c.fail(what, err)
 	}
-	// Not what the body is, but what deployed servers have always been sent.
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	// Every request may be repeated: the key without a value lets net/http try
 	// a new connection when a kept one turns out to be dead, as after a cut.
 	req.Header["Idempotency-Key"] = nil
@@ -168,7 +180,7 @@ func (c *Client) ask(ctx context.Context, what string, words ...string) ([]byte,
 		return nil, c.fail(what, fmt.Errorf("status %d, redirected to %s: use the final URL",
 			resp.StatusCode, brief([]byte(resp.Header.Get("Location")))))
 	case resp.StatusCode != http.StatusOK:
-		return nil, c.fail(what, fmt.Errorf("status %d: %s", resp.StatusCode, brief(answer)))
+		return nil, c.fail(what, fmt.Errorf("status %d: %s", resp.StatusCode, brief(detail(resp, answer))))
 	}
 	return answer, nil
 }

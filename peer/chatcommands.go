@@ -154,7 +154,7 @@ func (a *chatApp) pingChat(ctx context.Context, c *command.Call) error {
 	}
 	type pong struct {
 		Name  string        `json:"name"`
-		RTT   time.Duration `json:"rtt,omitempty"`
+		RTT   time.Duration `json:"rtt_ns,omitempty"`
 		Error string        `json:"error,omitempty"`
 	}
 	pongs := []pong{}

@@ -19,7 +19,7 @@ func (p *Peer) bootstrapCommands() []command.Command {
 		{
 			Name: "bootstrap", Aliases: []string{"bootstrap show"}, Group: "bootstrap", Data: true,
 			Short: "all the bootstrap service says: configuration and peers", Example: "bootstrap",
-			Run: p.showService((*contact.Contact).List),
+			Run: show(p.contactOrErr, (*contact.Contact).List),
 		},
 		{
 			Name: "bootstrap local", Aliases: []string{"bootstraplistlocal"}, Group: "bootstrap", Data: true,
@@ -39,22 +39,22 @@ func (p *Peer) bootstrapCommands() []command.Command {
 		{
 			Name: "bootstrap join", Aliases: []string{"bootstrapjoin"}, Group: "bootstrap", Data: true,
 			Short: "register this peer, if there is room, and hear who else is", Example: "bootstrap join",
-			Run: p.register((*contact.Contact).Join),
+			Run: show(p.registrar, (*contact.Contact).Join),
 		},
 		{
 			Name: "bootstrap leave", Aliases: []string{"bootstrapleave"}, Group: "bootstrap", Data: true,
 			Short: "take this peer off the list", Example: "bootstrap leave",
-			Run: p.register((*contact.Contact).Leave),
+			Run: show(p.registrar, (*contact.Contact).Leave),
 		},
 		{
 			Name: "bootstrap refill", Aliases: []string{"bootstraprefill"}, Group: "bootstrap", Data: true,
 			Short: "offer this peer: a full list takes it for a younger one", Example: "bootstrap refill",
-			Run: p.register((*contact.Contact).Refill),
+			Run: show(p.registrar, (*contact.Contact).Refill),
 		},
 		{
 			Name: "bootstrap reset", Aliases: []string{"bootstrapreset"}, Group: "bootstrap", Data: true,
 			Short: "empty the list, for everyone", Example: "bootstrap reset",
-			Run: p.showService((*contact.Contact).Reset),
+			Run: show(p.contactOrErr, (*contact.Contact).Reset),
 		},
 		{
 			Name: "bootstrap list", Aliases: []string{"bootstrappeers"}, Group: "bootstrap", Data: true,
@@ -82,25 +82,10 @@ func (p *Peer) contactOrErr() (*contact.Contact, error) {
 // question is something to ask the bootstrap service.
 type question func(*contact.Contact, context.Context) (bootstrap.Data, error)
 
-// showService asks a question that needs no registration.
-func (p *Peer) showService(ask question) command.Func {
+// show asks a question of the contact that whom returns, and shows the answer.
+func show(whom func() (*contact.Contact, error), ask question) command.Func {
 	return func(ctx context.Context, c *command.Call) error {
-		contact, err := p.contactOrErr()
-		if err != nil {
-			return err
-		}
-		data, err := ask(contact, ctx)
-		if err != nil {
-			return err
-		}
-		return showData(c, data)
-	}
-}
-
-// register asks a question about this peer's own registration.
-func (p *Peer) register(ask question) command.Func {
-	return func(ctx context.Context, c *command.Call) error {
-		contact, err := p.registrar()
+		contact, err := whom()
 		if err != nil {
 			return err
 		}

@@ -168,7 +168,7 @@ func (p *Peer) showRTT(_ context.Context, c *command.Call) error {
 		if !ok {
 			return fmt.Errorf("rtt: this peer has not learnt the coordinates of %s and %s yet: try again in a minute", a, b)
 		}
-		return c.Show(map[string]any{"a": a, "b": b, "estimate": estimate}, func() {
+		return c.Show(map[string]any{"a": a, "b": b, "estimate_ns": estimate}, func() {
 			c.Printf("%s ↔ %s: about %s, estimated\n", a, b, rtt(estimate))
 		})
 	}
@@ -178,8 +178,8 @@ func (p *Peer) showRTT(_ context.Context, c *command.Call) error {
 	}
 	type measured struct {
 		Name     string        `json:"name"`
-		RTT      time.Duration `json:"rtt"`
-		Estimate time.Duration `json:"estimate"`
+		RTT      time.Duration `json:"rtt_ns"`
+		Estimate time.Duration `json:"estimate_ns"`
 	}
 	all := []measured{}
 	for _, m := range found {

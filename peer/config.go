@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -27,12 +28,19 @@ const (
 // Config says what peer to run. Name must be set; New fills in the rest.
 type Config struct {
 	Name      string
-	Bind      string   // membership, IP:PORT, port 0 for any free one
-	ChatBind  string   // chat, IP:PORT, port 0 for any free one
-	Advertise string   // IP or IP:PORT told to others; empty: what Bind says, or a private address of the host
-	Bootstrap string   // URL of the bootstrap service; empty: none
-	Profile   string   // lan, wan or local: memberlist's defaults
-	Set       []string // Field=value for fields of memberlist.Config, on top of Profile
+	Bind      string // membership, IP:PORT, port 0 for any free one
+	ChatBind  string // chat, IP:PORT, port 0 for any free one
+	Advertise string // IP or IP:PORT told to others; empty: what Bind says, or a private address of the host
+	// Bootstrap are the URLs of bootstrap services, separated by commas and
+	// tried in order; empty: none.
+	Bootstrap string
+	// BootstrapToken is sent to them, if not empty.
+	BootstrapToken string
+	// State is a directory in which the peer remembers others, so that it finds
+	// them with no service up; made if missing. Empty: it forgets.
+	State   string
+	Profile string   // lan, wan or local: memberlist's defaults
+	Set     []string // Field=value for fields of memberlist.Config, on top of Profile
 	// Rejoin is how often, give or take a half, known but missing peers and
 	// the bootstrap service are contacted; 0 means never.
 	Rejoin time.Duration
@@ -95,9 +103,22 @@ func (c *Config) check() error {
 		return err
 	}
 	if c.Bootstrap != "" {
-		if _, err := bootstrap.NewClient(c.Bootstrap, c.Network.HTTP); err != nil {
+		if _, err := c.clients(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// clients returns a client for each URL in Bootstrap.
+func (c *Config) clients() ([]*bootstrap.Client, error) {
+	var clients []*bootstrap.Client
+	for u := range strings.SplitSeq(c.Bootstrap, ",") {
+		client, err := bootstrap.NewClient(strings.TrimSpace(u), c.Network.HTTP)
+		if err != nil {
+			return nil, err
+		}
+		clients = append(clients, client.WithToken(c.BootstrapToken))
+	}
+	return clients, nil
 }

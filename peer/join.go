@@ -55,7 +55,8 @@ func (p *Peer) join(ctx context.Context, s *life) error {
 	return nil
 }
 
-// begin marks the peer ready and starts to rejoin, once in a life.
+// begin marks the peer ready and starts, once in a life, to rejoin and to keep
+// its registration.
 func (p *Peer) begin(s *life) {
 	p.mu.Lock()
 	was := p.ready
@@ -71,6 +72,10 @@ func (p *Peer) begin(s *life) {
 		s.rejoining = true
 		s.tasks.Go(func() { p.rejoin(s) })
 	}
+	if service := p.service(); service != nil && !s.keeping && !s.down {
+		s.keeping = true
+		s.tasks.Go(func() { service.Keep(s.ctx, group{s.members}) })
+	}
 	s.mu.Unlock()
 }
 
@@ -79,10 +84,12 @@ func (p *Peer) begin(s *life) {
 func (p *Peer) tryJoin(ctx context.Context, s *life, round int) (done bool) {
 	members, contact := s.members, p.service()
 	if contact == nil {
+		p.joinFormer(ctx, members)
 		return true // nobody to ask: this peer waits to be joined
 	}
 	data, err := contact.Join(ctx)
 	if err != nil {
+		p.joinFormer(ctx, members)
 		// Others may have found this peer meanwhile.
 		return members.Online() > 1
 	}
@@ -118,7 +125,7 @@ func (p *Peer) rejoin(s *life) {
 		// Each of n members asks with probability 1/n: one request an interval
 		// from the whole cluster, whatever its size.
 		if contact := p.service(); contact != nil && rand.IntN(max(s.members.Online(), 1)) == 0 {
-			if data, err := contact.Renew(ctx); err == nil {
+			if data, err := contact.Renew(ctx, group{s.members}); err == nil {
 				addrs = append(addrs, unknown(contact.Addrs(data), s.members)...)
 			}
 		}
@@ -174,49 +181,18 @@ func online(members *membership.Membership) []string {
 	return addrs
 }
 
-// follow keeps the app informed of who is there, the bootstrap service of
-// registered peers that went, and online of how many there are.
+// follow keeps the app informed of who is there, and online of how many there
+// are.
 func (p *Peer) follow(s *life, online *atomic.Int64) {
-	var replacing sync.Mutex
 	for s.ctx.Err() == nil {
 		changed := s.members.Changed()
 		online.Store(int64(s.members.Online()))
 		p.updateApp(s)
-		p.replaceGone(s, &replacing)
 		select {
 		case <-changed:
 		case <-s.ctx.Done():
 		}
 	}
-}
-
-// replaceGone takes, after a random pause, the place of registered peers that
-// this peer holds dead or left, one replacement at a time. The pause lets one
-// of the cluster come first: Replace asks whether it is still necessary.
-func (p *Peer) replaceGone(s *life, replacing *sync.Mutex) {
-	contact := p.service()
-	if contact == nil {
-		return
-	}
-	var gone []string
-	for _, m := range s.members.Members() {
-		if !m.Online() && m.Name != p.conf.Name && contact.Lists(m.Addr) {
-			gone = append(gone, m.Addr)
-		}
-	}
-	if len(gone) == 0 || !replacing.TryLock() {
-		return
-	}
-	s.tasks.Go(func() {
-		defer replacing.Unlock()
-		if !pause(s.ctx, rand.N(time.Duration(s.members.Online())*200*time.Millisecond+time.Millisecond)) {
-			return
-		}
-		// A peer back at its old address keeps its place.
-		if still := unknown(gone, s.members); len(still) > 0 {
-			_ = contact.Replace(s.ctx, still) // it logs
-		}
-	})
 }
 
 // jitter returns a duration between half of d and one and a half of it.

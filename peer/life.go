@@ -24,6 +24,7 @@ type life struct {
 	down      bool // shut down, not yet deleted
 	started   bool // broadcasts are gossiped
 	rejoining bool
+	keeping   bool      // its registration
 	offer     time.Time // until when this peer offers itself anew, see shadowed
 }
 

@@ -15,6 +15,7 @@ import (
 	"peerlab/event"
 	"peerlab/peer/command"
 	"peerlab/peer/contact"
+	"peerlab/peer/former"
 	"peerlab/peer/membership"
 )
 
@@ -28,6 +29,9 @@ type Peer struct {
 	commands command.Registry
 	ending   chan ending
 	test     test
+
+	former     *former.File  // nil without a state directory
+	remembered []former.Peer // from an earlier run
 
 	// step serialises what brings layers up and down; it is taken before mu.
 	step sync.Mutex
@@ -78,6 +82,16 @@ func New(conf Config) (*Peer, error) {
 	}
 	p.test.changed = make(chan struct{}, 1)
 	p.test.reset("test", 0)
+	if conf.State != "" {
+		f, err := former.Open(conf.State)
+		if err != nil {
+			return nil, err
+		}
+		p.former = f
+		if p.remembered, err = f.Load(); err != nil {
+			p.log.Warn("starting without what was remembered", "err", err)
+		}
+	}
 	if err := p.addCommands(); err != nil {
 		return nil, err
 	}

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"sync/atomic"
 
-	"peerlab/bootstrap"
 	"peerlab/peer/broadcast"
 	"peerlab/peer/contact"
 	"peerlab/peer/membership"
@@ -49,6 +50,11 @@ func (p *Peer) create(meta membership.Meta) error {
 	case list == nil:
 		return errors.New("nothing is configured: membership configure first")
 	}
+	meta = maps.Clone(meta)
+	if meta == nil {
+		meta = membership.Meta{}
+	}
+	meta[metaStarted] = strconv.FormatInt(p.started.Unix(), 10)
 	conf := *list // memberlist keeps and changes what it is given
 	s := &life{}
 	var online atomic.Int64 // memberlist asks while it is being created
@@ -80,6 +86,9 @@ func (p *Peer) create(meta membership.Meta) error {
 	p.life, p.ready = s, false
 	p.mu.Unlock()
 	s.tasks.Go(func() { p.follow(s, &online) })
+	if p.former != nil {
+		s.tasks.Go(func() { p.remember(s.ctx, members) })
+	}
 	return nil
 }
 
@@ -99,12 +108,12 @@ func (p *Peer) makeContact(addr string) error {
 }
 
 func (p *Peer) newContact(addr string) (*contact.Contact, error) {
-	client, err := bootstrap.NewClient(p.conf.Bootstrap, p.conf.Network.HTTP)
+	clients, err := p.conf.clients()
 	if err != nil {
 		return nil, err
 	}
 	return contact.New(contact.Options{
-		Client: client, Name: p.conf.Name, Addr: addr, Started: p.started,
+		Clients: clients, Name: p.conf.Name, Addr: addr, Started: p.started,
 		Events: p.events, Log: p.log.With("layer", "bootstrap"),
 	})
 }

@@ -69,3 +69,36 @@ func TestConcurrent(t *testing.T) {
 		}
 	}
 }
+
+// TestTenThousandJoinsAndLeaves ends with a list that holds exactly those that
+// joined last and did not leave.
+func TestTenThousandJoinsAndLeaves(t *testing.T) {
+	const clients, each, stay = 100, 50, 7
+	h := NewHandler(store.NewMemory(bootstrap.Limit, 2), quiet)
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			for n := range each { // two requests each: 10,000 in all
+				id := fmt.Sprintf("id%d-%d", i, n)
+				ask(h, http.MethodPost, "/join", fmt.Sprintf("%s peer%d 127.0.0.1 7946 tcp 0 %d", id, i, n))
+				if n < each-stay {
+					ask(h, http.MethodPost, "/leave", id)
+				} else {
+					ask(h, http.MethodPost, "/leave", "unknown")
+				}
+			}
+		})
+	}
+	all.Wait()
+	d, err := bootstrap.Decode(ask(h, http.MethodPost, "/list", "").Body.Bytes())
+	if err != nil || len(d.Peers) != clients*stay || d.Config.NumPeers != len(d.Peers) {
+		t.Fatalf("%d peers, numpeers %d, %v, want %d", len(d.Peers), d.Config.NumPeers, err, clients*stay)
+	}
+	for i := range clients {
+		for n := each - stay; n < each; n++ {
+			if _, ok := d.Peers[fmt.Sprintf("id%d-%d", i, n)]; !ok {
+				t.Errorf("id%d-%d is missing", i, n)
+			}
+		}
+	}
+}

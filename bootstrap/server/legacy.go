@@ -1,15 +1,17 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
+	"peerlab/bootstrap"
 	"peerlab/bootstrap/store"
 )
 
@@ -19,19 +21,17 @@ const maxBody = 4 << 10
 
 // legacy answers the API of the deployed peers, byte for byte: plain words in,
 // one indented JSON object out, any method.
-type legacy struct {
-	store store.Store
-	log   *slog.Logger
-}
+type legacy struct{ *service }
 
 func (l legacy) mount(r chi.Router) {
+	read, write, admin := r.With(l.allow(reader)), r.With(l.allow(writer)), r.With(l.allow(administrator))
 	r.HandleFunc("/ping", l.ping)
-	r.HandleFunc("/join", l.join)
-	r.HandleFunc("/leave", l.leave)
-	r.HandleFunc("/refill", l.refill)
-	r.HandleFunc("/list", l.list)
-	r.HandleFunc("/reset", l.reset)
-	r.HandleFunc("/config", l.config)
+	read.HandleFunc("/list", l.list)
+	write.HandleFunc("/join", l.join)
+	write.HandleFunc("/leave", l.leave)
+	write.HandleFunc("/refill", l.refill)
+	admin.HandleFunc("/reset", l.reset)
+	admin.HandleFunc("/config", l.config)
 }
 
 func (legacy) ping(w http.ResponseWriter, _ *http.Request) {
@@ -41,8 +41,8 @@ func (legacy) ping(w http.ResponseWriter, _ *http.Request) {
 
 func (l legacy) join(w http.ResponseWriter, r *http.Request) {
 	if body, ok := readBody(w, r); ok {
-		p, err := parsePeer(body)
-		l.update(w, r, err, func(s *store.State) { s.Join(p) })
+		p, err := l.peer(body)
+		l.update(w, r, err, func(s *store.State) { s.Join(l.entry(p)) })
 	}
 }
 
@@ -55,9 +55,22 @@ func (l legacy) leave(w http.ResponseWriter, r *http.Request) {
 
 func (l legacy) refill(w http.ResponseWriter, r *http.Request) {
 	if body, ok := readBody(w, r); ok {
-		p, err := parsePeer(body)
-		l.update(w, r, err, func(s *store.State) { s.Refill(p) })
+		p, err := l.peer(body)
+		l.update(w, r, err, func(s *store.State) { s.Refill(l.entry(p)) })
 	}
+}
+
+func (l legacy) peer(body string) (bootstrap.Peer, error) {
+	p, err := parsePeer(body)
+	if err != nil {
+		return p, err
+	}
+	return p, l.checkAddr(p)
+}
+
+// entry stays longer than one of /v1: deployed peers join once and never renew.
+func (l legacy) entry(p bootstrap.Peer) store.Entry {
+	return store.NewEntry(p, "", time.Now(), l.LegacyTTL)
 }
 
 func (l legacy) reset(w http.ResponseWriter, r *http.Request) {
@@ -92,18 +105,28 @@ func (l legacy) update(w http.ResponseWriter, r *http.Request, wrong error, chan
 
 func (l legacy) answer(w http.ResponseWriter, r *http.Request, s store.State, err error) {
 	if err != nil {
-		unavailable(w, r, l.log, err)
+		l.unavailable(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(s.Data().Encode()) // a client gone is nobody's loss
 }
 
-// readBody returns the body, or answers the request itself and returns false.
+// readBody is readBytes as text.
 func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	b, ok := readBytes(w, r)
+	return string(b), ok
+}
+
+// readBytes returns the body, or answers the request itself and returns false.
+func readBytes(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	var body bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= maxBody {
+		body.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil {
-		return string(body), true
+		return body.Bytes(), true
 	}
 	text, status := "the body broke off", http.StatusBadRequest
 	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -112,5 +135,5 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
 		text, status = "the body took too long", http.StatusRequestTimeout
 	}
 	http.Error(w, text, status)
-	return "", false
+	return nil, false
 }

@@ -3,62 +3,157 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/go-chi/httprate"
 
 	"peerlab/bootstrap/store"
 )
 
-// What one connection may take. A request is one short line, so these are
-// generous for every honest client and short for one that only holds on.
+// requestTimeout is how long one request may wait for the store and for checks
+// of addresses.
+const requestTimeout = 10 * time.Second
+
+// Defaults of Options.
 const (
-	maxHeader     = 8 << 10 // bytes
-	headerTimeout = 5 * time.Second
-	readTimeout   = 10 * time.Second
-	writeTimeout  = 15 * time.Second // runs along with readTimeout: longer, so that 408 can still be sent
-	idleTimeout   = time.Minute
+	DefaultTTL       = time.Minute
+	DefaultLegacyTTL = 24 * time.Hour
+	// DefaultConcurrent requests are under way at once; as many again wait.
+	DefaultConcurrent = 1024
 )
 
-// Grace is how long Serve waits for requests under way when it is told to end.
-const Grace = 5 * time.Second
+// Options say how the service answers. The zero value is a service for anyone
+// who can reach it.
+type Options struct {
+	Log *slog.Logger // nil logs nothing
+	// TTL is how long a peer that registers through /v1 stays without
+	// renewing; 0 means DefaultTTL.
+	TTL time.Duration
+	// LegacyTTL is the same for the legacy API, whose peers do not renew; 0
+	// means DefaultLegacyTTL, less than 0 for ever.
+	LegacyTTL time.Duration
+	Tokens    Tokens
+	// AllowLoopback accepts peers at 127.0.0.0/8 and ::1: for one machine.
+	AllowLoopback bool
+	// Rate is how many requests a minute one client may make; 0 for any.
+	Rate int
+	// Concurrent is how many requests are worked on at once; 0 means
+	// DefaultConcurrent. As many again wait for up to a second.
+	Concurrent int
+	// TrustedProxies are the networks, such as 10.0.0.0/8, whose word in
+	// X-Forwarded-For is taken for the client's address.
+	TrustedProxies []string
+	// Dial says whether a registered peer answers at addr (host:port). nil
+	// connects over TCP.
+	Dial func(ctx context.Context, addr string) error
+}
 
-// NewHandler returns the service over s, which stays the caller's to close.
-// Every request is logged to log; health checks that succeed, at debug level.
+// service is what all handlers share.
+type service struct {
+	Options
+	store   store.Store
+	checker *checker
+	metrics *metrics
+	lists   cache
+}
+
+// NewHandler returns the service over s as for development: for anyone, peers
+// at loopback addresses included.
 func NewHandler(s store.Store, log *slog.Logger) http.Handler {
+	return New(s, Options{Log: log, AllowLoopback: true})
+}
+
+// New returns the service over s, which stays the caller's to close. Every
+// request is logged; health checks that succeed, at debug level.
+func New(s store.Store, o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.TTL == 0 {
+		o.TTL = DefaultTTL
+	}
+	switch {
+	case o.LegacyTTL == 0:
+		o.LegacyTTL = DefaultLegacyTTL
+	case o.LegacyTTL < 0:
+		o.LegacyTTL = 0 // never, for the store
+	}
+	if o.Concurrent == 0 {
+		o.Concurrent = DefaultConcurrent
+	}
+	svc := &service{Options: o, store: s, checker: newChecker(o.Dial), metrics: newMetrics(s)}
+
 	r := chi.NewRouter()
-	r.Use(observe(log))
-	legacy{s, log}.mount(r)
-	health := healthz(s, log)
-	r.Get("/healthz", health)
-	r.Head("/healthz", health)
+	r.Use(middleware.RequestID)
+	if len(o.TrustedProxies) > 0 {
+		r.Use(middleware.ClientIPFromXFF(o.TrustedProxies...))
+	} else {
+		r.Use(middleware.ClientIPFromRemoteAddr)
+	}
+	r.Use(svc.observe)
+	r.Get("/healthz", svc.healthz)
+	r.Head("/healthz", svc.healthz)
+	r.Get("/readyz", svc.readyz)
+	r.Head("/readyz", svc.readyz)
+	r.Group(func(r chi.Router) {
+		r.Use(middleware.ThrottleBacklog(o.Concurrent, o.Concurrent, time.Second), middleware.Timeout(requestTimeout))
+		if o.Rate > 0 {
+			r.Use(httprate.LimitBy(o.Rate, time.Minute, clientKey, httprate.WithLimitHandler(tooMany)))
+		}
+		legacy{svc}.mount(r)
+		r.Group(func(r chi.Router) {
+			// Not for the legacy API, whose answers stay as they are to the byte.
+			r.Use(middleware.Maybe(middleware.Compress(5, "application/json", "text/html"),
+				func(r *http.Request) bool { return r.Header.Get("Accept-Encoding") != "" }))
+			v1{svc}.mount(r)
+			r.With(svc.allow(reader)).Get("/", svc.page)
+		})
+		r.With(svc.allow(reader)).Get("/metrics", svc.metrics.handler().ServeHTTP)
+	})
 	r.NotFound(notFound(r))
 	r.MethodNotAllowed(methodNotAllowed(r))
 	return r
 }
 
-// healthz answers 200 if the store can be read.
-func healthz(s store.Store, log *slog.Logger) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if _, err := s.View(r.Context()); err != nil {
-			unavailable(w, r, log, err)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintln(w, "ok")
+func clientKey(r *http.Request) (string, error) {
+	return httprate.CanonicalizeIP(middleware.GetClientIP(r.Context())), nil
+}
+
+func tooMany(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "too many requests: wait for as many seconds as Retry-After says", http.StatusTooManyRequests)
+}
+
+// healthz answers 200 as long as the process can answer at all.
+func (s *service) healthz(w http.ResponseWriter, _ *http.Request) { ok(w) }
+
+// readyz answers 200 if the store can be read.
+func (s *service) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := s.store.View(ctx); err != nil {
+		s.unavailable(w, r, err)
+		return
 	}
+	ok(w)
+}
+
+func ok(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, "ok")
 }
 
 // unavailable answers a request that the store failed. The client learns that
 // it may try again; why it failed is for the log.
-func unavailable(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
-	if r.Context().Err() == nil { // otherwise the client left, and nothing failed
-		log.ErrorContext(r.Context(), "store failed", "path", r.URL.Path, "err", err)
+func (s *service) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(r.Context().Err(), context.Canceled) { // otherwise the client left, and nothing failed
+		s.Log.ErrorContext(r.Context(), "store failed", "path", r.URL.Path, "err", err)
 	}
 	http.Error(w, "the store does not answer: try again later", http.StatusServiceUnavailable)
 }
@@ -88,37 +183,4 @@ func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		http.Error(w, "method not allowed: use "+strings.Join(allowed, ", "), http.StatusMethodNotAllowed)
 	}
-}
-
-// Serve answers requests on l with h until ctx ends, then takes no new ones,
-// waits up to Grace for those under way, cuts what is left, and returns nil.
-// It returns an error only if l fails first. It closes l in any case.
-func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	srv := &http.Server{
-		Handler:           h,
-		MaxHeaderBytes:    maxHeader,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
-	select {
-	case err := <-done:
-		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
-	case <-ctx.Done():
-		log.Info("stopping", "grace", Grace)
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), Grace)
-	defer cancel()
-	if err := srv.Shutdown(grace); err != nil {
-		log.Warn("requests cut at shutdown", "grace", Grace)
-		if err := srv.Close(); err != nil {
-			log.Warn("close at shutdown", "err", err)
-		}
-	}
-	<-done
-	return nil
 }

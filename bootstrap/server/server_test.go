@@ -40,7 +40,7 @@ func TestFailingStore(t *testing.T) {
 	var logged bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&logged, nil))
 	h := NewHandler(failing{err: errors.New("disk of host db-1 is full")}, log)
-	for _, path := range []string{"/join", "/list", "/reset", "/healthz"} {
+	for _, path := range []string{"/join", "/list", "/reset", "/readyz", "/"} {
 		w := ask(h, http.MethodGet, path, bob)
 		if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "disk") || strings.Count(w.Body.String(), "\n") != 1 {
 			t.Errorf("%s: status %d, %q", path, w.Code, w.Body)
@@ -49,6 +49,17 @@ func TestFailingStore(t *testing.T) {
 			t.Errorf("%s: the cause is not in the log: %s", path, &logged)
 		}
 		logged.Reset()
+	}
+}
+
+func TestAliveWithoutItsStore(t *testing.T) {
+	h := NewHandler(failing{err: errors.New("x")}, quiet)
+	if w := ask(h, http.MethodGet, "/healthz", ""); w.Code != http.StatusOK {
+		t.Errorf("/healthz: status %d: a restart does not bring the store back", w.Code)
+	}
+	w := ask(h, http.MethodGet, "/metrics", "")
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "bootstrap_store_up 0") {
+		t.Errorf("/metrics: status %d, %s", w.Code, w.Body)
 	}
 }
 
@@ -72,6 +83,9 @@ func TestAccessLog(t *testing.T) {
 	w := ask(h, http.MethodGet, "/healthz", "")
 	if w.Code != http.StatusOK || w.Body.String() != "ok\n" {
 		t.Errorf("/healthz: status %d, %q", w.Code, w.Body)
+	}
+	if w := ask(h, http.MethodGet, "/readyz", ""); w.Code != http.StatusOK {
+		t.Errorf("/readyz: status %d, %q", w.Code, w.Body)
 	}
 	lines := strings.Split(strings.TrimSpace(logged.String()), "\n")
 	if len(lines) != 2 {

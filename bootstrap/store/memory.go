@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Memory is a Store that lasts as long as the process.
@@ -17,8 +18,7 @@ var _ Store = (*Memory)(nil)
 // NewMemory returns a store that holds no peer and this configuration.
 func NewMemory(maxPeers, minRefillCandidates int) *Memory {
 	m := new(Memory)
-	s := State{MaxPeers: maxPeers, MinRefillCandidates: minRefillCandidates}.clone()
-	m.state.Store(&s)
+	m.state.Store(&State{MaxPeers: maxPeers, MinRefillCandidates: minRefillCandidates, Peers: map[string]Entry{}})
 	return m
 }
 
@@ -27,7 +27,7 @@ func (m *Memory) View(ctx context.Context) (State, error) {
 	if err := ctx.Err(); err != nil {
 		return State{}, err
 	}
-	return *m.state.Load(), nil
+	return m.state.Load().At(time.Now()), nil
 }
 
 // Update implements Store. It calls change once.
@@ -38,7 +38,7 @@ func (m *Memory) Update(ctx context.Context, change func(*State) error) (State, 
 		return State{}, err
 	}
 	// Readers keep the old value for as long as they like: it never changes.
-	next := m.state.Load().clone()
+	next := m.state.Load().Clone(time.Now())
 	if err := change(&next); err != nil {
 		return State{}, err
 	}

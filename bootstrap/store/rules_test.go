@@ -9,19 +9,21 @@ import (
 	"peerlab/bootstrap"
 )
 
-func peer(id, timestamp string) bootstrap.Peer {
-	return bootstrap.Peer{
+func peer(id, timestamp string) Entry {
+	id, view, _ := strings.Cut(id, "/")
+	return Entry{View: view, Peer: bootstrap.Peer{
 		ID: id, Name: id, IP: "192.0.2.1", Port: "7946",
 		Protocol: "tcp", Status: "0", Timestamp: timestamp,
-	}
+	}}
 }
 
-// state reads "max id@timestamp id@timestamp …".
+// state reads "id@timestamp id/view@timestamp …".
 func state(maxPeers int, peers string) State {
-	s := State{MaxPeers: maxPeers, MinRefillCandidates: 7}.clone()
+	s := State{MaxPeers: maxPeers, MinRefillCandidates: 7, Peers: map[string]Entry{}}
 	for _, word := range strings.Fields(peers) {
 		id, timestamp, _ := strings.Cut(word, "@")
-		s.Peers[id] = peer(id, timestamp)
+		e := peer(id, timestamp)
+		s.Peers[e.ID] = e
 	}
 	return s
 }
@@ -29,7 +31,11 @@ func state(maxPeers int, peers string) State {
 func (s State) String() string {
 	var words []string
 	for _, id := range slices.Sorted(maps.Keys(s.Peers)) {
-		words = append(words, id+"@"+s.Peers[id].Timestamp)
+		e := s.Peers[id]
+		if e.View != "" {
+			id += "/" + e.View
+		}
+		words = append(words, id+"@"+e.Timestamp)
 	}
 	return strings.Join(words, " ")
 }
@@ -40,6 +46,12 @@ func TestRules(t *testing.T) {
 	}
 	refill := func(id, timestamp string) func(*State) {
 		return func(s *State) { s.Refill(peer(id, timestamp)) }
+	}
+	register := func(id, timestamp string) func(*State) {
+		return func(s *State) { s.Register(peer(id, timestamp)) }
+	}
+	replace := func(id, timestamp string) func(*State) {
+		return func(s *State) { s.Replace(peer(id, timestamp)) }
 	}
 	leave := func(id string) func(*State) { return func(s *State) { s.Leave(id) } }
 	tests := []struct {
@@ -74,6 +86,22 @@ func TestRules(t *testing.T) {
 		{"timestamps are numbers: 10 is newer than 9", 1, "a@9", refill("b", "10"), "a@9"},
 		{"timestamps are numbers: 09 is 9", 1, "a@9", refill("b", "09"), "a@9"},
 		{"a stored timestamp that is no number goes first", 2, "a@x b@6", refill("c", "7"), "b@6 c@7"},
+
+		{"register with room", 2, "a@5", register("b", "6"), "a@5 b@6"},
+		{"register a full list", 2, "a@5 b@6", register("c", "1"), "a@5 b@6"},
+		{"register again when full renews", 2, "a@5 b@6", register("a/x", "5"), "a/x@5 b@6"},
+		{"register when none is kept", 0, "", register("a/x", "5"), ""},
+		{"register of a part without a voice", 2, "a/x@5 b/x@6", register("c/y", "9"), "a/x@5 c/y@9"},
+		{"register of a part with a voice", 3, "a/x@5 b/x@6 c/y@9", register("d/y", "1"), "a/x@5 b/x@6 c/y@9"},
+		{"register of a third part takes from the largest", 3, "a/x@5 b/x@6 c/y@9", register("d/z", "7"), "a/x@5 c/y@9 d/z@7"},
+		{"register never takes an only voice", 2, "a/x@5 c/y@9", register("d/z", "1"), "a/x@5 c/y@9"},
+		{"register without a view takes nobody's place", 2, "a/x@5 b/x@6", register("c", "1"), "a/x@5 b/x@6"},
+		{"peers without a view are a part", 2, "a@5 b@6", register("c/y", "9"), "a@5 c/y@9"},
+		{"replace the newest of the own part", 3, "a/x@5 b/x@6 c/y@9", replace("d/x", "1"), "a/x@5 c/y@9 d/x@1"},
+		{"replace an own only voice", 2, "a/x@5 c/y@9", replace("d/y", "1"), "a/x@5 d/y@1"},
+		{"replace takes no other's only voice", 2, "a/x@5 c/y@9", replace("d/x", "6"), "a/x@5 c/y@9"},
+		{"replace by one as old", 1, "a/x@5", replace("b/x", "5"), "a/x@5"},
+		{"replace when none is kept", 0, "", replace("a/x", "5"), ""},
 
 		{"reset", 2, "a@5 b@6", (*State).Reset, ""},
 		{"configure", 2, "a@5 b@6", func(s *State) { s.Configure(1, 0) }, "a@5 b@6"},

@@ -48,7 +48,10 @@ func fromEnv(flags *pflag.FlagSet, env lookup) error {
 
 // ownURL returns where a service with this environment answers on this machine.
 func ownURL(env lookup) string {
-	host, port := "", "8080"
+	scheme, host, port := "http", "", "8080"
+	if env.get("BOOTSTRAP_TLS_CERT") != "" {
+		scheme = "https"
+	}
 	if p := env.get("PORT"); p != "" {
 		port = p
 	}
@@ -61,5 +64,5 @@ func ownURL(env lookup) string {
 	case "::":
 		host = "::1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + "://" + net.JoinHostPort(host, port)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,10 +55,13 @@ func start(t *testing.T, env []string, args ...string) process {
 	}
 	var all bytes.Buffer
 	lines := bufio.NewReader(io.TeeReader(stderr, &all))
-	line, err := lines.ReadString('\n')
-	_, rest, found := strings.Cut(line, "msg=listening addr=")
-	if err != nil || !found {
-		t.Fatalf("first line %q, %v", line, err)
+	var rest string
+	for found := false; !found; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("it never listens: %q, %v", &all, err)
+		}
+		_, rest, found = strings.Cut(line, "msg=listening addr=")
 	}
 	done := make(chan struct{})
 	go func() {
@@ -186,5 +190,42 @@ func TestPortInUse(t *testing.T) {
 	}
 	if err := client(t, p.addr).Ping(t.Context()); err != nil {
 		t.Errorf("the first service was disturbed: %v", err)
+	}
+}
+
+func TestBoltOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "db")
+	args := []string{"--listen=127.0.0.1:0", "--allow-loopback", "--store=bolt:" + path}
+	p := start(t, nil, args...)
+	if _, err := client(t, p.addr).Join(t.Context(), bootstrap.Peer{ID: "1", Name: "a", IP: "127.0.0.1", Port: "1", Protocol: "tcp", Timestamp: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Wait() // killed
+	p = start(t, nil, args...)
+	if d, err := client(t, p.addr).List(t.Context()); err != nil || len(d.Peers) != 1 {
+		t.Errorf("after kill -9: %+v, %v", d, err)
+	}
+	_ = p.Process.Kill()
+	_ = p.Wait() // killed
+
+	if err := os.WriteFile(path, bytes.Repeat([]byte("damaged "), 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it does not start by itself the second time either
+		out, err := program(t, nil, args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "the file is damaged") || !strings.Contains(string(out), "--set-aside") {
+			t.Fatalf("%s, %v", out, err)
+		}
+	}
+	p = start(t, nil, append(args, "--set-aside")...)
+	if d, err := client(t, p.addr).List(t.Context()); err != nil || len(d.Peers) != 0 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if kept, err := os.ReadFile(path + ".damaged-1"); err != nil || !bytes.HasPrefix(kept, []byte("damaged ")) {
+		t.Errorf("the damaged file is gone: %v", err)
 	}
 }

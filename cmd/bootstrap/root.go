@@ -1,25 +1,42 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/bootstrap"
+	"peerlab/bootstrap/server"
 )
 
 // settings is what the flags say.
 type settings struct {
-	listen     string
-	maxPeers   int
-	minRefill  int
-	logLevel   string
-	healthBase string
+	listen         string
+	store          string
+	setAside       bool
+	maxPeers       int
+	minRefill      int
+	ttl            time.Duration
+	legacyTTL      time.Duration
+	tokensFile     string
+	tokens         server.Tokens
+	tlsCert        string
+	tlsKey         string
+	allowLoopback  bool
+	rate           int
+	trustedProxies []string
+	logLevel       string
+	logFormat      string
+	healthBase     string
 }
 
 func newRoot(env lookup, stderr io.Writer) *cobra.Command {
@@ -41,11 +58,23 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
 		PersistentPreRunE:          func(cmd *cobra.Command, _ []string) error { return fromEnv(cmd.Flags(), env) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// What is on one machine alone and forgets is for trying out.
+			if !cmd.Flags().Changed("allow-loopback") {
+				s.allowLoopback = s.store == "memory:"
+			}
 			level, err := s.validate()
+			if err == nil {
+				s.tokens, err = readTokens(s.tokensFile, env)
+			}
 			if err != nil {
 				return usageError{err}
 			}
-			log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+			options := &slog.HandlerOptions{Level: level}
+			var handler slog.Handler = slog.NewTextHandler(stderr, options)
+			if s.logFormat == "json" {
+				handler = slog.NewJSONHandler(stderr, options)
+			}
+			log := slog.New(handler)
 			return serve(cmd.Context(), s, log)
 		},
 	}
@@ -54,7 +83,18 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 	f.StringVar(&s.listen, "listen", ":8080", "address to answer on, `HOST:PORT`")
 	f.IntVar(&s.maxPeers, "max-peers", 2, "how many peers to keep, until a client sets another number")
 	f.IntVar(&s.minRefill, "min-refill-candidates", 2, "what to tell clients about refill, until a client sets another number")
+	f.StringVar(&s.store, "store", "memory:", "`URL` of what keeps the list: memory:, bolt:PATH, etcd://HOST:PORT[,HOST:PORT]/PREFIX, firestore://PROJECT")
+	f.BoolVar(&s.setAside, "set-aside", false, "rename a damaged bolt file and start with an empty list")
+	f.DurationVar(&s.ttl, "ttl", server.DefaultTTL, "after how long a peer that does not renew goes, 3s to 24h")
+	f.DurationVar(&s.legacyTTL, "legacy-ttl", server.DefaultLegacyTTL, "the same for peers of the legacy API, which never renew; 0 for never")
+	f.StringVar(&s.tokensFile, "tokens-file", "", "`FILE` of lines like admin TOKEN, for read, write and admin; also BOOTSTRAP_READ_TOKEN, BOOTSTRAP_WRITE_TOKEN, BOOTSTRAP_ADMIN_TOKEN")
+	f.StringVar(&s.tlsCert, "tls-cert", "", "PEM `FILE` of the certificate chain; read again when it changes")
+	f.StringVar(&s.tlsKey, "tls-key", "", "PEM `FILE` of its key")
+	f.BoolVar(&s.allowLoopback, "allow-loopback", false, "accept peers at loopback addresses (default: with --store memory:)")
+	f.IntVar(&s.rate, "rate", 6000, "requests a minute from one client; 0 for any number")
+	f.StringSliceVar(&s.trustedProxies, "trusted-proxies", nil, "`NETWORKS`, as in 10.0.0.0/8, whose X-Forwarded-For names the client")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 
 	health := &cobra.Command{
 		Use:   "health",
@@ -63,10 +103,11 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 Without --url it asks this machine, on the port that BOOTSTRAP_LISTEN or PORT sets.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if s.healthBase == "" {
+			own := s.healthBase == ""
+			if own {
 				s.healthBase = ownURL(env)
 			}
-			return checkHealth(cmd.Context(), s.healthBase, cmd.OutOrStdout())
+			return checkHealth(cmd.Context(), s.healthBase, own, cmd.OutOrStdout())
 		},
 	}
 	health.Flags().StringVar(&s.healthBase, "url", "", "base `URL` of the service")
@@ -82,14 +123,49 @@ Without --url it asks this machine, on the port that BOOTSTRAP_LISTEN or PORT se
 	return root
 }
 
-// validate checks what the flags' types do not, except the address: whether
-// that is good only listening on it can tell.
+// validate checks what the flags' types do not, except the address and the
+// store: whether those are good only using them can tell.
 func (s settings) validate() (slog.Level, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return 0, fmt.Errorf("--log-level %q: want debug, info, warn or error", s.logLevel)
 	}
+	switch {
+	case s.logFormat != "text" && s.logFormat != "json":
+		return 0, fmt.Errorf("--log-format %q: want text or json", s.logFormat)
+	case s.ttl < 3*time.Second || s.ttl > 24*time.Hour:
+		return 0, fmt.Errorf("--ttl %s: want 3s to 24h", s.ttl)
+	case s.legacyTTL < 0:
+		return 0, fmt.Errorf("--legacy-ttl %s: want a duration, or 0 for never", s.legacyTTL)
+	case s.rate < 0:
+		return 0, fmt.Errorf("--rate %d: want requests a minute, or 0 for any number", s.rate)
+	case (s.tlsCert == "") != (s.tlsKey == ""):
+		return 0, errors.New("--tls-cert and --tls-key go together")
+	}
+	for _, network := range s.trustedProxies {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			return 0, fmt.Errorf("--trusted-proxies %q: want networks such as 10.0.0.0/8, separated by commas", network)
+		}
+	}
 	return level, bootstrap.Config{MaxPeers: s.maxPeers, MinRefillCandidates: s.minRefill}.Validate()
+}
+
+// readTokens returns the tokens of the file and of the environment.
+func readTokens(file string, env lookup) (server.Tokens, error) {
+	var text string
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return server.Tokens{}, fmt.Errorf("--tokens-file: %w", err)
+		}
+		text = string(b) + "\n"
+	}
+	for _, role := range []string{"read", "write", "admin"} {
+		if token := env.get("BOOTSTRAP_" + strings.ToUpper(role) + "_TOKEN"); token != "" {
+			text += role + " " + token + "\n"
+		}
+	}
+	return server.ParseTokens(text)
 }
 
 func onlyCommands(cmd *cobra.Command, args []string) error {

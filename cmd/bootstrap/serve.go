@@ -1,29 +1,54 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"syscall"
 
 	"peerlab/bootstrap/server"
-	"peerlab/bootstrap/store"
+	"peerlab/bootstrap/store/open"
 )
 
 // serve answers on s.listen until ctx ends.
 func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
+	var secure *tls.Config
+	if s.tlsCert != "" {
+		if secure, err = server.TLSConfig(s.tlsCert, s.tlsKey, log); err != nil {
+			return err
+		}
+	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
 	if err != nil {
 		return listenError(s.listen, err)
 	}
-	kept := store.NewMemory(s.maxPeers, s.minRefill)
+	kept, err := open.URL(ctx, s.store, open.Options{
+		MaxPeers: s.maxPeers, MinRefillCandidates: s.minRefill, SetAside: s.setAside, Log: log,
+	})
+	if err != nil {
+		_ = l.Close() // nothing was accepted
+		return err
+	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
-
-	log.Info("listening", "addr", l.Addr().String(), "max_peers", s.maxPeers,
-		"min_refill_candidates", s.minRefill, "version", buildVersion())
-	if err := server.Serve(ctx, l, server.NewHandler(kept, log), log); err != nil {
+	handler := server.New(kept, server.Options{
+		Log: log, TTL: s.ttl, LegacyTTL: cmp.Or(s.legacyTTL, -1), Tokens: s.tokens,
+		AllowLoopback: s.allowLoopback, Rate: s.rate, TrustedProxies: s.trustedProxies,
+	})
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(server.GCPercent)
+	}
+	log.Info("listening", "addr", l.Addr().String(), "store", open.Shown(s.store), "tls", secure != nil,
+		"max_peers", s.maxPeers, "min_refill_candidates", s.minRefill, "version", buildVersion())
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
+	if err := server.Serve(ctx, l, handler, log); err != nil {
 		return err
 	}
 	log.Info("stopped")

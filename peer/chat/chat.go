@@ -192,7 +192,7 @@ func (c *Chat) send(text string) (ID, error) {
 // has not acked.
 type Delivery struct {
 	ID      ID                       `json:"-"`
-	Acked   map[string]time.Duration `json:"acked"`
+	Acked   map[string]time.Duration `json:"acked_ns"`
 	Missing []string                 `json:"missing"`
 
 	sent time.Time

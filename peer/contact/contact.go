@@ -1,10 +1,11 @@
 // Package contact is the layer that knows whom to contact first: it registers
-// this peer with the bootstrap service, remembers what the service said, and
-// takes the place of a registered peer that has gone.
+// this peer with a bootstrap service, renews that, remembers what the service
+// said, and takes the place of a registered peer that has gone.
 package contact
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -21,12 +22,12 @@ import (
 	"peerlab/event"
 )
 
-// timeout bounds one question to the service.
+// timeout bounds one question to one service.
 const timeout = 3 * time.Second
 
 // Options are what New needs; all but Log must be set.
 type Options struct {
-	Client  *bootstrap.Client
+	Clients []*bootstrap.Client // one or more services, tried in order
 	Name    string
 	Addr    string // this peer's membership address, IP:PORT
 	Started time.Time
@@ -34,18 +35,23 @@ type Options struct {
 	Log     *slog.Logger // nil logs nothing
 }
 
-// Contact is one peer's dealings with the bootstrap service. Methods may be
-// called concurrently. Each question takes three seconds at the most.
+// Contact is one peer's dealings with its bootstrap services. Methods may be
+// called concurrently. Each question takes three seconds a service at the most.
 type Contact struct {
-	client *bootstrap.Client
-	self   bootstrap.Peer
-	events *event.Log
-	log    *slog.Logger
+	services []*service
+	self     bootstrap.Peer
+	events   *event.Log
+	log      *slog.Logger
+	answered chan struct{} // has an element after an answer that Keep has not seen
 
 	mu      sync.Mutex
-	last    bootstrap.Data
+	last    bootstrap.List
 	heard   bool
-	failing string // the error told last, to tell it once
+	url     string    // of the service that answered last
+	listed  bool      // this peer is registered, as far as it knows
+	left    bool      // it took itself off the list
+	renewed time.Time // when it last said so
+	failing string    // the error told last, to tell it once
 }
 
 // New returns a contact that has asked nothing yet.
@@ -54,131 +60,213 @@ func New(o Options) (*Contact, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address %q to register: %w", o.Addr, err)
 	}
+	if len(o.Clients) == 0 {
+		return nil, errors.New("no bootstrap service to contact")
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Contact{
-		client: o.Client,
-		events: o.Events,
-		log:    o.Log,
+	c := &Contact{
+		events:   o.Events,
+		log:      o.Log,
+		answered: make(chan struct{}, 1),
+		url:      o.Clients[0].URL(),
 		self: bootstrap.Peer{
 			ID: uuid.NewString(), Name: o.Name, IP: host, Port: port,
 			Protocol: "tcp", Status: "0", Timestamp: strconv.FormatInt(o.Started.Unix(), 10),
 		},
-	}, nil
+	}
+	for _, client := range o.Clients {
+		c.services = append(c.services, &service{client: client})
+	}
+	return c, nil
 }
 
-// URL returns the service's URL without user information.
-func (c *Contact) URL() string { return c.client.URL() }
+// URL returns the URL, without user information, of the service that answered
+// last, or else of the first.
+func (c *Contact) URL() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.url
+}
 
 // Self returns what this peer registers as.
 func (c *Contact) Self() bootstrap.Peer { return c.self }
 
-// Last returns what the service said last, without asking; ok is false if it
-// has not answered yet.
-func (c *Contact) Last() (data bootstrap.Data, ok bool) {
+// Listed says whether this peer is registered, as far as it knows.
+func (c *Contact) Listed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last, c.heard
+	return c.listed
 }
 
-// ask runs one question and keeps the answer.
-func (c *Contact) ask(ctx context.Context, kind event.Kind, question func(context.Context) (bootstrap.Data, error)) (bootstrap.Data, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	data, err := question(ctx)
+// question is one request to whichever service answers.
+type question func(context.Context, *bootstrap.Client) (bootstrap.List, error)
+
+// ask puts a question to the services in order until one answers, keeps the
+// answer, and reports it as an event of the given kind, "" for none.
+func (c *Contact) ask(ctx context.Context, kind event.Kind, q question) (bootstrap.List, error) {
+	list, url, err := askInOrder(ctx, c.services, q)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		if c.failing != err.Error() {
+		if c.failing != err.Error() && ctx.Err() == nil {
 			c.failing = err.Error()
 			c.log.Warn("bootstrap service", "err", err)
-			c.events.Emit(event.Event{Kind: event.BootstrapError, URL: c.URL(), Error: err.Error()})
+			c.events.Emit(event.Event{Kind: event.BootstrapError, URL: c.url, Error: err.Error()})
 		}
-		return bootstrap.Data{}, err
+		return bootstrap.List{}, err
 	}
 	c.failing = ""
-	c.last, c.heard = data, true
+	c.last, c.heard, c.url = list, true, url
+	// Any answer tells who is on the list.
+	c.listed = slices.ContainsFunc(list.Peers, func(p bootstrap.Listed) bool { return p.ID == c.self.ID })
 	if kind != "" {
-		c.events.Emit(event.Event{Kind: kind, URL: c.URL(), Members: len(data.Peers)})
+		c.events.Emit(event.Event{Kind: kind, URL: url, Members: len(list.Peers)})
 	}
-	return data, nil
+	select {
+	case c.answered <- struct{}{}:
+	default:
+	}
+	return list, nil
 }
 
-// Join registers this peer if there is room and returns the service's data.
+// Join registers this peer if there is room and returns the service's data. It
+// makes no statement about the part of the cluster it is in: it is in none yet.
 func (c *Contact) Join(ctx context.Context) (bootstrap.Data, error) {
-	return c.ask(ctx, event.BootstrapJoin, func(ctx context.Context) (bootstrap.Data, error) {
-		return c.client.Join(ctx, c.self)
+	list, err := c.register(ctx, event.BootstrapJoin, "")
+	return list.Data(), err
+}
+
+func (c *Contact) register(ctx context.Context, kind event.Kind, view string) (bootstrap.List, error) {
+	sent := time.Now()
+	list, err := c.ask(ctx, kind, func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
+		return client.Register(ctx, bootstrap.Offer{Peer: c.self, View: view})
 	})
+	if err == nil {
+		c.mu.Lock()
+		c.renewed, c.left = sent, false
+		c.mu.Unlock()
+	}
+	return list, err
 }
 
 // List returns the service's data.
 func (c *Contact) List(ctx context.Context) (bootstrap.Data, error) {
-	return c.ask(ctx, "", c.client.List)
+	list, err := c.ask(ctx, "", func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
+		return client.Peers(ctx)
+	})
+	return list.Data(), err
 }
 
-// Refill offers this peer to the service.
+// Last returns what a service said last, without asking; ok is false if none
+// has answered yet.
+func (c *Contact) Last() (data bootstrap.Data, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last.Data(), c.heard
+}
+
+// Refill offers this peer to the service: a full list takes it for a younger
+// one.
 func (c *Contact) Refill(ctx context.Context) (bootstrap.Data, error) {
-	return c.ask(ctx, event.BootstrapRefill, func(ctx context.Context) (bootstrap.Data, error) {
-		return c.client.Refill(ctx, c.self)
+	list, err := c.replace(ctx, "", nil)
+	return list.Data(), err
+}
+
+// replace offers this peer for the place of those it reports gone, by ID; the
+// service checks the report.
+func (c *Contact) replace(ctx context.Context, view string, gone []string) (bootstrap.List, error) {
+	gone = gone[:min(len(gone), bootstrap.MaxGone)]
+	sent := time.Now()
+	list, err := c.ask(ctx, event.BootstrapRefill, func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
+		return client.Replace(ctx, bootstrap.Offer{Peer: c.self, View: view, Gone: gone})
 	})
+	if err == nil {
+		c.mu.Lock()
+		c.renewed, c.left = sent, false
+		c.mu.Unlock()
+	}
+	return list, err
 }
 
 // Reset empties the service's list for everyone.
 func (c *Contact) Reset(ctx context.Context) (bootstrap.Data, error) {
-	return c.ask(ctx, "", c.client.Reset)
-}
-
-// Leave takes this peer off the list.
-func (c *Contact) Leave(ctx context.Context) (bootstrap.Data, error) {
-	return c.ask(ctx, event.BootstrapLeave, func(ctx context.Context) (bootstrap.Data, error) {
-		return c.client.Leave(ctx, c.self.ID)
+	list, err := c.ask(ctx, "", func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
+		return client.RemoveAll(ctx)
 	})
+	return list.Data(), err
 }
 
-// Renew asks for the list and registers this peer if there is room for it,
-// which there is after the service has lost its memory.
-func (c *Contact) Renew(ctx context.Context) (bootstrap.Data, error) {
-	data, err := c.List(ctx)
+// Leave takes this peer off the list. It stays off, whatever Renew and Keep do,
+// until Join or Refill.
+func (c *Contact) Leave(ctx context.Context) (bootstrap.Data, error) {
+	c.mu.Lock()
+	c.left = true
+	c.mu.Unlock()
+	list, err := c.ask(ctx, event.BootstrapLeave, func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
+		return client.Remove(ctx, c.self.ID)
+	})
+	return list.Data(), err
+}
+
+// Renew registers this peer again if it is registered, or if there is room for
+// it, and returns the list. If this peer sees nobody of those on a full list,
+// it speaks for a part of the cluster that is not heard there, and says so.
+func (c *Contact) Renew(ctx context.Context, g Group) (bootstrap.Data, error) {
+	if c.hasLeft() {
+		return c.List(ctx)
+	}
+	view := ""
+	was := c.Listed()
+	if was {
+		view = View(g.Members())
+	}
+	list, err := c.register(ctx, "", view)
 	if err != nil {
-		return data, err
+		return list.Data(), err
 	}
-	if _, listed := data.Peers[c.self.ID]; !listed && len(data.Peers) < data.Config.MaxPeers {
-		return c.Join(ctx)
+	if !list.Listed && c.apart(list, g.Members()) {
+		list, err = c.register(ctx, "", View(g.Members()))
 	}
-	return data, nil
+	if err == nil && list.Listed && !was {
+		c.events.Emit(event.Event{Kind: event.BootstrapJoin, URL: c.URL(), Members: len(list.Peers)})
+	}
+	return list.Data(), err
 }
 
-// Lists says whether the service, as last heard, lists another peer at addr.
-func (c *Contact) Lists(addr string) bool {
-	data, _ := c.Last()
-	return slices.Contains(c.Addrs(data), addr)
+func (c *Contact) hasLeft() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
 }
 
-// Replace removes every registered peer at the given addresses and offers this
-// one in their place. It asks for the list first: somebody else may have done
-// it already.
+// apart says that none of the listed is online for this peer.
+func (c *Contact) apart(list bootstrap.List, members []Member) bool {
+	for _, m := range members {
+		if m.Online && slices.ContainsFunc(list.Peers, func(p bootstrap.Listed) bool { return p.Addr() == m.Addr }) {
+			return false
+		}
+	}
+	return len(list.Peers) > 0
+}
+
+// Replace reports every registered peer at the given addresses gone and offers
+// this one in their place.
 func (c *Contact) Replace(ctx context.Context, addrs []string) error {
-	data, err := c.List(ctx)
-	if err != nil {
-		return err
-	}
-	gone := 0
-	for id, p := range data.Peers {
-		if id == c.self.ID || !slices.Contains(addrs, p.Addr()) {
-			continue
+	c.mu.Lock()
+	last := c.last
+	c.mu.Unlock()
+	var gone []string
+	for _, p := range last.Peers {
+		if p.ID != c.self.ID && slices.Contains(addrs, p.Addr()) {
+			gone = append(gone, p.ID)
 		}
-		if _, err := c.ask(ctx, event.BootstrapLeave, func(ctx context.Context) (bootstrap.Data, error) {
-			return c.client.Leave(ctx, id)
-		}); err != nil {
-			return err
-		}
-		gone++
 	}
-	if gone == 0 {
+	if len(gone) == 0 {
 		return nil
 	}
-	_, err = c.Refill(ctx)
+	_, err := c.replace(ctx, "", gone)
 	return err
 }
 
@@ -198,5 +286,9 @@ func (c *Contact) Addrs(data bootstrap.Data) []string {
 	return addrs
 }
 
-// Close gives up connections to the service.
-func (c *Contact) Close() { c.client.CloseIdle() }
+// Close gives up connections to the services.
+func (c *Contact) Close() {
+	for _, s := range c.services {
+		s.client.CloseIdle()
+	}
+}

@@ -39,7 +39,7 @@ type Member struct {
 	Meta        Meta      `json:"meta,omitempty"`
 	// RTT is the round trip of the last successful direct probe of the member
 	// by this peer, 0 if there was none.
-	RTT time.Duration `json:"rtt,omitempty"`
+	RTT time.Duration `json:"rtt_ns,omitempty"`
 }
 
 // Online says whether the member still counts: alive or suspect.

@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -19,10 +20,11 @@ import (
 
 type runFlags struct {
 	peer.Config
-	program  Program
-	socket   string
-	logLevel string
-	shell    bool
+	program   Program
+	socket    string
+	tokenFile string
+	logLevel  string
+	shell     bool
 }
 
 func (p Program) runCommand() *cobra.Command {
@@ -44,7 +46,9 @@ for people goes to standard error.`,
 	flags.StringVar(&f.Bind, "bind", peer.DefaultBind, "membership listens on `IP:PORT`, UDP and TCP; port 0 for any")
 	flags.StringVar(&f.ChatBind, "chat-bind", peer.DefaultChatBind, "the chat listens on `IP:PORT`, TCP; port 0 for any")
 	flags.StringVar(&f.Advertise, "advertise", "", "`IP[:PORT]` told to others, if not the one bound")
-	flags.StringVar(&f.Bootstrap, "bootstrap", "", "`URL` of the bootstrap service (none: wait to be joined)")
+	flags.StringVar(&f.Bootstrap, "bootstrap", "", "`URL` of the bootstrap service, or several separated by commas, tried in order (none: wait to be joined)")
+	flags.StringVar(&f.tokenFile, "bootstrap-token-file", "", "`FILE` with the write token for it; or the token itself in PEER_BOOTSTRAP_TOKEN")
+	flags.StringVar(&f.State, "state", "", "`DIR` in which the peer remembers others, to find them with no service up (none: it forgets)")
 	flags.StringVar(&f.Profile, "profile", peer.DefaultProfile, "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
 	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often to contact missing peers; 0 turns it off")
@@ -70,6 +74,14 @@ func (f *runFlags) run(ctx context.Context) error {
 	f.Journal = journal.New(logTo, level)
 	log := f.Journal.Logger().With("peer", f.Name)
 	f.Version = f.program.version()
+	f.BootstrapToken = os.Getenv("PEER_BOOTSTRAP_TOKEN")
+	if f.tokenFile != "" {
+		b, err := os.ReadFile(f.tokenFile)
+		if err != nil {
+			return usageError{fmt.Errorf("token of the bootstrap service: %w", err)}
+		}
+		f.BootstrapToken = strings.TrimSpace(string(b))
+	}
 	p, err := f.program.new(f.Config)
 	if err != nil {
 		return usageError{err}

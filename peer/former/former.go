@@ -1,0 +1,140 @@
+// Package former remembers, in a file, the peers that were seen: a peer that
+// starts while every bootstrap service is down finds its cluster through them.
+package former
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kept is how many peers are remembered, the latest seen.
+const Kept = 64
+
+// maxFile bounds what is read: Kept peers with the longest names.
+const maxFile = 64 << 10
+
+// Peer is one that was seen online.
+type Peer struct {
+	Name string    `json:"name"`
+	Addr string    `json:"addr"` // membership address, IP:PORT
+	Seen time.Time `json:"seen"` // when last
+}
+
+// File is where they are kept. Methods must not be called concurrently.
+type File struct {
+	path string
+	last string // what is in the file, to write only changes
+}
+
+// Open returns the file peers.json in dir, which is made if it is missing.
+// Nothing is read yet.
+func Open(dir string) (*File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	return &File{path: filepath.Join(dir, "peers.json")}, nil
+}
+
+// Load returns the peers in the file, the latest seen first; none if there is
+// no file. A damaged file is an error, and no reason not to start: the next
+// Save replaces it.
+func (f *File) Load() ([]Peer, error) {
+	b, err := os.ReadFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("remembered peers: %w", err)
+	}
+	peers, err := parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("remembered peers in %s: %w", f.path, err)
+	}
+	return peers, nil
+}
+
+func parse(b []byte) ([]Peer, error) {
+	if len(b) > maxFile {
+		return nil, fmt.Errorf("%d bytes, at most %d are expected", len(b), maxFile)
+	}
+	var peers []Peer
+	if err := json.Unmarshal(b, &peers); err != nil {
+		return nil, err
+	}
+	for _, p := range peers {
+		// An address and no name: a name would be looked up in the DNS.
+		if addr, err := netip.ParseAddrPort(p.Addr); err != nil || addr.Port() == 0 || p.Name == "" {
+			return nil, fmt.Errorf("peer %.40q at %.60q: want a name and IP:PORT", p.Name, p.Addr)
+		}
+	}
+	return Latest(peers), nil
+}
+
+// Latest returns those seen last, the latest first, Kept at
+// the most, one of each name.
+func Latest(peers []Peer) []Peer {
+	peers = slices.Clone(peers)
+	slices.SortStableFunc(peers, func(a, b Peer) int {
+		if c := b.Seen.Compare(a.Seen); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	names := make(map[string]bool)
+	peers = slices.DeleteFunc(peers, func(p Peer) bool {
+		again := names[p.Name]
+		names[p.Name] = true
+		return again
+	})
+	return peers[:min(len(peers), Kept)]
+}
+
+// Save puts these peers into the file, in place of those there, as one step: a
+// crash leaves the old file or the new. Nothing is written if only times have
+// changed.
+func (f *File) Save(peers []Peer) error {
+	peers = Latest(peers)
+	var who strings.Builder
+	for _, p := range peers {
+		fmt.Fprintln(&who, p.Name, p.Addr)
+	}
+	if who.String() == f.last {
+		return nil
+	}
+	b, err := json.MarshalIndent(peers, "", "  ")
+	if err == nil {
+		err = f.replace(append(b, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("remember peers: %w", err)
+	}
+	f.last = who.String()
+	return nil
+}
+
+func (f *File) replace(b []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(f.path), "peers-*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(b)
+	if err == nil {
+		err = tmp.Sync() // or the name could be on the disk before the content
+	}
+	err = errors.Join(err, tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), f.path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name()) // the first error says more
+	}
+	return err
+}
