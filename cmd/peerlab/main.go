@@ -2,21 +2,30 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/nearest"
 	"peerlab/terminal"
+	"peerlab/testbed/docker"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr)) }
+func main() {
+	if status, asked := docker.WatchIfAsked(); asked {
+		os.Exit(status)
+	}
+	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
 
 // usageError is wrong usage, as opposed to a failure: it exits with status 2.
 type usageError struct{ error }
@@ -27,9 +36,14 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	if status := shellStatus(0); errors.As(err, &status) {
+		return int(status) // the shell has said why
 	}
 	fmt.Fprintf(stderr, "peerlab: %s\n", terminal.Line(err.Error()))
 	if errors.As(err, new(usageError)) {
@@ -42,7 +56,6 @@ func newRoot(env func(string) string) *cobra.Command {
 	root := &cobra.Command{
 		Use: "peerlab", Short: "The laboratory's own tool",
 		SilenceErrors: true, SilenceUsage: true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -60,6 +73,7 @@ func newRoot(env func(string) string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	addLab(root, env)
 	root.AddCommand(envCommand(env), &cobra.Command{
 		Use: "version", Short: "Print the version",
 		Args: func(_ *cobra.Command, args []string) error {

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+)
+
+// onPeers makes a command that does something to peers and shows how they are
+// then.
+func (l *lab) onPeers(cmd *cobra.Command, do func(ctx context.Context, c *docker.Cluster, names []string) error) *cobra.Command {
+	cmd.Use += " PEER…"
+	cmd.Args = atLeast(1, "the name of a peer")
+	cmd.ValidArgsFunction = l.complete
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return l.on(cmd, func(c *docker.Cluster) error {
+			ctx := cmd.Context()
+			failed := do(ctx, c, args)
+			if errors.Is(failed, testbed.ErrNoPeer) {
+				return failed
+			}
+			peers, err := c.Peers(ctx)
+			if err != nil {
+				return errors.Join(failed, err)
+			}
+			peers = slices.DeleteFunc(peers, func(p testbed.Peer) bool { return !slices.Contains(args, p.Name) })
+			return errors.Join(l.printPeers(cmd, peers), failed)
+		})
+	}
+	return cmd
+}
+
+func (l *lab) killCommand() *cobra.Command {
+	return l.onPeers(&cobra.Command{
+		Use: "kill", Short: "End peers at once (SIGKILL), as a crash does",
+	}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Kill(ctx, names...) })
+}
+
+func (l *lab) stopCommand() *cobra.Command {
+	return l.onPeers(&cobra.Command{
+		Use: "stop", Short: "Have peers leave (SIGTERM); kill those that have not after 10 s",
+	}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Stop(ctx, names...) })
+}
+
+func (l *lab) pauseCommand() *cobra.Command {
+	return l.onPeers(&cobra.Command{
+		Use: "pause", Short: "Freeze peers: they keep their connections and answer nothing",
+	}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Pause(ctx, names...) })
+}
+
+func (l *lab) resumeCommand() *cobra.Command {
+	return l.onPeers(&cobra.Command{
+		Use: "resume", Short: "Let paused peers go on",
+	}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Resume(ctx, names...) })
+}
+
+func (l *lab) startCommand() *cobra.Command {
+	var move bool
+	cmd := l.onPeers(&cobra.Command{
+		Use: "start", Short: "Start peers that have ended, at the same address or a new one",
+	}, func(ctx context.Context, c *docker.Cluster, names []string) error {
+		if move {
+			for _, name := range names { // each takes the address after the one before
+				if _, err := c.Move(ctx, name); err != nil {
+					return err
+				}
+			}
+		}
+		return c.Start(ctx, names...)
+	})
+	cmd.Flags().BoolVar(&move, "new-address", false, "at an address that nobody in the cluster has")
+	return cmd
+}
+
+func (l *lab) throttleCommand() *cobra.Command {
+	var cpus float64
+	cmd := l.onPeers(&cobra.Command{
+		Use: "throttle", Short: "Allow peers only a share of a processor",
+		Example: "  peerlab throttle alice --cpus 0.05\n  peerlab throttle alice --cpus 0",
+	}, func(ctx context.Context, c *docker.Cluster, names []string) error {
+		return c.Throttle(ctx, cpus, names...)
+	})
+	cmd.Flags().Float64Var(&cpus, "cpus", 0, fmt.Sprintf("processors each may use, from %g; 0 lifts the limit (required)", testbed.MinCPUs))
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !cmd.Flags().Changed("cpus") {
+			return usageError{errors.New("throttle needs --cpus, such as --cpus 0.05")}
+		}
+		return run(cmd, args)
+	}
+	return cmd
+}

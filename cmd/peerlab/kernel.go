@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// feature is something of the kernel that faults on links stand on.
+type feature struct {
+	option  string // in the kernel's configuration
+	module  string
+	gives   string
+	without string
+}
+
+var features = []feature{
+	{"CONFIG_BRIDGE", "bridge", "Docker's networks", "no cluster without it"},
+	{"CONFIG_VETH", "veth", "Docker's networks", "no cluster without it"},
+	{"CONFIG_NF_TABLES_BRIDGE", "nft_meta_bridge", "partitions, cuts and loss", "links cannot be cut here: stop, kill, pause and throttle work"},
+	{"CONFIG_NET_SCH_NETEM", "sch_netem", "delay, jitter, reordering", "links cannot be delayed here: modprobe sch_netem, or boot a distribution's kernel (Debian: linux-image-amd64)"},
+	{"CONFIG_NET_SCH_TBF", "sch_tbf", "limits of rate", "links cannot be limited in rate here: modprobe sch_tbf, or boot a distribution's kernel"},
+}
+
+// checkHost looks at the kernel, which is Docker's only if that is local.
+func checkHost(root fs.FS, dockerHost string) []check {
+	if !localDaemon(dockerHost) {
+		return []check{{Name: "kernel", State: "unknown", Found: "Docker runs elsewhere", Mend: "run peerlab doctor on that machine"}}
+	}
+	k := readKernel(root)
+	var checks []check
+	for _, f := range features {
+		c := check{Name: "kernel " + f.module, State: k.has(f), Found: f.gives}
+		switch c.State {
+		case "missing":
+			c.Found, c.Mend = "no "+f.gives, f.without
+		case "unknown":
+			c.Mend = "neither the kernel's configuration nor its modules can be read here: sudo modprobe " + f.module + " tells"
+		}
+		checks = append(checks, c)
+	}
+	return checks
+}
+
+// kernel is what can be read of the running kernel without being root.
+type kernel struct {
+	options map[string]string // of its configuration, empty where unreadable
+	modules map[string]bool   // loaded, built in or on disk
+	listed  bool              // modules has all there are
+}
+
+func readKernel(root fs.FS) kernel {
+	k := kernel{options: make(map[string]string), modules: make(map[string]bool)}
+	release, _ := fs.ReadFile(root, "proc/sys/kernel/osrelease")
+	version := strings.TrimSpace(string(release))
+	config, err := fs.ReadFile(root, "proc/config.gz")
+	if err == nil {
+		config, err = gunzip(config)
+	}
+	if err != nil {
+		config, _ = fs.ReadFile(root, path.Join("boot", "config-"+path.Base(version)))
+	}
+	eachLine(config, func(line string) {
+		if option, value, set := strings.Cut(line, "="); set {
+			k.options[option] = value
+		}
+	})
+	loaded, _ := fs.ReadFile(root, "proc/modules")
+	eachLine(loaded, func(line string) {
+		name, _, _ := strings.Cut(line, " ")
+		k.modules[name] = true
+	})
+	for _, list := range []string{"modules.builtin", "modules.dep"} {
+		b, err := fs.ReadFile(root, path.Join("lib/modules", path.Base(version), list))
+		k.listed = k.listed || err == nil && list == "modules.dep"
+		eachLine(b, func(line string) {
+			file, _, _ := strings.Cut(line, ":")
+			name, _, _ := strings.Cut(path.Base(file), ".ko")
+			k.modules[strings.ReplaceAll(name, "-", "_")] = true
+		})
+	}
+	return k
+}
+
+// has returns ok, missing or unknown.
+func (k kernel) has(f feature) string {
+	switch {
+	case k.modules[f.module] || k.options[f.option] == "y":
+		return "ok"
+	case k.listed, len(k.options) > 0 && k.options[f.option] == "":
+		return "missing" // a module that is configured but on no disk too
+	}
+	return "unknown"
+}
+
+func eachLine(text []byte, f func(string)) {
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		f(lines.Text())
+	}
+}
+
+func gunzip(b []byte) ([]byte, error) {
+	const limit = 16 << 20
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(r, limit))
+}

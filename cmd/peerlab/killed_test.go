@@ -1,0 +1,54 @@
+package main
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+)
+
+// endUp ends peerlab up with a signal after a random while and waits until
+// nothing of the cluster is left. A cluster that was complete by then stays,
+// and is removed by name.
+func endUp(t *testing.T, api *client.Client, up []string, sig syscall.Signal, cluster string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], up...)
+	cmd.Env = append(os.Environ(), selfVariable+"=1", "PEERLAB_CLUSTER="+cluster)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	after := rand.N(1500 * time.Millisecond)
+	instant := time.NewTimer(after)
+	<-instant.C
+	_ = cmd.Process.Signal(sig)
+	if cmd.Wait() == nil {
+		process{t, cluster}.must("down")
+	}
+	// Three looks in which there is nothing: a request may still be under way.
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	for quiet := 0; quiet < 3; <-tick.C {
+		filters := make(client.Filters).Add("label", "peerlab.cluster="+cluster)
+		containers, err := api.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: filters})
+		if err != nil {
+			t.Fatal(err)
+		}
+		networks, err := api.NetworkList(t.Context(), client.NetworkListOptions{Filters: filters})
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := len(containers.Items) + len(networks.Items)
+		if quiet++; left > 0 {
+			quiet = 0
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s after %s: %d containers and networks are left", sig, after, left)
+		}
+	}
+	t.Logf("%s after %s: nothing is left", sig, after.Round(time.Millisecond))
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"peerlab/nearest"
+	"peerlab/terminal"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+)
+
+// lab is what the commands that work on a cluster share.
+type lab struct {
+	cluster string
+	format  string
+}
+
+func addLab(root *cobra.Command, env func(string) string) {
+	l := &lab{}
+	root.Short = "The laboratory: clusters of peers in containers"
+	flags := root.PersistentFlags()
+	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, if there are several (or PEERLAB_CLUSTER)")
+	flags.StringVar(&l.format, "format", "text", "`text|json`")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if l.format != "text" && l.format != "json" {
+			return usageError{fmt.Errorf("--format %q: one of text, json", l.format)}
+		}
+		return nil
+	}
+	root.AddCommand(
+		l.upCommand(), l.downCommand(), l.psCommand(),
+		l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand(),
+		l.killCommand(), l.stopCommand(), l.startCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
+		l.cleanCommand(), l.doctorCommand(env),
+	)
+	for _, c := range root.Commands() {
+		c.SetFlagErrorFunc(flagError)
+	}
+}
+
+// flagError names the nearest flags for one that does not exist.
+func flagError(c *cobra.Command, err error) error {
+	if word, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := nearest.To(word, names); len(near) > 0 {
+			return usageError{fmt.Errorf("%w: did you mean --%s?", err, strings.Join(near, ", --"))}
+		}
+	}
+	return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
+}
+
+// on calls f with the cluster that --cluster names, or the only one.
+func (l *lab) on(cmd *cobra.Command, f func(c *docker.Cluster) error) error {
+	d, err := docker.Connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	c, err := d.Find(cmd.Context(), l.cluster)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(c), c.Close(cmd.Context()))
+}
+
+// complete proposes the peers there are and that are not named yet.
+func (l *lab) complete(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	_ = l.on(cmd, func(c *docker.Cluster) error {
+		peers, err := c.Peers(cmd.Context())
+		for _, p := range peers {
+			if !slices.Contains(args, p.Name) {
+				names = append(names, p.Name+"\t"+string(p.State))
+			}
+		}
+		return err
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// onePeer completes the first argument only.
+func (l *lab) onePeer(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return l.complete(cmd, args, word)
+}
+
+// atLeast wants so many arguments, none wants exactly none.
+func atLeast(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usageError{fmt.Errorf("%s needs %s: see %s --help", cmd.Name(), what, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("%s takes %s: see %s --help", cmd.Name(), what, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func (l *lab) json() bool { return l.format == "json" }
+
+// printJSON writes v on one line, safe on a terminal.
+func printJSON(cmd *cobra.Command, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", terminal.EscapeJSON(b))
+	return err
+}
+
+// printPeers writes one line for each peer.
+func (l *lab) printPeers(cmd *cobra.Command, peers []testbed.Peer) error {
+	if l.json() {
+		if peers == nil {
+			peers = []testbed.Peer{}
+		}
+		return printJSON(cmd, peers)
+	}
+	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PEER\tSTATE\tADDRESS")
+	for _, p := range peers {
+		state := string(p.State)
+		if p.State == testbed.Stopped {
+			state = fmt.Sprintf("%s (%d)", state, p.Exit)
+		}
+		addr := "-"
+		if p.Addr.IsValid() {
+			addr = p.Addr.String()
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", terminal.Line(p.Name), state, addr)
+	}
+	return table.Flush()
+}
+
+func (l *lab) psCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "ps", Short: "List the peers of a cluster: their processes and addresses", Args: exactly(0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return l.on(cmd, func(c *docker.Cluster) error {
+				peers, err := c.Peers(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return l.printPeers(cmd, peers)
+			})
+		},
+	}
+}
+
+func (l *lab) downCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "down", Short: "Remove a cluster: its containers and its network", Args: exactly(0, "no argument"),
+		Long: `Remove a cluster, started by peerlab up, make up or Compose: its containers, with
+all they reported, and its network. The peers are not asked to leave.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return l.on(cmd, func(c *docker.Cluster) error {
+				fmt.Fprintf(cmd.ErrOrStderr(), "removing the cluster %s\n", c.Name())
+				return c.Remove(cmd.Context())
+			})
+		},
+	}
+}
+
+func (l *lab) cleanCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "clean", Short: "Remove what tests and runs that have ended left behind", Args: exactly(0, "no argument"),
+		Long: `Remove containers and networks that belong to a process on this host that has
+ended. Clusters of peerlab up and of Compose stay: peerlab down removes them.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := docker.Connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			removed, err := d.Clean(cmd.Context())
+			if l.json() {
+				return errors.Join(err, printJSON(cmd, removed))
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "removed %d containers and %d networks\n", removed.Containers, removed.Networks)
+			return err
+		},
+	}
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go/log"
+
+	"peerlab/event"
+	"peerlab/terminal/tmux"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockertest"
+)
+
+// selfVariable makes this test binary the program itself.
+const selfVariable = "PEERLAB_TEST_SELF"
+
+func TestMain(m *testing.M) {
+	if status, asked := docker.WatchIfAsked(); asked {
+		os.Exit(status)
+	}
+	if os.Getenv(selfVariable) != "" {
+		os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	}
+	log.SetDefault(log.NewNoopLogger())
+	os.Exit(m.Run())
+}
+
+// process is the program as it runs on one cluster.
+type process struct {
+	t       *testing.T
+	cluster string
+}
+
+func (p process) call(args ...string) (stdout string, status int, stderr string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), selfVariable+"=1", "PEERLAB_CLUSTER="+p.cluster)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		p.t.Fatal(err)
+	}
+	return out.String(), cmd.ProcessState.ExitCode(), errs.String()
+}
+
+func (p process) must(args ...string) string {
+	p.t.Helper()
+	out, status, errs := p.call(args...)
+	if status != 0 {
+		p.t.Fatalf("%q: %d %s", args, status, errs)
+	}
+	return out
+}
+
+// fails wants an exit status and one line that says something.
+func (p process) fails(status int, says string, args ...string) {
+	p.t.Helper()
+	out, got, errs := p.call(args...)
+	if got != status || !strings.Contains(errs, says) || strings.Count(errs, "\n") != 1 {
+		p.t.Errorf("%q: %d %q %q, want %d %q", args, got, out, errs, status, says)
+	}
+}
+
+// states is what ps tells.
+func (p process) states(args ...string) map[string]testbed.Peer {
+	p.t.Helper()
+	var peers []testbed.Peer
+	if err := json.Unmarshal([]byte(p.must(append(args, "--format", "json")...)), &peers); err != nil {
+		p.t.Fatal(err)
+	}
+	by := make(map[string]testbed.Peer)
+	for _, one := range peers {
+		by[one.Name] = one
+	}
+	return by
+}
+
+func TestLab(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs Docker")
+	}
+	d, err := docker.Connect(t.Context())
+	if err != nil {
+		t.Skip(err)
+	}
+	defer d.Close()
+	name := "cli-" + time.Now().Format("150405")
+	images, remove, err := dockertest.Build(t.Context(), "../..", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	p := process{t, name}
+	up := []string{"up", "3", "--image", images.Peer, "--bootstrap-image", images.Bootstrap}
+	defer p.call("down")
+	_, status, progress := p.call(append(up, "--set", "SuspicionMult=3")...)
+	if status != 0 || !strings.Contains(progress, "3 of 3 see all") {
+		t.Fatalf("up: %d %s", status, progress)
+	}
+	if states := p.states("ps"); len(states) != 4 || states["alice"].State != testbed.Running {
+		t.Errorf("ps: %v", states)
+	}
+	if _, status, errs := p.call(up...); status != 1 || !strings.Contains(errs, "exists already") {
+		t.Errorf("a second time: %d %q", status, errs)
+	}
+	if out := p.must("exec", "alice", "--", "members"); !strings.Contains(out, "charly") {
+		t.Errorf("members: %s", out)
+	}
+	p.must("exec", "alice", "--", "msg", "hello,  two spaces")
+	p.fails(1, "unknown command", "exec", "alice", "--", "membres")
+	p.fails(1, "did you mean alice?", "exec", "alcie", "--", "members")
+	p.fails(1, "did you mean alice?", "kill", "bob", "alcie")
+	p.fails(1, "no command line", "exec", "bootstrap", "members")
+
+	p.must("pause", "bob")
+	began := time.Now()
+	p.fails(1, "bob is paused: peerlab resume bob", "exec", "bob", "members")
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("a paused peer was told of after %s", took)
+	}
+	p.must("resume", "bob")
+	p.must("throttle", "bob", "--cpus", "0.5")
+	p.fails(1, "0.01 to 1024", "throttle", "bob", "--cpus", "-1")
+	was := p.states("kill", "bob")["bob"]
+	if was.State != testbed.Stopped || was.Exit != 137 {
+		t.Errorf("kill: %v", was)
+	}
+	p.fails(1, "does not run", "exec", "bob", "members")
+	if is := p.states("start", "bob", "--new-address")["bob"]; is.State != testbed.Running || is.Addr == was.Addr {
+		t.Errorf("start at a new address: %v, was %v", is, was)
+	}
+	p.fails(1, "runs", "start", "bob", "--new-address")
+	p.must("stop", "charly")
+
+	var last time.Time
+	var delivered, left bool
+	for line := range strings.Lines(p.must("events", "--format", "json")) {
+		e, err := event.Decode([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Time.Before(last.Add(-100 * time.Millisecond)) { // memberlist's own stamps
+			t.Errorf("%s comes after %s", line, last)
+		}
+		last = e.Time
+		delivered = delivered || e.Kind == event.ChatDelivered && e.Text == "hello,  two spaces"
+		left = left || e.Peer == "charly" && e.Kind == event.PeerStopping
+	}
+	if !delivered || !left {
+		t.Errorf("events tell of the message: %t, of charly's end: %t", delivered, left)
+	}
+	if out, _, errs := p.call("logs", "charly"); !strings.Contains(out, "peer.stopping") || errs == "" {
+		t.Errorf("logs: %q %q", out, errs)
+	}
+	if out := p.must("__complete", "kill", "alice", ""); !strings.Contains(out, "bob\trunning") || strings.Contains(out, "alice") {
+		t.Errorf("completion: %q", out)
+	}
+	p.fails(2, "needs a terminal", "attach", "alice")
+	attachInTerminal(t, p)
+	p.must("down")
+	p.fails(1, "no such cluster", "ps")
+
+	api, err := client.New(client.FromEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGKILL} {
+		endUp(t, api, up, sig, p.cluster)
+	}
+}
+
+// attachInTerminal types into a shell as a person does.
+func attachInTerminal(t *testing.T, p process) {
+	if _, err := exec.LookPath("tmux"); err != nil {
+		return // the rest has been tested
+	}
+	m := tmux.Start(t, 90, 30, "PS1='$ ' sh")
+	m.Shows("$ ▏")
+	m.Send(selfVariable+"=1 "+os.Args[0]+" attach alice --cluster "+p.cluster, "Enter")
+	m.Shows("alice> ▏")
+	m.Send("mem", "Tab", "Enter")
+	m.Contains("INCARNATION")
+	m.Run("resize-window", "-x", "60", "-y", "20")
+	m.Send("-l", "echo still here")
+	m.Send("Enter")
+	m.Contains("\nstill here")
+	m.Send("C-c")
+	m.Contains("the peer keeps running")
+	m.Send("C-d")
+	m.Shows("$ ▏")
+	m.Send("stty -a", "Enter")
+	m.Contains(" icanon") // the terminal is as it was
+}
+
+func TestWithoutDocker(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	p := process{t, ""}
+	for _, args := range [][]string{{"ps"}, {"up"}, {"down"}, {"clean"}, {"kill", "alice"}, {"exec", "alice", "members"}, {"events"}} {
+		p.fails(1, "no Docker daemon answers", args...)
+	}
+	if out, status, _ := p.call("doctor"); status != 1 || !strings.Contains(out, "missing  Docker") {
+		t.Errorf("doctor: %d %s", status, out)
+	}
+}
+
+func TestWrongLabUse(t *testing.T) {
+	p := process{t, ""}
+	for args, want := range map[string]string{
+		"up 0": "want 1 to 1000", "up x": "how many", "up 1 2": "one argument", "up --profile lna": "lna",
+		"up --set Nonsense=1": "Nonsense", "up --subnet 10.1": "10.78.0.0/24", "up --rejoin -1s": "rejoin", "up --profil lan": "--profile?",
+		"kill": "name of a peer", "exec alice": "a line", "throttle alice": "--cpus", "ps alice": "no argument",
+		"ps --format yaml": "one of text, json", "kil alice": "did you mean kill",
+	} {
+		p.fails(2, want, strings.Fields(args)...)
+	}
+}
+
+func TestKernel(t *testing.T) {
+	netem := features[slices.IndexFunc(features, func(f feature) bool { return f.module == "sch_netem" })]
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	release := file("6.1.0-x\n")
+	for _, test := range []struct {
+		name, want string
+		root       fstest.MapFS
+	}{
+		{"nothing can be read", "unknown", fstest.MapFS{}},
+		{"loaded", "ok", fstest.MapFS{"proc/modules": file("sch_netem 16384 0 - Live 0x0\n")}},
+		{"on disk", "ok", fstest.MapFS{"proc/sys/kernel/osrelease": release, "lib/modules/6.1.0-x/modules.dep": file("kernel/net/sched/sch_netem.ko.xz:\n")}},
+		{"on no disk", "missing", fstest.MapFS{"proc/sys/kernel/osrelease": release, "boot/config-6.1.0-x": file("CONFIG_NET_SCH_NETEM=m\n"), "lib/modules/6.1.0-x/modules.dep": file("a.ko:\n")}},
+		{"built in", "ok", fstest.MapFS{"proc/sys/kernel/osrelease": release, "boot/config-6.1.0-x": file("CONFIG_NET_SCH_NETEM=y\n")}},
+		{"a module of unknown whereabouts", "unknown", fstest.MapFS{"proc/sys/kernel/osrelease": release, "boot/config-6.1.0-x": file("CONFIG_NET_SCH_NETEM=m\n")}},
+		{"not configured", "missing", fstest.MapFS{"proc/sys/kernel/osrelease": release, "boot/config-6.1.0-x": file("# CONFIG_NET_SCH_NETEM is not set\nCONFIG_NET=y\n")}},
+		{"a damaged configuration", "unknown", fstest.MapFS{"proc/config.gz": file("no gzip")}},
+	} {
+		if got := readKernel(test.root).has(netem); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}

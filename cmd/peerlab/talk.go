@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"peerlab/event"
+	"peerlab/peer/command"
+	"peerlab/terminal"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+)
+
+func (l *lab) execCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "exec PEER -- LINE", Short: "Run one line in a peer and exit with its status",
+		Long: `Run one line in a peer and exit with its status. Several arguments are taken as
+they are, each as one word; a single one is split like a line typed in the shell.`,
+		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'",
+		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.onePeer,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			line := args[1]
+			if len(args) > 2 {
+				line = command.Join(args[1:])
+			}
+			return l.on(cmd, func(c *docker.Cluster) error {
+				return c.Exec(cmd.Context(), args[0], line, cmd.OutOrStdout())
+			})
+		},
+	}
+}
+
+// shellStatus is how an attached shell ended, if not well.
+type shellStatus int
+
+func (s shellStatus) Error() string { return fmt.Sprintf("the shell ended with status %d", int(s)) }
+
+func (l *lab) attachCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "attach PEER", Short: "Open a shell inside a peer; Ctrl-D leaves it, the peer goes on",
+		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.onePeer,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+				return usageError{fmt.Errorf("attach needs a terminal: without one, use peerlab exec %s -- LINE", args[0])}
+			}
+			return l.on(cmd, func(c *docker.Cluster) error { return attach(cmd.Context(), c, args[0]) })
+		},
+	}
+}
+
+// attach connects this terminal with a peer's shell.
+func attach(ctx context.Context, c *docker.Cluster, name string) error {
+	window := make(chan os.Signal, 1)
+	signal.Notify(window, syscall.SIGWINCH)
+	defer signal.Stop(window)
+	resized, end := make(chan struct{}), make(chan struct{})
+	relayed := make(chan struct{})
+	go func() {
+		defer close(relayed)
+		for {
+			select {
+			case <-window:
+			case <-end:
+				return
+			}
+			select {
+			case resized <- struct{}{}:
+			case <-end:
+				return
+			}
+		}
+	}()
+	defer func() { close(end); <-relayed }()
+
+	stdin := int(os.Stdin.Fd())
+	before, err := term.MakeRaw(stdin)
+	if err != nil {
+		return fmt.Errorf("put the terminal into raw mode: %w", err)
+	}
+	status, err := c.Attach(ctx, name, docker.Terminal{
+		In: os.Stdin, Out: os.Stdout, Term: os.Getenv("TERM"), Resized: resized,
+		Size: func() (int, int) {
+			columns, rows, err := term.GetSize(stdin)
+			if err != nil {
+				return 80, 24
+			}
+			return columns, rows
+		},
+	})
+	if err := term.Restore(stdin, before); err != nil {
+		return fmt.Errorf("restore the terminal, the command reset does it: %w", err)
+	}
+	if err == nil && status != 0 {
+		return shellStatus(status)
+	}
+	return err
+}
+
+func (l *lab) logsCommand() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use: "logs PEER", Short: "Show what a peer wrote: events to standard output, its log to standard error",
+		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.onePeer,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return l.on(cmd, func(c *docker.Cluster) error {
+				return unlessInterrupted(cmd.Context(), c.Logs(cmd.Context(), args[0], follow, cmd.OutOrStdout(), cmd.ErrOrStderr()))
+			})
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "until the peer ends, or Ctrl-C")
+	return cmd
+}
+
+// unlessInterrupted returns err, or nil when Ctrl-C ended what has no other
+// end.
+func unlessInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// gather is how long events wait for earlier ones of other peers.
+const gather = 100 * time.Millisecond
+
+func (l *lab) eventsCommand() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use: "events", Short: "Show what all peers reported, in the order in which it happened", Args: exactly(0, "no argument"),
+		Long: `Show what all peers reported since the cluster was made, in the order in which it
+happened. With --follow, what they report from then on comes too; the order is
+then kept among events less than a tenth of a second apart in arriving.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return l.on(cmd, func(c *docker.Cluster) error {
+				if !follow {
+					events, err := c.Reported(cmd.Context())
+					return errors.Join(l.printEvents(cmd.OutOrStdout(), testbed.Sorted(events)), err)
+				}
+				return unlessInterrupted(cmd.Context(), l.followEvents(cmd.Context(), c, cmd.OutOrStdout()))
+			})
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "until Ctrl-C")
+	return cmd
+}
+
+func (l *lab) followEvents(ctx context.Context, c *docker.Cluster, out io.Writer) error {
+	shown := 0
+	tick := time.NewTicker(gather)
+	defer tick.Stop()
+	for {
+		if _, err := c.History().Read(ctx, shown); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		events, _ := c.History().Since(shown)
+		shown += len(events)
+		if err := l.printEvents(out, testbed.Sorted(events)); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *lab) printEvents(out io.Writer, events []event.Event) error {
+	for _, e := range events {
+		var err error
+		if l.json() {
+			_, err = out.Write(e.Encode())
+		} else {
+			_, err = fmt.Fprintln(out, terminal.Line(describe(e)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe is an event for people.
+func describe(e event.Event) string {
+	words := []string{e.Time.Local().Format("15:04:05.000"), fmt.Sprintf("%-10s %-16s", e.Peer, e.Kind)}
+	for _, s := range []string{e.Member, e.Addr, e.Text, e.Reason, e.Error} {
+		if s != "" {
+			words = append(words, s)
+		}
+	}
+	if e.Was != "" {
+		words = append(words, "was "+e.Was)
+	}
+	return strings.TrimRight(strings.Join(words, "  "), " ")
+}

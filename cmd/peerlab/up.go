@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/event"
+	"peerlab/peer"
+	"peerlab/peer/membership"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+)
+
+type upFlags struct {
+	peer.Config
+	subnet   string
+	image    string
+	service  string
+	patience time.Duration
+}
+
+func (l *lab) upCommand() *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use: "up [N]", Short: "Start a cluster of N peers (5) and its bootstrap service; return when each sees all",
+		Long: `Start a bootstrap service and N peers, 5 by default, in containers on a network of
+their own, and return when each peer sees all. The cluster stays until peerlab
+down. When peerlab up is interrupted or killed, what it has started is removed.`,
+		Example: "  peerlab up\n  peerlab up 20 --cluster big --profile lan --set SuspicionMult=2 --rejoin 0",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{errors.New("up takes one argument: how many peers")}
+			}
+			return nil
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n := 5
+			if len(args) == 1 {
+				var err error
+				if n, err = strconv.Atoi(args[0]); err != nil || n < 1 || n > testbed.MaxPeers {
+					return usageError{fmt.Errorf("%q: how many peers? want 1 to %d", args[0], testbed.MaxPeers)}
+				}
+			}
+			o, err := f.options(l.cluster, n)
+			if err != nil {
+				return usageError{err}
+			}
+			return l.up(cmd, o, f.patience)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.Profile, "profile", "local", "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
+	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
+	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often a peer contacts missing ones; 0 for never")
+	flags.StringVar(&f.subnet, "subnet", "", "`RANGE` of addresses, such as 10.78.0.0/24 (a free one)")
+	flags.StringVar(&f.image, "image", "", "`IMAGE` of the peers (peerlab-peer)")
+	flags.StringVar(&f.service, "bootstrap-image", "", "`IMAGE` of the bootstrap service (peerlab-bootstrap)")
+	flags.DurationVar(&f.patience, "timeout", time.Minute, "how long to wait until each peer sees all")
+	return cmd
+}
+
+// options checks the flags with what a peer itself checks, before there is a
+// container in which it would fail.
+func (f upFlags) options(cluster string, n int) (docker.Options, error) {
+	if cluster == "" {
+		cluster = "peerlab"
+	}
+	o := docker.Options{Name: cluster, Peers: testbed.Names(n), PeerImage: f.image, BootstrapImage: f.service, Keep: true}
+	f.Name = o.Peers[0]
+	if _, err := peer.New(f.Config); err != nil {
+		return o, err
+	}
+	if f.subnet != "" {
+		var err error
+		if o.Subnet, err = netip.ParsePrefix(f.subnet); err != nil {
+			return o, fmt.Errorf("--subnet %q: want a range such as 10.78.0.0/24", f.subnet)
+		}
+	}
+	o.Env = map[string]string{
+		"PEER_PROFILE": f.Profile, "PEER_REJOIN": f.Rejoin.String(), "PEER_SET": strings.Join(f.Set, ","),
+	}
+	return o, nil
+}
+
+func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) error {
+	ctx := cmd.Context()
+	progress := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
+	d, err := docker.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	began := time.Now()
+	took := func() string { return fmt.Sprintf("%.1f s", time.Since(began).Seconds()) }
+	progress("creating the cluster %s of %d", o.Name, len(o.Peers))
+	c, err := d.Create(ctx, o)
+	if ctx.Err() != nil && err != nil {
+		return errors.New("interrupted: nothing is left")
+	}
+	if err != nil {
+		return err
+	}
+	seen := newView(o.Peers)
+	err = c.Start(ctx, testbed.Bootstrap)
+	if err == nil {
+		progress("starting the peers")
+		err = c.Start(ctx, o.Peers...)
+	}
+	if err == nil {
+		waiting, cancel := context.WithTimeout(ctx, patience)
+		err = seen.wait(waiting, c.History(), func(whole int) {
+			progress("  %d of %d see all, after %s", whole, len(o.Peers), took())
+		})
+		cancel()
+	}
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	if ctx.Err() != nil || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		progress("removing what was started")
+		return errors.Join(err, c.Remove(context.WithoutCancel(ctx)))
+	}
+	peers, listed := c.Peers(ctx)
+	if err := errors.Join(listed, c.Close(ctx)); err != nil {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it; the cluster stays, peerlab down removes it", seen.behind(), patience)
+	}
+	progress("a cluster of %d after %s: peerlab attach %s opens a shell in a peer", len(o.Peers), took(), o.Peers[0])
+	return l.printPeers(cmd, peers)
+}
+
+// view is whom each peer of a cluster sees.
+type view struct {
+	peers []string
+	alive map[string]map[string]bool
+}
+
+func newView(peers []string) *view {
+	v := &view{peers: peers, alive: make(map[string]map[string]bool)}
+	for _, name := range peers {
+		v.alive[name] = make(map[string]bool)
+	}
+	return v
+}
+
+// wait returns when each peer sees all, and tells how many do when that
+// changes.
+func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int)) error {
+	for read, told := 0, 0; ; {
+		events, err := h.Read(ctx, read)
+		if err != nil {
+			return err
+		}
+		read += len(events)
+		for _, e := range events {
+			v.add(e)
+		}
+		if whole := v.whole(); whole != told {
+			told = whole
+			tell(whole)
+		}
+		if told == len(v.peers) {
+			return nil
+		}
+	}
+}
+
+func (v *view) add(e event.Event) {
+	alive := v.alive[e.Peer]
+	if alive == nil {
+		return
+	}
+	switch e.Kind {
+	case event.PeerStarted:
+		clear(alive)
+	case event.MemberJoin, event.MemberRefute:
+		alive[e.Member] = true
+	case event.MemberDead, event.MemberLeft, event.MemberReap:
+		delete(alive, e.Member)
+	}
+}
+
+// whole counts the peers that see all.
+func (v *view) whole() (n int) {
+	for _, alive := range v.alive {
+		if len(alive) >= len(v.peers) {
+			n++
+		}
+	}
+	return n
+}
+
+// behind names the first peer that does not see all.
+func (v *view) behind() string {
+	for _, name := range v.peers {
+		if len(v.alive[name]) < len(v.peers) {
+			return name
+		}
+	}
+	return "nobody"
+}

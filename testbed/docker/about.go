@@ -1,0 +1,41 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+)
+
+// About is what a daemon says of itself and its host.
+type About struct {
+	Version, API string
+	OS, Kernel   string
+	Cgroup       string // 1 or 2
+	CPUs         int
+	Memory       int64 // bytes
+	Quota        bool  // Throttle works
+}
+
+// About asks the daemon.
+func (d *Daemon) About(ctx context.Context) (About, error) {
+	result, err := d.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return About{}, fmt.Errorf("ask Docker about itself: %w", err)
+	}
+	i := result.Info
+	return About{
+		Version: i.ServerVersion, API: d.api.ClientVersion(), OS: i.OSType, Kernel: i.KernelVersion,
+		Cgroup: i.CgroupVersion, CPUs: i.NCPU, Memory: i.MemTotal, Quota: i.CPUCfsQuota,
+	}, nil
+}
+
+// HasImage says whether the daemon has an image.
+func (d *Daemon) HasImage(ctx context.Context, ref string) (bool, error) {
+	_, err := d.api.ImageInspect(ctx, ref)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}

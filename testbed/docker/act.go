@@ -1,0 +1,157 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/containerd/errdefs"
+	api "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+// grace is how long a peer has to leave, in seconds.
+const grace = 10
+
+// Peers implements testbed.Engine.
+func (c *Cluster) Peers(ctx context.Context) ([]testbed.Peer, error) {
+	all, err := c.daemon.list(ctx, c.name)
+	if err != nil {
+		return nil, err
+	}
+	peers := make([]testbed.Peer, len(all))
+	for i, m := range all {
+		peers[i] = m.Peer
+	}
+	return peers, nil
+}
+
+// on calls f for each of the named, several at the same time.
+func (c *Cluster) on(ctx context.Context, doing string, names []string, f func(m container) error) error {
+	picked, err := c.pick(ctx, names)
+	if err != nil {
+		return err
+	}
+	return each(picked, func(_ int, m container) error {
+		if err := f(m); err != nil {
+			return fmt.Errorf("%s %s: %w", doing, m.Name, err)
+		}
+		return nil
+	})
+}
+
+func (c *Cluster) record(kind event.Kind, member, addr, text string) {
+	c.history.Record(event.Event{Kind: kind, Member: member, Addr: addr, Text: text})
+}
+
+// Start implements testbed.Engine.
+func (c *Cluster) Start(ctx context.Context, names ...string) error {
+	return c.on(ctx, "start", names, func(m container) error {
+		if m.State != testbed.Stopped {
+			return nil
+		}
+		c.record(testbed.LabStart, m.Name, m.Addr.String(), "")
+		_, err := c.daemon.api.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
+		return err
+	})
+}
+
+// Stop implements testbed.Engine.
+func (c *Cluster) Stop(ctx context.Context, names ...string) error {
+	return c.on(ctx, "stop", names, func(m container) error {
+		if m.State == testbed.Stopped {
+			return nil
+		}
+		if m.State == testbed.Paused {
+			// The signal would wait for as long as the pause.
+			if err := c.resume(ctx, m); err != nil {
+				return err
+			}
+		}
+		c.record(testbed.LabStop, m.Name, "", "")
+		seconds := grace
+		if _, err := c.daemon.api.ContainerStop(ctx, m.id, client.ContainerStopOptions{Timeout: &seconds}); err != nil {
+			return err
+		}
+		return c.drain(ctx, m)
+	})
+}
+
+// Kill implements testbed.Engine.
+func (c *Cluster) Kill(ctx context.Context, names ...string) error {
+	return c.on(ctx, "kill", names, func(m container) error {
+		if m.State == testbed.Stopped {
+			return testbed.ErrStopped
+		}
+		c.record(testbed.LabKill, m.Name, "", "")
+		if _, err := c.daemon.api.ContainerKill(ctx, m.id, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
+			return err
+		}
+		wait := c.daemon.api.ContainerWait(ctx, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
+		select {
+		case <-wait.Result:
+		case err := <-wait.Error:
+			return err
+		}
+		return c.drain(ctx, m)
+	})
+}
+
+// Pause implements testbed.Engine.
+func (c *Cluster) Pause(ctx context.Context, names ...string) error {
+	return c.on(ctx, "pause", names, func(m container) error {
+		switch m.State {
+		case testbed.Paused:
+			return nil
+		case testbed.Stopped:
+			return testbed.ErrStopped
+		}
+		c.record(testbed.LabPause, m.Name, "", "")
+		_, err := c.daemon.api.ContainerPause(ctx, m.id, client.ContainerPauseOptions{})
+		return err
+	})
+}
+
+// Resume implements testbed.Engine.
+func (c *Cluster) Resume(ctx context.Context, names ...string) error {
+	return c.on(ctx, "resume", names, func(m container) error {
+		switch m.State {
+		case testbed.Running:
+			return nil
+		case testbed.Stopped:
+			return testbed.ErrStopped
+		}
+		return c.resume(ctx, m)
+	})
+}
+
+func (c *Cluster) resume(ctx context.Context, m container) error {
+	c.record(testbed.LabResume, m.Name, "", "")
+	_, err := c.daemon.api.ContainerUnpause(ctx, m.id, client.ContainerUnpauseOptions{})
+	return err
+}
+
+// Throttle implements testbed.Engine. A peer that does not run is throttled
+// when it does.
+func (c *Cluster) Throttle(ctx context.Context, cpus float64, names ...string) error {
+	if cpus != 0 && !(cpus >= testbed.MinCPUs && cpus <= 1024) {
+		return fmt.Errorf("throttle to %g processors: want %g to 1024, or 0 to lift the limit", cpus, testbed.MinCPUs)
+	}
+	const period = 100_000 // microseconds, the kernel's default
+	limit := api.Resources{CPUPeriod: period, CPUQuota: int64(math.Round(cpus * period))}
+	if cpus == 0 {
+		limit.CPUQuota = -1 // 0 would leave it as it is
+	}
+	return c.on(ctx, "throttle", names, func(m container) error {
+		c.record(testbed.LabThrottle, m.Name, "", strconv.FormatFloat(cpus, 'g', -1, 64))
+		_, err := c.daemon.api.ContainerUpdate(ctx, m.id, client.ContainerUpdateOptions{Resources: &limit})
+		if errdefs.IsNotFound(err) {
+			return testbed.ErrNoPeer // removed in between
+		}
+		return err
+	})
+}

@@ -1,0 +1,109 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+)
+
+// Removed counts what was removed.
+type Removed struct {
+	Containers int `json:"containers"`
+	Networks   int `json:"networks"`
+}
+
+// Clean removes what runs left whose process has ended on this host: each
+// cluster was to be gone with it. Clusters that were started to stay, stay.
+func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
+	return d.sweep(ctx, ownerLabel, func(labels map[string]string) bool {
+		return owner(labels[ownerLabel]).gone()
+	})
+}
+
+// removeCluster removes all of one cluster. What Compose made carries its
+// labels, what was started by hand none: that has no network of its own.
+func (d *Daemon) removeCluster(ctx context.Context, name string) error {
+	members, err := d.list(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := each(members, func(_ int, m container) error { return d.removeContainer(ctx, m.id) }); err != nil {
+		return err
+	}
+	var errs []error
+	for _, label := range []string{clusterLabel, composeProject} {
+		_, err := d.sweepNetworks(ctx, label, func(labels map[string]string) bool { return labels[label] == name })
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// sweep removes the containers and networks that have a label and match.
+func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[string]string) bool) (Removed, error) {
+	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", label)})
+	if err != nil {
+		return Removed{}, fmt.Errorf("list containers: %w", err)
+	}
+	var ids []string
+	for _, c := range all.Items {
+		if match(c.Labels) {
+			ids = append(ids, c.ID)
+		}
+	}
+	var removed atomic.Int64
+	err = each(ids, func(_ int, id string) error {
+		err := d.removeContainer(ctx, id)
+		if err == nil {
+			removed.Add(1)
+		}
+		return err
+	})
+	networks, networkErr := d.sweepNetworks(ctx, label, match)
+	return Removed{int(removed.Load()), networks}, errors.Join(err, networkErr)
+}
+
+func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(labels map[string]string) bool) (removed int, err error) {
+	all, err := d.api.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", label)})
+	if err != nil {
+		return 0, fmt.Errorf("list networks: %w", err)
+	}
+	var errs []error
+	for _, n := range all.Items {
+		if !match(n.Labels) {
+			continue
+		}
+		_, err := d.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		switch {
+		case err == nil:
+			removed++
+		case !errdefs.IsNotFound(err):
+			errs = append(errs, fmt.Errorf("remove the network %s: %w", n.Name, err))
+		}
+	}
+	return removed, errors.Join(errs...)
+}
+
+func (d *Daemon) removeContainer(ctx context.Context, id string) error {
+	_, err := d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	switch {
+	case err == nil, errdefs.IsNotFound(err):
+		return nil
+	case !errdefs.IsConflict(err):
+		return fmt.Errorf("remove a container: %w", err)
+	}
+	// Somebody else is removing it: the network can go only after that.
+	wait := d.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: "removed"})
+	select {
+	case <-wait.Result:
+		return nil
+	case err := <-wait.Error:
+		if errdefs.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("remove a container: %w", err)
+	}
+}

@@ -1,0 +1,193 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	api "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"peerlab/testbed"
+)
+
+// atOnce bounds how many containers are started, or otherwise worked on, at
+// the same time: the daemon takes no more in the same time, and what runs
+// already would feel it.
+const atOnce = 8
+
+// Cluster is the engine on containers.
+type Cluster struct {
+	daemon  *Daemon
+	name    string
+	made    *making // nil for one that was found
+	history *testbed.History
+
+	ctx     context.Context // of what follows the cluster
+	end     context.CancelFunc
+	running sync.WaitGroup
+	follow  sync.Once
+
+	mu      sync.Mutex
+	readers map[string]*reader // by container id
+}
+
+var _ testbed.Engine = (*Cluster)(nil)
+
+// making is what Create knows of a cluster it makes.
+type making struct {
+	Options
+	run      string
+	watchdog *watchdog
+}
+
+func newCluster(d *Daemon, name string) *Cluster {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Cluster{
+		daemon: d, name: name, history: testbed.NewHistory(),
+		ctx: ctx, end: cancel, readers: make(map[string]*reader),
+	}
+}
+
+// Name returns the cluster's name.
+func (c *Cluster) Name() string { return c.name }
+
+// Create makes a network and a container for the bootstrap service and for
+// each peer. Start starts them. The program must begin with WatchIfAsked. The
+// errors are ErrExists, ErrNoImage and ErrSubnet, among others; then nothing is
+// left.
+func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
+	if err := d.check(ctx, &o); err != nil {
+		return nil, err
+	}
+	m := &making{Options: o, run: newRun()}
+	var err error
+	if m.watchdog, err = startWatchdog(m.run); err != nil {
+		return nil, err
+	}
+	c := newCluster(d, o.Name)
+	c.made = m
+	if err := c.create(ctx); err != nil {
+		// By the run, not by the name: somebody else may have been faster.
+		_, left := d.sweep(context.WithoutCancel(ctx), runLabel, func(labels map[string]string) bool { return labels[runLabel] == m.run })
+		c.finish()
+		return nil, errors.Join(err, left)
+	}
+	return c, nil
+}
+
+func (c *Cluster) create(ctx context.Context) error {
+	subnet, err := c.createNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	addr := subnet.Masked().Addr()
+	for range firstHost {
+		addr = addr.Next()
+	}
+	bootstrap := addr
+	names := append([]string{testbed.Bootstrap}, c.made.Peers...)
+	addrs := make([]netip.Addr, len(names))
+	for i := range names {
+		addrs[i], addr = addr, addr.Next()
+	}
+	return each(names, func(i int, name string) error {
+		return c.createContainer(ctx, name, addrs[i], bootstrap)
+	})
+}
+
+func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootstrap netip.Addr) error {
+	image, env := c.made.BootstrapImage, []string(nil)
+	var tmpfs map[string]string
+	if name != testbed.Bootstrap {
+		image = c.made.PeerImage
+		tmpfs = map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}
+		env = []string{"PEER_NAME=" + name, "PEER_BOOTSTRAP=http://" + bootstrap.String() + ":8080"}
+		for key, value := range c.made.Env {
+			env = append(env, key+"="+value)
+		}
+	}
+	labels := c.made.labels(c.name)
+	labels[peerLabel] = name
+	_, err := c.daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name: c.networkName() + "-" + name,
+		Config: &api.Config{
+			Image: image, Hostname: name, Env: env, Labels: labels,
+			// Each check starts a process: what is measured here would notice.
+			Healthcheck: &api.HealthConfig{Test: []string{"NONE"}},
+		},
+		HostConfig: &api.HostConfig{
+			NetworkMode:    api.NetworkMode(c.networkName()),
+			ReadonlyRootfs: true, Tmpfs: tmpfs,
+			CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"},
+			// Whatever the daemon's default: this one can be read, from the start.
+			LogConfig: api.LogConfig{Type: "json-file"},
+		},
+		NetworkingConfig: &network.NetworkingConfig{
+			EndpointsConfig: map[string]*network.EndpointSettings{c.networkName(): endpoint(name, addr)},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("create the container of %s: %w", name, err)
+	}
+	return nil
+}
+
+// labels mark what is made, so that it is found and, when it must, removed.
+func (m *making) labels(cluster string) map[string]string {
+	l := map[string]string{clusterLabel: cluster, runLabel: m.run}
+	if !m.Keep {
+		l[ownerLabel] = string(thisProcess())
+	}
+	return l
+}
+
+// Close implements testbed.Engine.
+func (c *Cluster) Close(ctx context.Context) error {
+	if c.made == nil || c.made.Keep {
+		c.finish()
+		return nil
+	}
+	return c.Remove(ctx)
+}
+
+// finish ends what follows the cluster and has the watchdog go.
+func (c *Cluster) finish() {
+	c.end()
+	c.running.Wait()
+	c.history.Close()
+	if c.made != nil {
+		c.made.watchdog.keep()
+	}
+}
+
+// Remove removes the containers and networks of the cluster, however it was
+// started, and closes it.
+func (c *Cluster) Remove(ctx context.Context) error {
+	err := c.daemon.removeCluster(ctx, c.name)
+	if err != nil && c.made != nil && ctx.Err() != nil {
+		c.made.watchdog.leaveTo() // it has more patience
+	}
+	c.finish()
+	return err
+}
+
+// each calls f for every item, a bounded number at the same time, and joins
+// the errors.
+func each[T any](items []T, f func(int, T) error) error {
+	errs := make([]error, len(items))
+	slots := make(chan struct{}, atOnce)
+	var working sync.WaitGroup
+	for i, item := range items {
+		slots <- struct{}{}
+		working.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(i, item)
+		})
+	}
+	working.Wait()
+	return errors.Join(errs...)
+}

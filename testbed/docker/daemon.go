@@ -1,0 +1,94 @@
+// Package docker runs a cluster in containers: the bootstrap service and each
+// peer in one of their own, on a network of their own. A peer keeps its
+// container, and with it its address and everything it reported, through all
+// its lives. The Docker API is used directly, from version 1.41 (Docker 20.10):
+// what testcontainers starts is removed when the starting process ends, and a
+// cluster of `peerlab up` is to stay.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
+)
+
+// Errors of Connect and Create.
+var (
+	ErrNoDocker = errors.New("no Docker daemon answers")
+	ErrDenied   = errors.New("no permission to use Docker")
+	ErrOld      = errors.New("the Docker daemon is too old")
+	ErrNoImage  = errors.New("there is no such image")
+	ErrSubnet   = errors.New("the range of addresses is in use")
+	ErrExists   = errors.New("the cluster exists already")
+	ErrNone     = errors.New("no such cluster")
+)
+
+// minAPI is that of Docker 20.10.
+const minAPI = "1.41"
+
+// patience bounds the first question to the daemon.
+const patience = 5 * time.Second
+
+// Daemon is a connection to a Docker daemon. Its methods may be called
+// concurrently.
+type Daemon struct{ api *client.Client }
+
+// Connect connects to the daemon that DOCKER_HOST names, else to the one of
+// this host, and returns within five seconds. The error is ErrNoDocker,
+// ErrDenied or ErrOld and says what to do.
+func Connect(ctx context.Context) (*Daemon, error) {
+	api, err := client.New(client.FromEnv)
+	if err != nil {
+		return nil, fmt.Errorf("%w: see DOCKER_HOST and its kin: %w", ErrNoDocker, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	pong, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	switch {
+	case err != nil && denied(ctx, api.DaemonHost()):
+		err = fmt.Errorf("%w at %s: use sudo, or join the group of the socket (usermod -aG docker $USER, then log in again)", ErrDenied, api.DaemonHost())
+	case err != nil:
+		err = fmt.Errorf("%w at %s: is it running (systemctl start docker), and is DOCKER_HOST right? (%w)", ErrNoDocker, api.DaemonHost(), innermost(err))
+	case pong.APIVersion != "" && versions.LessThan(pong.APIVersion, minAPI):
+		err = fmt.Errorf("%w: it speaks API %s, and %s (Docker 20.10) is needed", ErrOld, pong.APIVersion, minAPI)
+	}
+	if err != nil {
+		_ = api.Close()
+		return nil, err
+	}
+	return &Daemon{api: api}, nil
+}
+
+// Close drops the connections.
+func (d *Daemon) Close() error { return d.api.Close() }
+
+// denied says whether the socket may not be opened: the client's own error
+// says so in text only.
+func denied(ctx context.Context, host string) bool {
+	path, isUnix := strings.CutPrefix(host, "unix://")
+	if !isUnix {
+		return false
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return errors.Is(err, fs.ErrPermission)
+}
+
+func innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}

@@ -1,0 +1,220 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+// reader puts what one peer reports into the history, through all its lives.
+// The daemon keeps what a container wrote, so that nothing is lost at a
+// SIGKILL, nor what was written before there was a reader.
+type reader struct {
+	cluster *Cluster
+	name    string
+	id      string
+	wake    chan struct{}      // there may be more: the peer was started
+	drains  chan chan struct{} // to be closed once all there is has been read
+
+	last event.Event // the last one read
+	line []byte      // its line
+	skip bool        // until line has come by again
+}
+
+// retryAfter is how long a broken connection to the daemon rests.
+const retryAfter = time.Second
+
+// History implements testbed.Engine. The first call starts the reading, and
+// what the peers had reported before comes first.
+func (c *Cluster) History() *testbed.History {
+	c.follow.Do(func() { c.running.Go(c.followAll) })
+	return c.history
+}
+
+// followAll starts a reader for every peer there is and every one to come.
+func (c *Cluster) followAll() {
+	starts := make(client.Filters).Add("type", "container").Add("event", "start")
+	for {
+		// Asked for first: what starts after the list was made is told.
+		events := c.daemon.api.Events(c.ctx, client.EventsListOptions{Filters: starts})
+		c.wakeReaders()
+		for broken := false; !broken; {
+			select {
+			case <-events.Messages:
+				c.wakeReaders()
+			case err := <-events.Err:
+				if c.ctx.Err() != nil {
+					return
+				}
+				c.problem("", fmt.Errorf("follow the daemon: %w", err))
+				broken = true
+			}
+		}
+		if !c.rest() {
+			return
+		}
+	}
+}
+
+// rest waits before a retry and says whether there is to be one.
+func (c *Cluster) rest() bool {
+	timer := time.NewTimer(retryAfter)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// wakeReaders has every peer's reader look for more. It starts those that
+// there are not yet.
+func (c *Cluster) wakeReaders() {
+	members, err := c.daemon.list(c.ctx, c.name)
+	if err != nil {
+		if c.ctx.Err() == nil {
+			c.problem("", err)
+		}
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range members {
+		if m.Name == testbed.Bootstrap {
+			continue // it reports no events
+		}
+		r := c.readers[m.id]
+		if r == nil {
+			r = &reader{cluster: c, name: m.Name, id: m.id, wake: make(chan struct{}, 1), drains: make(chan chan struct{})}
+			c.readers[m.id] = r
+			c.running.Go(r.run)
+		}
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// drain waits until all that a peer which has ended reported is in the
+// history. Where nobody reads the history there is nothing to wait for.
+func (c *Cluster) drain(ctx context.Context, m container) error {
+	c.mu.Lock()
+	r := c.readers[m.id]
+	c.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	read := make(chan struct{})
+	select {
+	case r.drains <- read:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.ctx.Done():
+		return nil
+	}
+	select {
+	case <-read:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.ctx.Done():
+		return nil
+	}
+}
+
+// run reads whenever there may be something. Between two lives it waits.
+func (r *reader) run() {
+	for {
+		var drained chan struct{}
+		select {
+		case <-r.wake:
+		case drained = <-r.drains:
+		case <-r.cluster.ctx.Done():
+			return
+		}
+		err := r.read()
+		if drained != nil {
+			close(drained)
+		}
+		switch {
+		case r.cluster.ctx.Err() != nil:
+			return
+		case errdefs.IsNotFound(err):
+			continue // removed: it will not be started again
+		case err != nil:
+			r.cluster.problem(r.name, err)
+			if !r.cluster.rest() {
+				return
+			}
+			select {
+			case r.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// read adds all that has been written since the last read, until the peer's
+// process ends.
+func (r *reader) read() error {
+	o := client.ContainerLogsOptions{ShowStdout: true, Follow: true}
+	if r.skip = r.line != nil; r.skip {
+		// An event is stamped before it is written: the daemon's stamp of the
+		// line is not earlier.
+		o.Since = fmt.Sprintf("%d.%09d", r.last.Time.Unix(), r.last.Time.Nanosecond())
+	}
+	log, err := r.cluster.daemon.api.ContainerLogs(r.cluster.ctx, r.id, o)
+	if err != nil {
+		return fmt.Errorf("read what %s reports: %w", r.name, err)
+	}
+	defer log.Close()
+	w := lineWriter{line: r.add}
+	if _, err = stdcopy.StdCopy(&w, io.Discard, log); err != nil {
+		return fmt.Errorf("read what %s reports: %w", r.name, err)
+	}
+	if len(w.rest) > 0 {
+		r.cluster.problem(r.name, fmt.Errorf("its last event is cut after %d bytes", len(w.rest)))
+	}
+	return nil
+}
+
+func (r *reader) add(line []byte) {
+	e, err := event.Decode(line)
+	if r.skip {
+		if bytes.Equal(line, r.line) {
+			r.skip = false
+			return
+		}
+		// The daemon may have dropped the line we look for, being told to keep
+		// only so much: another life is surely new.
+		if err != nil || e.Seq != 1 || !e.Time.After(r.last.Time) {
+			return
+		}
+		r.skip = false
+	}
+	switch {
+	case err != nil:
+		r.cluster.problem(r.name, err)
+		return
+	case e.Seq != 1 && e.Seq != r.last.Seq+1:
+		r.cluster.problem(r.name, fmt.Errorf("event %d came after %d", e.Seq, r.last.Seq))
+	}
+	r.last, r.line = e, bytes.Clone(line)
+	r.cluster.history.Add(e)
+}
+
+// problem records what keeps the history from being complete.
+func (c *Cluster) problem(peer string, err error) {
+	c.history.Record(event.Event{Kind: testbed.LabError, Member: peer, Error: err.Error()})
+}

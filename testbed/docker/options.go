@@ -1,0 +1,77 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+
+	"peerlab/testbed"
+)
+
+// Options say what Create makes.
+type Options struct {
+	// Name is the cluster's, by which Find finds it; none is a new one.
+	Name string
+	// Peers are their names.
+	Peers []string
+	// Env is the environment of every peer, such as PEER_PROFILE.
+	Env map[string]string
+	// Subnet is the range of addresses, none for a free one. The first nine
+	// are left out.
+	Subnet netip.Prefix
+	// PeerImage and BootstrapImage default to peerlab-peer and
+	// peerlab-bootstrap.
+	PeerImage, BootstrapImage string
+	// Keep leaves the cluster to itself at Close. Without it, and until then,
+	// the cluster is removed when this process ends, however it does.
+	Keep bool
+}
+
+// check fills in what is missing and refuses what cannot work.
+func (d *Daemon) check(ctx context.Context, o *Options) error {
+	if o.Name == "" {
+		o.Name = "lab-" + strings.ToLower(newRun()[:8])
+	}
+	if o.PeerImage == "" {
+		o.PeerImage = "peerlab-peer"
+	}
+	if o.BootstrapImage == "" {
+		o.BootstrapImage = "peerlab-bootstrap"
+	}
+	if err := testbed.CheckName(o.Name); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	if len(o.Peers) > testbed.MaxPeers {
+		return fmt.Errorf("%d peers are too many: at most %d", len(o.Peers), testbed.MaxPeers)
+	}
+	for i, name := range o.Peers {
+		if err := testbed.CheckName(name); err != nil {
+			return err
+		}
+		if name == testbed.Bootstrap || name == testbed.Lab || slices.Contains(o.Peers[:i], name) {
+			return fmt.Errorf("the name %s is taken", name)
+		}
+	}
+	if o.Subnet.IsValid() && (!o.Subnet.Addr().Is4() || 1<<(32-o.Subnet.Bits()) < firstHost+len(o.Peers)+2) {
+		return fmt.Errorf("subnet %s: want one of IPv4 with room for %d", o.Subnet, firstHost+len(o.Peers)+2)
+	}
+	names, err := d.Clusters(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(names, o.Name) {
+		return fmt.Errorf("%w: %s: remove it first (peerlab down), or choose another name with --cluster", ErrExists, o.Name)
+	}
+	for _, image := range []string{o.PeerImage, o.BootstrapImage} {
+		if _, err := d.api.ImageInspect(ctx, image); errdefs.IsNotFound(err) {
+			return fmt.Errorf("%w: %s: make image builds ours", ErrNoImage, image)
+		} else if err != nil {
+			return fmt.Errorf("look for the image %s: %w", image, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// watchVariable makes this program a watchdog for the run it names.
+const watchVariable = "PEERLAB_WATCH"
+
+// keepWord tells the watchdog that its work is done, or not wanted.
+const keepWord = "keep"
+
+// watchdog is a second process of the same program that removes what a run
+// made when the first one ends, in whatever way: by a panic, Ctrl-C or
+// kill -9. It notices by its standard input, which then ends.
+type watchdog struct {
+	process *exec.Cmd
+	input   io.WriteCloser
+	once    sync.Once
+}
+
+func startWatchdog(run string) (*watchdog, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start the watchdog: %w", err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), watchVariable+"="+run)
+	// Its own session, which a Ctrl-C in the terminal does not reach.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	input, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start the watchdog: %w", err)
+	}
+	return &watchdog{process: cmd, input: input}, nil
+}
+
+// keep ends the watchdog with nothing removed.
+func (w *watchdog) keep() { w.finish(keepWord) }
+
+// leaveTo has the watchdog remove all, and waits for it.
+func (w *watchdog) leaveTo() { w.finish("") }
+
+func (w *watchdog) finish(word string) {
+	w.once.Do(func() {
+		_, _ = io.WriteString(w.input, word)
+		_ = w.input.Close()
+		_ = w.process.Wait()
+	})
+}
+
+// WatchIfAsked must be called first by every program that calls Create. It
+// returns false in the program itself. In the process that Create starts of the
+// same program, to remove a cluster should the first one be killed, it returns
+// true once it has done its work, with the status to exit with.
+func WatchIfAsked() (status int, asked bool) {
+	run := os.Getenv(watchVariable)
+	if run == "" {
+		return 0, false
+	}
+	if said, _ := io.ReadAll(io.LimitReader(os.Stdin, 64)); string(said) == keepWord {
+		return 0, true
+	}
+	if err := removeRun(run); err != nil {
+		fmt.Fprintf(os.Stderr, "peerlab: something may be left, look for the label %s=%s: %v\n", runLabel, run, err)
+		return 1, true
+	}
+	return 0, true
+}
+
+// removeRun removes what a run made. What the daemon was asked for in the last
+// moment may appear only now, and a container being removed holds its network:
+// so it looks until it has been quiet for a while.
+func removeRun(run string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	d, err := Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	retry := time.NewTicker(time.Second / 2)
+	defer retry.Stop()
+	for quiet := 0; quiet < 4; {
+		removed, err := d.sweep(ctx, runLabel, func(labels map[string]string) bool { return labels[runLabel] == run })
+		if err == nil && removed == (Removed{}) {
+			quiet++
+		} else {
+			quiet = 0
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return fmt.Errorf("not within two minutes: %w", err)
+		}
+	}
+	return nil
+}

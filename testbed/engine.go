@@ -1,0 +1,98 @@
+// Package testbed says what every engine can do with a cluster of real peers:
+// start, break and question them, and read what they report. Packages below it
+// are engines; testbed/docker runs peers in containers.
+package testbed
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+)
+
+// Engine drives one cluster: a bootstrap service and named peers. Where a
+// method takes several names it acts on all of them at the same time, and on
+// none if one of the names is unknown (ErrNoPeer). The errors of several peers
+// are joined, each naming its peer. Bootstrap is a name like any other. All
+// methods may be called concurrently and end when their context does.
+//
+// What an engine does to a peer it records in its history, before it does it
+// where the peers could notice.
+type Engine interface {
+	// Peers returns the bootstrap service, if there is one, and then the peers
+	// by name.
+	Peers(ctx context.Context) ([]Peer, error)
+
+	// Start starts those that do not run, each at the address it had before.
+	// One that runs already is left alone. It returns when the processes run,
+	// which is before they have joined.
+	Start(ctx context.Context, names ...string) error
+	// Stop asks each to leave (SIGTERM) and returns when it has ended; one that
+	// has not within ten seconds is killed. It resumes a paused one for that.
+	Stop(ctx context.Context, names ...string) error
+	// Kill ends each at once (SIGKILL), paused or not. When Stop and Kill have
+	// returned, all that the peer reported is in the history.
+	Kill(ctx context.Context, names ...string) error
+	// Pause freezes each, Resume lets it go on: time passes meanwhile.
+	Pause(ctx context.Context, names ...string) error
+	Resume(ctx context.Context, names ...string) error
+	// Throttle allows each cpus processors, from MinCPUs; 0 lifts the limit.
+	Throttle(ctx context.Context, cpus float64, names ...string) error
+	// Move gives a peer that does not run (else ErrRunning) an address that
+	// nobody has now, for when it is started again, and returns it.
+	Move(ctx context.Context, name string) (netip.Addr, error)
+
+	// Exec runs a line in a peer and copies its output to out. A failure of the
+	// command is a *CommandError. A peer that is paused, or gets paused, is
+	// ErrPaused within two seconds, one that does not run ErrStopped.
+	Exec(ctx context.Context, name, line string, out io.Writer) error
+
+	// History returns what the peers report and the engine did. The engine
+	// fills it until Close.
+	History() *History
+
+	// Close ends the use of the cluster and waits for what the engine had
+	// started. A cluster made for this engine alone is removed.
+	Close(ctx context.Context) error
+}
+
+// MinCPUs is the least that Throttle allows a peer.
+const MinCPUs = 0.01
+
+// Errors that engines wrap. The text around them says which peer and what to
+// do about it.
+var (
+	ErrNoPeer  = errors.New("no such peer")
+	ErrPaused  = errors.New("is paused")
+	ErrStopped = errors.New("does not run")
+	ErrRunning = errors.New("runs")
+)
+
+// CommandError is the failure of a command that a peer ran.
+type CommandError struct {
+	Peer    string
+	Message string // what the peer said of it, one line
+}
+
+// Error names the peer and says what it said.
+func (e *CommandError) Error() string { return e.Peer + ": " + e.Message }
+
+// State is what a peer's process does.
+type State string
+
+// The states of a peer.
+const (
+	Running State = "running"
+	Paused  State = "paused"
+	Stopped State = "stopped" // has ended, in whatever way, or not begun
+)
+
+// Peer is one member of the cluster as the engine sees it: whether it has
+// joined is for the peers to tell.
+type Peer struct {
+	Name  string     `json:"name"`
+	State State      `json:"state"`
+	Addr  netip.Addr `json:"addr"` // where it is, or will be when it is started
+	// Exit is the status with which a stopped one ended, 137 for SIGKILL.
+	Exit int `json:"exit,omitempty"`
+}

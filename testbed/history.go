@@ -1,0 +1,150 @@
+package testbed
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"peerlab/event"
+)
+
+// Lab is the peer in whose name an engine records what it did.
+const Lab = "lab"
+
+// What an engine does, to Member. Text says more where there is more to say.
+const (
+	LabStart    event.Kind = "lab.start" // addr
+	LabStop     event.Kind = "lab.stop"
+	LabKill     event.Kind = "lab.kill"
+	LabPause    event.Kind = "lab.pause"
+	LabResume   event.Kind = "lab.resume"
+	LabThrottle event.Kind = "lab.throttle" // text: the processors allowed
+	LabMove     event.Kind = "lab.move"     // addr: the new one
+	// LabError tells that what Member reported is incomplete or not understood.
+	LabError event.Kind = "lab.error" // error
+)
+
+// History is everything that happened in one cluster, in the order in which
+// the engine learnt of it: each peer's events in the order of their Seq, those
+// of different peers as they arrived. It keeps everything. All methods may be
+// called concurrently.
+type History struct {
+	mu     sync.Mutex
+	events []event.Event
+	lab    uint64
+	more   chan struct{} // closed when there is more, or no more to come
+	closed bool
+}
+
+// NewHistory returns an empty history.
+func NewHistory() *History { return &History{more: make(chan struct{})} }
+
+// Add appends what a peer reported. On a closed history it does nothing.
+func (h *History) Add(e event.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.add(e)
+}
+
+// Record appends what the engine did: it sets Peer, Seq and Time.
+func (h *History) Record(e event.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lab++
+	e.Peer, e.Seq, e.Time = Lab, h.lab, time.Now()
+	h.add(e)
+}
+
+func (h *History) add(e event.Event) {
+	if h.closed {
+		return
+	}
+	h.events = append(h.events, e)
+	close(h.more)
+	h.more = make(chan struct{})
+}
+
+// Len returns how many events there are: a place to Read from.
+func (h *History) Len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.events)
+}
+
+// Since returns the events after the first n, and a channel that is closed
+// when there may be more. The caller must not change them.
+func (h *History) Since(n int) ([]event.Event, <-chan struct{}) {
+	events, more, _ := h.since(n)
+	return events, more
+}
+
+func (h *History) since(n int) ([]event.Event, <-chan struct{}, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n = min(max(n, 0), len(h.events))
+	return slices.Clip(h.events[n:]), h.more, h.closed
+}
+
+// ErrClosed is returned by Read when no more will come.
+var ErrClosed = errors.New("the history has ended")
+
+// Read waits until there are events after the first n and returns them. When
+// the history is closed and has no more it returns ErrClosed.
+func (h *History) Read(ctx context.Context, n int) ([]event.Event, error) {
+	for {
+		events, more, closed := h.since(n)
+		switch {
+		case len(events) > 0:
+			return events, nil
+		case closed:
+			return nil, ErrClosed
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Close ends the history. What it holds can still be read.
+func (h *History) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.closed = true
+		close(h.more)
+	}
+}
+
+// Sorted returns the events by the time at which they happened. The order of
+// each peer's own events stays: memberlist stamps some changes a little before
+// the peer reports them, and such an event counts as happening no earlier than
+// the one reported before it.
+func Sorted(events []event.Event) []event.Event {
+	type stamped struct {
+		at time.Time
+		e  event.Event
+	}
+	latest := make(map[string]time.Time)
+	all := make([]stamped, len(events))
+	for i, e := range events {
+		at := e.Time
+		if before := latest[e.Peer]; before.After(at) {
+			at = before
+		}
+		latest[e.Peer] = at
+		all[i] = stamped{at, e}
+	}
+	slices.SortStableFunc(all, func(a, b stamped) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.e.Peer, b.e.Peer))
+	})
+	sorted := make([]event.Event, len(all))
+	for i, s := range all {
+		sorted[i] = s.e
+	}
+	return sorted
+}
