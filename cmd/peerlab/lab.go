@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"peerlab/nearest"
 	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/usage"
 )
 
 // lab is what the commands that work on a cluster share.
@@ -46,17 +44,8 @@ func addLab(root *cobra.Command, env func(string) string) {
 	}
 }
 
-// flagError names the nearest flags for one that does not exist.
-func flagError(c *cobra.Command, err error) error {
-	if word, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
-		var names []string
-		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := nearest.To(word, names); len(near) > 0 {
-			return usageError{fmt.Errorf("%w: did you mean --%s?", err, strings.Join(near, ", --"))}
-		}
-	}
-	return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
-}
+// flagError is wrong usage of a flag.
+func flagError(c *cobra.Command, err error) error { return usageError{usage.Flag(c, err)} }
 
 // on calls f with the cluster that --cluster names, or the only one.
 func (l *lab) on(cmd *cobra.Command, f func(c *docker.Cluster) error) error {

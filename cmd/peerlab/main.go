@@ -10,14 +10,13 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"peerlab/nearest"
 	"peerlab/terminal"
 	"peerlab/testbed/docker"
+	"peerlab/usage"
 )
 
 func main() {
@@ -60,15 +59,7 @@ func newRoot(env func(string) string) *cobra.Command {
 			if len(args) == 0 {
 				return nil
 			}
-			var names []string
-			for _, c := range cmd.Commands() {
-				names = append(names, c.Name())
-			}
-			hint := "see peerlab --help"
-			if near := nearest.To(args[0], names); len(near) > 0 {
-				hint = "did you mean " + strings.Join(near, ", ") + "?"
-			}
-			return usageError{fmt.Errorf("unknown command %q: %s", args[0], hint)}
+			return usageError{usage.UnknownCommand(cmd, args[0])}
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -4,15 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"peerlab/nearest"
 	"peerlab/peer"
+	"peerlab/usage"
 )
 
 // usageError is a mistake in the command line or the environment: exit 2.
@@ -36,15 +35,7 @@ A flag wins over its variable.`,
 			if len(args) == 0 {
 				return nil
 			}
-			var names []string
-			for _, c := range cmd.Commands() {
-				names = append(names, c.Name())
-			}
-			hint := "see peer --help"
-			if near := nearest.To(args[0], names); len(near) > 0 {
-				hint = "did you mean " + strings.Join(near, ", ") + "?"
-			}
-			return usageError{fmt.Errorf("unknown command %q: %s", args[0], hint)}
+			return usageError{usage.UnknownCommand(cmd, args[0])}
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -53,19 +44,8 @@ A flag wins over its variable.`,
 	return root
 }
 
-var unknownFlag = regexp.MustCompile(`^unknown flag: --(.*)$`)
-
-// flagError names the nearest flags for one that does not exist.
-func flagError(cmd *cobra.Command, err error) error {
-	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil {
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := nearest.To(m[1], names); len(near) > 0 {
-			return usageError{fmt.Errorf("%w: did you mean --%s?", err, strings.Join(near, ", --"))}
-		}
-	}
-	return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
-}
+// flagError is wrong usage of a flag.
+func flagError(cmd *cobra.Command, err error) error { return usageError{usage.Flag(cmd, err)} }
 
 // aliases are older names of environment variables.
 var aliases = map[string]string{"bootstrap": "BOOTSTRAP_DATA_SERVER"}
