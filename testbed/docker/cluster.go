@@ -112,7 +112,12 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	}
 	labels := c.made.labels(c.name)
 	labels[peerLabel] = name
-	_, err := c.daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	ctx, cancel, err := creating(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	_, err = c.daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: c.networkName() + "-" + name,
 		Config: &api.Config{
 			Image: image, Hostname: name, Env: env, Labels: labels,

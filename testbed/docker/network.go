@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -66,11 +67,27 @@ func (c *Cluster) createNetwork(ctx context.Context) (netip.Prefix, error) {
 	return netip.Prefix{}, fmt.Errorf("find a free range of addresses: %w", errors.Join(errs...))
 }
 
+// creating returns the context for a request that creates something, unless
+// ctx has ended. Once sent, such a request is not cut off: Docker would create
+// the thing all the same, perhaps after the clean-up has looked.
+func creating(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	return ctx, cancel, nil
+}
+
 func (c *Cluster) askNetwork(ctx context.Context, subnet netip.Prefix) (id string, err error) {
 	o := client.NetworkCreateOptions{Driver: "bridge", Labels: c.made.labels(c.name)}
 	if subnet.IsValid() {
 		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.Masked()}}}
 	}
+	ctx, cancel, err := creating(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer cancel()
 	made, err := c.daemon.api.NetworkCreate(ctx, c.networkName(), o)
 	if err != nil {
 		return "", fmt.Errorf("create the network %s: %w", c.networkName(), err)
