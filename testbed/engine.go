@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/netip"
 )
 
@@ -42,6 +43,18 @@ type Engine interface {
 	// nobody has now, for when it is started again, and returns it.
 	Move(ctx context.Context, name string) (netip.Addr, error)
 
+	// SetLinks puts links in force instead of what was, all of them at the same
+	// instant; empty links heal everything. It then measures the pairs whose
+	// link has changed, UDP and TCP, and records what was measured: a fault
+	// without effect is a *NoEffectError that names the pair, and what cannot
+	// be done here at all an ErrUnable before anything changes. Links go by
+	// peer: they are in force before a peer starts and still there when it
+	// comes back or has moved. When the process that made the cluster is killed
+	// they end by themselves.
+	SetLinks(ctx context.Context, links Links) error
+	// Links returns what is in force.
+	Links(ctx context.Context) (Links, error)
+
 	// Exec runs a line in a peer and copies its output to out. A failure of the
 	// command is a *CommandError. A peer that is paused, or gets paused, is
 	// ErrPaused within two seconds, one that does not run ErrStopped.
@@ -56,6 +69,37 @@ type Engine interface {
 	Close(ctx context.Context) error
 }
 
+// Factory makes clusters of one kind: containers, or peers in one process. Its
+// methods may be called concurrently.
+type Factory interface {
+	// Name is what --engine calls it: docker, sim.
+	Name() string
+	// Create makes a cluster of which nothing runs yet.
+	Create(ctx context.Context, s Spec) (Engine, error)
+	// Check says, wrapping ErrUnable and naming what is missing, why links such
+	// as these are impossible here; nil if they are not.
+	Check(ctx context.Context, links Links) error
+}
+
+// Spec says what cluster a Factory is to make.
+type Spec struct {
+	// Peers are their names.
+	Peers []string
+	// Settings of every peer, by the names of the flags of peer run, without
+	// dashes: profile, rejoin, set (Field=value,Field=value), …; and Own of
+	// single peers, on top.
+	Settings map[string]string
+	Own      map[string]map[string]string
+}
+
+// Of returns the settings of one peer.
+func (s Spec) Of(peer string) map[string]string {
+	all := make(map[string]string)
+	maps.Copy(all, s.Settings)
+	maps.Copy(all, s.Own[peer])
+	return all
+}
+
 // MinCPUs is the least that Throttle allows a peer.
 const MinCPUs = 0.01
 
@@ -66,7 +110,19 @@ var (
 	ErrPaused  = errors.New("is paused")
 	ErrStopped = errors.New("does not run")
 	ErrRunning = errors.New("runs")
+	// ErrUnable says that an engine or its host cannot do what was asked.
+	ErrUnable = errors.New("cannot be done here")
 )
+
+// NoEffectError says that a fault was applied and, as was measured, does not do
+// what it should. Nothing that follows can be believed.
+type NoEffectError struct {
+	Pair   Pair
+	Detail string // what was asked for and what was measured, naming the pair
+}
+
+// Error says what was measured.
+func (e *NoEffectError) Error() string { return e.Detail }
 
 // CommandError is the failure of a command that a peer ran.
 type CommandError struct {

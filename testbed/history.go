@@ -23,6 +23,21 @@ const (
 	LabResume   event.Kind = "lab.resume"
 	LabThrottle event.Kind = "lab.throttle" // text: the processors allowed
 	LabMove     event.Kind = "lab.move"     // addr: the new one
+	// A change of links: lab.cut if any drops packets, lab.link if none does,
+	// lab.heal if all are healthy. Text: all that is then in force, as
+	// ParseLinks reads it. Stamped when the kernel, or the simulator, follows.
+	LabCut  event.Kind = "lab.cut"  // text
+	LabLink event.Kind = "lab.link" // text
+	LabHeal event.Kind = "lab.heal" // text
+	// LabProbe is what was measured on one link after a change, member to
+	// other: text, and error if the fault had no effect.
+	LabProbe event.Kind = "lab.probe" // member addr (of the other: its name) text error
+	// LabBusy tells that the host did not keep time: text says by how much.
+	// What was measured meanwhile is doubtful.
+	LabBusy event.Kind = "lab.busy" // text
+	// LabMark is a note of whoever drives the cluster, such as the line of a
+	// scenario.
+	LabMark event.Kind = "lab.mark" // text
 	// LabError tells that what Member reported is incomplete or not understood.
 	LabError event.Kind = "lab.error" // error
 )
@@ -49,12 +64,16 @@ func (h *History) Add(e event.Event) {
 	h.add(e)
 }
 
-// Record appends what the engine did: it sets Peer, Seq and Time.
+// Record appends what the engine did: it sets Peer and Seq, and Time where it
+// is zero.
 func (h *History) Record(e event.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lab++
-	e.Peer, e.Seq, e.Time = Lab, h.lab, time.Now()
+	e.Peer, e.Seq = Lab, h.lab
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
 	h.add(e)
 }
 

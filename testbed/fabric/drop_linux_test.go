@@ -188,8 +188,7 @@ func TestEstablishedTCPIsCutAndHeals(t *testing.T) {
 	if word, err := hear(deadline); word != "one" {
 		t.Fatalf("heard %q, %v", word, err)
 	}
-	cut, err := Partition([]netip.Addr{l.peers[0].addr}, []netip.Addr{l.peers[1].addr})
-	must(t, err)
+	cut := partition(l.peers[0].addr, l.peers[1].addr)
 	_, err = a.apply(cut, 0)
 	must(t, err)
 	say("two")
@@ -214,9 +213,8 @@ func TestARPPasses(t *testing.T) {
 	l := newLab(t, 2)
 	a := l.agent(t)
 	alice, bob := l.udp(t, 0), l.udp(t, 1)
-	cut, err := Partition([]netip.Addr{l.peers[0].addr}, []netip.Addr{l.peers[1].addr})
-	must(t, err)
-	_, err = a.apply(cut, 0)
+	cut := partition(l.peers[0].addr, l.peers[1].addr)
+	_, err := a.apply(cut, 0)
 	must(t, err)
 	l.listen(t, 1)
 	if _, err := l.dial(t, 0, 1, 4*time.Second); errors.Is(err, unix.EHOSTUNREACH) {
@@ -290,9 +288,8 @@ func TestReplaceLeaksNothing(t *testing.T) {
 func TestRestartedPeerStaysCut(t *testing.T) {
 	l := newLab(t, 3)
 	a := l.agent(t)
-	cut, err := Partition([]netip.Addr{l.peers[0].addr}, []netip.Addr{l.peers[1].addr})
-	must(t, err)
-	_, err = a.apply(cut, 0)
+	cut := partition(l.peers[0].addr, l.peers[1].addr)
+	_, err := a.apply(cut, 0)
 	must(t, err)
 	witness := l.udp(t, 2)
 	for round := range 3 {
@@ -323,4 +320,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatal(fmt.Errorf("it never came about that %s", what))
 		}
 	}
+}
+
+// partition cuts a and b both ways.
+func partition(a, b netip.Addr) Matrix {
+	return Matrix{{a, b}: {Drop: DropAll}, {b, a}: {Drop: DropAll}}
 }

@@ -32,17 +32,17 @@ var purposes = [...]Feature{
 
 // Needs returns the names of the features that m cannot do without.
 func (m Matrix) Needs() []string {
-	var shaped, netem, rate bool
+	var shaped, netemed, rate bool
 	for _, link := range m {
 		shaped = shaped || link.Shape != (Shape{})
-		netem = netem || link.Shape.netem()
+		netemed = netemed || netem(link.Shape)
 		rate = rate || link.Shape.Rate != 0
 	}
 	needs := []string{nfTables}
 	if shaped {
 		needs = append(needs, schHTB)
 	}
-	if netem {
+	if netemed {
 		needs = append(needs, schNetem)
 	}
 	if rate {

@@ -92,35 +92,6 @@ func matrixOf(rows []row) (Matrix, error) {
 	return m, nil
 }
 
-// String returns "none", "udp", "tcp" or "all".
-func (d Drop) String() string {
-	if int(d) < len(dropNames) {
-		return dropNames[d]
-	}
-	return fmt.Sprintf("drop %d", uint8(d))
-}
-
-var dropNames = [...]string{DropNone: "none", DropUDP: "udp", DropTCP: "tcp", DropAll: "all"}
-
-// MarshalText writes what String returns.
-func (d Drop) MarshalText() ([]byte, error) {
-	if int(d) >= len(dropNames) {
-		return nil, fmt.Errorf("drop %d is unknown", uint8(d))
-	}
-	return []byte(dropNames[d]), nil
-}
-
-// UnmarshalText reads what String returns.
-func (d *Drop) UnmarshalText(text []byte) error {
-	for i, name := range dropNames {
-		if name == string(text) {
-			*d = Drop(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("drop %q is unknown: none, udp, tcp and all are known", text)
-}
-
 // duration is written as people write it.
 type duration time.Duration
 

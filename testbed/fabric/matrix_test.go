@@ -18,35 +18,6 @@ var (
 	names = map[netip.Addr]string{alice: "alice", bob: "bob", carol: "carol", dave: "dave"}
 )
 
-func TestPartition(t *testing.T) {
-	all := []netip.Addr{alice, bob, carol, dave}
-	m, err := Partition([]netip.Addr{alice}, []netip.Addr{bob}, Rest(all, []netip.Addr{alice}, []netip.Addr{bob}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cut := Link{Drop: DropAll}
-	want := make(Matrix)
-	for _, from := range all {
-		for _, to := range all {
-			if together := from == to || (from == carol || from == dave) && (to == carol || to == dave); !together {
-				want[Pair{from, to}] = cut
-			}
-		}
-	}
-	if !reflect.DeepEqual(m, want) {
-		t.Errorf("got %v, want %v", m, want)
-	}
-	// A and B apart, both reach C: a bridge.
-	m, err = Partition([]netip.Addr{alice}, []netip.Addr{bob})
-	if want := (Matrix{{alice, bob}: cut, {bob, alice}: cut}); err != nil || !reflect.DeepEqual(m, want) {
-		t.Errorf("got %v, %v, want %v", m, err, want)
-	}
-	_, err = Partition([]netip.Addr{alice, bob}, []netip.Addr{carol, bob}, []netip.Addr{alice})
-	if want := "groups[1][1]: 10.0.0.2 is in groups[0] already: groups must not overlap; groups[2][0]: 10.0.0.1 is in groups[0] already: groups must not overlap"; err == nil || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
-	}
-}
-
 func TestOver(t *testing.T) {
 	below := Matrix{{alice, bob}: {Drop: DropUDP, Shape: Shape{Delay: 1, Rate: 9000}}, {bob, alice}: {Loss: 5}}
 	sum := below.Over(Matrix{{alice, bob}: {Loss: 7, Shape: Shape{Delay: 2}}, {carol, dave}: {Over: 100}})

@@ -41,9 +41,9 @@ type Measurement struct {
 // arrive it is what the measurement takes.
 const patience = 400 * time.Millisecond
 
-// probes is how the link is to be measured: often enough that a share of
+// probes is how a link is to be measured: often enough that a share of
 // packets lost or doubled is told from none at five standard deviations.
-func (l Link) probes() (count, size int, pause time.Duration) {
+func probes(l Link) (count, size int, pause time.Duration) {
 	count, size, pause = 20, 64, time.Millisecond
 	s := l.Shape
 	for _, percent := range [...]float64{l.Loss, s.Reorder, s.Duplicate, s.Corrupt} {
@@ -91,7 +91,7 @@ func (m Matrix) Measure(ctx context.Context, probers map[netip.Addr]*Prober, pai
 
 func (m Matrix) measure(ctx context.Context, from, to *Prober, pair Pair) (Measurement, error) {
 	link := m[pair]
-	count, size, pause := link.probes()
+	count, size, pause := probes(link)
 	result := Measurement{Pair: pair, Sent: count, Size: size}
 	wait := patience + link.Shape.Delay + link.Shape.Jitter
 

@@ -36,9 +36,9 @@ var (
 	accept = rule{&expr.Verdict{Kind: expr.VerdictAccept}}
 )
 
-// rules are those of the link's chain, in order. What they do not drop, by
+// rulesOf are those of the link's chain, in order. What they do not drop, by
 // sending it to the chain cut, passes.
-func (l Link) rules(cut *nftables.Chain, queue *nftables.Set) []rule {
+func rulesOf(l Link, cut *nftables.Chain, queue *nftables.Set) []rule {
 	toCut := goTo(cut)
 	var rules []rule
 	switch l.Drop {

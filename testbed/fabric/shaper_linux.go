@@ -50,8 +50,8 @@ func queueOf(pair Pair, shape Shape) queueKey {
 
 const (
 	major      = 0x7ab
-	tbfMajor   = 0x1000 // plus the minor number of the class
-	fullSpeed  = maxRate
+	tbfMajor   = 0x1000         // plus the minor number of the class
+	fullSpeed  = 10_000_000_000 // the most that testbed.Link takes
 	tbfQueue   = 200 * time.Millisecond
 	netemLimit = 100_000 // packets under way at a time; only what is sent takes memory
 )
@@ -119,7 +119,7 @@ func (s *shaper) grow(port int, minor uint16, shape Shape) error {
 			}
 			parent = netlink.MakeHandle(tbfMajor+minor, 1)
 		}
-		if shape.netem() {
+		if netem(shape) {
 			if err := s.handle.QdiscAdd(newNetem(attrs(port, 0, parent), shape)); err != nil {
 				if errors.Is(err, unix.EINVAL) && s.duplicates(port, shape) {
 					return errDuplicate
@@ -251,7 +251,7 @@ func (m Matrix) crowded() bool {
 	queues := make(map[netip.Addr]map[queueKey]bool)
 	doubles := make(map[netip.Addr]bool)
 	for pair, link := range m {
-		if link.Drop == DropAll || !link.Shape.netem() {
+		if link.Drop == DropAll || !netem(link.Shape) {
 			continue
 		}
 		if queues[pair.To] == nil {

@@ -162,7 +162,7 @@ func (t *table) build(ready map[priorityKey]uint32) error {
 	add(cut, drop)
 	for kind, chain := range kinds {
 		add(chain, join(loadPair, count(t.came)))
-		for _, r := range kind.rules(cut, t.queue) {
+		for _, r := range rulesOf(kind, cut, t.queue) {
 			add(chain, r)
 		}
 	}

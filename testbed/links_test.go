@@ -1,0 +1,145 @@
+package testbed
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestPartition(t *testing.T) {
+	groups, err := ParseGroups([]string{"alice", "/", "bob", "/rest"}, []string{Bootstrap, "alice", "bob", "charly", "dave"})
+	if err != nil || !reflect.DeepEqual(groups, [][]string{{"alice"}, {"bob"}, {"charly", "dave"}}) {
+		t.Fatalf("%v, %v", groups, err)
+	}
+	l, err := Partition(groups...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "alice -> bob,charly,dave drop=all; bob -> alice,charly,dave drop=all; charly,dave -> alice,bob drop=all"
+	if l.String() != want {
+		t.Errorf("got  %s\nwant %s", l, want)
+	}
+	if _, err := Partition([]string{"alice", "bob"}, []string{"bob"}); err == nil || !strings.Contains(err.Error(), "bob is in two groups") {
+		t.Errorf("overlap: %v", err)
+	}
+}
+
+func TestParseGroupsSaysWhatIsWrong(t *testing.T) {
+	for words, want := range map[string]string{
+		"alice":            "two groups",
+		"alice / ":         "a name is missing",
+		"alice,,bob / c":   "a name is missing",
+		"alice,alice / c":  "twice",
+		"rest / rest":      "one group only",
+		"alice,rest / bob": "a group of its own",
+		"a,b / rest":       "rest is empty",
+	} {
+		if _, err := ParseGroups(strings.Fields(words), []string{"a", "b"}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", words, err, want)
+		}
+	}
+}
+
+func TestParseLink(t *testing.T) {
+	for words, want := range map[string]Link{
+		"drop=all":                          {Drop: DropAll},
+		"drop=udp over=1000":                {Drop: DropUDP, Over: 1000},
+		"loss=20%":                          {Loss: 20},
+		"loss=0.5":                          {Loss: 0.5},
+		"delay=50ms":                        {Shape: Shape{Delay: 50 * time.Millisecond}},
+		"delay=50ms±10ms":                   {Shape: Shape{Delay: 50 * time.Millisecond, Jitter: 10 * time.Millisecond}},
+		"delay=50ms+-10ms":                  {Shape: Shape{Delay: 50 * time.Millisecond, Jitter: 10 * time.Millisecond}},
+		"rate=1mbit":                        {Shape: Shape{Rate: 1e6}},
+		"rate=1.5mbit":                      {Shape: Shape{Rate: 1.5e6}},
+		"corrupt=1% rate=9001bit":           {Shape: Shape{Corrupt: 1, Rate: 9001}},
+		"reorder=5% delay=1ms duplicate=2%": {Shape: Shape{Delay: time.Millisecond, Reorder: 5, Duplicate: 2}},
+	} {
+		got, err := ParseLink(strings.Fields(words))
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, %v", words, got, err)
+		}
+		again, err := ParseLink(strings.Fields(got.String()))
+		if err != nil || again != want {
+			t.Errorf("%s, written as %s: %+v, %v", words, got, again, err)
+		}
+	}
+	for words, want := range map[string]string{
+		"":                "say what",
+		"loss":            "key=value",
+		"loss=120%":       "120 % is not within 0 and 100",
+		"loss=NaN":        "per cent",
+		"delay=-1ms":      "-1ms is not within",
+		"delay=x":         "duration",
+		"delay=1ms±2ms":   "jitter",
+		"rate=1":          "bits per second",
+		"rate=1bit":       "not within",
+		"speed=1":         "want drop",
+		"drop=some":       "unknown",
+		"loss=1% loss=2%": "twice",
+		"over=1":          "not within",
+		"reorder=1%":      "needs a delay",
+	} {
+		if _, err := ParseLink(strings.Fields(words)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", words, err, want)
+		}
+	}
+}
+
+func TestLinksOver(t *testing.T) {
+	below := Links{{"a", "b"}: {Drop: DropUDP}, {"b", "a"}: {Loss: 5}}
+	sum := below.Over(Links{{"a", "b"}: {Loss: 7}, {"c", "d"}: {Over: 100}})
+	want := Links{{"a", "b"}: {Drop: DropUDP, Loss: 7}, {"b", "a"}: {Loss: 5}, {"c", "d"}: {Over: 100}}
+	if !maps.Equal(sum, want) || len(below) != 2 || below[Pair{"a", "b"}].Loss != 0 {
+		t.Errorf("%v over %v", sum, below)
+	}
+	if rest := sum.Without(Pair{"a", "b"}, Pair{"c", "d"}); !maps.Equal(rest, Links{{"b", "a"}: {Loss: 5}}) {
+		t.Errorf("without: %v", rest)
+	}
+}
+
+func TestLinksCheck(t *testing.T) {
+	peers := []string{"alice", "bob"}
+	if err := (Links{{"alice", "bbo"}: {Drop: DropAll}}).Check(peers); !errors.Is(err, ErrNoPeer) || !strings.Contains(err.Error(), "bob") {
+		t.Errorf("unknown: %v", err)
+	}
+	if err := (Links{{"alice", "alice"}: {}}).Check(peers); err == nil || !strings.Contains(err.Error(), "itself") {
+		t.Errorf("itself: %v", err)
+	}
+	if err := (Links{{"alice", "bob"}: {Loss: 120}}).Check(peers); err == nil || !strings.Contains(err.Error(), "alice -> bob: loss: 120 %") {
+		t.Errorf("loss: %v", err)
+	}
+	if err := (Links{{"alice", "bob"}: {Loss: 12}}).Check(peers); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzParseLinks(f *testing.F) {
+	for _, seed := range []string{"", "alice,bob -> charly drop=all; charly -> alice loss=20% delay=50ms±10ms rate=1mbit", "a -> a", "a -> b loss=1e300%"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := ParseLinks(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseLinks(l.String())
+		maps.DeleteFunc(l, func(_ Pair, link Link) bool { return link == Link{} })
+		if err != nil || !maps.Equal(l, again) {
+			t.Errorf("%q is %v, which reads as %v, %v", text, l, again, err)
+		}
+	})
+}
+
+func FuzzParseGroups(f *testing.F) {
+	f.Add("alice,bob / rest")
+	f.Fuzz(func(t *testing.T, text string) {
+		groups, err := ParseGroups(strings.Fields(text), []string{"alice", "bob", "charly"})
+		if err == nil && slices.ContainsFunc(groups, func(g []string) bool { return len(g) == 0 }) {
+			t.Errorf("%q: an empty group in %q", text, groups)
+		}
+	})
+}
