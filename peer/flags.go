@@ -25,6 +25,7 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.BoolVar(&c.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
+	flags.BoolVar(&c.NoApp, "no-chat", false, "stay out of the chat until chat join")
 	flags.BoolVar(&c.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
 }
 
