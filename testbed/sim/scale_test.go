@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"testing"
 	"time"
@@ -61,8 +62,15 @@ func TestScaleProbe(t *testing.T) {
 		}
 		count(event.MemberJoin, "", n*n)
 		report("converged")
-		time.Sleep(60 * time.Second)
-		report("idle 60")
+		time.Sleep(30 * time.Second)
+		report("idle 30")
+		if p := os.Getenv("IDLEPROF"); p != "" {
+			f, _ := os.Create(p)
+			_ = pprof.StartCPUProfile(f)
+		}
+		time.Sleep(200 * time.Second)
+		pprof.StopCPUProfile()
+		report("idle 200")
 		_ = e.Kill(ctx, names[n/2])
 		count(event.MemberDead, names[n/2], n-1)
 		report("detected")
