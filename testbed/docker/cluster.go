@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 
@@ -107,8 +108,10 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
 		tmpfs = map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}
-		env = []string{"PEER_NAME=" + name, "PEER_BOOTSTRAP=http://" + bootstrap.String() + ":8080"}
-		for key, value := range c.made.Env {
+		set := map[string]string{"PEER_NAME": name, "PEER_BOOTSTRAP": "http://" + bootstrap.String() + ":8080"}
+		maps.Copy(set, c.made.Env)
+		maps.Copy(set, c.made.Own[name])
+		for key, value := range set {
 			env = append(env, key+"="+value)
 		}
 	}

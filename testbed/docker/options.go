@@ -20,6 +20,8 @@ type Options struct {
 	Peers []string
 	// Env is the environment of every peer, such as PEER_PROFILE.
 	Env map[string]string
+	// Own are variables of single peers, on top.
+	Own map[string]map[string]string
 	// Subnet is the range of addresses, none for a free one. The first nine
 	// are left out.
 	Subnet netip.Prefix
