@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	api "github.com/moby/moby/api/types/container"
@@ -12,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/adapter"
 )
 
 // atOnce bounds how many containers are started, or otherwise worked on, at
@@ -25,6 +27,7 @@ type Cluster struct {
 	name    string
 	made    *making // nil for one that was found
 	history *testbed.History
+	witness *witness
 
 	ctx     context.Context // of what follows the cluster
 	end     context.CancelFunc
@@ -47,7 +50,7 @@ type making struct {
 func newCluster(d *Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
-		daemon: d, name: name, history: testbed.NewHistory(),
+		daemon: d, name: name, history: testbed.NewHistory(), witness: newWitness(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader),
 	}
 }
@@ -95,23 +98,39 @@ func (c *Cluster) create(ctx context.Context) error {
 		addrs[i], addr = addr, addr.Next()
 	}
 	return each(names, func(i int, name string) error {
+		if name == testbed.Bootstrap && !c.made.Adapter.Bootstrap() {
+			return nil
+		}
 		return c.createContainer(ctx, name, addrs[i], bootstrap)
 	})
 }
 
+// contacts is how many peers one of a kind that has no bootstrap service is
+// told of: the next of them answers where one does not.
+const contacts = 3
+
+// told is what a peer's adapter is told of it.
+func (m *making) told(name string, bootstrap netip.Addr) adapter.Peer {
+	others := slices.DeleteFunc(slices.Clone(m.Peers), func(other string) bool { return other == name })
+	return adapter.Peer{Name: name, Service: bootstrap, Others: others[:min(contacts, len(others))], Settings: m.Settings}
+}
+
 func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootstrap netip.Addr) error {
-	image, env := c.made.BootstrapImage, []string(nil)
-	var tmpfs map[string]string
-	if name != testbed.Bootstrap {
-		image = c.made.PeerImage
-		tmpfs = map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}
-		env = []string{"PEER_NAME=" + name, "PEER_BOOTSTRAP=http://" + bootstrap.String() + ":8080"}
-		for key, value := range c.made.Env {
-			env = append(env, key+"="+value)
-		}
-	}
+	image := c.made.BootstrapImage
 	labels := c.made.labels(c.name)
 	labels[peerLabel] = name
+	var start adapter.Container
+	if name != testbed.Bootstrap {
+		image = c.made.PeerImage
+		labels[adapterLabel] = c.made.Adapter.Name()
+		var err error
+		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
+			return err
+		}
+		for key, value := range c.made.Env {
+			start.Env = append(start.Env, key+"="+value)
+		}
+	}
 	ctx, cancel, err := creating(ctx)
 	if err != nil {
 		return err
@@ -120,13 +139,14 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	_, err = c.daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: c.networkName() + "-" + name,
 		Config: &api.Config{
-			Image: image, Hostname: name, Env: env, Labels: labels,
+			Image: image, Hostname: name, Labels: labels,
+			Cmd: start.Command, Env: start.Env, StopSignal: start.StopSignal,
 			// Each check starts a process: what is measured here would notice.
 			Healthcheck: &api.HealthConfig{Test: []string{"NONE"}},
 		},
 		HostConfig: &api.HostConfig{
 			NetworkMode:    api.NetworkMode(c.networkName()),
-			ReadonlyRootfs: true, Tmpfs: tmpfs,
+			ReadonlyRootfs: true, Tmpfs: start.Tmpfs,
 			CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"},
 			// Whatever the daemon's default: this one can be read, from the start.
 			LogConfig: api.LogConfig{Type: "json-file"},
@@ -172,6 +192,7 @@ func (c *Cluster) finish() {
 // Remove removes the containers and networks of the cluster, however it was
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
+	c.witness.rest()
 	err := c.daemon.removeCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.leaveTo() // it has more patience
