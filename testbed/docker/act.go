@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"time"
 
 	"github.com/containerd/errdefs"
 	api "github.com/moby/moby/api/types/container"
@@ -182,23 +181,4 @@ func (c *Cluster) Throttle(ctx context.Context, cpus float64, names ...string) e
 		}
 		return err
 	})
-}
-
-// SetLinks implements testbed.Engine.
-func (c *Cluster) SetLinks(context.Context, testbed.Links) error {
-	return fmt.Errorf("links: this %w", testbed.ErrUnable)
-}
-
-// Links implements testbed.Engine.
-func (c *Cluster) Links(context.Context) (testbed.Links, error) { return testbed.Links{}, nil }
-
-// SetLinksFor is a placeholder until the engine's side lands.
-func (c *Cluster) SetLinksFor(ctx context.Context, l testbed.Links, _ time.Duration) error {
-	return c.SetLinks(ctx, l)
-}
-
-// LinksUntil is a placeholder until the engine's side lands.
-func (c *Cluster) LinksUntil(ctx context.Context) (testbed.Links, time.Time, error) {
-	l, err := c.Links(ctx)
-	return l, time.Time{}, err
 }

@@ -36,6 +36,8 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	readers map[string]*reader // by container id
+
+	wires wires
 }
 
 var _ testbed.Engine = (*Cluster)(nil)
@@ -52,6 +54,7 @@ func newCluster(d *Daemon, name string) *Cluster {
 	return &Cluster{
 		daemon: d, name: name, history: testbed.NewHistory(), witness: newWitness(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader),
+		wires: newWires(),
 	}
 }
 
@@ -76,8 +79,7 @@ func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
 	if err := c.create(ctx); err != nil {
 		// By the run, not by the name: somebody else may have been faster.
 		_, left := d.sweep(context.WithoutCancel(ctx), runLabel, func(labels map[string]string) bool { return labels[runLabel] == m.run })
-		c.finish()
-		return nil, errors.Join(err, left)
+		return nil, errors.Join(err, left, c.finish(ctx))
 	}
 	return c, nil
 }
@@ -173,20 +175,21 @@ func (m *making) labels(cluster string) map[string]string {
 // Close implements testbed.Engine.
 func (c *Cluster) Close(ctx context.Context) error {
 	if c.made == nil || c.made.Keep {
-		c.finish()
-		return nil
+		return c.finish(ctx)
 	}
 	return c.Remove(ctx)
 }
 
 // finish ends what follows the cluster and has the watchdog go.
-func (c *Cluster) finish() {
+func (c *Cluster) finish(ctx context.Context) error {
 	c.end()
+	err := c.wires.close(context.WithoutCancel(ctx), c.daemon)
 	c.running.Wait()
 	c.history.Close()
 	if c.made != nil {
 		c.made.watchdog.keep()
 	}
+	return err
 }
 
 // Remove removes the containers and networks of the cluster, however it was
@@ -197,8 +200,7 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.leaveTo() // it has more patience
 	}
-	c.finish()
-	return err
+	return errors.Join(err, c.finish(ctx))
 }
 
 // each calls f for every item, a bounded number at the same time, and joins

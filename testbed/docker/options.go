@@ -31,6 +31,8 @@ type Options struct {
 	// PeerImage and BootstrapImage default to peerlab-peer, or what the adapter
 	// is called, and peerlab-bootstrap.
 	PeerImage, BootstrapImage string
+	// FabricImage is needed for links only; it defaults to the daemon's.
+	FabricImage string
 	// Keep leaves the cluster to itself at Close. Without it, and until then,
 	// the cluster is removed when this process ends, however it does.
 	Keep bool
