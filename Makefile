@@ -135,7 +135,10 @@ image: build ## build the images peerlab-peer, peerlab-bootstrap and peerlab-fab
 image-serf: ## build the image peerlab-serf, for peerlab up --adapter serf
 	@mkdir -p .build
 	$(BUILD) -o .build/ github.com/hashicorp/serf/cmd/serf
-	docker build --quiet --file Dockerfile.serf --tag peerlab-serf . >/dev/null
+	output=$$(docker build --file Dockerfile.serf --tag peerlab-serf . 2>&1) || {
+		echo "$$output" >&2
+		exit 1
+	}
 
 .PHONY: clean
 clean: down ## remove what was built, images included
