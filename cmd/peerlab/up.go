@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"peerlab/event"
+	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/membership"
 	"peerlab/testbed"
@@ -133,25 +134,19 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		return err
 	}
 	if err != nil {
-		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it; the cluster stays, peerlab down removes it", seen.behind(), patience)
+		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it; the cluster stays, peerlab down removes it", seen.behind()[0], patience)
 	}
 	progress("a cluster of %d after %s: peerlab attach %s opens a shell in a peer", len(o.Peers), took(), o.Peers[0])
 	return l.printPeers(cmd, peers)
 }
 
-// view is whom each peer of a cluster sees.
+// view is whom each of the peers of a cluster sees.
 type view struct {
+	*observe.View
 	peers []string
-	alive map[string]map[string]bool
 }
 
-func newView(peers []string) *view {
-	v := &view{peers: peers, alive: make(map[string]map[string]bool)}
-	for _, name := range peers {
-		v.alive[name] = make(map[string]bool)
-	}
-	return v
-}
+func newView(peers []string) *view { return &view{observe.NewView(), peers} }
 
 // wait returns when each peer sees all, and tells how many do when that
 // changes.
@@ -163,9 +158,9 @@ func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int
 		}
 		read += len(events)
 		for _, e := range events {
-			v.add(e)
+			v.Add(e)
 		}
-		if whole := v.whole(); whole != told {
+		if whole := len(v.peers) - len(v.behind()); whole != told {
 			told = whole
 			tell(whole)
 		}
@@ -175,37 +170,9 @@ func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int
 	}
 }
 
-func (v *view) add(e event.Event) {
-	alive := v.alive[e.Peer]
-	if alive == nil {
-		return
-	}
-	switch e.Kind {
-	case event.PeerStarted:
-		clear(alive)
-	case event.MemberJoin, event.MemberRefute:
-		alive[e.Member] = true
-	case event.MemberDead, event.MemberLeft, event.MemberReap:
-		delete(alive, e.Member)
-	}
-}
-
-// whole counts the peers that see all.
-func (v *view) whole() (n int) {
-	for _, alive := range v.alive {
-		if len(alive) >= len(v.peers) {
-			n++
-		}
-	}
-	return n
-}
-
-// behind names the first peer that does not see all.
-func (v *view) behind() string {
-	for _, name := range v.peers {
-		if len(v.alive[name]) < len(v.peers) {
-			return name
-		}
-	}
-	return "nobody"
+// behind returns those that do not see all.
+func (v *view) behind() []string {
+	return slices.DeleteFunc(slices.Clone(v.peers), func(name string) bool {
+		return v.Count(name, observe.Alive) >= len(v.peers)
+	})
 }
