@@ -9,12 +9,10 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/spf13/pflag"
-
 	"peerlab/nearest"
 	"peerlab/observe/theory"
+	"peerlab/peer"
 	"peerlab/peer/membership"
-	"peerlab/peer/program"
 	"peerlab/testbed"
 )
 
@@ -66,6 +64,9 @@ func (sc *scene) define(peers []string, settings map[string]string) error {
 	}
 	sc.spec = testbed.Spec{Peers: peers, Settings: settings, Own: map[string]map[string]string{}}
 	sc.defined = true
+	if err := checkPeer(settings); err != nil {
+		return err
+	}
 	m, err := sc.model()
 	if err != nil {
 		return err
@@ -123,7 +124,7 @@ func parseSettings(words []word, text []string) (map[string]string, error) {
 		if key == "set" {
 			return nil, at(words[i], errors.New("write fields of memberlist as they are: SuspicionMult=2, without set="))
 		}
-		if err := checkFlag(key, value); err != nil {
+		if err := checkSetting(key, value); err != nil {
 			return nil, at(words[i], err)
 		}
 		settings[key] = value
@@ -134,28 +135,26 @@ func parseSettings(words []word, text []string) (map[string]string, error) {
 	return settings, nil
 }
 
-// theirs are flags of peer run that the engine sets.
-var theirs = []string{"bind", "chat-bind", "advertise", "bootstrap", "bootstrap-token-file", "socket", "shell", "help"}
+// theirs are settings that an engine makes itself.
+var theirs = []string{"bind", "chat-bind", "advertise", "bootstrap"}
 
-// checkFlag says what is wrong with a flag of peer run.
-func checkFlag(key, value string) error {
+// checkSetting says what is wrong with a flag of peer run.
+func checkSetting(key, value string) error {
 	if slices.Contains(theirs, key) {
 		return fmt.Errorf("%s is set by the engine", key)
 	}
-	var names []string
-	flags := program.Flags()
-	flags.VisitAll(func(f *pflag.Flag) {
-		if !slices.Contains(theirs, f.Name) {
-			names = append(names, f.Name)
-		}
-	})
-	if !slices.Contains(names, key) {
-		return fmt.Errorf("a peer has no setting %q: %s", key, meant(key, names))
+	return new(peer.Config).Configure(map[string]string{key: value})
+}
+
+// checkPeer says what a peer with these settings would refuse.
+func checkPeer(settings map[string]string) error {
+	conf := peer.Config{Name: "peer"}
+	if err := conf.Configure(settings); err != nil {
+		return err
 	}
-	if err := flags.Set(key, value); err != nil {
-		return fmt.Errorf("%s=%s: %w", key, value, errors.Unwrap(err))
-	}
-	return nil
+	conf.State = "" // of which New would make a directory
+	_, err := peer.New(conf)
+	return err
 }
 
 // meant names what was probably meant, or else what there is.

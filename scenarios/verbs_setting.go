@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"peerlab/peer/membership"
 	"peerlab/testbed"
 )
 
@@ -178,7 +177,7 @@ func parsePeer(sc *scene, a args) (action, error) {
 			}
 			all[key] = value
 		}
-		if _, err := membership.Configure(sc.spec.Of(name)["profile"], fields(sc.spec.Of(name))); err != nil {
+		if err := checkPeer(sc.spec.Of(name)); err != nil {
 			return nil, err
 		}
 	}

@@ -4,42 +4,20 @@ import (
 	"errors"
 	"fmt"
 
+	"peerlab/observe"
 	"peerlab/testbed"
 )
 
-// Verdict is what a run comes to. "Could not tell" is never a pass.
-type Verdict string
-
-// The verdicts. Inconclusive is a fault without effect, a host too busy to keep
-// time, a peer lost to something the scenario did not do, something that cannot
-// be done here, or an engine in trouble.
-const (
-	Pass         Verdict = "pass"
-	Fail         Verdict = "fail"
-	Inconclusive Verdict = "inconclusive"
-)
-
-// Status is the exit status that stands for the verdict: 0, 1 or 2.
-func (v Verdict) Status() int {
-	switch v {
-	case Pass:
-		return 0
-	case Fail:
-		return 1
-	}
-	return 2
-}
-
 // Worse returns the one of two verdicts that counts for both: a failure is
 // known, so it counts more than what could not be told.
-func Worse(a, b Verdict) Verdict {
+func Worse(a, b observe.Verdict) observe.Verdict {
 	switch {
-	case a == Fail || b == Fail:
-		return Fail
-	case a == Inconclusive || b == Inconclusive:
-		return Inconclusive
+	case a == observe.Fail || b == observe.Fail:
+		return observe.Fail
+	case a == observe.Inconclusive || b == observe.Inconclusive:
+		return observe.Inconclusive
 	}
-	return Pass
+	return observe.Pass
 }
 
 // outcome is a line that did not come true: the scenario fails.
@@ -69,4 +47,16 @@ func trouble(err error) string {
 		return "the engine ended before the scenario did"
 	}
 	return err.Error()
+}
+
+// Status is the exit status that stands for a verdict: 0, 1, or 2 for what
+// could not be told.
+func Status(v observe.Verdict) int {
+	switch v {
+	case observe.Pass:
+		return 0
+	case observe.Fail:
+		return 1
+	}
+	return 2
 }
