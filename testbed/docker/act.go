@@ -155,11 +155,3 @@ func (c *Cluster) Throttle(ctx context.Context, cpus float64, names ...string) e
 		return err
 	})
 }
-
-// SetLinks implements testbed.Engine.
-func (c *Cluster) SetLinks(context.Context, testbed.Links) error {
-	return fmt.Errorf("links: this %w", testbed.ErrUnable)
-}
-
-// Links implements testbed.Engine.
-func (c *Cluster) Links(context.Context) (testbed.Links, error) { return testbed.Links{}, nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 
@@ -33,6 +34,8 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	readers map[string]*reader // by container id
+
+	wires wires
 }
 
 var _ testbed.Engine = (*Cluster)(nil)
@@ -49,6 +52,7 @@ func newCluster(d *Daemon, name string) *Cluster {
 	return &Cluster{
 		daemon: d, name: name, history: testbed.NewHistory(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader),
+		wires: newWires(),
 	}
 }
 
@@ -73,8 +77,7 @@ func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
 	if err := c.create(ctx); err != nil {
 		// By the run, not by the name: somebody else may have been faster.
 		_, left := d.sweep(context.WithoutCancel(ctx), runLabel, func(labels map[string]string) bool { return labels[runLabel] == m.run })
-		c.finish()
-		return nil, errors.Join(err, left)
+		return nil, errors.Join(err, left, c.finish(ctx))
 	}
 	return c, nil
 }
@@ -105,8 +108,10 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
 		tmpfs = map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}
-		env = []string{"PEER_NAME=" + name, "PEER_BOOTSTRAP=http://" + bootstrap.String() + ":8080"}
-		for key, value := range c.made.Env {
+		set := map[string]string{"PEER_NAME": name, "PEER_BOOTSTRAP": "http://" + bootstrap.String() + ":8080"}
+		maps.Copy(set, c.made.Env)
+		maps.Copy(set, c.made.Own[name])
+		for key, value := range set {
 			env = append(env, key+"="+value)
 		}
 	}
@@ -153,20 +158,21 @@ func (m *making) labels(cluster string) map[string]string {
 // Close implements testbed.Engine.
 func (c *Cluster) Close(ctx context.Context) error {
 	if c.made == nil || c.made.Keep {
-		c.finish()
-		return nil
+		return c.finish(ctx)
 	}
 	return c.Remove(ctx)
 }
 
 // finish ends what follows the cluster and has the watchdog go.
-func (c *Cluster) finish() {
+func (c *Cluster) finish(ctx context.Context) error {
 	c.end()
+	err := c.wires.close(context.WithoutCancel(ctx), c.daemon)
 	c.running.Wait()
 	c.history.Close()
 	if c.made != nil {
 		c.made.watchdog.keep()
 	}
+	return err
 }
 
 // Remove removes the containers and networks of the cluster, however it was
@@ -176,8 +182,7 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.leaveTo() // it has more patience
 	}
-	c.finish()
-	return err
+	return errors.Join(err, c.finish(ctx))
 }
 
 // each calls f for every item, a bounded number at the same time, and joins

@@ -63,6 +63,8 @@ func classify(s api.Summary) (c container, ours bool) {
 		_, _ = fmt.Sscanf(s.Status, "Exited (%d)", &c.Exit)
 	}
 	switch {
+	case s.Labels[helperLabel] != "":
+		return c, false
 	case s.Labels[clusterLabel] != "":
 		c.cluster, c.Name = s.Labels[clusterLabel], s.Labels[peerLabel]
 	case s.Labels[imageTitle] != "peerlab" || s.Labels[testcontainers] != "" || s.Labels[composeOneOff] == "True":
@@ -155,6 +157,9 @@ func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 
 // pick returns the containers with these names, or ErrNoPeer.
 func (c *Cluster) pick(ctx context.Context, names []string) ([]container, error) {
+	if err := c.wires.news(); err != nil {
+		return nil, err
+	}
 	all, err := c.daemon.list(ctx, c.name)
 	if err != nil {
 		return nil, err

@@ -20,12 +20,16 @@ type Options struct {
 	Peers []string
 	// Env is the environment of every peer, such as PEER_PROFILE.
 	Env map[string]string
+	// Own are variables of single peers, on top.
+	Own map[string]map[string]string
 	// Subnet is the range of addresses, none for a free one. The first nine
 	// are left out.
 	Subnet netip.Prefix
 	// PeerImage and BootstrapImage default to peerlab-peer and
 	// peerlab-bootstrap.
 	PeerImage, BootstrapImage string
+	// FabricImage is needed for links only; it defaults to the daemon's.
+	FabricImage string
 	// Keep leaves the cluster to itself at Close. Without it, and until then,
 	// the cluster is removed when this process ends, however it does.
 	Keep bool
