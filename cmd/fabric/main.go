@@ -2,11 +2,13 @@
 
 // Command fabric is what the lab runs beside the peers to break their network:
 // the agent that keeps the rules, one per lab, and the probe that measures
-// links, one per peer measured. Both come in one image.
+// links, one per peer measured. Both come in one image, together with features,
+// which tells what the kernel can.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,11 +44,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("choose a command: agent or probe")}
+			return usageError{errors.New("choose a command: agent, probe or features")}
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(agentCommand(stderr), probeCommand(stdin, stdout))
+	root.AddCommand(agentCommand(stderr), probeCommand(stdin, stdout), featuresCommand(stdout))
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -131,6 +133,23 @@ standard output what came. It needs the network of the peer and no privilege.`,
 	}
 	cmd.Flags().Uint16Var(&port, "port", port, "`PORT` of UDP and TCP; that of all probes of a lab must be the same")
 	return cmd
+}
+
+func featuresCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "features",
+		Short: "Say as JSON what the kernel can, by trying it",
+		Long: `Say as JSON what the kernel can, by trying it. It needs NET_ADMIN, but not the
+host's network, and leaves nothing.`,
+		Args: wrong(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			features, err := fabric.Detect()
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(stdout).Encode(features)
+		},
+	}
 }
 
 // wrong makes a failed check of arguments wrong usage.

@@ -66,14 +66,8 @@ func fromEnvironment(cmd *cobra.Command) error {
 		if !ok || value == "" {
 			return
 		}
-		values := []string{value}
-		if f.Value.Type() == "stringArray" {
-			values = strings.Split(value, ",")
-		}
-		for _, v := range values {
-			if err := cmd.Flags().Set(f.Name, v); err != nil {
-				failed = usageError{fmt.Errorf("environment variable %s=%q: %w", name, value, err)}
-			}
+		if err := peer.SetFlag(f, value); err != nil {
+			failed = usageError{fmt.Errorf("environment variable %s=%q: %w", name, value, err)}
 		}
 	})
 	return failed

@@ -14,7 +14,6 @@ import (
 	"peerlab/peer"
 	"peerlab/peer/control"
 	"peerlab/peer/journal"
-	"peerlab/peer/membership"
 	"peerlab/peer/shell"
 )
 
@@ -40,22 +39,12 @@ for people goes to standard error.`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) },
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}
-	hostname, _ := os.Hostname()
+	f.Name, _ = os.Hostname()
 	flags := cmd.Flags()
-	flags.StringVar(&f.Name, "name", hostname, "the peer's `NAME`, unique in its cluster")
-	flags.StringVar(&f.Bind, "bind", peer.DefaultBind, "membership listens on `IP:PORT`, UDP and TCP; port 0 for any")
-	flags.StringVar(&f.ChatBind, "chat-bind", peer.DefaultChatBind, "the chat listens on `IP:PORT`, TCP; port 0 for any")
-	flags.StringVar(&f.Advertise, "advertise", "", "`IP[:PORT]` told to others, if not the one bound")
-	flags.StringVar(&f.Bootstrap, "bootstrap", "", "`URL` of the bootstrap service, or several separated by commas, tried in order (none: wait to be joined)")
+	f.AddFlags(flags)
 	flags.StringVar(&f.tokenFile, "bootstrap-token-file", "", "`FILE` with the write token for it; or the token itself in PEER_BOOTSTRAP_TOKEN")
-	flags.StringVar(&f.State, "state", "", "`DIR` in which the peer remembers others, to find them with no service up (none: it forgets)")
-	flags.StringVar(&f.Profile, "profile", peer.DefaultProfile, "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
-	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
-	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.StringVar(&f.socket, "socket", defaultSocket, "`PATH` of the control socket")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`debug|info|warn|error`")
-	flags.BoolVar(&f.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
-	flags.BoolVar(&f.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
 	flags.BoolVar(&f.shell, "shell", false, "open the shell in this terminal; leaving it stops the peer (no events on standard output)")
 	return cmd
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// Images are the references of the two images.
-type Images struct{ Peer, Bootstrap string }
+// Images are the references of the three images.
+type Images struct{ Peer, Bootstrap, Fabric string }
 
 // Build builds the programs in the repository at root, and from them the stage
-// `prebuilt` of both images under tags of their own. The function it returns
+// `prebuilt` of each image under tags of their own. The function it returns
 // removes them.
 func Build(ctx context.Context, root, tag string) (Images, func(), error) {
 	provider, err := testcontainers.NewDockerProvider()
@@ -34,7 +34,7 @@ func Build(ctx context.Context, root, tag string) (Images, func(), error) {
 	}
 	defer os.RemoveAll(dir)
 
-	names := []string{"peer", "bootstrap"}
+	names := []string{"peer", "bootstrap", "fabric"}
 	refs, errs := make([]string, len(names)), make([]error, len(names))
 	var building sync.WaitGroup
 	for i, name := range names {
@@ -65,7 +65,7 @@ func Build(ctx context.Context, root, tag string) (Images, func(), error) {
 		remove()
 		return Images{}, nil, err
 	}
-	return Images{refs[0], refs[1]}, remove, nil
+	return Images{refs[0], refs[1], refs[2]}, remove, nil
 }
 
 // buildContext returns a directory with what the images are made of.
@@ -79,7 +79,7 @@ func buildContext(ctx context.Context, root string) (dir string, err error) {
 			_ = os.RemoveAll(dir)
 		}
 	}()
-	for _, name := range []string{"LICENSE", "Dockerfile.peer", "Dockerfile.bootstrap"} {
+	for _, name := range []string{"LICENSE", "Dockerfile.peer", "Dockerfile.bootstrap", "Dockerfile.fabric"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return "", err
@@ -89,7 +89,7 @@ func buildContext(ctx context.Context, root string) (dir string, err error) {
 		}
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
-		"-o", filepath.Join(dir, ".build")+"/", "./cmd/peer", "./cmd/bootstrap")
+		"-o", filepath.Join(dir, ".build")+"/", "./cmd/peer", "./cmd/bootstrap", "./cmd/fabric")
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if output, err := build.CombinedOutput(); err != nil {

@@ -1,0 +1,78 @@
+package peer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"peerlab/nearest"
+	"peerlab/peer/membership"
+)
+
+// AddFlags defines the flags of peer run that say what peer it is to be, and
+// sets c to their defaults; the name's is c.Name.
+func (c *Config) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&c.Name, "name", c.Name, "the peer's `NAME`, unique in its cluster")
+	flags.StringVar(&c.Bind, "bind", DefaultBind, "membership listens on `IP:PORT`, UDP and TCP; port 0 for any")
+	flags.StringVar(&c.ChatBind, "chat-bind", DefaultChatBind, "the chat listens on `IP:PORT`, TCP; port 0 for any")
+	flags.StringVar(&c.Advertise, "advertise", "", "`IP[:PORT]` told to others, if not the one bound")
+	flags.StringVar(&c.Bootstrap, "bootstrap", "", "`URL` of the bootstrap service, or several separated by commas, tried in order (none: wait to be joined)")
+	flags.StringVar(&c.State, "state", "", "`DIR` in which the peer remembers others, to find them with no service up (none: it forgets)")
+	flags.StringVar(&c.Profile, "profile", DefaultProfile, "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
+	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
+	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
+	flags.BoolVar(&c.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
+	flags.BoolVar(&c.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
+}
+
+// Configure sets c to the defaults of the flags of [Config.AddFlags], its name
+// apart, and then what settings say, by the names of the flags without dashes.
+// A flag that can be repeated takes several values separated by commas. The
+// error names a setting that there is not, or whose value is wrong in form; the
+// rest New checks.
+func (c *Config) Configure(settings map[string]string) error {
+	flags := pflag.NewFlagSet("peer", pflag.ContinueOnError)
+	c.AddFlags(flags)
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		flag := flags.Lookup(name)
+		if flag == nil {
+			return unknownSetting(name, flags)
+		}
+		if err := SetFlag(flag, settings[name]); err != nil {
+			return fmt.Errorf("setting %s=%q: %w", name, settings[name], err)
+		}
+	}
+	return nil
+}
+
+func unknownSetting(name string, flags *pflag.FlagSet) error {
+	var known []string
+	flags.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	hint := "there are " + strings.Join(known, ", ")
+	if near := nearest.To(name, known); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, ", ") + "?"
+	}
+	return fmt.Errorf("a peer has no setting %q: %s", name, hint)
+}
+
+// SetFlag sets a flag from one text, in which the values of a flag that can be
+// repeated are separated by commas.
+func SetFlag(f *pflag.Flag, text string) error {
+	values := []string{text}
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		if text == "" {
+			return list.Replace(nil)
+		}
+		values = strings.Split(text, ",")
+	}
+	for _, v := range values {
+		if err := f.Value.Set(v); err != nil {
+			return err
+		}
+	}
+	f.Changed = true
+	return nil
+}

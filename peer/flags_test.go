@@ -1,0 +1,32 @@
+package peer
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConfigure(t *testing.T) {
+	c := Config{Name: "alice"}
+	err := c.Configure(map[string]string{
+		"profile": "local", "rejoin": "0", "set": "SuspicionMult=2,GossipNodes=4", "bare": "true",
+	})
+	if err != nil || c.Name != "alice" || c.Profile != "local" || c.Rejoin != 0 || !c.Bare ||
+		!slices.Equal(c.Set, []string{"SuspicionMult=2", "GossipNodes=4"}) || c.Bind != DefaultBind {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if err := c.Configure(nil); err != nil || c.Rejoin != DefaultRejoin || len(c.Set) != 0 || c.Profile != DefaultProfile {
+		t.Errorf("defaults: %+v, %v", c, err)
+	}
+	if err := c.Configure(map[string]string{"set": "", "rejoin": "1s"}); err != nil || len(c.Set) != 0 || c.Rejoin != time.Second {
+		t.Errorf("an empty list: %+v, %v", c, err)
+	}
+	for name, want := range map[string]string{
+		"profil": "did you mean profile?", "-": "there are", "rejoin": `setting rejoin="often"`, "bare": `setting bare="often"`,
+	} {
+		if err := c.Configure(map[string]string{name: "often"}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}
