@@ -23,9 +23,10 @@ import (
 // The containers beside a cluster's: its agent and the probes. They carry the
 // label of the cluster and are removed with it.
 const (
-	helperLabel = "peerlab.helper"
-	agentHelper = "agent"
-	probeHelper = "probe"
+	helperLabel    = "peerlab.helper"
+	agentHelper    = "agent"
+	probeHelper    = "probe"
+	featuresHelper = "features" // beside none
 )
 
 // agentPatience bounds the start of an agent, a matter of half a second.
@@ -102,10 +103,14 @@ func (c *Cluster) bridge(ctx context.Context, members []container) (lab, device 
 }
 
 func (c *Cluster) fabricImage() string {
-	if c.made != nil && c.made.FabricImage != "" {
-		return c.made.FabricImage
+	if c.made != nil {
+		return c.daemon.fabricImage(c.made.FabricImage)
 	}
-	return cmp.Or(c.daemon.FabricImage, "peerlab-fabric")
+	return c.daemon.fabricImage("")
+}
+
+func (d *Daemon) fabricImage(image string) string {
+	return cmp.Or(image, d.FabricImage, "peerlab-fabric")
 }
 
 // startAgent starts the agent and returns when it answers. If somebody else is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -27,7 +28,7 @@ type Cluster struct {
 	name    string
 	made    *making // nil for one that was found
 	history *testbed.History
-	witness *witness
+	others  *others
 
 	ctx     context.Context // of what follows the cluster
 	end     context.CancelFunc
@@ -52,7 +53,7 @@ type making struct {
 func newCluster(d *Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
-		daemon: d, name: name, history: testbed.NewHistory(), witness: newWitness(),
+		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader),
 		wires: newWires(),
 	}
@@ -129,8 +130,13 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
 			return err
 		}
-		for key, value := range c.made.Env {
-			start.Env = append(start.Env, key+"="+value)
+		set := maps.Clone(c.made.Env)
+		if set == nil {
+			set = make(map[string]string)
+		}
+		maps.Copy(set, c.made.Own[name])
+		for key, value := range set {
+			start.Env = append(start.Env, key+"="+value) // the last of a name counts
 		}
 	}
 	ctx, cancel, err := creating(ctx)
@@ -195,7 +201,7 @@ func (c *Cluster) finish(ctx context.Context) error {
 // Remove removes the containers and networks of the cluster, however it was
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
-	c.witness.rest()
+	c.others.rest()
 	err := c.daemon.removeCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.leaveTo() // it has more patience

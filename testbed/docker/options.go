@@ -21,6 +21,8 @@ type Options struct {
 	Peers []string
 	// Env is the environment of every peer, such as PEER_PROFILE.
 	Env map[string]string
+	// Own are variables of single peers, on top.
+	Own map[string]map[string]string
 	// Settings of every peer, as its adapter knows them.
 	Settings map[string]string
 	// Adapter is for peers of another kind than ours: nil is adapter.Own.

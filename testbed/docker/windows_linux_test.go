@@ -1,0 +1,153 @@
+package docker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"peerlab/event"
+	"peerlab/testbed"
+	"peerlab/testbed/fabric"
+)
+
+// addressed is the pair of two peers' addresses.
+func addressed(t *testing.T, c *Cluster, from, to string) fabric.Pair {
+	t.Helper()
+	return fabric.Pair{From: peerOf(t, c, from).Addr, To: peerOf(t, c, to).Addr}
+}
+
+// across are the pairs between two groups, both ways.
+func across(t *testing.T, c *Cluster, left, right []string) (pairs []fabric.Pair) {
+	t.Helper()
+	for _, a := range left {
+		for _, b := range right {
+			pair := addressed(t, c, a, b)
+			pairs = append(pairs, pair, pair.Back())
+		}
+	}
+	return pairs
+}
+
+// dropped waits until rules have dropped more packets of a pair than before,
+// and returns how many that is.
+func dropped(t *testing.T, c *Cluster, pair fabric.Pair, before uint64) uint64 {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		counts, err := c.wires.client.Counters(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := counts[pair].Dropped; n > before {
+			return n
+		}
+	}
+	t.Fatalf("%s: nobody tries to send", pair)
+	return 0
+}
+
+// TestNoWindow cuts peers before they start, kills one and has it come back,
+// and moves one: no packet gets through, as rules count that know nothing of
+// the fabric's. That it was tried is known from what the fabric's have dropped.
+func TestNoWindow(t *testing.T) {
+	left, right := []string{"alice", "bob"}, []string{"charly", "dave"}
+	c := create(t, options(append(left, right...)...))
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent := func(w *witness, when string) {
+		t.Helper()
+		for pair, n := range w.saw(t) {
+			if n > 0 {
+				t.Errorf("%s: %d packets of %s came through", when, n, pair)
+			}
+		}
+	}
+	control := watch(t, addressed(t, c, "charly", "dave"))
+	cross := watch(t, across(t, c, left, right)...)
+	cut := partition(t, left, right)
+	must(c.SetLinks(ctx, cut)) // of peers none of which runs
+	must(c.Start(ctx, testbed.Bootstrap))
+	must(c.Start(ctx, append(left, right...)...))
+	await(t, c, 0, "charly sees dave", about("charly", event.MemberJoin, "dave"))
+	there, back := addressed(t, c, "charly", "alice"), addressed(t, c, "alice", "charly")
+	dropped(t, c, there, 0)
+	before := dropped(t, c, back, 0)
+	silent(cross, "started while cut")
+
+	mark := c.History().Len()
+	must(c.Kill(ctx, "charly"))
+	await(t, c, mark, "dave finds charly dead", about("dave", event.MemberDead, "charly"))
+	counts, err := c.wires.client.Counters(ctx)
+	must(err)
+	mark = c.History().Len()
+	must(c.Start(ctx, "charly"))
+	await(t, c, mark, "dave sees charly again", about("dave", event.MemberJoin, "charly"))
+	dropped(t, c, there, counts[there].Dropped)
+	dropped(t, c, back, before)
+	silent(cross, "killed and back")
+
+	must(c.Kill(ctx, "charly"))
+	addr, err := c.Move(ctx, "charly")
+	must(err)
+	moved := watch(t, across(t, c, left, []string{"charly"})...)
+	mark = c.History().Len()
+	must(c.Start(ctx, "charly"))
+	await(t, c, mark, "dave sees charly elsewhere", func(e event.Event) bool {
+		return e.Peer == "dave" && e.Member == "charly" && strings.HasPrefix(e.Addr, addr.String()+":")
+	})
+	dropped(t, c, addressed(t, c, "charly", "alice"), 0)
+	silent(cross, "moved, at the old address")
+	silent(moved, "moved, at the new address")
+	if got, err := c.Links(ctx); err != nil || got.String() != cut.String() {
+		t.Errorf("in force after a move: %s, %v", got, err)
+	}
+	if n := control.saw(t); n[control.pairs[0]] == 0 {
+		t.Error("the count does not see what passes")
+	}
+
+	mark = c.History().Len()
+	must(c.SetLinks(ctx, nil))
+	await(t, c, mark, "alice sees charly", about("alice", event.MemberJoin, "charly"))
+	if n := moved.saw(t); n[addressed(t, c, "alice", "charly")] == 0 {
+		t.Error("healed, and no packet is counted")
+	}
+}
+
+// TestPausedIsCut cuts and heals a paused peer, and kills it while it is cut.
+func TestPausedIsCut(t *testing.T) {
+	c := up(t, options("alice", "bob"))
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(c.Pause(ctx, "bob"))
+	mark := c.History().Len()
+	must(c.SetLinks(ctx, partition(t, []string{"alice"}, []string{"bob"})))
+	must(c.SetLinks(ctx, nil))
+	probes := 0
+	for _, e := range c.since(mark) {
+		if e.Kind == testbed.LabProbe {
+			probes++
+		}
+	}
+	if probes != 4 {
+		t.Errorf("%d links were measured, want two cut and two healed", probes)
+	}
+	must(c.SetLinks(ctx, partition(t, []string{"alice"}, []string{"bob"})))
+	must(c.Kill(ctx, "bob"))
+	mark = c.History().Len()
+	must(c.SetLinks(ctx, nil)) // of one that does not run: nothing to measure
+	if events := c.since(mark); len(events) == 0 || events[0].Kind != testbed.LabHeal {
+		t.Errorf("healed: %+v", events)
+	}
+	// In its next life it is measured again, in a network that is another.
+	must(c.Start(ctx, "bob"))
+	must(c.SetLinks(ctx, partition(t, []string{"alice"}, []string{"bob"})))
+}
