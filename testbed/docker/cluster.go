@@ -37,6 +37,8 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	readers map[string]*reader // by container id
+	agents  map[string]bool    // that are read, by container id
+	changes map[int64]bool     // of links that are in the history, by their time
 
 	wires wires
 }
@@ -54,7 +56,7 @@ func newCluster(d *Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
 		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
-		ctx: ctx, end: cancel, readers: make(map[string]*reader),
+		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
 		wires: newWires(),
 	}
 }
@@ -123,6 +125,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	labels := c.made.labels(c.name)
 	labels[peerLabel] = name
 	var start adapter.Container
+	set := make(map[string]string)
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
 		labels[adapterLabel] = c.made.Adapter.Name()
@@ -130,14 +133,13 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
 			return err
 		}
-		set := maps.Clone(c.made.Env)
-		if set == nil {
-			set = make(map[string]string)
+		for _, over := range []map[string]string{start.Env, c.made.Env, c.made.Own[name]} {
+			maps.Copy(set, over)
 		}
-		maps.Copy(set, c.made.Own[name])
-		for key, value := range set {
-			start.Env = append(start.Env, key+"="+value) // the last of a name counts
-		}
+	}
+	var env []string
+	for key, value := range set {
+		env = append(env, key+"="+value)
 	}
 	ctx, cancel, err := creating(ctx)
 	if err != nil {
@@ -148,7 +150,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		Name: c.networkName() + "-" + name,
 		Config: &api.Config{
 			Image: image, Hostname: name, Labels: labels,
-			Cmd: start.Command, Env: start.Env, StopSignal: start.StopSignal,
+			Cmd: start.Command, Env: env, StopSignal: start.StopSignal,
 			// Each check starts a process: what is measured here would notice.
 			Healthcheck: &api.HealthConfig{Test: []string{"NONE"}},
 		},
