@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -25,6 +26,13 @@ func (c *Cluster) recordLinks(links testbed.Links, at time.Time) {
 	if !known {
 		c.history.Record(event.Event{Time: at, Kind: links.Kind(), Text: links.String()})
 	}
+}
+
+// Done returns what the lab has done and measured, as far as the history tells,
+// and unlike History starts no reading of the rest.
+func (c *Cluster) Done() []event.Event {
+	events, _ := c.history.Since(0)
+	return slices.DeleteFunc(slices.Clone(events), func(e event.Event) bool { return e.Peer != testbed.Lab })
 }
 
 // agents returns the ids of the containers of the cluster's agents.

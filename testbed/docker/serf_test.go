@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"peerlab/event"
 	"peerlab/observe"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
@@ -59,8 +60,9 @@ func TestSerf(t *testing.T) {
 	seen.until("erin has left", all[:4], all[4:], observe.Left)
 	must(c.Kill(ctx, "alice"))
 	seen.until("alice has failed", right[:2], []string{"alice"}, observe.Dead)
+	mark := c.History().Len()
 	must(c.Start(ctx, "alice"))
-	seen.until("alice is back", []string{"alice"}, all[:4], observe.Alive)
+	await(t, c, mark, "alice sees dave again", about("alice", event.MemberJoin, "dave"))
 	seen.until("alice is seen", all[:4], []string{"alice"}, observe.Alive)
 	for _, e := range c.since(0) {
 		if e.Kind == testbed.LabError {
