@@ -125,7 +125,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	labels := c.made.labels(c.name)
 	labels[peerLabel] = name
 	var start adapter.Container
-	set := make(map[string]string)
+	var env []string
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
 		labels[adapterLabel] = c.made.Adapter.Name()
@@ -133,13 +133,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
 			return err
 		}
-		for _, over := range []map[string]string{start.Env, c.made.Env, c.made.Own[name]} {
-			maps.Copy(set, over)
-		}
-	}
-	var env []string
-	for key, value := range set {
-		env = append(env, key+"="+value)
+		env = c.made.environment(name, start.Env)
 	}
 	ctx, cancel, err := creating(ctx)
 	if err != nil {
@@ -169,6 +163,19 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		return fmt.Errorf("create the container of %s: %w", name, err)
 	}
 	return nil
+}
+
+// environment is what a peer's adapter wants it to be, with Env and Own on top.
+func (m *making) environment(name string, wanted map[string]string) []string {
+	set := make(map[string]string)
+	maps.Copy(set, wanted)
+	maps.Copy(set, m.Env)
+	maps.Copy(set, m.Own[name])
+	env := make([]string, 0, len(set))
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		env = append(env, key+"="+set[key])
+	}
+	return env
 }
 
 // labels mark what is made, so that it is found and, when it must, removed.
