@@ -73,8 +73,9 @@ type Chat struct {
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
 	asked    map[writer]asked
 	flowing  map[writer]time.Time // when its author last pushed one
-	settled  bool                 // it is known where the conversation begins
-	company  time.Time            // when the first other member was met
+	settled  bool                 // it is known where the conversation begins for the reader
+	begin    vector               // namely after that
+	answered time.Time            // when the first sync came
 	gaps     time.Time            // since when somebody offers to begin later than this peer's end
 	large    uint64               // the last message that gossip cannot carry
 	waiting  map[*Delivery]struct{}
@@ -142,6 +143,7 @@ func (c *Chat) restore() {
 	c.store = s
 	if !c.flaws.noPersist {
 		c.Incarnation, c.history, c.settled = kept.incarnation, kept.history, kept.known
+		c.begin = kept.begin
 	}
 	s.failed = func(err error) {
 		c.Log.Error("from now on the chat is kept in memory only", "err", err)

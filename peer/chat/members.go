@@ -133,9 +133,6 @@ func (c *Chat) moveTo(m *member, addr string) {
 	if addr == "" {
 		return
 	}
-	if c.company.IsZero() {
-		c.company = time.Now()
-	}
 	// New, or back: each may have what the other missed.
 	if !c.flaws.noSync && c.introduced() {
 		c.compare(m)

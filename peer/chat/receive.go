@@ -50,7 +50,6 @@ func (c *Chat) ready(e *entry) bool {
 }
 
 func (c *Chat) deliver(e *entry) {
-	c.stats.Delivered++
 	if !c.flaws.noHoldback {
 		c.show(e)
 	}
@@ -58,7 +57,13 @@ func (c *Chat) deliver(e *entry) {
 	c.acks[e.by] = struct{}{}
 }
 
+// show tells the reader of e, if that is part of the conversation for it.
 func (c *Chat) show(e *entry) {
+	if e.seq <= c.begin[e.by] {
+		c.stats.Earlier++
+		return
+	}
+	c.stats.Delivered++
 	c.Events.Emit(event.Event{Kind: event.ChatDelivered, Message: e.id().String(), Member: e.by.name, Text: e.text})
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	answerTimeout = 4 * time.Second        // without a word for so long a connection is given up
+	answerTimeout = 4 * time.Second         // without a word for so long a connection is given up
 	pingAfter     = 1500 * time.Millisecond // without a word, if one is due
 	helloTimeout  = 5 * time.Second
 	idleTimeout   = 30 * time.Second // after which who called hangs up
@@ -40,7 +40,7 @@ type session struct {
 	next      uint64 // the next of this peer's messages to push
 	ackDue    bool
 	syncDue   bool
-	answering bool      // the sync due is an answer
+	answering bool // the sync due is an answer
 	pullDue   bool
 	askAt     time.Time // when to compare again for what is still missing, if at all
 	pongs     []uint64

@@ -21,6 +21,7 @@ type Stats struct {
 
 	Sent       uint64 `json:"sent"`
 	Delivered  uint64 `json:"delivered"` // of others
+	Earlier    uint64 `json:"earlier"`   // taken in, of before this peer's time
 	Pushed     uint64 `json:"pushed"`    // to one member each
 	Gossiped   uint64 `json:"gossiped"`  // of whomever, the first time
 	Relayed    uint64 `json:"relayed"`   // to one who pulled

@@ -31,7 +31,8 @@ type store struct {
 	bytes   int
 	from    uint64 // entries before this place are not kept
 	floors  vector // of writers, due to be written
-	settled bool   // due to be written
+	begin   vector // due to be written, if not nil
+	skipped bool   // floors are due
 	written uint64 // place of the last entry on disk
 	why     error  // of the failure
 	closed  bool
@@ -43,13 +44,15 @@ type store struct {
 type kept struct {
 	incarnation uint64 // for this life: later than any before
 	history     *history
-	known       bool // where the conversation begins
+	known       bool   // where the conversation begins
+	begin       vector // namely after that
 }
 
 var (
 	bucketMeta     = []byte("meta")
 	bucketLog      = []byte("log")   // place, 8 bytes big endian: a Message
-	bucketFloors   = []byte("floor") // author, 0, incarnation: sequence number
+	bucketFloors   = []byte("floor") // marks
+	bucketBegin    = []byte("begin") // as floor
 	keyIncarnation = []byte("incarnation")
 	keySettled     = []byte("settled")
 )
@@ -79,7 +82,7 @@ func openStore(dir string, incarnation uint64) (*store, kept, error) {
 	}
 	k := kept{history: newHistory()}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketMeta, bucketLog, bucketFloors} {
+		for _, name := range [][]byte{bucketMeta, bucketLog, bucketFloors, bucketBegin} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -91,6 +94,10 @@ func openStore(dir string, incarnation uint64) (*store, kept, error) {
 		}
 		k.known = meta.Get(keySettled) != nil
 		if err := meta.Put(keyIncarnation, binary.BigEndian.AppendUint64(nil, k.incarnation)); err != nil {
+			return err
+		}
+		k.begin = make(vector)
+		if err := loadMarks(tx.Bucket(bucketBegin), func(w writer, seq uint64) { k.begin[w] = seq }); err != nil {
 			return err
 		}
 		return load(tx, k.history)
@@ -105,15 +112,7 @@ func openStore(dir string, incarnation uint64) (*store, kept, error) {
 
 // load fills h from the file.
 func load(tx *bbolt.Tx, h *history) error {
-	err := tx.Bucket(bucketFloors).ForEach(func(k, v []byte) error {
-		if len(k) < 10 || len(v) != 8 {
-			return errors.New("a damaged floor")
-		}
-		w := writer{string(k[:len(k)-9]), binary.BigEndian.Uint64(k[len(k)-8:])}
-		h.skip(w, binary.BigEndian.Uint64(v))
-		return nil
-	})
-	if err != nil {
+	if err := loadMarks(tx.Bucket(bucketFloors), h.skip); err != nil {
 		return err
 	}
 	return tx.Bucket(bucketLog).ForEach(func(k, v []byte) error {
@@ -141,8 +140,26 @@ func load(tx *bbolt.Tx, h *history) error {
 	})
 }
 
-func floorKey(w writer) []byte {
-	return binary.BigEndian.AppendUint64(append([]byte(w.name), 0), w.incarnation)
+// Marks are kept as author, 0, incarnation: sequence number.
+
+func loadMarks(b *bbolt.Bucket, each func(writer, uint64)) error {
+	return b.ForEach(func(k, v []byte) error {
+		if len(k) < 10 || len(v) != 8 {
+			return errors.New("a damaged mark")
+		}
+		each(writer{string(k[:len(k)-9]), binary.BigEndian.Uint64(k[len(k)-8:])}, binary.BigEndian.Uint64(v))
+		return nil
+	})
+}
+
+func saveMarks(b *bbolt.Bucket, v vector) error {
+	for w, seq := range v {
+		k := binary.BigEndian.AppendUint64(append([]byte(w.name), 0), w.incarnation)
+		if err := b.Put(k, binary.BigEndian.AppendUint64(nil, seq)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // start starts writing.
@@ -177,14 +194,25 @@ func (s *store) trim(h *history) {
 	s.signal()
 }
 
-// settle notes where the conversation begins.
-func (s *store) settle(h *history) {
+// skip notes what h has given up.
+func (s *store) skip(h *history) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.floors, s.settled = h.floors(), true
+	s.floors, s.skipped = h.floors(), true
+	s.signal()
+}
+
+// settle notes where the conversation begins.
+func (s *store) settle(begin vector) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin = begin
 	s.signal()
 }
 
@@ -246,8 +274,9 @@ func (s *store) run() {
 	var trimmed uint64
 	for {
 		s.mu.Lock()
-		queue, from, floors, settled, closed, more := s.queue, s.from, s.floors, s.settled, s.closed, s.more
-		if s.why != nil || len(queue) == 0 && from <= trimmed && !settled {
+		w := work{s.queue, s.from, s.from > trimmed || s.skipped, s.floors, s.begin}
+		closed, more := s.closed, s.more
+		if s.why != nil || len(w.queue) == 0 && !w.drop && w.begin == nil {
 			s.mu.Unlock()
 			if closed {
 				return
@@ -255,17 +284,17 @@ func (s *store) run() {
 			<-more
 			continue
 		}
-		s.queue, s.bytes, s.settled = nil, 0, false
+		s.queue, s.bytes, s.skipped, s.begin = nil, 0, false, nil
 		s.mu.Unlock()
 
-		err := s.write(queue, trimmed, from, floors, settled)
-		trimmed = max(trimmed, from)
+		err := s.write(w)
+		trimmed = max(trimmed, w.from)
 		s.mu.Lock()
 		if err != nil {
 			s.why = fmt.Errorf("write chat state %s: %w", s.path, err)
 			s.queue = nil
-		} else if len(queue) > 0 {
-			s.written = queue[len(queue)-1].place
+		} else if len(w.queue) > 0 {
+			s.written = w.queue[len(w.queue)-1].place
 		}
 		why := s.why
 		close(s.changed)
@@ -277,13 +306,21 @@ func (s *store) run() {
 	}
 }
 
-// write is one transaction.
-func (s *store) write(queue []*entry, trimmed, from uint64, floors vector, settled bool) error {
+// work is what one transaction writes.
+type work struct {
+	queue  []*entry
+	from   uint64
+	drop   bool // what is before from, and write floors
+	floors vector
+	begin  vector // if not nil
+}
+
+func (s *store) write(w work) error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		log := tx.Bucket(bucketLog)
 		log.FillPercent = 0.9 // keys ascend
-		for _, e := range queue {
-			if e.place < from {
+		for _, e := range w.queue {
+			if e.place < w.from {
 				continue
 			}
 			b, err := proto.Marshal(e.message())
@@ -294,22 +331,23 @@ func (s *store) write(queue []*entry, trimmed, from uint64, floors vector, settl
 				return err
 			}
 		}
-		if from > trimmed {
+		if w.drop {
 			c := log.Cursor()
-			for k, _ := c.First(); k != nil && binary.BigEndian.Uint64(k) < from; k, _ = c.Next() {
+			for k, _ := c.First(); k != nil && binary.BigEndian.Uint64(k) < w.from; k, _ = c.First() {
 				if err := c.Delete(); err != nil {
 					return err
 				}
 			}
 		}
-		if from > trimmed || settled {
-			for w, seq := range floors {
-				if err := tx.Bucket(bucketFloors).Put(floorKey(w), binary.BigEndian.AppendUint64(nil, seq)); err != nil {
-					return err
-				}
+		if w.drop {
+			if err := saveMarks(tx.Bucket(bucketFloors), w.floors); err != nil {
+				return err
 			}
 		}
-		if settled {
+		if w.begin != nil {
+			if err := saveMarks(tx.Bucket(bucketBegin), w.begin); err != nil {
+				return err
+			}
 			return tx.Bucket(bucketMeta).Put(keySettled, []byte{1})
 		}
 		return nil

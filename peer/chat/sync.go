@@ -87,6 +87,7 @@ func (c *Chat) takeSync(s *session, f *chatpb.Sync) {
 	m.floor = vectorOf(f.GetFloor())
 	if m.answered = true; !c.settled {
 		m.since = vectorOf(f.GetSince())
+		c.tryOthers()
 	}
 	if m.settled = f.GetSettled(); m.settled {
 		m.known = nil
@@ -111,11 +112,28 @@ func (c *Chat) syncFrame(m *member, answer bool) *chatpb.Sync {
 	return f
 }
 
-// settle finds out where the conversation begins for a peer that is fresh: it
-// gets what any of the others had not delivered yet when it learned that this
-// peer is there. Until then nothing is delivered. The caller holds c.mu.
+// tryOthers gives members that could not be reached another chance, when the
+// first has been reached: all of them may have been cut off until now.
+func (c *Chat) tryOthers() {
+	if !c.answered.IsZero() {
+		return
+	}
+	c.answered = time.Now()
+	for _, m := range c.present() {
+		if m.failed && !m.answered {
+			m.failed = false
+			wake(m.wake)
+		}
+	}
+}
+
+// settle finds out where the conversation begins for the reader at a peer that
+// is fresh: with what any of the others had not delivered yet when it learned
+// that this peer is there. What was said before is taken in like everything
+// else, since others may lack it, but not shown. Until it is settled nothing is
+// delivered. The caller holds c.mu.
 func (c *Chat) settle() {
-	if c.settled || c.company.IsZero() {
+	if c.settled || c.answered.IsZero() {
 		return
 	}
 	var answers []*member
@@ -127,7 +145,7 @@ func (c *Chat) settle() {
 			open++
 		}
 	}
-	enough := open == 0 || len(answers) >= freshIntroductions/2 || time.Since(c.company) > patience
+	enough := open == 0 || len(answers) >= freshIntroductions/2 || time.Since(c.answered) > patience
 	if len(answers) == 0 || !enough {
 		return
 	}
@@ -145,14 +163,8 @@ func (c *Chat) settle() {
 			}
 		}
 	}
-	for w, seq := range begin {
-		if w != c.self {
-			c.skip(w, seq)
-		}
-	}
-	c.settled = true
-	c.store.settle(c.history)
-	c.held.purge(c.history)
+	c.begin, c.settled = begin, true
+	c.store.settle(begin)
 	c.deliverHeld()
 	for _, m := range answers {
 		m.since = nil
@@ -211,7 +223,7 @@ func (c *Chat) closeGaps() {
 			c.skip(w, seq)
 		}
 	}
-	c.store.settle(c.history)
+	c.store.skip(c.history)
 	c.held.purge(c.history)
 	c.deliverHeld()
 	c.acknowledge()
