@@ -67,10 +67,14 @@ func (p *Peer) create(meta membership.Meta) error {
 	if err != nil {
 		return err
 	}
+	channels := map[byte]membership.Channel{valuesTag: gossiped{values, s}}
+	if g, ok := p.app.(Gossiper); ok && g.Channel() != nil {
+		channels[appTag] = g.Channel()
+	}
 	members, err := membership.Create(membership.Options{
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
 		Transport: p.conf.Network.Transport, Meta: meta,
-		Channels: map[byte]membership.Channel{valuesTag: gossiped{values, s}},
+		Channels: channels,
 		Events:   p.events, Log: p.log.With("layer", "membership"),
 	})
 	if err != nil {

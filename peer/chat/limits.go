@@ -7,25 +7,32 @@ import (
 	"time"
 )
 
+// Defaults of Limits.
+const (
+	DefaultHistory      = 1000
+	DefaultHorizon      = 10_000
+	DefaultHorizonBytes = 16 << 20
+)
+
 // Limits bound what a chat takes and keeps. Zero means the default.
 type Limits struct {
 	// Rate is how many messages a second this peer may send, with bursts of as
 	// many; 0 means no limit.
 	Rate float64
 	// History is how many messages are kept although everybody has them; the
-	// default is 1,000.
+	// default is DefaultHistory.
 	History int
 	// Horizon is how many messages are kept at most, whoever lacks them, and
-	// HorizonBytes how much memory they take; the defaults are 10,000 and
-	// 16 MiB. Who was away for longer than that misses the older ones.
+	// HorizonBytes how much memory they take; the defaults are DefaultHorizon and
+	// DefaultHorizonBytes. Who was away for longer than that misses the older ones.
 	Horizon      int
 	HorizonBytes int
 }
 
 func (l Limits) orDefaults() Limits {
-	l.Horizon = max(cmp.Or(l.Horizon, 10_000), 16)
-	l.HorizonBytes = max(cmp.Or(l.HorizonBytes, 16<<20), 4*(MaxText+overhead))
-	l.History = min(cmp.Or(l.History, 1000), l.Horizon)
+	l.Horizon = max(cmp.Or(l.Horizon, DefaultHorizon), 16)
+	l.HorizonBytes = max(cmp.Or(l.HorizonBytes, DefaultHorizonBytes), 4*(MaxText+overhead))
+	l.History = min(cmp.Or(l.History, DefaultHistory), l.Horizon)
 	return l
 }
 

@@ -148,7 +148,7 @@ func (s *session) check(f *chatpb.Frame) error {
 	case *chatpb.Frame_Hello:
 		return errBadFrame{why: "with a second hello"}
 	case *chatpb.Frame_Sync:
-		return cmp.Or(checkMarks(k.Sync.GetHave()), checkMarks(k.Sync.GetFloor()), checkMarks(k.Sync.GetSince()))
+		return cmp.Or(checkMarks(k.Sync.GetHave()), checkMarks(k.Sync.GetFloor()), checkMarks(k.Sync.GetSince()), checkMarks(k.Sync.GetPresent()))
 	case *chatpb.Frame_Pull:
 		if n := len(k.Pull.GetRanges()); n > maxRanges {
 			return errBadFrame{fmt.Sprintf("with a pull of %d ranges: the limit is %d", n, maxRanges), true}

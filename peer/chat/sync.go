@@ -86,7 +86,7 @@ func (c *Chat) takeSync(s *session, f *chatpb.Sync) {
 	}
 	m.floor = vectorOf(f.GetFloor())
 	if m.answered = true; !c.settled {
-		m.since = vectorOf(f.GetSince())
+		m.since, m.sees = vectorOf(f.GetSince()), writersOf(f.GetPresent())
 		c.tryOthers()
 	}
 	if m.settled = f.GetSettled(); m.settled {
@@ -108,6 +108,11 @@ func (c *Chat) syncFrame(m *member, answer bool) *chatpb.Sync {
 	}
 	if !m.settled {
 		f.Since = m.known.marks()
+		for _, o := range c.present() {
+			if o != m {
+				f.Present = append(f.Present, &chatpb.Mark{Author: o.name, Incarnation: o.incarnation})
+			}
+		}
 	}
 	return f
 }
@@ -125,6 +130,20 @@ func (c *Chat) tryOthers() {
 			wake(m.wake)
 		}
 	}
+}
+
+// unheardOf returns how many are there according to members that have answered
+// of whom membership has not told yet.
+func (c *Chat) unheardOf(answers []*member) int {
+	unknown := make(map[writer]struct{})
+	for _, m := range answers {
+		for _, w := range m.sees {
+			if known := c.members[w.name]; w.name != c.Name && (known == nil || known.incarnation < w.incarnation) {
+				unknown[w] = struct{}{}
+			}
+		}
+	}
+	return len(unknown)
 }
 
 // settle finds out where the conversation begins for the reader at a peer that
@@ -145,6 +164,7 @@ func (c *Chat) settle() {
 			open++
 		}
 	}
+	open += c.unheardOf(answers)
 	enough := open == 0 || len(answers) >= freshIntroductions/2 || time.Since(c.answered) > patience
 	if len(answers) == 0 || !enough {
 		return
@@ -167,7 +187,7 @@ func (c *Chat) settle() {
 	c.store.settle(begin)
 	c.deliverHeld()
 	for _, m := range answers {
-		m.since = nil
+		m.since, m.sees = nil, nil
 		for _, s := range m.sessions {
 			s.pullDue, s.syncDue = true, true // which tells that it is settled
 			wake(s.wake)

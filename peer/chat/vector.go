@@ -42,6 +42,15 @@ func (v vector) marks() []*chatpb.Mark {
 	return marks
 }
 
+// writersOf returns whose marks they are.
+func writersOf(marks []*chatpb.Mark) []writer {
+	writers := make([]writer, len(marks))
+	for i, m := range marks {
+		writers[i] = writer{m.GetAuthor(), m.GetIncarnation()}
+	}
+	return writers
+}
+
 // vectorOf is the reverse of marks.
 func vectorOf(marks []*chatpb.Mark) vector {
 	v := make(vector, len(marks))

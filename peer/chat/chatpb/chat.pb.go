@@ -467,9 +467,12 @@ type Sync struct {
 	Floor []*Mark                `protobuf:"bytes,2,rep,name=floor,proto3" json:"floor,omitempty"` // up to there it is no longer kept
 	// For a fresh receiver: what the sender had delivered when it learned that
 	// the receiver is in the chat.
-	Since         []*Mark `protobuf:"bytes,3,rep,name=since,proto3" json:"since,omitempty"`
-	Settled       bool    `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"` // the sender is not fresh
-	Answer        bool    `protobuf:"varint,5,opt,name=answer,proto3" json:"answer,omitempty"`   // the sender wants a sync in return
+	Since   []*Mark `protobuf:"bytes,3,rep,name=since,proto3" json:"since,omitempty"`
+	Settled bool    `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"` // the sender is not fresh
+	Answer  bool    `protobuf:"varint,5,opt,name=answer,proto3" json:"answer,omitempty"`   // the sender wants a sync in return
+	// For a fresh receiver: who else is there, as far as the sender knows; of the
+	// marks only the writers count.
+	Present       []*Mark `protobuf:"bytes,6,rep,name=present,proto3" json:"present,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +540,13 @@ func (x *Sync) GetAnswer() bool {
 		return x.Answer
 	}
 	return false
+}
+
+func (x *Sync) GetPresent() []*Mark {
+	if x != nil {
+		return x.Present
+	}
+	return nil
 }
 
 type Pull struct {
@@ -771,13 +781,14 @@ const file_chat_proto_rawDesc = "" +
 	"\x06causes\x18\x04 \x03(\v2\x15.peerlab.chat.v1.MarkR\x06causes\x12\x12\n" +
 	"\x04text\x18\x05 \x01(\tR\x04text\"\x17\n" +
 	"\x03Ack\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\xbd\x01\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\xee\x01\n" +
 	"\x04Sync\x12)\n" +
 	"\x04have\x18\x01 \x03(\v2\x15.peerlab.chat.v1.MarkR\x04have\x12+\n" +
 	"\x05floor\x18\x02 \x03(\v2\x15.peerlab.chat.v1.MarkR\x05floor\x12+\n" +
 	"\x05since\x18\x03 \x03(\v2\x15.peerlab.chat.v1.MarkR\x05since\x12\x18\n" +
 	"\asettled\x18\x04 \x01(\bR\asettled\x12\x16\n" +
-	"\x06answer\x18\x05 \x01(\bR\x06answer\"6\n" +
+	"\x06answer\x18\x05 \x01(\bR\x06answer\x12/\n" +
+	"\apresent\x18\x06 \x03(\v2\x15.peerlab.chat.v1.MarkR\apresent\"6\n" +
 	"\x04Pull\x12.\n" +
 	"\x06ranges\x18\x01 \x03(\v2\x16.peerlab.chat.v1.RangeR\x06ranges\"k\n" +
 	"\x05Range\x12\x16\n" +
@@ -828,12 +839,13 @@ var file_chat_proto_depIdxs = []int32{
 	2,  // 9: peerlab.chat.v1.Sync.have:type_name -> peerlab.chat.v1.Mark
 	2,  // 10: peerlab.chat.v1.Sync.floor:type_name -> peerlab.chat.v1.Mark
 	2,  // 11: peerlab.chat.v1.Sync.since:type_name -> peerlab.chat.v1.Mark
-	7,  // 12: peerlab.chat.v1.Pull.ranges:type_name -> peerlab.chat.v1.Range
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	2,  // 12: peerlab.chat.v1.Sync.present:type_name -> peerlab.chat.v1.Mark
+	7,  // 13: peerlab.chat.v1.Pull.ranges:type_name -> peerlab.chat.v1.Range
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_chat_proto_init() }
