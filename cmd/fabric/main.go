@@ -2,11 +2,13 @@
 
 // Command fabric is what the lab runs beside the peers to break their network:
 // the agent that keeps the rules, one per lab, and the probe that measures
-// links, one per peer measured. Both come in one image.
+// links, one per peer measured. Both come in one image, together with features,
+// which tells what the kernel can.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,11 +44,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("choose a command: agent or probe")}
+			return usageError{errors.New("choose a command: agent, probe or features")}
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(agentCommand(stderr), probeCommand(stdin, stdout))
+	root.AddCommand(agentCommand(stdout, stderr), probeCommand(stdin, stdout), featuresCommand(stdout))
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -62,7 +64,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return 1
 }
 
-func agentCommand(stderr io.Writer) *cobra.Command {
+func agentCommand(stdout, stderr io.Writer) *cobra.Command {
 	var config fabric.Config
 	var socket string
 	var uid int
@@ -71,7 +73,8 @@ func agentCommand(stderr io.Writer) *cobra.Command {
 		Short: "Keep a lab's matrix in force, as clients say",
 		Long: `Keep a lab's matrix in force, as clients say. It needs the host's network and
 NET_ADMIN. It ends on SIGTERM or SIGINT, and when the bridge is gone; then all
-its rules and queues are, too.`,
+its rules and queues are, too. To standard output it writes each change of the
+links, as an event.`,
 		Args: wrong(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if config.Lab == "" || config.Bridge == "" {
@@ -84,6 +87,9 @@ its rules and queues are, too.`,
 			if socket == "" {
 				socket = fabric.SocketOf(config.Lab)
 			}
+			journal := startJournal(stdout)
+			defer journal.close()
+			config.Changed = journal.add
 			agent, err := fabric.NewAgent(config)
 			if err != nil {
 				return err
@@ -131,6 +137,23 @@ standard output what came. It needs the network of the peer and no privilege.`,
 	}
 	cmd.Flags().Uint16Var(&port, "port", port, "`PORT` of UDP and TCP; that of all probes of a lab must be the same")
 	return cmd
+}
+
+func featuresCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "features",
+		Short: "Say as JSON what the kernel can, by trying it",
+		Long: `Say as JSON what the kernel can, by trying it. It needs NET_ADMIN, but not the
+host's network, and leaves nothing.`,
+		Args: wrong(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			features, err := fabric.Detect()
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(stdout).Encode(features)
+		},
+	}
 }
 
 // wrong makes a failed check of arguments wrong usage.

@@ -5,23 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"peerlab/event"
+	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/membership"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/adapter"
 )
 
 type upFlags struct {
 	peer.Config
 	subnet   string
 	image    string
+	adapter  string
 	service  string
 	patience time.Duration
 }
@@ -61,7 +64,8 @@ down. When peerlab up is interrupted or killed, what it has started is removed.`
 	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often a peer contacts missing ones; 0 for never")
 	flags.StringVar(&f.subnet, "subnet", "", "`RANGE` of addresses, such as 10.78.0.0/24 (a free one)")
-	flags.StringVar(&f.image, "image", "", "`IMAGE` of the peers (peerlab-peer)")
+	flags.StringVar(&f.image, "image", "", "`IMAGE` of the peers (peerlab-peer, or peerlab- and the adapter)")
+	flags.StringVar(&f.adapter, "adapter", "", "how the image's peers are spoken to: `"+strings.Join(adapter.Names(), "|")+"`")
 	flags.StringVar(&f.service, "bootstrap-image", "", "`IMAGE` of the bootstrap service (peerlab-bootstrap)")
 	flags.DurationVar(&f.patience, "timeout", time.Minute, "how long to wait until each peer sees all")
 	return cmd
@@ -75,25 +79,33 @@ func (f upFlags) options(cluster string, n int) (docker.Options, error) {
 	}
 	o := docker.Options{Name: cluster, Peers: testbed.Names(n), PeerImage: f.image, BootstrapImage: f.service, Keep: true}
 	f.Name = o.Peers[0]
+	var err error
+	if o.Adapter, err = adapter.Named(f.adapter); err != nil {
+		return o, fmt.Errorf("--adapter: %w", err)
+	}
 	if _, err := peer.New(f.Config); err != nil {
 		return o, err
 	}
 	if f.subnet != "" {
-		var err error
 		if o.Subnet, err = netip.ParsePrefix(f.subnet); err != nil {
 			return o, fmt.Errorf("--subnet %q: want a range such as 10.78.0.0/24", f.subnet)
 		}
 	}
-	o.Env = map[string]string{
-		"PEER_PROFILE": f.Profile, "PEER_REJOIN": f.Rejoin.String(), "PEER_SET": strings.Join(f.Set, ","),
+	o.Settings = map[string]string{"profile": f.Profile}
+	if own := o.Adapter == adapter.Adapter(adapter.Own{}); own || f.Rejoin != peer.DefaultRejoin {
+		o.Settings["rejoin"] = f.Rejoin.String()
 	}
-	return o, nil
+	if len(f.Set) > 0 {
+		o.Settings["set"] = strings.Join(f.Set, ",")
+	}
+	_, err = o.Adapter.Start(adapter.Peer{Name: f.Name, Settings: o.Settings})
+	return o, err
 }
 
 func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) error {
 	ctx := cmd.Context()
 	progress := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
-	d, err := docker.Connect(ctx)
+	d, err := l.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,7 +121,9 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		return err
 	}
 	seen := newView(o.Peers)
-	err = c.Start(ctx, testbed.Bootstrap)
+	if o.Adapter.Bootstrap() {
+		err = c.Start(ctx, testbed.Bootstrap)
+	}
 	if err == nil {
 		progress("starting the peers")
 		err = c.Start(ctx, o.Peers...)
@@ -133,25 +147,23 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		return err
 	}
 	if err != nil {
-		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it; the cluster stays, peerlab down removes it", seen.behind(), patience)
+		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it; the cluster stays, peerlab down removes it", seen.behind()[0], patience)
 	}
-	progress("a cluster of %d after %s: peerlab attach %s opens a shell in a peer", len(o.Peers), took(), o.Peers[0])
+	hint := "peerlab attach " + o.Peers[0] + " opens a shell in a peer"
+	if o.Adapter.Shell() == nil {
+		hint = "peerlab exec " + o.Peers[0] + " -- LINE runs a command of " + o.Adapter.Name()
+	}
+	progress("a cluster of %d after %s: %s", len(o.Peers), took(), hint)
 	return l.printPeers(cmd, peers)
 }
 
-// view is whom each peer of a cluster sees.
+// view is whom each of the peers of a cluster sees.
 type view struct {
+	*observe.View
 	peers []string
-	alive map[string]map[string]bool
 }
 
-func newView(peers []string) *view {
-	v := &view{peers: peers, alive: make(map[string]map[string]bool)}
-	for _, name := range peers {
-		v.alive[name] = make(map[string]bool)
-	}
-	return v
-}
+func newView(peers []string) *view { return &view{observe.NewView(), peers} }
 
 // wait returns when each peer sees all, and tells how many do when that
 // changes.
@@ -163,9 +175,9 @@ func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int
 		}
 		read += len(events)
 		for _, e := range events {
-			v.add(e)
+			v.Add(e)
 		}
-		if whole := v.whole(); whole != told {
+		if whole := len(v.peers) - len(v.behind()); whole != told {
 			told = whole
 			tell(whole)
 		}
@@ -175,37 +187,9 @@ func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int
 	}
 }
 
-func (v *view) add(e event.Event) {
-	alive := v.alive[e.Peer]
-	if alive == nil {
-		return
-	}
-	switch e.Kind {
-	case event.PeerStarted:
-		clear(alive)
-	case event.MemberJoin, event.MemberRefute:
-		alive[e.Member] = true
-	case event.MemberDead, event.MemberLeft, event.MemberReap:
-		delete(alive, e.Member)
-	}
-}
-
-// whole counts the peers that see all.
-func (v *view) whole() (n int) {
-	for _, alive := range v.alive {
-		if len(alive) >= len(v.peers) {
-			n++
-		}
-	}
-	return n
-}
-
-// behind names the first peer that does not see all.
-func (v *view) behind() string {
-	for _, name := range v.peers {
-		if len(v.alive[name]) < len(v.peers) {
-			return name
-		}
-	}
-	return "nobody"
+// behind returns those that do not see all.
+func (v *view) behind() []string {
+	return slices.DeleteFunc(slices.Clone(v.peers), func(name string) bool {
+		return v.Count(name, observe.Alive) >= len(v.peers)
+	})
 }

@@ -62,7 +62,7 @@ func TestClient(t *testing.T) {
 	c, _, _ := serve(t, l)
 	ctx := t.Context()
 	m := Matrix{l.pair(0, 1): {Drop: DropUDP, Loss: 12.5, Over: 1300}, l.pair(1, 0): {Drop: DropAll}}
-	must(t, c.Apply(ctx, m, time.Minute))
+	apply(ctx, t, c, m, time.Minute)
 	s, err := c.Status(ctx)
 	must(t, err)
 	if s.Lab != "test" || s.Bridge != bridge || len(s.Matrix) != 2 || s.Matrix[l.pair(0, 1)] != m[l.pair(0, 1)] ||
@@ -88,13 +88,13 @@ func TestClient(t *testing.T) {
 		t.Errorf("renew after clear: %v", err)
 	}
 	bad := Matrix{l.pair(0, 1): {Loss: 120, Shape: Shape{Delay: -time.Millisecond}}}
-	err = c.Apply(ctx, bad, 0)
+	_, err = c.Apply(ctx, bad, 0)
 	for _, want := range []string{"links[10.77.0.1 -> 10.77.0.2].loss: 120 % is not within 0 and 100", ".delay: -1ms is not within"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
-	if err := c.Apply(ctx, m, time.Millisecond); err == nil || !strings.Contains(err.Error(), "lease: 1ms is not within") {
+	if _, err := c.Apply(ctx, m, time.Millisecond); err == nil || !strings.Contains(err.Error(), "lease: 1ms is not within") {
 		t.Errorf("lease of a millisecond: %v", err)
 	}
 	missing := NewClient("@peerlab-nobody")
@@ -111,14 +111,14 @@ func TestRulesEndWithTheirLease(t *testing.T) {
 
 	// Held, they stay; another matrix while they are held does not matter.
 	ctx, stop := context.WithCancel(t.Context())
-	must(t, c.Apply(ctx, m, lease))
+	apply(ctx, t, c, m, lease)
 	held := make(chan error, 1)
 	go func() { held <- c.Hold(ctx) }()
 	for end := time.Now().Add(3 * lease); time.Now().Before(end); {
 		if a.status().Applied.IsZero() {
 			t.Fatal("rules that are held are gone")
 		}
-		must(t, c.Apply(ctx, m, lease))
+		apply(ctx, t, c, m, lease)
 	}
 	stop()
 	must(t, <-held)
@@ -136,16 +136,45 @@ func TestRulesEndWithTheirLease(t *testing.T) {
 		t.Errorf("hold: %v", err)
 	}
 	// Without a lease they stay until they are cleared.
-	must(t, c.Apply(t.Context(), m, 0))
+	apply(t.Context(), t, c, m, 0)
 	if s := a.status(); !s.Until.IsZero() || !s.Lapsed.IsZero() || s.Applied.IsZero() {
 		t.Errorf("without a lease: %+v", s)
+	}
+}
+
+func TestChangesAreTold(t *testing.T) {
+	l := newLab(t, 2)
+	type change struct {
+		links int
+		at    time.Time
+	}
+	told := make(chan change, 10)
+	a, err := NewAgent(Config{Lab: "test", Bridge: bridge, namespace: int(l.host), Changed: func(m Matrix, at time.Time) {
+		told <- change{len(m), at}
+	}})
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	defer func() { stop(); must(t, <-ended) }()
+
+	done, err := a.apply(Matrix{l.pair(0, 1): {Drop: DropAll}}, 100*time.Millisecond)
+	must(t, err)
+	if c := <-told; c.links != 1 || !c.at.Equal(done.At) {
+		t.Errorf("applied at %s, told %+v", done.At, c)
+	}
+	if c := <-told; c.links != 0 || !c.at.Equal(a.status().Lapsed) {
+		t.Errorf("lapsed at %s, told %+v", a.status().Lapsed, c)
+	}
+	if _, err := a.apply(Matrix{}, -1); err == nil || len(told) > 0 {
+		t.Errorf("what is refused is told: %d, %v", len(told), err)
 	}
 }
 
 func TestAgentEndsWithItsBridge(t *testing.T) {
 	l := newLab(t, 2)
 	c, _, ended := serve(t, l)
-	must(t, c.Apply(t.Context(), Matrix{l.pair(0, 1): {Drop: DropAll}}, 0))
+	apply(t.Context(), t, c, Matrix{l.pair(0, 1): {Drop: DropAll}}, 0)
 	h := handle(t, l.host)
 	must(t, h.LinkDel(link(t, h, bridge)))
 	select {
@@ -341,10 +370,16 @@ func BenchmarkApply(b *testing.B) {
 					m[Pair{addr(i), addr(50 + j)}] = link
 				}
 			}
-			must(b, c.Apply(b.Context(), m, 0))
+			apply(b.Context(), b, c, m, 0)
 			for b.Loop() {
-				must(b, c.Apply(b.Context(), m, 0))
+				apply(b.Context(), b, c, m, 0)
 			}
 		})
 	}
+}
+
+func apply(ctx context.Context, t testing.TB, c *Client, m Matrix, lease time.Duration) {
+	t.Helper()
+	_, err := c.Apply(ctx, m, lease)
+	must(t, err)
 }

@@ -43,7 +43,8 @@ type Count struct {
 
 // applied answers the request to apply a matrix.
 type applied struct {
-	ID string `json:"id"`
+	ID string    `json:"id"`
+	At time.Time `json:"at"`
 }
 
 // failure answers any request that failed.

@@ -13,17 +13,17 @@ import (
 // apply puts m in force instead of what was. When it returns without an error
 // the kernel follows it; with one, what was in force still is. With a lease of
 // 0 it stays until it is replaced or cleared. The identifier is for renew.
-func (a *Agent) apply(m Matrix, d time.Duration) (string, error) {
+func (a *Agent) apply(m Matrix, d time.Duration) (applied, error) {
 	if err := errors.Join(m.Validate(nil), validLease(d)); err != nil {
-		return "", badRequest{err}
+		return applied{}, badRequest{err}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return "", errClosing
+		return applied{}, errClosing
 	}
 	if err := m.checkLacking(a); err != nil {
-		return "", err
+		return applied{}, err
 	}
 	ready, pending, err := a.shape(m)
 	if errors.Is(err, errDuplicate) && !m.crowded() {
@@ -33,17 +33,18 @@ func (a *Agent) apply(m Matrix, d time.Duration) (string, error) {
 		err = a.table.replace(m, ready)
 	}
 	if err != nil {
-		return "", errors.Join(err, a.shaper.keep(wanted(a.matrix, a.ready)))
+		return applied{}, errors.Join(err, a.shaper.keep(wanted(a.matrix, a.ready)))
 	}
 	a.matrix, a.ready, a.pending, a.applied = m, ready, pending, time.Now()
 	a.id, a.lease, a.lapsed = rand.Text(), newLease(d, a.applied), time.Time{}
 	a.wakeup()
+	a.tell(m, a.applied)
 	a.log.Info("matrix applied", "links", len(m), "waiting", len(pending), "lease", d)
 	if err := a.shaper.keep(wanted(m, ready)); err != nil {
 		// What is left shapes nothing: no rule sends packets there.
 		a.log.Warn("queues no longer needed stay", "err", err)
 	}
-	return a.id, nil
+	return applied{ID: a.id, At: a.applied}, nil
 }
 
 // makeRoom is shape where the queues in use do not suffer the new ones beside

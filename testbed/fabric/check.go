@@ -1,23 +1,30 @@
 package fabric
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"time"
 )
 
+// ErrNoEffect is what Check finds when a link lets through what it should not.
+var ErrNoEffect = errors.New("fault without effect")
+
 // Check compares what was measured with what m declares. A fault without
-// effect is an error that names the pair, by the peers' names if they are
-// given; so is a link that does not let through what it should. Shares of
+// effect is an [ErrNoEffect] that names the pair, by the peers' names if they
+// are given; a link that does not let through what it should is another error,
+// which a host that is too busy can cause. Shares of
 // packets are judged at five standard deviations, so in a million
 // measurements about one is judged wrongly. A delay is judged from below only,
 // and a rate from above: a busy host is slow without any fault.
 func (m Matrix) Check(r Measurement, names map[netip.Addr]string) error {
 	link, back := m[r.Pair], m[r.Pair.Back()]
 	var problems problems
+	noEffect := false
 	path := name(names, r.Pair.From) + " -> " + name(names, r.Pair.To)
 	without := func(format string, args ...any) {
-		problems.add(path+": fault without effect: "+format, args...)
+		noEffect = true
+		problems.add(path+": "+ErrNoEffect.Error()+": "+format, args...)
 	}
 	broken := func(format string, args ...any) {
 		problems.add(path+": more than was asked for: "+format, args...)
@@ -58,8 +65,16 @@ func (m Matrix) Check(r Measurement, names map[netip.Addr]string) error {
 	if r.Arrived > 0 {
 		r.checkShape(link.Shape, without)
 	}
+	if noEffect {
+		return discrepancy{problems.err()}
+	}
 	return problems.err()
 }
+
+// discrepancy is an ErrNoEffect in other words.
+type discrepancy struct{ error }
+
+func (discrepancy) Is(target error) bool { return target == ErrNoEffect }
 
 func (r Measurement) checkShape(s Shape, without func(string, ...any)) {
 	// Half of the packets jitter down, and some by almost all of it; the kernel

@@ -66,24 +66,24 @@ func (c *Client) Wait(ctx context.Context) error {
 }
 
 // Apply puts m in force instead of what was, all of it at the same instant, or
-// fails and changes nothing. When it returns nil the kernel follows m.
+// fails and changes nothing. The kernel follows m from the time it returns.
 //
 // It stays for as long as the lease, which Renew and Hold start anew; with a
 // lease of 0 until another is applied, Clear is called, the network is removed
 // or the agent ends. A lease that nobody renews is a fault with an end.
-func (c *Client) Apply(ctx context.Context, m Matrix, lease time.Duration) error {
+func (c *Client) Apply(ctx context.Context, m Matrix, lease time.Duration) (time.Time, error) {
 	body, err := json.Marshal(m.rows())
 	if err != nil {
-		return fmt.Errorf("fabric: apply: %w", err)
+		return time.Time{}, fmt.Errorf("fabric: apply: %w", err)
 	}
 	var reply applied
 	if err := c.do(ctx, http.MethodPut, "matrix?lease="+lease.String(), body, &reply); err != nil {
-		return fmt.Errorf("fabric: apply: %w", err)
+		return time.Time{}, fmt.Errorf("fabric: apply: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.id, c.lease = reply.ID, lease
-	return nil
+	return reply.At, nil
 }
 
 // Renew starts the lease anew of what this client applied last. [ErrLapsed]
@@ -102,22 +102,22 @@ func (c *Client) Renew(ctx context.Context) error {
 // three times per lease, until ctx ends: then it returns nil. It returns an
 // error, once, when the matrix was lost: the faults that the caller believes
 // in are not there. That is so after an agent's end, after a caller slept
-// through its lease, and after another client's Apply or Clear.
+// through its lease, and after another client's Apply or Clear. A matrix
+// without a lease it looks after just so, as often as with [DefaultLease].
 func (c *Client) Hold(ctx context.Context) error {
 	for {
 		c.mu.Lock()
 		id, lease := c.id, c.lease
 		c.mu.Unlock()
-		pause := lease / 3
 		if lease == 0 {
-			pause = DefaultLease / 3
+			lease = DefaultLease
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pause):
+		case <-time.After(lease / 3):
 		}
-		if id == "" || lease == 0 {
+		if id == "" {
 			continue
 		}
 		renewing, cancel := context.WithTimeout(ctx, lease)

@@ -10,6 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Detect tries what the kernel can, in the network namespace of the process,
+// where that needs NET_ADMIN and nothing is left: another namespace than the
+// host's will do. It returns an error where it cannot find out.
+func Detect() ([]Feature, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	defer handle.Close()
+	const lab = "detect"
+	features, err := (&shaper{handle: handle}).detect(lab)
+	if err != nil {
+		return nil, err
+	}
+	table, err := openTable("peerlab-"+lab, 0)
+	if err == nil {
+		err = table.close()
+	}
+	if err != nil {
+		features[0].Missing = err.Error()
+	}
+	return features, nil
+}
+
 // detect tries every kind of queue on a pair of devices made for the purpose
 // and removed again: asking the kernel is the only way to know, since what it
 // lacks it may load as a module when first asked.

@@ -2,6 +2,7 @@ package fabric
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"net/netip"
 	"reflect"
@@ -186,7 +187,11 @@ func TestCheck(t *testing.T) {
 		{"rate that is none", Matrix{pair: {Shape: Shape{Rate: 1e6}}}, Measurement{Pair: pair, Sent: 20, Arrived: 20, Rate: 1e9, TCP: true}, "fault without effect: packets pass at 1000000000 bit/s, the rate is 1000000 bit/s"},
 		{"black hole that is none", Matrix{pair: {Over: 1000}}, Measurement{Pair: pair, Sent: 20, Arrived: 20, LongSent: 20, Long: 20, TCP: true}, "fault without effect: 20 of 20 packets longer than 1000 bytes arrived"},
 	} {
-		got := text(test.m.Check(test.r, names))
+		err := test.m.Check(test.r, names)
+		got := text(err)
+		if without := strings.Contains(got, "without effect"); errors.Is(err, ErrNoEffect) != without {
+			t.Errorf("%s: that it is an ErrNoEffect is %t", test.name, !without)
+		}
 		if (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}

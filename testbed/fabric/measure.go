@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -65,6 +66,19 @@ func probes(l Link) (count, size int, pause time.Duration) {
 	return count, size, pause
 }
 
+// Cost returns how many datagrams Measure sends over a pair.
+func (m Matrix) Cost(pair Pair) int {
+	link := m[pair]
+	count, _, _ := probes(link)
+	if link.Over > 0 {
+		count += longCount
+	}
+	return count
+}
+
+// longCount is how many datagrams too long for their link are sent.
+const longCount = 20
+
 // Measure sends packets over each of the links, all at the same time, and says
 // what became of them. The probers are those of the peers, by address; both
 // ends of each pair must be among them. Where m cuts everything it takes about
@@ -122,7 +136,7 @@ func (m Matrix) measure(ctx context.Context, from, to *Prober, pair Pair) (Measu
 	if link.Over > 0 {
 		// Unfragmented within any network of Ethernet, if that is longer at all.
 		if long := link.Over + 1 - 28; long <= 1472 {
-			result.LongSent = 20
+			result.LongSent = longCount
 			arrivals, err := send(result.LongSent, long, pause)
 			if err != nil {
 				return Measurement{}, err
@@ -140,6 +154,25 @@ func (m Matrix) measure(ctx context.Context, from, to *Prober, pair Pair) (Measu
 		result.Rate = rateOf(arrivals)
 	}
 	return result, nil
+}
+
+// String says in one line what became of the packets.
+func (r Measurement) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d UDP packets arrived", r.Arrived, r.Sent)
+	add := func(set bool, format string, args ...any) {
+		if set {
+			fmt.Fprintf(&b, format, args...)
+		}
+	}
+	add(r.Arrived > 0, " after %s", r.Median.Round(time.Microsecond))
+	add(r.LongSent > 0, ", %d of %d long ones", r.Long, r.LongSent)
+	add(r.Duplicated > 0, ", %d twice", r.Duplicated)
+	add(r.Overtaken > 0, ", %d overtaken", r.Overtaken)
+	add(r.Rate > 0, ", at %d bit/s", r.Rate)
+	add(r.TCP, "; TCP connects after %s", r.Connect.Round(time.Microsecond))
+	add(!r.TCP, "; TCP does not connect")
+	return b.String()
 }
 
 // datagramLeast is the shortest payload that can be measured.

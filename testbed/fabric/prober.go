@@ -81,6 +81,22 @@ func (p *Prober) Close() error {
 	return err
 }
 
+// Wait returns once the probe answers, from when on it receives, too.
+func (p *Prober) Wait(ctx context.Context) error {
+	_, err := p.ask(ctx, request{Collect: &collectRequest{}})
+	return err
+}
+
+// Ended reports whether the probe is gone.
+func (p *Prober) Ended() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 func (p *Prober) read() {
 	defer close(p.ended)
 	decoder := json.NewDecoder(bufio.NewReader(p.stream))

@@ -50,27 +50,27 @@ func (a *Agent) Handler() http.Handler {
 }
 
 func (a *Agent) handleApply(w http.ResponseWriter, r *http.Request) {
-	id, err := func() (string, error) {
+	done, err := func() (applied, error) {
 		lease, err := time.ParseDuration(r.URL.Query().Get("lease"))
 		if err != nil {
-			return "", badRequest{fmt.Errorf("lease: %w", err)}
+			return applied{}, badRequest{fmt.Errorf("lease: %w", err)}
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMatrix))
 		if err != nil {
-			return "", badRequest{err}
+			return applied{}, badRequest{err}
 		}
 		// Rows, not a Matrix: the JSON of one's own unmarshaller is read twice.
 		var rows []row
 		if err := json.Unmarshal(body, &rows); err != nil {
-			return "", badRequest{fmt.Errorf("matrix: %w", err)}
+			return applied{}, badRequest{fmt.Errorf("matrix: %w", err)}
 		}
 		m, err := matrixOf(rows)
 		if err != nil {
-			return "", badRequest{err}
+			return applied{}, badRequest{err}
 		}
 		return a.apply(m, lease)
 	}()
-	respond(w, applied{ID: id}, err)
+	respond(w, done, err)
 }
 
 // respond writes the value or, if there is one, the error.
