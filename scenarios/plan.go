@@ -22,6 +22,10 @@ type Plan struct {
 	Arm string
 	// Spec is the cluster it runs on.
 	Spec testbed.Spec
+	// Least is how long it takes if whatever it awaits is so at once.
+	Least time.Duration
+	// Uses are the verbs and the forms of conditions that occur in it.
+	Uses []string
 
 	arm    arm
 	model  theory.Model
@@ -201,7 +205,8 @@ func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	if !sc.defined && len(wrong) == 0 {
 		wrong = append(wrong, &Problem{File: p.Scenario.Path, Line: 1, Col: 1, Text: "there is no cluster: a scenario has a line such as cluster 5"})
 	}
-	p.Spec, p.ends = sc.spec, sc.ends
+	p.Spec, p.ends, p.Least = sc.spec, sc.ends, sc.least
+	p.Uses = slices.Sorted(maps.Keys(sc.uses))
 	if len(wrong) == 0 {
 		p.model, _ = sc.model() // it was fine at the cluster line
 	}
@@ -241,6 +246,7 @@ func (sc *scene) parse(c *command, text []string) (action, error) {
 	case isVerb && !sc.defined && !slices.ContainsFunc(setting(), func(s verb) bool { return s.name == name && name != "peer" }):
 		return nil, at(c.name, errors.New("there is no cluster yet: begin with a line such as cluster 5"))
 	case isVerb:
+		sc.uses[name] = true
 		return v.parse(sc, a)
 	case slices.Contains(sc.spec.Peers, name):
 		return sc.parseLine(name, a, c.prefix == "")
