@@ -47,6 +47,7 @@ func (c *Cluster) prepare(ctx context.Context, members []container, from, to fab
 	}
 	var err error
 	v.probers, err = c.probers(ctx, ends)
+	v.pairs = slices.DeleteFunc(v.pairs, func(p fabric.Pair) bool { return v.probers[p.From] == nil || v.probers[p.To] == nil })
 	return v, err
 }
 
