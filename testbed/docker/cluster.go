@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 
 	api "github.com/moby/moby/api/types/container"
@@ -13,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/adapter"
 )
 
 // atOnce bounds how many containers are started, or otherwise worked on, at
@@ -26,6 +29,7 @@ type Cluster struct {
 	name    string
 	made    *making // nil for one that was found
 	history *testbed.History
+	witness *witness
 
 	ctx     context.Context // of what follows the cluster
 	end     context.CancelFunc
@@ -50,7 +54,7 @@ type making struct {
 func newCluster(d *Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
-		daemon: d, name: name, history: testbed.NewHistory(),
+		daemon: d, name: name, history: testbed.NewHistory(), witness: newWitness(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader),
 		wires: newWires(),
 	}
@@ -98,25 +102,37 @@ func (c *Cluster) create(ctx context.Context) error {
 		addrs[i], addr = addr, addr.Next()
 	}
 	return each(names, func(i int, name string) error {
+		if name == testbed.Bootstrap && !c.made.Adapter.Bootstrap() {
+			return nil
+		}
 		return c.createContainer(ctx, name, addrs[i], bootstrap)
 	})
 }
 
+// contacts is how many peers one of a kind that has no bootstrap service is
+// told of: the next of them answers where one does not.
+const contacts = 3
+
+// told is what a peer's adapter is told of it.
+func (m *making) told(name string, bootstrap netip.Addr) adapter.Peer {
+	others := slices.DeleteFunc(slices.Clone(m.Peers), func(other string) bool { return other == name })
+	return adapter.Peer{Name: name, Service: bootstrap, Others: others[:min(contacts, len(others))], Settings: m.Settings}
+}
+
 func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootstrap netip.Addr) error {
-	image, env := c.made.BootstrapImage, []string(nil)
-	var tmpfs map[string]string
-	if name != testbed.Bootstrap {
-		image = c.made.PeerImage
-		tmpfs = map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}
-		set := map[string]string{"PEER_NAME": name, "PEER_BOOTSTRAP": "http://" + bootstrap.String() + ":8080"}
-		maps.Copy(set, c.made.Env)
-		maps.Copy(set, c.made.Own[name])
-		for key, value := range set {
-			env = append(env, key+"="+value)
-		}
-	}
+	image := c.made.BootstrapImage
 	labels := c.made.labels(c.name)
 	labels[peerLabel] = name
+	var start adapter.Container
+	if name != testbed.Bootstrap {
+		image = c.made.PeerImage
+		labels[adapterLabel] = c.made.Adapter.Name()
+		var err error
+		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
+			return err
+		}
+		start.Env = c.made.environment(name, start.Env)
+	}
 	ctx, cancel, err := creating(ctx)
 	if err != nil {
 		return err
@@ -125,13 +141,14 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	_, err = c.daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: c.networkName() + "-" + name,
 		Config: &api.Config{
-			Image: image, Hostname: name, Env: env, Labels: labels,
+			Image: image, Hostname: name, Labels: labels,
+			Cmd: start.Command, Env: start.Env, StopSignal: start.StopSignal,
 			// Each check starts a process: what is measured here would notice.
 			Healthcheck: &api.HealthConfig{Test: []string{"NONE"}},
 		},
 		HostConfig: &api.HostConfig{
 			NetworkMode:    api.NetworkMode(c.networkName()),
-			ReadonlyRootfs: true, Tmpfs: tmpfs,
+			ReadonlyRootfs: true, Tmpfs: start.Tmpfs,
 			CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"},
 			// Whatever the daemon's default: this one can be read, from the start.
 			LogConfig: api.LogConfig{Type: "json-file"},
@@ -144,6 +161,22 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		return fmt.Errorf("create the container of %s: %w", name, err)
 	}
 	return nil
+}
+
+// environment is what a peer's adapter wants it to be, with Env and Own on top.
+func (m *making) environment(name string, wanted []string) []string {
+	set := make(map[string]string)
+	for _, pair := range wanted {
+		key, value, _ := strings.Cut(pair, "=")
+		set[key] = value
+	}
+	maps.Copy(set, m.Env)
+	maps.Copy(set, m.Own[name])
+	env := make([]string, 0, len(set))
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		env = append(env, key+"="+set[key])
+	}
+	return env
 }
 
 // labels mark what is made, so that it is found and, when it must, removed.
@@ -178,6 +211,7 @@ func (c *Cluster) finish(ctx context.Context) error {
 // Remove removes the containers and networks of the cluster, however it was
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
+	c.witness.rest()
 	err := c.daemon.removeCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.leaveTo() // it has more patience

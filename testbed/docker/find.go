@@ -21,6 +21,7 @@ import (
 const (
 	clusterLabel = "peerlab.cluster"
 	peerLabel    = "peerlab.peer"
+	adapterLabel = "peerlab.adapter"
 	runLabel     = "peerlab.run"   // the call of Create it comes from
 	ownerLabel   = "peerlab.owner" // the process it must not outlive
 
@@ -37,12 +38,14 @@ type container struct {
 	id      string
 	cluster string
 	network string // the cluster's, by name
+	adapter string // how it is spoken to, "" as our own
+	created int64  // Unix time
 }
 
 // classify recognises a container of a cluster, however it was started: by
 // this package, by Compose, or by hand with one of our images.
 func classify(s api.Summary) (c container, ours bool) {
-	c = container{id: s.ID}
+	c = container{id: s.ID, adapter: s.Labels[adapterLabel], created: s.Created}
 	if s.NetworkSettings != nil {
 		if names := slices.Sorted(maps.Keys(s.NetworkSettings.Networks)); len(names) > 0 {
 			c.network = names[0]

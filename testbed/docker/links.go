@@ -292,23 +292,30 @@ func (c *Cluster) recordLinks(links testbed.Links, at time.Time) {
 // Links implements testbed.Engine. It asks the kernel's keeper, so it knows
 // what other programs have set.
 func (c *Cluster) Links(ctx context.Context) (testbed.Links, error) {
+	links, _, err := c.LinksUntil(ctx)
+	return links, err
+}
+
+// LinksUntil is Links, and when they end unless somebody renews them: the zero
+// time if they stay.
+func (c *Cluster) LinksUntil(ctx context.Context) (testbed.Links, time.Time, error) {
 	if err := c.wires.take(ctx); err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	defer c.wires.give()
 	members, err := c.daemon.list(ctx, c.name)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	client, err := c.agent(ctx, members, false)
 	if err != nil || client == nil {
-		return testbed.Links{}, err
+		return testbed.Links{}, time.Time{}, err
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
-	return named(status.Matrix, members), nil
+	return named(status.Matrix, members), status.Until, nil
 }
 
 // named turns addresses into names. Those of nobody are left out.

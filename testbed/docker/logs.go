@@ -53,7 +53,8 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 }
 
 // Reported returns what all peers have reported so far, through all their
-// lives, each peer's events in order. It needs no History and adds nothing to
+// lives, each peer's events in order, and what was done to their containers, by
+// whomever, as far as Docker remembers. It needs no History and adds nothing to
 // it. What cannot be read is in the error.
 func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 	members, err := c.daemon.list(ctx, c.name)
@@ -65,16 +66,20 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		if m.Name == testbed.Bootstrap {
 			return nil
 		}
+		tells, err := newTeller(m)
+		if err != nil {
+			return fmt.Errorf("what %s reports: %w", m.Name, err)
+		}
 		var bad error
 		w := lineWriter{line: func(line []byte) {
-			e, err := event.Decode(line)
-			if err != nil {
+			switch e, tell, err := tells.event(line); {
+			case err != nil:
 				bad = fmt.Errorf("what %s reports: %w", m.Name, err)
-				return
+			case tell:
+				of[i] = append(of[i], e)
 			}
-			of[i] = append(of[i], e)
 		}}
-		log, err := c.daemon.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true})
+		log, err := c.daemon.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: tells.stamped})
 		if err == nil {
 			defer log.Close()
 			_, err = stdcopy.StdCopy(&w, io.Discard, log)
@@ -84,5 +89,6 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		}
 		return bad
 	})
-	return slices.Concat(of...), err
+	done, forgotten := c.done(ctx, members)
+	return append(slices.Concat(of...), done...), errors.Join(err, forgotten)
 }

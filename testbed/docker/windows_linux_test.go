@@ -92,7 +92,7 @@ func TestNoWindow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	silent := func(w *witness, when string) {
+	silent := func(w *tally, when string) {
 		t.Helper()
 		for pair, n := range w.saw(t) {
 			if n > 0 {

@@ -11,9 +11,9 @@ import (
 	"peerlab/testbed/fabric"
 )
 
-// witness counts what leaves the bridges of this host, with rules of its own
+// tally counts what leaves the bridges of this host, with rules of its own
 // that know nothing of the fabric's and come after them.
-type witness struct {
+type tally struct {
 	conn  *nftables.Conn
 	table *nftables.Table
 	chain *nftables.Chain
@@ -22,14 +22,14 @@ type witness struct {
 
 // watch counts the IPv4 packets of pairs of addresses that a bridge hands to
 // their destination, from now on.
-func watch(t *testing.T, pairs ...fabric.Pair) *witness {
+func watch(t *testing.T, pairs ...fabric.Pair) *tally {
 	t.Helper()
 	needRoot(t)
 	conn, err := nftables.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyBridge, Name: "witness-" + newRun()})
+	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyBridge, Name: "tally-" + newRun()})
 	chain := conn.AddChain(&nftables.Chain{
 		Name: "out", Table: table, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityLast,
@@ -52,11 +52,11 @@ func watch(t *testing.T, pairs ...fabric.Pair) *witness {
 			t.Error(err)
 		}
 	})
-	return &witness{conn, table, chain, pairs}
+	return &tally{conn, table, chain, pairs}
 }
 
 // saw returns how many packets of each pair have come out.
-func (w *witness) saw(t *testing.T) map[fabric.Pair]uint64 {
+func (w *tally) saw(t *testing.T) map[fabric.Pair]uint64 {
 	t.Helper()
 	rules, err := w.conn.GetRules(w.table, w.chain)
 	if err != nil || len(rules) != len(w.pairs) {
