@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -92,35 +94,39 @@ func TestLateTimersAreNoticed(t *testing.T) {
 	}
 }
 
-// watch runs a watcher for some seconds of virtual time on a host that change
-// makes out of files, second by second, and returns what it recorded.
+// changing is a host whose files are different each second.
+type changing struct {
+	second atomic.Int32
+	files  func(second int) map[string]string
+}
+
+func (c *changing) Open(name string) (fs.File, error) {
+	now := make(fstest.MapFS)
+	for name, text := range c.files(int(c.second.Load())) {
+		now[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return now.Open(name)
+}
+
+// watch runs a watcher for some seconds of virtual time and returns what it
+// recorded.
 func watch(t *testing.T, seconds int, files func(second int) map[string]string) (recorded []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		root := fstest.MapFS{}
-		set := func(second int) {
-			clear(root)
-			for name, text := range files(second) {
-				root[name] = &fstest.MapFile{Data: []byte(text)}
-			}
-		}
-		set(0)
+		root := &changing{files: files}
 		ctx, cancel := context.WithCancel(t.Context())
 		w := watcher{host: host{root}, cpus: 2}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
+		var watching sync.WaitGroup
+		watching.Go(func() {
 			w.watch(ctx, func(text string) { recorded = append(recorded, text) })
-		}()
-		for second := 1; second <= seconds; second++ {
-			// Between two beats, when the watcher sleeps.
-			time.Sleep(time.Second - time.Millisecond)
-			synctest.Wait()
-			set(second)
+		})
+		for range seconds {
+			time.Sleep(time.Second - time.Millisecond) // between two beats
+			root.second.Add(1)
 			time.Sleep(time.Millisecond)
 		}
 		cancel()
-		<-done
+		watching.Wait()
 	})
 	return recorded
 }
