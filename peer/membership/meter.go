@@ -12,7 +12,7 @@ import (
 )
 
 // accountInterval is how often a peer tells what it has sent.
-const accountInterval = 10 * time.Second
+const accountInterval = 5 * time.Second
 
 // meter counts what passes a transport: the packets sent, and the connections
 // made with what passes them both ways. Whoever accepts a connection does not
