@@ -201,6 +201,7 @@ func TestFalsePositives(t *testing.T) {
 		{"just after a heal, by the one that was cut off", with(five, links(40, "a -> b,c,d,e drop=all"), links(49, ""), wrong), counts{fp: 1}},
 		{"long after it", with(five, links(10, "a -> b,c,d,e drop=all"), links(20, ""), wrong), counts{fp: 1, healthy: 1}},
 		{"over a bad link", with(five, links(40, "a -> b loss=30%"), wrong), counts{fp: 1, healthy: 1}},
+		{"and alive again once forgotten", with(abc, wrong, says(90, "a", event.MemberReap, "b"), says(91, "a", event.MemberJoin, "b")), counts{fp: 1, healthy: 1, flaps: 1}},
 		{"and alive again", with(abc, wrong, again), counts{fp: 1, healthy: 1, flaps: 1}},
 		{
 			"alive again in a new life", with(abc, wrong, lab(52, testbed.LabKill, "b"), lab(53, testbed.LabStart, "b"), started(54, "b"), again),
