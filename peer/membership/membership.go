@@ -119,7 +119,8 @@ func Create(o Options) (*Membership, error) {
 		stopped:  stopped,
 		stop:     stop,
 	}
-	conf.Transport = transport
+	meter := &meter{NodeAwareTransport: transport}
+	conf.Transport = meter
 	conf.Delegate, conf.Events, conf.Alive, conf.Conflict, conf.Ping = delegate, m.watch, m.watch, m.watch, m.watch
 
 	list, err := memberlist.Create(conf)
@@ -140,6 +141,7 @@ func Create(o Options) (*Membership, error) {
 	m.watch.health = list.GetHealthScore
 	m.watch.open(m.table)
 	m.running.Go(func() { m.watch.run(m.stopped, m.table) })
+	m.running.Go(func() { meter.account(m.stopped, o.Events) })
 	return m, nil
 }
 

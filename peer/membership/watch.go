@@ -87,13 +87,18 @@ func (w *watcher) stop() {
 	w.stopped = true
 }
 
-// run polls until ctx ends.
+// run polls until ctx ends, the table and the health score.
 func (w *watcher) run(ctx context.Context, t *table) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	var nodes, suspects int
 	var own uint32
+	health := 0
 	for {
+		if now := w.health(); now != health {
+			health = now
+			w.log.Emit(event.Event{Kind: event.PeerHealth, Health: now})
+		}
 		n, s := t.sizes()
 		inc := t.incarnation(w.self)
 		w.mu.Lock()
