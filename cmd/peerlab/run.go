@@ -233,3 +233,27 @@ func host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
 	}
 	return nil, nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
 }
+
+// runTestFile runs a multi-peer test file.
+func runTestFile(ctx context.Context, host scenarios.Host, name string, out io.Writer) (observe.Verdict, error) {
+	f, err := scenarios.ReadTest(name)
+	if err != nil {
+		return "", problems{err}
+	}
+	ok := false
+	var summary strings.Builder
+	err = host(ctx, 1, func(ctx context.Context, factory testbed.Factory) error {
+		ok, err = f.Run(ctx, factory, &summary)
+		return err
+	})
+	for line := range strings.Lines(summary.String()) {
+		fmt.Fprintln(out, terminal.Line(strings.TrimSuffix(line, "\n")))
+	}
+	switch {
+	case err != nil:
+		return observe.Inconclusive, fmt.Errorf("%s: %w", name, err)
+	case !ok:
+		return observe.Fail, nil
+	}
+	return observe.Pass, nil
+}
