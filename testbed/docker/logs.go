@@ -91,5 +91,9 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 	})
 	done, forgotten := c.done(ctx, members)
 	changed, lost := c.changed(ctx, members)
-	return slices.Concat(slices.Concat(of...), done, changed), errors.Join(err, forgotten, lost)
+	lab := testbed.Sorted(slices.Concat(done, changed))
+	for i := range lab {
+		lab[i].Seq = uint64(i + 1)
+	}
+	return append(slices.Concat(of...), lab...), errors.Join(err, forgotten, lost)
 }
