@@ -42,6 +42,7 @@ func addLab(root *cobra.Command, env func(string) string) {
 		l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand(),
 		l.killCommand(), l.stopCommand(), l.startCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
 		l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand(),
+		l.runCommand(), l.checkCommand(), l.galleryCommand(),
 		l.cleanCommand(), l.doctorCommand(env),
 	)
 	for _, c := range root.Commands() {
