@@ -71,7 +71,7 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, change change, las
 	if err := want.Check(peers); err != nil {
 		return err
 	}
-	p := newProgress(cmd.ErrOrStderr())
+	p := newSteps(cmd.ErrOrStderr())
 	p.say("%s", doing(now, want))
 	err = during(func() error { return c.SetLinksFor(ctx, want, last) }, func() { p.say("  still at it, after %s", p.took()) })
 	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// progress tells, on standard error, how long work goes on.
-type progress struct {
+// steps tells, on standard error, how long work goes on.
+type steps struct {
 	out   io.Writer
 	began time.Time
 	last  time.Time
 }
 
-func newProgress(out io.Writer) *progress { return &progress{out: out, began: time.Now()} }
+func newSteps(out io.Writer) *steps { return &steps{out: out, began: time.Now()} }
 
 // say prints a line.
-func (p *progress) say(format string, args ...any) {
+func (p *steps) say(format string, args ...any) {
 	p.last = time.Now()
 	fmt.Fprintf(p.out, format+"\n", args...)
 }
 
 // quick says whether what is now said would follow the line before too fast to
 // be read.
-func (p *progress) quick() bool { return time.Since(p.last) < 200*time.Millisecond }
+func (p *steps) quick() bool { return time.Since(p.last) < 200*time.Millisecond }
 
 // took is the time since the beginning, for people.
-func (p *progress) took() string { return fmt.Sprintf("%.1f s", time.Since(p.began).Seconds()) }
+func (p *steps) took() string { return fmt.Sprintf("%.1f s", time.Since(p.began).Seconds()) }
 
 // during does the work, and tells every two seconds that it goes on.
 func during(work func() error, tell func()) error {
