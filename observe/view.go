@@ -97,7 +97,7 @@ func (v *View) Add(e event.Event) {
 
 func (v *View) lab(e event.Event) {
 	switch e.Kind {
-	case testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabPause, testbed.LabResume:
+	case testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabExit, testbed.LabPause, testbed.LabResume:
 	default:
 		return
 	}
@@ -106,7 +106,7 @@ func (v *View) lab(e event.Event) {
 	}
 	r := v.peer(e.Member)
 	switch e.Kind {
-	case testbed.LabStop, testbed.LabKill:
+	case testbed.LabStop, testbed.LabKill, testbed.LabExit:
 		r.runs, r.paused, r.stopped = false, false, e.Time
 	case testbed.LabPause:
 		r.paused = true
