@@ -76,6 +76,7 @@ type Chat struct {
 	settled  bool                 // it is known where the conversation begins for the reader
 	begin    vector               // namely after that
 	answered time.Time            // when the first sync came
+	answers  []*member            // whose came, gone meanwhile or not, until it is settled
 	gaps     time.Time            // since when somebody offers to begin later than this peer's end
 	large    uint64               // the last message that gossip cannot carry
 	waiting  map[*Delivery]struct{}

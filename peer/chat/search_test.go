@@ -272,3 +272,22 @@ func TestFlawsAreFound(t *testing.T) {
 		})
 	}
 }
+
+// Ids that are used again after a restart are found out: a state directory that
+// does not keep the incarnation.
+func TestReusedSequenceIsFound(t *testing.T) {
+	state := t.TempDir()
+	var lives []*life
+	for range 2 {
+		l := &life{name: "a", incarnation: 1, log: event.NewLog("a", 100)}
+		c := Join(Options{Name: "a", Incarnation: 1, Listener: newNetwork().listen("a"), Events: l.log, State: state, flaws: flaws{noPersist: true}})
+		if _, err := c.SendKept(t.Context(), "hello"); err != nil {
+			t.Fatal(err)
+		}
+		c.Leave(t.Context())
+		lives = append(lives, l)
+	}
+	if broken := promises(lives); !slices.ContainsFunc(broken, func(b string) bool { return strings.Contains(b, "sent twice") }) {
+		t.Errorf("not found: %q", broken)
+	}
+}
