@@ -22,7 +22,7 @@ BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w'
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do
-		printf '  make %-8s %s\n' "$$target" "$$text"
+		printf '  make %-10s %s\n' "$$target" "$$text"
 	done
 
 # --- a cluster to talk to ----------------------------------------------------
@@ -131,10 +131,19 @@ image: build ## build the images peerlab-peer, peerlab-bootstrap and peerlab-fab
 	# What carried the tags before.
 	docker image prune --force --filter label=org.opencontainers.image.title=peerlab >/dev/null
 
+.PHONY: image-serf
+image-serf: ## build the image peerlab-serf, for peerlab up --adapter serf
+	@mkdir -p .build
+	$(BUILD) -o .build/ github.com/hashicorp/serf/cmd/serf
+	output=$$(docker build --file Dockerfile.serf --tag peerlab-serf . 2>&1) || {
+		echo "$$output" >&2
+		exit 1
+	}
+
 .PHONY: clean
 clean: down ## remove what was built, images included
 	@rm -rf .build
-	docker image rm --force peerlab-peer peerlab-bootstrap peerlab-fabric >/dev/null
+	docker image rm --force peerlab-peer peerlab-bootstrap peerlab-fabric peerlab-serf >/dev/null
 
 .PHONY: docs
 docs: ## write docs/commands.md anew from the registry of commands

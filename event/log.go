@@ -24,6 +24,8 @@ type Log struct {
 	last   uint64
 	more   chan struct{} // closed when an event arrives or the log is closed
 	closed bool
+
+	observe func(Event)
 }
 
 // NewLog returns an empty log for the events of peer that keeps the latest
@@ -31,6 +33,11 @@ type Log struct {
 func NewLog(peer string, keep int) *Log {
 	return &Log{peer: peer, keep: max(keep, 1), more: make(chan struct{})}
 }
+
+// Observe has f called with every event when it is appended, one at a time and
+// in order, before any reader has it. f must not block, nor use the log. Observe
+// comes before the first event; nil is nobody.
+func (l *Log) Observe(f func(Event)) { l.observe = f }
 
 // Emit appends e. It sets Seq and Peer, and Time where it is zero. On a closed
 // log it does nothing.
@@ -49,6 +56,9 @@ func (l *Log) Emit(e Event) {
 		l.events = append(l.events, e)
 	} else {
 		l.events[(l.last-1)%uint64(l.keep)] = e
+	}
+	if l.observe != nil {
+		l.observe(e)
 	}
 	close(l.more)
 	l.more = make(chan struct{})

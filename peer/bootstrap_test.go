@@ -101,7 +101,7 @@ func TestPartition(t *testing.T) {
 			for i, name := range names {
 				conf := config(name, s)
 				transport := newCutter(t, i >= 3, &cut)
-				conf.Network.Transport = transport
+				conf.Network.Transport = func() (memberlist.NodeAwareTransport, error) { return transport, nil }
 				conf.Advertise = transport.addr()
 				if i >= 3 {
 					conf.Network.HTTP = cutOff{&cutService}

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/bootstrap"
+	"peerlab/event"
 	"peerlab/peer/journal"
 	"peerlab/peer/membership"
 )
@@ -47,6 +48,9 @@ type Config struct {
 	Rejoin time.Duration
 	// EventsKept is how many events stay readable; 0 means 10,000.
 	EventsKept int
+	// Observe, if not nil, is told every event when it happens, one at a time
+	// and in order. It must not block.
+	Observe func(event.Event)
 	// Bare starts nothing: every layer waits for its commands.
 	Bare bool
 	// App is the application layer; nil means the chat.
@@ -63,7 +67,8 @@ type Config struct {
 
 // Network is what a peer talks through. Nil fields mean this host's network.
 type Network struct {
-	Transport  memberlist.NodeAwareTransport
+	// Transport is called for each memberlist the peer makes in its life.
+	Transport  func() (memberlist.NodeAwareTransport, error)
 	ChatListen func() (net.Listener, error)
 	ChatDial   func(ctx context.Context, addr string) (net.Conn, error)
 	HTTP       http.RoundTripper

@@ -34,9 +34,9 @@ type Peer struct {
 	remembered []former.Peer // from an earlier run
 
 	// step serialises what brings layers up and down; it is taken before mu.
-	step sync.Mutex
+	step turn
 	// calling serialises the calls of the app; it is taken after step.
-	calling sync.Mutex
+	calling turn
 
 	mu        sync.Mutex
 	ctx       context.Context    // of Run; nil before and after
@@ -77,9 +77,12 @@ func New(conf Config) (*Peer, error) {
 		started:   time.Now(),
 		events:    event.NewLog(conf.Name, conf.EventsKept),
 		ending:    make(chan ending, 1),
+		step:      make(turn, 1),
+		calling:   make(turn, 1),
 		bind:      conf.Bind,
 		advertise: conf.Advertise,
 	}
+	p.events.Observe(conf.Observe)
 	p.test.changed = make(chan struct{}, 1)
 	p.test.reset("test", 0)
 	if conf.State != "" {
@@ -173,6 +176,17 @@ func (p *Peer) Run(ctx context.Context) error {
 	p.leave(end.farewell)
 	return end.err
 }
+
+// Abort makes Run return at once, telling nobody: the others find this peer
+// dead.
+func (p *Peer) Abort() { p.stop(ending{reason: "aborted", farewell: nobody}) }
+
+// turn is a lock that is held while its holder waits. A sync.Mutex would do, but
+// in a simulation time stands still while somebody waits for one.
+type turn chan struct{}
+
+func (t turn) Lock()   { t <- struct{}{} }
+func (t turn) Unlock() { <-t }
 
 // start is what Run does of itself.
 func (p *Peer) start() error {

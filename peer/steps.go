@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"github.com/hashicorp/memberlist"
+
 	"peerlab/peer/broadcast"
 	"peerlab/peer/contact"
 	"peerlab/peer/membership"
@@ -71,9 +73,15 @@ func (p *Peer) create(meta membership.Meta) error {
 	if g, ok := p.app.(Gossiper); ok && g.Channel() != nil {
 		channels[appTag] = g.Channel()
 	}
+	var transport memberlist.NodeAwareTransport
+	if open := p.conf.Network.Transport; open != nil {
+		if transport, err = open(); err != nil {
+			return err
+		}
+	}
 	members, err := membership.Create(membership.Options{
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
-		Transport: p.conf.Network.Transport, Meta: meta,
+		Transport: transport, Meta: meta,
 		Channels: channels,
 		Events:   p.events, Log: p.log.With("layer", "membership"),
 	})

@@ -23,6 +23,8 @@ const (
 	LabResume   event.Kind = "lab.resume"
 	LabThrottle event.Kind = "lab.throttle" // text: the processors allowed
 	LabMove     event.Kind = "lab.move"     // addr: the new one
+	// LabExit tells that Member ended and nobody had asked for it.
+	LabExit event.Kind = "lab.exit" // text: the status, 137 for SIGKILL
 	// A change of links: lab.cut if any drops packets, lab.link if none does,
 	// lab.heal if all are healthy. Text: all that is then in force, as
 	// ParseLinks reads it. Stamped when the kernel, or the simulator, follows.
@@ -140,7 +142,8 @@ func (h *History) Close() {
 }
 
 // Sorted returns the events by the time at which they happened. The order of
-// each peer's own events stays: memberlist stamps some changes a little before
+// each peer's own events stays, but not that of the lab's, which has several
+// sources: memberlist stamps some changes a little before
 // the peer reports them, and such an event counts as happening no earlier than
 // the one reported before it.
 func Sorted(events []event.Event) []event.Event {
@@ -152,7 +155,7 @@ func Sorted(events []event.Event) []event.Event {
 	all := make([]stamped, len(events))
 	for i, e := range events {
 		at := e.Time
-		if before := latest[e.Peer]; before.After(at) {
+		if before := latest[e.Peer]; before.After(at) && e.Peer != Lab {
 			at = before
 		}
 		latest[e.Peer] = at

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"peerlab/event"
 )
 
 // Pair names the packets that one peer sends to another. The way back is
@@ -52,6 +54,21 @@ func (l Links) Pairs() []Pair {
 	return slices.SortedFunc(maps.Keys(l), func(a, b Pair) int {
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 	})
+}
+
+// Kind returns what a change to l is in the history: lab.cut, lab.link or
+// lab.heal. Loss at random cuts nothing, unless it is of everything.
+func (l Links) Kind() event.Kind {
+	kind := LabHeal
+	for _, link := range l {
+		switch {
+		case link.Drop != DropNone, link.Over != 0, link.Loss >= 100:
+			return LabCut
+		case link != Link{}:
+			kind = LabLink
+		}
+	}
+	return kind
 }
 
 // Check says everything that is wrong with l in a cluster of these peers, one

@@ -17,12 +17,14 @@ import (
 	"peerlab/peer/membership"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/adapter"
 )
 
 type upFlags struct {
 	peer.Config
 	subnet   string
 	image    string
+	adapter  string
 	service  string
 	patience time.Duration
 }
@@ -62,7 +64,8 @@ down. When peerlab up is interrupted or killed, what it has started is removed.`
 	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often a peer contacts missing ones; 0 for never")
 	flags.StringVar(&f.subnet, "subnet", "", "`RANGE` of addresses, such as 10.78.0.0/24 (a free one)")
-	flags.StringVar(&f.image, "image", "", "`IMAGE` of the peers (peerlab-peer)")
+	flags.StringVar(&f.image, "image", "", "`IMAGE` of the peers (peerlab-peer, or peerlab- and the adapter)")
+	flags.StringVar(&f.adapter, "adapter", "", "how the image's peers are spoken to: `"+strings.Join(adapter.Names(), "|")+"`")
 	flags.StringVar(&f.service, "bootstrap-image", "", "`IMAGE` of the bootstrap service (peerlab-bootstrap)")
 	flags.DurationVar(&f.patience, "timeout", time.Minute, "how long to wait until each peer sees all")
 	return cmd
@@ -76,25 +79,33 @@ func (f upFlags) options(cluster string, n int) (docker.Options, error) {
 	}
 	o := docker.Options{Name: cluster, Peers: testbed.Names(n), PeerImage: f.image, BootstrapImage: f.service, Keep: true}
 	f.Name = o.Peers[0]
+	var err error
+	if o.Adapter, err = adapter.Named(f.adapter); err != nil {
+		return o, fmt.Errorf("--adapter: %w", err)
+	}
 	if _, err := peer.New(f.Config); err != nil {
 		return o, err
 	}
 	if f.subnet != "" {
-		var err error
 		if o.Subnet, err = netip.ParsePrefix(f.subnet); err != nil {
 			return o, fmt.Errorf("--subnet %q: want a range such as 10.78.0.0/24", f.subnet)
 		}
 	}
-	o.Env = map[string]string{
-		"PEER_PROFILE": f.Profile, "PEER_REJOIN": f.Rejoin.String(), "PEER_SET": strings.Join(f.Set, ","),
+	o.Settings = map[string]string{"profile": f.Profile}
+	if own := o.Adapter == adapter.Adapter(adapter.Own{}); own || f.Rejoin != peer.DefaultRejoin {
+		o.Settings["rejoin"] = f.Rejoin.String()
 	}
-	return o, nil
+	if len(f.Set) > 0 {
+		o.Settings["set"] = strings.Join(f.Set, ",")
+	}
+	_, err = o.Adapter.Start(adapter.Peer{Name: f.Name, Settings: o.Settings})
+	return o, err
 }
 
 func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) error {
 	ctx := cmd.Context()
 	progress := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
-	d, err := docker.Connect(ctx)
+	d, err := l.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,7 +121,9 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		return err
 	}
 	seen := newView(o.Peers)
-	err = c.Start(ctx, testbed.Bootstrap)
+	if o.Adapter.Bootstrap() {
+		err = c.Start(ctx, testbed.Bootstrap)
+	}
 	if err == nil {
 		progress("starting the peers")
 		err = c.Start(ctx, o.Peers...)
@@ -136,7 +149,11 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 	if err != nil {
 		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it; the cluster stays, peerlab down removes it", seen.behind()[0], patience)
 	}
-	progress("a cluster of %d after %s: peerlab attach %s opens a shell in a peer", len(o.Peers), took(), o.Peers[0])
+	hint := "peerlab attach " + o.Peers[0] + " opens a shell in a peer"
+	if o.Adapter.Shell() == nil {
+		hint = "peerlab exec " + o.Peers[0] + " -- LINE runs a command of " + o.Adapter.Name()
+	}
+	progress("a cluster of %d after %s: %s", len(o.Peers), took(), hint)
 	return l.printPeers(cmd, peers)
 }
 

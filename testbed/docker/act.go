@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	api "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
 	"peerlab/event"
@@ -48,15 +49,31 @@ func (c *Cluster) record(kind event.Kind, member, addr, text string) {
 	c.history.Record(event.Event{Kind: kind, Member: member, Addr: addr, Text: text})
 }
 
+// do records what is done to a member and has f do it.
+func (c *Cluster) do(kind event.Kind, text string, m container, action events.Action, f func() error) error {
+	addr := ""
+	if kind == testbed.LabStart {
+		addr = m.Addr.String()
+	}
+	c.record(kind, m.Name, addr, text)
+	withdraw := c.others.expect(deed{m.id, action})
+	err := f()
+	if err != nil {
+		withdraw()
+	}
+	return err
+}
+
 // Start implements testbed.Engine.
 func (c *Cluster) Start(ctx context.Context, names ...string) error {
 	return c.on(ctx, "start", names, func(m container) error {
 		if m.State != testbed.Stopped {
 			return nil
 		}
-		c.record(testbed.LabStart, m.Name, m.Addr.String(), "")
-		_, err := c.daemon.api.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
-		return err
+		return c.do(testbed.LabStart, "", m, events.ActionStart, func() error {
+			_, err := c.daemon.api.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
+			return err
+		})
 	})
 }
 
@@ -72,9 +89,12 @@ func (c *Cluster) Stop(ctx context.Context, names ...string) error {
 				return err
 			}
 		}
-		c.record(testbed.LabStop, m.Name, "", "")
 		seconds := grace
-		if _, err := c.daemon.api.ContainerStop(ctx, m.id, client.ContainerStopOptions{Timeout: &seconds}); err != nil {
+		err := c.do(testbed.LabStop, "", m, events.ActionDie, func() error {
+			_, err := c.daemon.api.ContainerStop(ctx, m.id, client.ContainerStopOptions{Timeout: &seconds})
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		return c.drain(ctx, m)
@@ -87,8 +107,11 @@ func (c *Cluster) Kill(ctx context.Context, names ...string) error {
 		if m.State == testbed.Stopped {
 			return testbed.ErrStopped
 		}
-		c.record(testbed.LabKill, m.Name, "", "")
-		if _, err := c.daemon.api.ContainerKill(ctx, m.id, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
+		err := c.do(testbed.LabKill, "", m, events.ActionDie, func() error {
+			_, err := c.daemon.api.ContainerKill(ctx, m.id, client.ContainerKillOptions{Signal: "KILL"})
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		wait := c.daemon.api.ContainerWait(ctx, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
@@ -110,9 +133,10 @@ func (c *Cluster) Pause(ctx context.Context, names ...string) error {
 		case testbed.Stopped:
 			return testbed.ErrStopped
 		}
-		c.record(testbed.LabPause, m.Name, "", "")
-		_, err := c.daemon.api.ContainerPause(ctx, m.id, client.ContainerPauseOptions{})
-		return err
+		return c.do(testbed.LabPause, "", m, events.ActionPause, func() error {
+			_, err := c.daemon.api.ContainerPause(ctx, m.id, client.ContainerPauseOptions{})
+			return err
+		})
 	})
 }
 
@@ -130,9 +154,10 @@ func (c *Cluster) Resume(ctx context.Context, names ...string) error {
 }
 
 func (c *Cluster) resume(ctx context.Context, m container) error {
-	c.record(testbed.LabResume, m.Name, "", "")
-	_, err := c.daemon.api.ContainerUnpause(ctx, m.id, client.ContainerUnpauseOptions{})
-	return err
+	return c.do(testbed.LabResume, "", m, events.ActionUnPause, func() error {
+		_, err := c.daemon.api.ContainerUnpause(ctx, m.id, client.ContainerUnpauseOptions{})
+		return err
+	})
 }
 
 // Throttle implements testbed.Engine. A peer that does not run is throttled
@@ -147,19 +172,13 @@ func (c *Cluster) Throttle(ctx context.Context, cpus float64, names ...string) e
 		limit.CPUQuota = -1 // 0 would leave it as it is
 	}
 	return c.on(ctx, "throttle", names, func(m container) error {
-		c.record(testbed.LabThrottle, m.Name, "", strconv.FormatFloat(cpus, 'g', -1, 64))
-		_, err := c.daemon.api.ContainerUpdate(ctx, m.id, client.ContainerUpdateOptions{Resources: &limit})
+		err := c.do(testbed.LabThrottle, strconv.FormatFloat(cpus, 'g', -1, 64), m, events.ActionUpdate, func() error {
+			_, err := c.daemon.api.ContainerUpdate(ctx, m.id, client.ContainerUpdateOptions{Resources: &limit})
+			return err
+		})
 		if errdefs.IsNotFound(err) {
 			return testbed.ErrNoPeer // removed in between
 		}
 		return err
 	})
 }
-
-// SetLinks implements testbed.Engine.
-func (c *Cluster) SetLinks(context.Context, testbed.Links) error {
-	return fmt.Errorf("links: this %w", testbed.ErrUnable)
-}
-
-// Links implements testbed.Engine.
-func (c *Cluster) Links(context.Context) (testbed.Links, error) { return testbed.Links{}, nil }

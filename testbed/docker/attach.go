@@ -23,13 +23,17 @@ type Terminal struct {
 // Attach opens the shell of a running peer on t, which must be in raw mode,
 // and returns the status with which the shell ended. The peer goes on.
 func (c *Cluster) Attach(ctx context.Context, name string, t Terminal) (status int, err error) {
-	id, err := c.runs(ctx, name)
+	m, kind, err := c.runs(ctx, name)
 	if err != nil {
 		return 1, err
 	}
-	made, err := c.daemon.api.ExecCreate(ctx, id, client.ExecCreateOptions{
+	shell := kind.Shell()
+	if shell == nil {
+		return 1, fmt.Errorf("a peer of kind %s has no shell: use peerlab exec %s -- LINE", kind.Name(), name)
+	}
+	made, err := c.daemon.api.ExecCreate(ctx, m.id, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, TTY: true,
-		Cmd: []string{"/peer", "attach"}, Env: []string{"TERM=" + t.Term},
+		Cmd: shell, Env: []string{"TERM=" + t.Term},
 		DetachKeys: "ctrl-@,ctrl-@", // Docker's own would swallow Ctrl-P
 	})
 	if err != nil {

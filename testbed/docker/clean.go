@@ -25,7 +25,8 @@ func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
 }
 
 // removeCluster removes all of one cluster. What Compose made carries its
-// labels, what was started by hand none: that has no network of its own.
+// labels, what was started by hand none: that has no network of its own. What
+// stands beside a cluster carries our label whoever made the cluster.
 func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 	members, err := d.list(ctx, name)
 	if err != nil {
@@ -34,12 +35,12 @@ func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 	if err := each(members, func(_ int, m container) error { return d.removeContainer(ctx, m.id) }); err != nil {
 		return err
 	}
-	var errs []error
-	for _, label := range []string{clusterLabel, composeProject} {
-		_, err := d.sweepNetworks(ctx, label, func(labels map[string]string) bool { return labels[label] == name })
-		errs = append(errs, err)
+	of := func(label string) func(map[string]string) bool {
+		return func(labels map[string]string) bool { return labels[label] == name }
 	}
-	return errors.Join(errs...)
+	_, err = d.sweep(ctx, clusterLabel, of(clusterLabel))
+	_, composeErr := d.sweepNetworks(ctx, composeProject, of(composeProject))
+	return errors.Join(err, composeErr)
 }
 
 // sweep removes the containers and networks that have a label and match.

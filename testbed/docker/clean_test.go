@@ -63,7 +63,7 @@ func TestNothingIsLeft(t *testing.T) {
 		name := "orphan-" + strings.ToLower(newRun()[:8])
 		after := time.Duration(rand.Int64N(int64(2 * time.Second)))
 		orphan := exec.Command(os.Args[0], "-test.run=^TestOrphan$", "-test.timeout=2m")
-		orphan.Env = append(os.Environ(), orphanVariable+"="+name, imagesVariable+"="+images.Peer+" "+images.Bootstrap)
+		orphan.Env = append(os.Environ(), orphanVariable+"="+name, imagesVariable+"="+strings.Join([]string{images.Peer, images.Bootstrap, images.Fabric}, " "))
 		output, err := orphan.StdoutPipe()
 		if err == nil {
 			err = orphan.Start()

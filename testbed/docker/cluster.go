@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 
 	api "github.com/moby/moby/api/types/container"
@@ -12,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/adapter"
 )
 
 // atOnce bounds how many containers are started, or otherwise worked on, at
@@ -25,6 +28,7 @@ type Cluster struct {
 	name    string
 	made    *making // nil for one that was found
 	history *testbed.History
+	others  *others
 
 	ctx     context.Context // of what follows the cluster
 	end     context.CancelFunc
@@ -33,6 +37,10 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	readers map[string]*reader // by container id
+	agents  map[string]bool    // that are read, by container id
+	changes map[int64]bool     // of links that are in the history, by their time
+
+	wires wires
 }
 
 var _ testbed.Engine = (*Cluster)(nil)
@@ -47,8 +55,9 @@ type making struct {
 func newCluster(d *Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
-		daemon: d, name: name, history: testbed.NewHistory(),
-		ctx: ctx, end: cancel, readers: make(map[string]*reader),
+		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
+		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
+		wires: newWires(),
 	}
 }
 
@@ -73,8 +82,7 @@ func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
 	if err := c.create(ctx); err != nil {
 		// By the run, not by the name: somebody else may have been faster.
 		_, left := d.sweep(context.WithoutCancel(ctx), runLabel, func(labels map[string]string) bool { return labels[runLabel] == m.run })
-		c.finish()
-		return nil, errors.Join(err, left)
+		return nil, errors.Join(err, left, c.finish(ctx))
 	}
 	return c, nil
 }
@@ -95,23 +103,38 @@ func (c *Cluster) create(ctx context.Context) error {
 		addrs[i], addr = addr, addr.Next()
 	}
 	return each(names, func(i int, name string) error {
+		if name == testbed.Bootstrap && !c.made.Adapter.Bootstrap() {
+			return nil
+		}
 		return c.createContainer(ctx, name, addrs[i], bootstrap)
 	})
 }
 
+// contacts is how many peers one of a kind that has no bootstrap service is
+// told of: the next of them answers where one does not.
+const contacts = 3
+
+// told is what a peer's adapter is told of it.
+func (m *making) told(name string, bootstrap netip.Addr) adapter.Peer {
+	others := slices.DeleteFunc(slices.Clone(m.Peers), func(other string) bool { return other == name })
+	return adapter.Peer{Name: name, Service: bootstrap, Others: others[:min(contacts, len(others))], Settings: m.Settings}
+}
+
 func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootstrap netip.Addr) error {
-	image, env := c.made.BootstrapImage, []string(nil)
-	var tmpfs map[string]string
-	if name != testbed.Bootstrap {
-		image = c.made.PeerImage
-		tmpfs = map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}
-		env = []string{"PEER_NAME=" + name, "PEER_BOOTSTRAP=http://" + bootstrap.String() + ":8080"}
-		for key, value := range c.made.Env {
-			env = append(env, key+"="+value)
-		}
-	}
+	image := c.made.BootstrapImage
 	labels := c.made.labels(c.name)
 	labels[peerLabel] = name
+	var start adapter.Container
+	var env []string
+	if name != testbed.Bootstrap {
+		image = c.made.PeerImage
+		labels[adapterLabel] = c.made.Adapter.Name()
+		var err error
+		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
+			return err
+		}
+		env = c.made.environment(name, start.Env)
+	}
 	ctx, cancel, err := creating(ctx)
 	if err != nil {
 		return err
@@ -120,13 +143,14 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	_, err = c.daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: c.networkName() + "-" + name,
 		Config: &api.Config{
-			Image: image, Hostname: name, Env: env, Labels: labels,
+			Image: image, Hostname: name, Labels: labels,
+			Cmd: start.Command, Env: env, StopSignal: start.StopSignal,
 			// Each check starts a process: what is measured here would notice.
 			Healthcheck: &api.HealthConfig{Test: []string{"NONE"}},
 		},
 		HostConfig: &api.HostConfig{
 			NetworkMode:    api.NetworkMode(c.networkName()),
-			ReadonlyRootfs: true, Tmpfs: tmpfs,
+			ReadonlyRootfs: true, Tmpfs: start.Tmpfs,
 			CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"},
 			// Whatever the daemon's default: this one can be read, from the start.
 			LogConfig: api.LogConfig{Type: "json-file"},
@@ -141,6 +165,19 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	return nil
 }
 
+// environment is what a peer's adapter wants it to be, with Env and Own on top.
+func (m *making) environment(name string, wanted map[string]string) []string {
+	set := make(map[string]string)
+	maps.Copy(set, wanted)
+	maps.Copy(set, m.Env)
+	maps.Copy(set, m.Own[name])
+	env := make([]string, 0, len(set))
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		env = append(env, key+"="+set[key])
+	}
+	return env
+}
+
 // labels mark what is made, so that it is found and, when it must, removed.
 func (m *making) labels(cluster string) map[string]string {
 	l := map[string]string{clusterLabel: cluster, runLabel: m.run}
@@ -153,31 +190,32 @@ func (m *making) labels(cluster string) map[string]string {
 // Close implements testbed.Engine.
 func (c *Cluster) Close(ctx context.Context) error {
 	if c.made == nil || c.made.Keep {
-		c.finish()
-		return nil
+		return c.finish(ctx)
 	}
 	return c.Remove(ctx)
 }
 
 // finish ends what follows the cluster and has the watchdog go.
-func (c *Cluster) finish() {
+func (c *Cluster) finish(ctx context.Context) error {
 	c.end()
+	err := c.wires.close(context.WithoutCancel(ctx), c.daemon)
 	c.running.Wait()
 	c.history.Close()
 	if c.made != nil {
 		c.made.watchdog.keep()
 	}
+	return err
 }
 
 // Remove removes the containers and networks of the cluster, however it was
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
+	c.others.rest()
 	err := c.daemon.removeCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.leaveTo() // it has more patience
 	}
-	c.finish()
-	return err
+	return errors.Join(err, c.finish(ctx))
 }
 
 // each calls f for every item, a bounded number at the same time, and joins

@@ -38,7 +38,14 @@ const patience = 5 * time.Second
 
 // Daemon is a connection to a Docker daemon. Its methods may be called
 // concurrently.
-type Daemon struct{ api *client.Client }
+type Daemon struct {
+	// FabricImage is the image that cuts and measures the links of clusters
+	// that do not say; empty means peerlab-fabric. It is not to be changed once
+	// the Daemon is used.
+	FabricImage string
+
+	api *client.Client
+}
 
 // Connect connects to the daemon that DOCKER_HOST names, else to the one of
 // this host, and returns within five seconds. The error is ErrNoDocker,

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/adapter"
 )
 
 // look is how often a running command's peer is looked at: within two seconds
@@ -28,25 +29,29 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) er
 	if strings.TrimSpace(line) == "" {
 		return errors.New("nothing to run: the line is empty")
 	}
-	id, err := c.runs(ctx, name)
+	m, kind, err := c.runs(ctx, name)
+	if err != nil {
+		return err
+	}
+	command, err := kind.Line(line)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
-	c.running.Go(func() { c.watchPause(ctx, name, id, cancel, done) })
+	c.running.Go(func() { c.watchPause(ctx, name, m.id, cancel, done) })
 	defer close(done)
-	err = c.exec(ctx, name, id, line, out)
+	err = c.exec(ctx, name, m.id, command, out)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		return cause
 	}
 	return err
 }
 
-func (c *Cluster) exec(ctx context.Context, name, id, line string, out io.Writer) error {
+func (c *Cluster) exec(ctx context.Context, name, id string, command []string, out io.Writer) error {
 	made, err := c.daemon.api.ExecCreate(ctx, id, client.ExecCreateOptions{
-		AttachStdout: true, AttachStderr: true, Cmd: []string{"/peer", "exec", "--", line},
+		AttachStdout: true, AttachStderr: true, Cmd: command,
 	})
 	if err != nil {
 		return fmt.Errorf("run a line in %s: %w", name, err)
@@ -77,16 +82,21 @@ func (c *Cluster) exec(ctx context.Context, name, id, line string, out io.Writer
 	return nil
 }
 
-// runs returns the container of a peer that can be talked to.
-func (c *Cluster) runs(ctx context.Context, name string) (id string, err error) {
+// runs returns the container of a peer that can be talked to, and how.
+func (c *Cluster) runs(ctx context.Context, name string) (container, adapter.Adapter, error) {
 	picked, err := c.pick(ctx, []string{name})
 	if err != nil {
-		return "", err
+		return container{}, nil, err
 	}
+	m := picked[0]
 	if name == testbed.Bootstrap {
-		return "", errors.New("bootstrap is no peer: it has no command line")
+		return m, nil, errors.New("bootstrap is no peer: it has no command line")
 	}
-	return picked[0].id, usable(picked[0].Peer)
+	kind, err := adapter.Named(m.adapter)
+	if err != nil {
+		return m, nil, fmt.Errorf("%s: %w", name, err) // another version of this program made it
+	}
+	return m, kind, usable(m.Peer)
 }
 
 func usable(p testbed.Peer) error {

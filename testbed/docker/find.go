@@ -21,6 +21,7 @@ import (
 const (
 	clusterLabel = "peerlab.cluster"
 	peerLabel    = "peerlab.peer"
+	adapterLabel = "peerlab.adapter"
 	runLabel     = "peerlab.run"   // the call of Create it comes from
 	ownerLabel   = "peerlab.owner" // the process it must not outlive
 
@@ -37,12 +38,14 @@ type container struct {
 	id      string
 	cluster string
 	network string // the cluster's, by name
+	adapter string // how it is spoken to, "" as our own
+	created int64  // Unix time
 }
 
 // classify recognises a container of a cluster, however it was started: by
 // this package, by Compose, or by hand with one of our images.
 func classify(s api.Summary) (c container, ours bool) {
-	c = container{id: s.ID}
+	c = container{id: s.ID, adapter: s.Labels[adapterLabel], created: s.Created}
 	if s.NetworkSettings != nil {
 		if names := slices.Sorted(maps.Keys(s.NetworkSettings.Networks)); len(names) > 0 {
 			c.network = names[0]
@@ -63,6 +66,8 @@ func classify(s api.Summary) (c container, ours bool) {
 		_, _ = fmt.Sscanf(s.Status, "Exited (%d)", &c.Exit)
 	}
 	switch {
+	case s.Labels[helperLabel] != "":
+		return c, false
 	case s.Labels[clusterLabel] != "":
 		c.cluster, c.Name = s.Labels[clusterLabel], s.Labels[peerLabel]
 	case s.Labels[imageTitle] != "peerlab" || s.Labels[testcontainers] != "" || s.Labels[composeOneOff] == "True":
@@ -155,6 +160,9 @@ func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 
 // pick returns the containers with these names, or ErrNoPeer.
 func (c *Cluster) pick(ctx context.Context, names []string) ([]container, error) {
+	if err := c.wires.news(); err != nil {
+		return nil, err
+	}
 	all, err := c.daemon.list(ctx, c.name)
 	if err != nil {
 		return nil, err

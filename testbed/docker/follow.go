@@ -9,6 +9,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
 	"peerlab/event"
@@ -22,6 +23,7 @@ type reader struct {
 	cluster *Cluster
 	name    string
 	id      string
+	tells   *teller
 	wake    chan struct{}      // there may be more: the peer was started
 	drains  chan chan struct{} // to be closed once all there is has been read
 
@@ -42,16 +44,30 @@ func (c *Cluster) History() *testbed.History {
 
 // followAll starts a reader for every peer there is and every one to come.
 func (c *Cluster) followAll() {
-	starts := make(client.Filters).Add("type", "container").Add("event", "start")
+	since := stamp(time.Now())
+	if c.made == nil {
+		members, err := c.daemon.list(c.ctx, c.name)
+		if err == nil {
+			since = made(members) // what was done before this engine looked
+		}
+	}
 	for {
 		// Asked for first: what starts after the list was made is told.
-		events := c.daemon.api.Events(c.ctx, client.EventsListOptions{Filters: starts})
-		c.wakeReaders()
+		stream := c.daemon.api.Events(c.ctx, client.EventsListOptions{Since: since, Filters: told()})
+		members := c.wakeReaders()
+		c.followAgents(members)
 		for broken := false; !broken; {
 			select {
-			case <-events.Messages:
-				c.wakeReaders()
-			case err := <-events.Err:
+			case msg := <-stream.Messages:
+				if msg.Action == events.ActionStart {
+					members = c.wakeReaders()
+					if msg.Actor.Attributes[helperLabel] == agentHelper {
+						c.followAgents(members)
+					}
+				}
+				c.hear(msg, members)
+				since = stamp(time.Unix(0, msg.TimeNano+1))
+			case err := <-stream.Err:
 				if c.ctx.Err() != nil {
 					return
 				}
@@ -78,14 +94,14 @@ func (c *Cluster) rest() bool {
 }
 
 // wakeReaders has every peer's reader look for more. It starts those that
-// there are not yet.
-func (c *Cluster) wakeReaders() {
+// there are not yet. It returns all members, by the ids of their containers.
+func (c *Cluster) wakeReaders() map[string]container {
 	members, err := c.daemon.list(c.ctx, c.name)
 	if err != nil {
 		if c.ctx.Err() == nil {
 			c.problem("", err)
 		}
-		return
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,7 +111,12 @@ func (c *Cluster) wakeReaders() {
 		}
 		r := c.readers[m.id]
 		if r == nil {
-			r = &reader{cluster: c, name: m.Name, id: m.id, wake: make(chan struct{}, 1), drains: make(chan chan struct{})}
+			tells, err := newTeller(m)
+			if err != nil {
+				c.problem(m.Name, err)
+				continue
+			}
+			r = &reader{cluster: c, name: m.Name, id: m.id, tells: tells, wake: make(chan struct{}, 1), drains: make(chan chan struct{})}
 			c.readers[m.id] = r
 			c.running.Go(r.run)
 		}
@@ -104,6 +125,7 @@ func (c *Cluster) wakeReaders() {
 		default:
 		}
 	}
+	return byID(members)
 }
 
 // drain waits until all that a peer which has ended reported is in the
@@ -168,11 +190,11 @@ func (r *reader) run() {
 // read adds all that has been written since the last read, until the peer's
 // process ends.
 func (r *reader) read() error {
-	o := client.ContainerLogsOptions{ShowStdout: true, Follow: true}
+	o := client.ContainerLogsOptions{ShowStdout: true, Follow: true, Timestamps: r.tells.stamped}
 	if r.skip = r.line != nil; r.skip {
 		// An event is stamped before it is written: the daemon's stamp of the
 		// line is not earlier.
-		o.Since = fmt.Sprintf("%d.%09d", r.last.Time.Unix(), r.last.Time.Nanosecond())
+		o.Since = stamp(r.last.Time)
 	}
 	log, err := r.cluster.daemon.api.ContainerLogs(r.cluster.ctx, r.id, o)
 	if err != nil {
@@ -190,15 +212,15 @@ func (r *reader) read() error {
 }
 
 func (r *reader) add(line []byte) {
-	e, err := event.Decode(line)
+	e, tells, err := r.tells.event(line)
 	if r.skip {
 		if bytes.Equal(line, r.line) {
-			r.skip = false
+			r.skip, r.tells.seq = false, r.last.Seq
 			return
 		}
 		// The daemon may have dropped the line we look for, being told to keep
 		// only so much: another life is surely new.
-		if err != nil || e.Seq != 1 || !e.Time.After(r.last.Time) {
+		if err != nil || !tells || e.Seq != 1 || !e.Time.After(r.last.Time) {
 			return
 		}
 		r.skip = false
@@ -206,6 +228,8 @@ func (r *reader) add(line []byte) {
 	switch {
 	case err != nil:
 		r.cluster.problem(r.name, err)
+		return
+	case !tells:
 		return
 	case e.Seq != 1 && e.Seq != r.last.Seq+1:
 		r.cluster.problem(r.name, fmt.Errorf("event %d came after %d", e.Seq, r.last.Seq))

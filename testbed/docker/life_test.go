@@ -96,14 +96,14 @@ func TestLife(t *testing.T) {
 	}
 
 	// Back where it was, then somewhere else.
-	before := peer(t, c, "bob")
+	before := peerOf(t, c, "bob")
 	if before.State != testbed.Stopped || before.Exit != 137 {
 		t.Errorf("after SIGKILL: %+v", before)
 	}
 	mark = c.History().Len()
 	must(c.Start(ctx, "bob"))
 	await(t, c, mark, "alice sees bob again", about("alice", event.MemberJoin, "bob"))
-	if after := peer(t, c, "bob"); after.Addr != before.Addr {
+	if after := peerOf(t, c, "bob"); after.Addr != before.Addr {
 		t.Errorf("bob came back at %s, was at %s", after.Addr, before.Addr)
 	}
 	if _, err := c.Move(ctx, "bob"); !errors.Is(err, testbed.ErrRunning) {
@@ -120,8 +120,8 @@ func TestLife(t *testing.T) {
 	await(t, c, mark, "alice sees bob at "+addr.String(), func(e event.Event) bool {
 		return e.Peer == "alice" && e.Member == "bob" && strings.HasPrefix(e.Addr, addr.String()+":")
 	})
-	if addr == before.Addr || peer(t, c, "bob").Addr != addr {
-		t.Errorf("bob moved from %s to %s and is at %s", before.Addr, addr, peer(t, c, "bob").Addr)
+	if addr == before.Addr || peerOf(t, c, "bob").Addr != addr {
+		t.Errorf("bob moved from %s to %s and is at %s", before.Addr, addr, peerOf(t, c, "bob").Addr)
 	}
 
 	// A throttle is seen by the kernel and lifted again.
@@ -145,7 +145,7 @@ func TestLife(t *testing.T) {
 	if err := c.Kill(ctx, "alice", "chalry"); !errors.Is(err, testbed.ErrNoPeer) || !strings.Contains(err.Error(), "charly?") {
 		t.Errorf("kill one that is and one that is not: %v", err)
 	}
-	if peer(t, c, "alice").State != testbed.Running {
+	if peerOf(t, c, "alice").State != testbed.Running {
 		t.Error("alice was killed together with one that is not there")
 	}
 	checkComplete(t, c)
@@ -210,7 +210,7 @@ func checkComplete(t *testing.T, c *Cluster) {
 	t.Logf("%d events of peers, none lost", len(live["alice"])+len(live["bob"])+len(live["charly"]))
 }
 
-func peer(t *testing.T, c *Cluster, name string) testbed.Peer {
+func peerOf(t *testing.T, c *Cluster, name string) testbed.Peer {
 	t.Helper()
 	peers, err := c.Peers(t.Context())
 	if err != nil {

@@ -53,8 +53,9 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 }
 
 // Reported returns what all peers have reported so far, through all their
-// lives, each peer's events in order. It needs no History and adds nothing to
-// it. What cannot be read is in the error.
+// lives, each peer's events in order, and what was done to them, by whomever:
+// to their containers, as far back as Docker remembers, and to their links. It
+// needs no History and adds nothing to it. What cannot be read is in the error.
 func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 	members, err := c.daemon.list(ctx, c.name)
 	if err != nil {
@@ -65,16 +66,20 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		if m.Name == testbed.Bootstrap {
 			return nil
 		}
+		tells, err := newTeller(m)
+		if err != nil {
+			return fmt.Errorf("what %s reports: %w", m.Name, err)
+		}
 		var bad error
 		w := lineWriter{line: func(line []byte) {
-			e, err := event.Decode(line)
-			if err != nil {
+			switch e, tell, err := tells.event(line); {
+			case err != nil:
 				bad = fmt.Errorf("what %s reports: %w", m.Name, err)
-				return
+			case tell:
+				of[i] = append(of[i], e)
 			}
-			of[i] = append(of[i], e)
 		}}
-		log, err := c.daemon.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true})
+		log, err := c.daemon.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: tells.stamped})
 		if err == nil {
 			defer log.Close()
 			_, err = stdcopy.StdCopy(&w, io.Discard, log)
@@ -84,5 +89,7 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		}
 		return bad
 	})
-	return slices.Concat(of...), err
+	done, forgotten := c.done(ctx, members)
+	changed, lost := c.changed(ctx, members)
+	return slices.Concat(slices.Concat(of...), done, changed), errors.Join(err, forgotten, lost)
 }

@@ -49,8 +49,8 @@ func run(m *testing.M) int {
 	default:
 		missing = err
 	}
-	if built := strings.Fields(os.Getenv(imagesVariable)); len(built) == 2 {
-		images = dockertest.Images{Peer: built[0], Bootstrap: built[1]}
+	if built := strings.Fields(os.Getenv(imagesVariable)); len(built) == 3 {
+		images = dockertest.Images{Peer: built[0], Bootstrap: built[1], Fabric: built[2]}
 	} else if daemon != nil {
 		var remove func()
 		var err error
@@ -59,6 +59,9 @@ func run(m *testing.M) int {
 			return 1
 		}
 		defer remove()
+	}
+	if daemon != nil {
+		daemon.FabricImage = images.Fabric
 	}
 	status := m.Run()
 	if daemon != nil {
@@ -81,7 +84,7 @@ func needDocker(t *testing.T) {
 // options are those of a quick cluster.
 func options(peers ...string) Options {
 	return Options{
-		Peers: peers, PeerImage: images.Peer, BootstrapImage: images.Bootstrap,
+		Peers: peers, PeerImage: images.Peer, BootstrapImage: images.Bootstrap, FabricImage: images.Fabric,
 		Env: map[string]string{"PEER_PROFILE": "local", "PEER_REJOIN": "1s", "PEER_SET": "RetransmitMult=8"},
 	}
 }

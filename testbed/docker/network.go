@@ -117,6 +117,9 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	if err != nil {
 		return m.Addr, err
 	}
+	if err := c.readdress(ctx, m.Addr, addr); err != nil {
+		return m.Addr, fmt.Errorf("move %s: its links: %w", name, err)
+	}
 	_, err = c.daemon.api.NetworkDisconnect(ctx, m.network, client.NetworkDisconnectOptions{Container: m.id, Force: true})
 	if err != nil {
 		return m.Addr, fmt.Errorf("take %s off its network: %w", name, err)
@@ -127,7 +130,8 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	}
 	if err := connect(ctx, addr); err != nil {
 		// Without a network it would be nobody's: back to where it was.
-		back := connect(context.WithoutCancel(ctx), m.Addr)
+		ctx := context.WithoutCancel(ctx)
+		back := errors.Join(connect(ctx, m.Addr), c.readdress(ctx, addr, m.Addr))
 		return m.Addr, fmt.Errorf("move %s to %s: %w", name, addr, errors.Join(err, back))
 	}
 	c.record(testbed.LabMove, name, addr.String(), "")

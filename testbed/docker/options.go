@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/adapter"
 )
 
 // Options say what Create makes.
@@ -20,12 +21,20 @@ type Options struct {
 	Peers []string
 	// Env is the environment of every peer, such as PEER_PROFILE.
 	Env map[string]string
+	// Own are variables of single peers, on top.
+	Own map[string]map[string]string
+	// Settings of every peer, as its adapter knows them.
+	Settings map[string]string
+	// Adapter is for peers of another kind than ours: nil is adapter.Own.
+	Adapter adapter.Adapter
 	// Subnet is the range of addresses, none for a free one. The first nine
 	// are left out.
 	Subnet netip.Prefix
-	// PeerImage and BootstrapImage default to peerlab-peer and
-	// peerlab-bootstrap.
+	// PeerImage and BootstrapImage default to peerlab-peer, or what the adapter
+	// is called, and peerlab-bootstrap.
 	PeerImage, BootstrapImage string
+	// FabricImage is needed for links only; it defaults to the daemon's.
+	FabricImage string
 	// Keep leaves the cluster to itself at Close. Without it, and until then,
 	// the cluster is removed when this process ends, however it does.
 	Keep bool
@@ -36,8 +45,11 @@ func (d *Daemon) check(ctx context.Context, o *Options) error {
 	if o.Name == "" {
 		o.Name = "lab-" + strings.ToLower(newRun()[:8])
 	}
+	if o.Adapter == nil {
+		o.Adapter = adapter.Own{}
+	}
 	if o.PeerImage == "" {
-		o.PeerImage = "peerlab-peer"
+		o.PeerImage = "peerlab-" + o.Adapter.Name()
 	}
 	if o.BootstrapImage == "" {
 		o.BootstrapImage = "peerlab-bootstrap"
@@ -66,9 +78,13 @@ func (d *Daemon) check(ctx context.Context, o *Options) error {
 	if slices.Contains(names, o.Name) {
 		return fmt.Errorf("%w: %s: remove it first (peerlab down), or choose another name with --cluster", ErrExists, o.Name)
 	}
-	for _, image := range []string{o.PeerImage, o.BootstrapImage} {
+	images := []string{o.PeerImage}
+	if o.Adapter.Bootstrap() {
+		images = append(images, o.BootstrapImage)
+	}
+	for _, image := range images {
 		if _, err := d.api.ImageInspect(ctx, image); errdefs.IsNotFound(err) {
-			return fmt.Errorf("%w: %s: make image builds ours", ErrNoImage, image)
+			return fmt.Errorf("%w: %s: make image builds ours, make image-serf one of serf", ErrNoImage, image)
 		} else if err != nil {
 			return fmt.Errorf("look for the image %s: %w", image, err)
 		}

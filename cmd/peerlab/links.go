@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+)
+
+// change says what links are to be, given those in force and the peers.
+type change func(now testbed.Links, peers []string) (testbed.Links, error)
+
+// onLinks makes a command that changes links and shows what is in force then
+// and what was measured.
+func (l *lab) onLinks(cmd *cobra.Command, change func(args []string) change) *cobra.Command {
+	var last time.Duration
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("for") && last <= 0 {
+			return usageError{fmt.Errorf("--for %s: want a duration above 0, such as 30s", last)}
+		}
+		if slices.Contains(args, "-") {
+			return usageError{fmt.Errorf("the shell took > for a redirection: write %s alice bob, or quote the arrow: %[1]s 'alice -> bob'", cmd.CommandPath())}
+		}
+		if err := checkWords(args); err != nil {
+			return usageError{err}
+		}
+		return l.on(cmd, func(c *docker.Cluster) error { return l.setLinks(cmd, c, change(args), last) })
+	}
+	if cmd.Name() != "heal" {
+		cmd.Flags().DurationVar(&last, "for", 0, "until when `DURATION` has passed all that is then in force ends (until healed)")
+	}
+	return cmd
+}
+
+// checkWords looks at what needs no cluster to be wrong: the last words, of a
+// link.
+func checkWords(args []string) error {
+	words := strings.Fields(strings.Join(args, " "))
+	first := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "=") })
+	if first < 0 {
+		return nil
+	}
+	_, err := testbed.ParseLink(words[first:])
+	return err
+}
+
+func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, change change, last time.Duration) error {
+	ctx := cmd.Context()
+	peers, err := peerNames(ctx, c)
+	if err != nil {
+		return err
+	}
+	now, err := c.Links(ctx)
+	if err != nil {
+		return err
+	}
+	want, err := change(now, peers)
+	if err != nil {
+		if errors.Is(err, testbed.ErrNoPeer) {
+			return err
+		}
+		return usageError{err}
+	}
+	if err := want.Check(peers); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", doing(now, want))
+	err = c.SetLinksFor(ctx, want, last)
+	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
+		return err // nothing has changed
+	}
+	return errors.Join(l.showLinks(cmd, c, peers, probes(c.Done())), err)
+}
+
+// doing is what is said before, since measuring takes a while.
+func doing(now, want testbed.Links) string {
+	if len(want) == 0 {
+		return "healing all links"
+	}
+	changed := 0
+	for pair, link := range want {
+		if now[pair] != link {
+			changed++
+		}
+	}
+	for pair := range now {
+		if _, kept := want[pair]; !kept {
+			changed++
+		}
+	}
+	if changed == 1 {
+		return "changing one link and measuring what that does"
+	}
+	return fmt.Sprintf("changing %d links and measuring what that does", changed)
+}
+
+func peerNames(ctx context.Context, c *docker.Cluster) ([]string, error) {
+	peers, err := c.Peers(ctx)
+	names := make([]string, len(peers))
+	for i, p := range peers {
+		names[i] = p.Name
+	}
+	return names, err
+}
+
+func (l *lab) partitionCommand() *cobra.Command {
+	return l.onLinks(&cobra.Command{
+		Use: "partition A,B / C,D [/ rest]", Short: "Cut the cluster into groups: no packet passes from one to another",
+		Long: `Cut the cluster into groups: no packet passes from one to another, TCP connections
+that stand included. A peer in no group keeps all its links: it is a bridge. rest
+is everybody in no other group.
+
+A partition takes the place of the one before and of what cut did; what link did
+to delay or lose packets stays. peerlab heal ends it.`,
+		Example: "  peerlab partition alice,bob / rest\n  peerlab partition alice / bob            # the others reach both\n  peerlab partition alice,bob / charly / rest --for 30s",
+		Args:    atLeast(1, "groups of peers, such as alice,bob / rest"), ValidArgsFunction: l.completeGroups,
+	}, func(args []string) change {
+		return func(now testbed.Links, peers []string) (testbed.Links, error) {
+			groups, err := testbed.ParseGroups(args, peers)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range slices.Concat(groups...) {
+				if !slices.Contains(peers, name) {
+					return nil, testbed.NoPeer(name, peers)
+				}
+			}
+			return now.Split(groups...)
+		}
+	})
+}
+
+// ends explains how a direction is written on a command line.
+const ends = `FROM and TO are peers, separated by commas, or all, or rest: those not at the other
+end. Only packets in that direction are meant; --both means the way back, too. An
+arrow is understood as well where it is quoted, for to a shell > is a redirection:
+'alice -> bob', 'alice <-> bob'; and so is alice:bob.`
+
+func (l *lab) cutCommand() *cobra.Command {
+	var both bool
+	cmd := l.onLinks(&cobra.Command{
+		Use: "cut FROM TO [drop=udp|tcp]", Short: "Drop all packets from some peers to others: one way, or --both",
+		Long: `Drop all packets from some peers to others, or with drop=udp or drop=tcp those of
+one protocol. What else is in force stays. peerlab heal ends it.
+
+` + ends,
+		Example: "  peerlab cut alice bob                    # bob still reaches alice\n  peerlab cut alice,bob rest --both\n  peerlab cut alice rest drop=udp --for 1m\n  peerlab cut 'alice <-> bob'",
+		Args:    atLeast(1, "from whom to whom, such as alice bob"), ValidArgsFunction: l.completeLink("drop=udp", "drop=tcp"),
+	}, func(args []string) change {
+		return func(now testbed.Links, peers []string) (testbed.Links, error) {
+			pairs, words, err := pairsOf(args, peers, both)
+			if err != nil {
+				return nil, err
+			}
+			switch {
+			case len(words) == 0:
+				words = []string{"drop=all"}
+			case len(words) > 1 || !slices.Contains([]string{"drop=all", "drop=udp", "drop=tcp"}, words[0]):
+				return nil, fmt.Errorf("%q: cut takes drop=udp or drop=tcp after the peers, peerlab link takes the rest", words[0])
+			}
+			return now.Set(pairs, words)
+		}
+	})
+	cmd.Flags().BoolVar(&both, "both", false, "the way back, too")
+	return cmd
+}
+
+func (l *lab) linkCommand() *cobra.Command {
+	var both bool
+	cmd := l.onLinks(&cobra.Command{
+		Use: "link FROM TO KEY=VALUE…", Short: "Degrade links: loss, delay, rate and more; one way, or --both",
+		Long: `Degrade the links from some peers to others. What is given takes the place of what
+the same key was before, what is not given stays; loss=0 takes a loss away.
+
+  drop=udp|tcp|all|none     packets that never pass
+  over=1000                 drop those longer than so many bytes: an MTU black hole
+  loss=20%                  drop a share at random
+  delay=50ms±10ms           hold back, spread evenly (50ms+-10ms is the same)
+  reorder=5%                a share that is not delayed and overtakes others
+  duplicate=5%              a share that arrives twice
+  corrupt=1%                a share in which a bit is flipped
+  rate=1mbit                bits per second: kbit, mbit, gbit
+
+From delay on it takes a kernel with netem or tbf: peerlab doctor says what yours has.
+
+` + ends,
+		Example: "  peerlab link alice bob loss=20%\n  peerlab link all all delay=50ms±10ms\n  peerlab link alice rest rate=256kbit --both --for 5m\n  peerlab link 'alice <-> bob' over=1000",
+		Args:    atLeast(1, "from whom to whom and what, such as alice bob loss=20%"), ValidArgsFunction: l.completeLink(linkKeys...),
+	}, func(args []string) change {
+		return func(now testbed.Links, peers []string) (testbed.Links, error) {
+			pairs, words, err := pairsOf(args, peers, both)
+			if err != nil {
+				return nil, err
+			}
+			return now.Set(pairs, words)
+		}
+	})
+	cmd.Flags().BoolVar(&both, "both", false, "the way back, too")
+	return cmd
+}
+
+func pairsOf(args, peers []string, both bool) ([]testbed.Pair, []string, error) {
+	pairs, words, err := testbed.ParsePairs(args, peers)
+	if both {
+		for _, p := range pairs {
+			if !slices.Contains(pairs, p.Back()) {
+				pairs = append(pairs, p.Back())
+			}
+		}
+	}
+	return pairs, words, err
+}
+
+func (l *lab) healCommand() *cobra.Command {
+	return l.onLinks(&cobra.Command{
+		Use: "heal [PEER…]", Short: "Make all links healthy, or all from and to the named peers",
+		Long: `Make all links healthy, or all from and to the named peers. Whether the peers find
+each other again is theirs to tell: see peerlab events.`,
+		ValidArgsFunction: l.complete,
+	}, func(args []string) change {
+		return func(now testbed.Links, peers []string) (testbed.Links, error) {
+			for _, name := range args {
+				if !slices.Contains(peers, name) {
+					return nil, testbed.NoPeer(name, peers)
+				}
+			}
+			return now.Healed(args...), nil
+		}
+	})
+}
+
+func (l *lab) linksCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "links", Short: "Show which links are cut or degraded, and until when", Args: exactly(0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return l.on(cmd, func(c *docker.Cluster) error {
+				peers, err := peerNames(cmd.Context(), c)
+				if err != nil {
+					return err
+				}
+				return l.showLinks(cmd, c, peers, nil)
+			})
+		},
+	}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/event"
+	"peerlab/terminal"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+)
+
+// inForce is what links tells as JSON.
+type inForce struct {
+	Links []linkInForce `json:"links"`
+	// Text is all of them on one line.
+	Text string `json:"text"`
+	// Until is when they end by themselves, absent if they do not.
+	Until time.Time `json:"until,omitzero"`
+	// Measured is what a change was found to do.
+	Measured []probe `json:"measured,omitempty"`
+}
+
+type linkInForce struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	Link string `json:"link"` // as peerlab link takes it
+}
+
+// probe is what was measured on one link.
+type probe struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Text  string `json:"text"`
+	Error string `json:"error,omitempty"`
+}
+
+func probes(events []event.Event) (measured []probe) {
+	for _, e := range events {
+		if e.Kind == testbed.LabProbe {
+			measured = append(measured, probe{e.Member, e.Addr, e.Text, e.Error})
+		}
+	}
+	return measured
+}
+
+// showLinks prints what is in force now.
+func (l *lab) showLinks(cmd *cobra.Command, c *docker.Cluster, peers []string, measured []probe) error {
+	links, until, err := c.LinksUntil(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if l.json() {
+		told := inForce{Links: []linkInForce{}, Text: links.String(), Until: until, Measured: measured}
+		for _, pair := range links.Pairs() {
+			told.Links = append(told.Links, linkInForce{pair.From, pair.To, links[pair].String()})
+		}
+		return printJSON(cmd, told)
+	}
+	out := cmd.OutOrStdout()
+	if err := printProbes(out, measured); err != nil {
+		return err
+	}
+	if len(links) == 0 {
+		_, err := fmt.Fprintln(out, "all links are healthy")
+		return err
+	}
+	if err := printLinks(out, links, peers); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, ending(until, time.Now()))
+	return err
+}
+
+func ending(until, now time.Time) string {
+	if until.IsZero() {
+		return "until peerlab heal"
+	}
+	return fmt.Sprintf("until %s, in %s", until.Local().Format("15:04:05"), max(until.Sub(now), 0).Round(time.Second))
+}
+
+// printProbes shows what was measured; of many links that do as they should, a
+// few.
+func printProbes(out io.Writer, measured []probe) error {
+	const shown = 4
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	// What went wrong comes first.
+	slices.SortStableFunc(measured, func(a, b probe) int {
+		switch {
+		case a.Error != "" && b.Error == "":
+			return -1
+		case a.Error == "" && b.Error != "":
+			return 1
+		}
+		return 0
+	})
+	for i, p := range measured {
+		if i >= shown && p.Error == "" && len(measured) > i+1 {
+			fmt.Fprintf(table, "measured\t%d more do as they should\n", len(measured)-i)
+			break
+		}
+		fmt.Fprintf(table, "measured\t%s -> %s\t%s\n", terminal.Line(p.From), terminal.Line(p.To), terminal.Line(strings.TrimSpace(p.Text+" "+p.Error)))
+	}
+	return table.Flush()
+}
+
+// width is how wide the matrix may be.
+const width = 100
+
+// printLinks prints a matrix if it is not too wide, and one line for each kind
+// of link otherwise.
+func printLinks(out io.Writer, links testbed.Links, peers []string) error {
+	if text := matrix(links, peers); text != "" {
+		_, err := io.WriteString(out, text)
+		return err
+	}
+	for part := range strings.SplitSeq(links.String(), "; ") {
+		if _, err := fmt.Fprintln(out, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matrix is a table of what happens to packets from the peer of the row to the
+// peer of the column, or "" if it would be too wide. Cuts are spelt out, any
+// other kind of link gets a letter that is explained below.
+func matrix(links testbed.Links, peers []string) string {
+	peers = slices.DeleteFunc(slices.Clone(peers), func(name string) bool { // unless somebody is cut off from it
+		return name == testbed.Bootstrap && !slices.ContainsFunc(links.Pairs(), func(p testbed.Pair) bool { return p.From == name || p.To == name })
+	})
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "FROM \\ TO\t%s\n", strings.Join(peers, "\t"))
+	var kinds []string
+	for _, from := range peers {
+		row := []string{from}
+		for _, to := range peers {
+			link := links[testbed.Pair{From: from, To: to}]
+			cell := "."
+			switch {
+			case from == to:
+				cell = ""
+			case link == testbed.Link{Drop: testbed.DropAll}:
+				cell = "cut"
+			case link != testbed.Link{}:
+				kind := link.String()
+				at := slices.Index(kinds, kind)
+				if at < 0 {
+					at, kinds = len(kinds), append(kinds, kind)
+				}
+				cell = letter(at)
+			}
+			row = append(row, cell)
+		}
+		fmt.Fprintln(table, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	_ = table.Flush() // a strings.Builder takes all
+	for line := range strings.Lines(text.String()) {
+		if len(line) > width {
+			return ""
+		}
+	}
+	for i, kind := range kinds {
+		fmt.Fprintf(&text, "%s  %s\n", letter(i), kind)
+	}
+	return text.String()
+}
+
+// letter is a, b, … z, then a1, b1 and so on.
+func letter(i int) string {
+	const alphabet = 26
+	if i < alphabet {
+		return string(rune('a' + i))
+	}
+	return fmt.Sprintf("%c%d", 'a'+i%alphabet, i/alphabet)
+}

@@ -1,0 +1,208 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"peerlab/event"
+	"peerlab/nearest"
+	"peerlab/testbed"
+)
+
+// happenings are the conditions on events. They count from the last mark, or
+// else from the beginning; in a hold, from where it begins.
+func happenings() []kind {
+	return []kind{
+		{
+			form: "nobody [but PEER…] dies", short: "no peer has declared another dead", example: "nobody but erin dies",
+			detail: "Counts from the last mark, in a hold from its beginning. What a killed peer said last does not count.",
+			parse:  parseNobody,
+		},
+		{
+			form: "events KIND>=N [by PEER…] [about PEER…]", short: "so many events of a kind; also <=, =, < and >", example: "events member.refute>=1 by alice",
+			detail: "by is who reported them, about the member they are about. Counts from the last mark, in a hold from its beginning.",
+			parse:  parseEvents,
+		},
+		{
+			form: "chat complete", short: "what was sent, all have", example: "chat complete",
+			detail: "All are those who run now and have since before it was sent. Of a message whose author does not run any more, it counts if somebody has it.",
+			parse:  parseChat,
+		},
+		{
+			form: "PEER… has message TEXT…", short: "a chat message of this text was delivered to each of them, or sent by it", example: "all have message 'left side'",
+			detail: "Counts from the beginning of the scenario.",
+			parse:  parseHas,
+		},
+	}
+}
+
+func parseNobody(sc *scene, a args) (condition, bool, error) {
+	n := len(a.text)
+	if n < 2 || a.text[0] != "nobody" || a.text[n-1] != "dies" {
+		return condition{}, false, nil
+	}
+	var but []string
+	if n > 2 {
+		if a.text[1] != "but" || n == 3 {
+			return condition{}, true, at(a.words[1], errors.New("want nobody dies, or nobody but PEER… dies"))
+		}
+		var err error
+		if but, err = sc.names(a.text[2:n-1], nil); err != nil {
+			return condition{}, true, err
+		}
+	}
+	seen := counter{of: func(e event.Event, live bool) bool {
+		return live && e.Kind == event.MemberDead && !slices.Contains(but, e.Member)
+	}}
+	return plain(func(w *world) bool { return seen.read(w) == 0 }, func(*world) string {
+		return fmt.Sprintf("%s declared %s dead", seen.first.Peer, seen.first.Member)
+	}), true, nil
+}
+
+// counter counts events, each once.
+type counter struct {
+	of    func(e event.Event, live bool) bool
+	next  int
+	from  int
+	n     int
+	first event.Event
+}
+
+// read looks at what has happened since the last read. A mark begins anew.
+func (c *counter) read(w *world) int {
+	if c.next < w.from || c.from != w.from {
+		c.next, c.from, c.n = w.from, w.from, 0
+	}
+	for ; c.next < len(w.events); c.next++ {
+		if e := w.events[c.next]; c.of(e, w.live[c.next]) {
+			if c.n == 0 {
+				c.first = e
+			}
+			c.n++
+		}
+	}
+	return c.n
+}
+
+// eventKinds are the kinds of events there are.
+var eventKinds = []event.Kind{
+	event.PeerStarted, event.PeerReady, event.PeerStopping,
+	event.MemberJoin, event.MemberSuspect, event.MemberRefute, event.MemberDead, event.MemberLeft, event.MemberUpdate, event.MemberReap, event.MemberConflict,
+	event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered,
+	event.BootstrapJoin, event.BootstrapRefill, event.BootstrapLeave, event.BootstrapError,
+	testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabPause, testbed.LabResume, testbed.LabThrottle, testbed.LabMove,
+	testbed.LabCut, testbed.LabLink, testbed.LabHeal, testbed.LabProbe, testbed.LabBusy, testbed.LabMark, testbed.LabError,
+}
+
+// comparison is how a number must be: >=3.
+type comparison struct {
+	op string
+	n  int
+}
+
+func (c comparison) holds(n int) bool {
+	switch c.op {
+	case ">=":
+		return n >= c.n
+	case "<=":
+		return n <= c.n
+	case ">":
+		return n > c.n
+	case "<":
+		return n < c.n
+	}
+	return n == c.n
+}
+
+var compared = regexp.MustCompile(`^(.*?)(>=|<=|=|<|>)([0-9]{1,9})$`)
+
+// parseComparison reads KIND>=N, split into words in any way.
+func parseComparison(words []string) (what string, c comparison, ok bool) {
+	m := compared.FindStringSubmatch(strings.Join(words, ""))
+	if m == nil {
+		return "", c, false
+	}
+	n, err := strconv.Atoi(m[3])
+	return m[1], comparison{m[2], n}, err == nil
+}
+
+func parseEvents(sc *scene, a args) (condition, bool, error) {
+	if a.text[0] != "events" {
+		return condition{}, false, nil
+	}
+	if len(a.text) == 1 {
+		return condition{}, true, errors.New("want the kind of events, and how many, such as events member.dead>=3")
+	}
+	rest := a.text[1:]
+	lists := map[string][]string{}
+	for _, word := range []string{"about", "by"} {
+		before, after, ok := cutAt(rest, word)
+		if !ok {
+			continue
+		}
+		// The other one may come after it.
+		if end := slices.IndexFunc(after, func(w string) bool { return w == "by" || w == "about" }); end >= 0 {
+			before, after = append(slices.Clone(before), after[end:]...), after[:end]
+		}
+		names, err := sc.names(after, nil)
+		if err != nil {
+			return condition{}, true, err
+		}
+		lists[word], rest = names, before
+	}
+	what, want, ok := parseComparison(rest)
+	if !ok {
+		return condition{}, true, at(a.words[1], fmt.Errorf("%q: want the kind of events, and how many, such as member.dead>=3", strings.Join(rest, " ")))
+	}
+	if !slices.Contains(eventKinds, event.Kind(what)) {
+		var names []string
+		for _, k := range eventKinds {
+			names = append(names, string(k))
+		}
+		text := "see docs/scenarios.md"
+		if near := nearest.To(what, names); len(near) > 0 {
+			text = "did you mean " + strings.Join(near, ", ") + "?"
+		}
+		return condition{}, true, at(a.words[1], fmt.Errorf("there are no events %q: %s", what, text))
+	}
+	if want.op == "<" && want.n == 0 {
+		return condition{}, true, at(a.words[1], errors.New("there cannot be fewer than none"))
+	}
+	by, about := lists["by"], lists["about"]
+	seen := counter{of: func(e event.Event, _ bool) bool {
+		return e.Kind == event.Kind(what) && (by == nil || slices.Contains(by, e.Peer)) && (about == nil || slices.Contains(about, e.Member))
+	}}
+	return plain(func(w *world) bool { return want.holds(seen.read(w)) }, func(*world) string {
+		return fmt.Sprintf("there are %d", seen.n)
+	}), true, nil
+}
+
+func parseHas(sc *scene, a args) (condition, bool, error) {
+	who, what, ok := cutAt(a.text, "has", "have")
+	if !ok || len(what) == 0 || what[0] != "message" {
+		return condition{}, false, nil
+	}
+	s, err := parseSubject(sc, who)
+	if err != nil {
+		return condition{}, true, err
+	}
+	if len(what) == 1 {
+		return condition{}, true, errors.New("want the text of the message: quote it")
+	}
+	text := strings.Join(what[1:], " ")
+	has, next := map[string]bool{}, 0
+	return plain(func(w *world) bool {
+		for ; next < len(w.events); next++ {
+			if e := w.events[next]; (e.Kind == event.ChatDelivered || e.Kind == event.ChatSent) && e.Text == text {
+				has[e.Peer] = true
+			}
+		}
+		return s.each(w, func(name string) bool { return has[name] })
+	}, func(w *world) string {
+		return s.first(w, func(name string) bool { return has[name] }, func(name string) string { return name + " does not have it" })
+	}), true, nil
+}

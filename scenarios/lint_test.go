@@ -1,0 +1,124 @@
+package scenarios
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// lint returns what is wrong with a scenario, a line each.
+func lint(t *testing.T, text string) string {
+	t.Helper()
+	s, err := Parse("x.txt", text)
+	if err == nil {
+		_, err = s.Plans(t.Context(), nil, "", nil)
+	}
+	var wrong Problems
+	if err != nil && !errors.As(err, &wrong) {
+		t.Fatalf("%T is no Problems: %v", err, err)
+	}
+	return wrong.Error()
+}
+
+func TestLintPoints(t *testing.T) {
+	const before = "cluster alice bob charly\n"
+	for _, tc := range []struct{ line, want string }{
+		{"partiton alice / rest", `2:1: there is no verb and no peer "partiton": did you mean partition?`},
+		{"kill alcie", `2:6: no such peer as "alcie": did you mean alice?`},
+		{"  kill  alice,bo", `2:9: no such peer as "bo": did you mean bob?`},
+		{"await 10 all see 3 alive", `2:7: "10": want one duration`},
+		{"await 10sec all see 3 alive", `2:7: "10sec": want a duration`},
+		{"await 0s all see 3 alive", `2:7: "0s": want more than no time`},
+		{"await 10s all see 4 alive", `2:19: nobody can see 4: the cluster has 3`},
+		{"await 10s all see bob ded", `2:23: "ded" is no state: did you mean dead?`},
+		{"await 10s everybody is happy", `"everybody is happy" is no condition: there are PEER… see N alive`},
+		{"await 10s events member.ded>=1", `2:18: there are no events "member.ded": did you mean member.dead`},
+		{"await 10s events member.dead", `2:18: "member.dead": want the kind of events, and how many`},
+		{"await 10s all see all dead", "nobody who runs holds itself dead"},
+		{"await $DETECT_MX all see 3 alive", `2:7: there is no variable $DETECT_MX: did you mean DETECT_MAX`},
+		{"alice mesg hello", `2:7: a peer has no command "mesg": did you mean`},
+		{"alice", "2:1: want a line for alice's shell"},
+		{"kill", "2:1: kill PEER…: the arguments are missing"},
+		{"cluster 5", "2:9: there is one cluster already"},
+		{"peer alice rejon=5s", `2:12: a peer has no setting "rejon": did you mean rejoin?`},
+		{"peer alice rejoin=soon", `2:12: setting rejoin="soon": must be a duration`},
+		{"peer alice SuspicionMlt=2", `2:12: memberlist has no plain setting "SuspicionMlt": did you mean SuspicionMult?`},
+		{"peer alice SuspicionMult=0", "2:12: set SuspicionMult: 0 is out of range"},
+		{"peer alice bind=x", "bind is set by the engine"},
+		{"partition alice,bob", "a partition needs two groups"},
+		{"partition alice,bob / bob", "bob is in two groups"},
+		{"cut alice bob", "want A -> B for one direction"},
+		{"cut alice -> alice", "alice is on both sides"},
+		{"link alice -> bob loss=120%", "loss: 120 % is not within 0 and 100"},
+		{"link alice -> bob delay=-1ms", "delay: -1ms is not within 0 and"},
+		{"link alice -> bob", "say what the link suffers"},
+		{"throttle alice 0.001", "2:16: \"0.001\": want 0.01 to 1024 processors"},
+		{"stall alice for=5s every=4s", "want for= above 0 and every= above that"},
+		{"bootstrap restart", `2:11: "restart": want start or stop`},
+		{"[windows] start", "2:1: [windows] is no condition"},
+		{"[arm:x] start", `2:1: there is no arm "x"`},
+		{"set n=1", `2:5: "n" is no name of a variable`},
+		{"set N=1", "N is the number of peers"},
+		{"start &", "start does not run in the background"},
+		{"alice msg 'hello", "2:11: the quote is not closed"},
+		{"! ! start", "2:3: there are two of ! and ?"},
+		{"!", "there is no command on this line"},
+		{"repeat 0 alice msg x", `2:8: "0": want how many times`},
+		{"stdout '('", "2:8: error parsing regexp"},
+		{"await 5s bootstrap lists 4", "it cannot list 4: the cluster has 3 peers"},
+		{"check health dave>1", `no such peer as "dave"`},
+		{"await 5s nobody but dies", "want nobody dies, or nobody but PEER"},
+	} {
+		got := lint(t, before+tc.line+"\n")
+		if !strings.Contains(got, tc.want) {
+			t.Errorf("%s\n got %s\nwant %s", tc.line, got, tc.want)
+		}
+		if !strings.HasPrefix(got, "x.txt:2:") || strings.Count(got, "\n") > 0 {
+			t.Errorf("%s\n got %s", tc.line, got)
+		}
+	}
+}
+
+func TestLintTellsAllAtOnce(t *testing.T) {
+	got := lint(t, "cluster 3\nstrat\nkill dave\nawait 5s all see 9 alive\n")
+	if strings.Count(got, "\n") != 2 {
+		t.Errorf("want three problems, got\n%s", got)
+	}
+}
+
+func TestLintOfTheWhole(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                  "x.txt:1:1: there is no cluster",
+		"start\n":                           "x.txt:1:1: there is no cluster yet",
+		"cluster alice start\n":             "a peer cannot be called start: that is a verb",
+		"cluster alice rest\n":              "the word has a meaning of its own",
+		"cluster alice alice\n":             "alice is there twice",
+		"cluster Alice\n":                   `"Alice" is no name`,
+		"cluster 1001\n":                    "want 1 to 1000",
+		"cluster 3 profile=moon\n":          `unknown profile "moon"`,
+		"cluster 3 name=x\n":                "would give all peers one name",
+		"arm a\narm a\ncluster 3\n":         "x.txt:2:5: there are two arms a",
+		"cluster 3\nwait $FORGET*1000000\n": "is not within 0 and",
+		"wait $FORGET\ncluster 3\n":         "$FORGET is known after the cluster line only",
+		"\x00":                              "NUL character",
+		"\xff":                              "not UTF-8",
+	} {
+		if got := lint(t, text); !strings.Contains(got, want) {
+			t.Errorf("%q\n got %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+func TestLintLetsPass(t *testing.T) {
+	for _, text := range []string{
+		"cluster 5 rejoin=0 SuspicionMult=2\npeer dave name=charly\nstart\nawait $DETECT_MAX*2+1s all see 5 alive\n",
+		"arm on R=5s\narm off R=0\ncluster alice bob rejoin=$R\nstart\n[arm:on] await 5s all see 2 alive\n[!sim] wait 1s\n",
+		"cluster 4\nstart\npartition alice,bob / rest\nawait 1m alice,bob see rest dead\nheal\ncut alice -> rest\nlink all <-> bootstrap drop=udp\n",
+		"cluster 4\nstart\n! alice nonsense\nalice msg 'a # $b' &\njoin\nstall alice..charly for=1s every=2s\nmark here\ncheck not nobody but alice dies\n",
+		"cluster 3\nset X=3\nstart # all\nawait 5s all see $X alive\nawait 5s alice sees exactly alice, bob\n",
+	} {
+		if got := lint(t, text); got != "" {
+			t.Errorf("%s\n%s", text, got)
+		}
+	}
+}

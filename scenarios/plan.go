@@ -1,0 +1,257 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"peerlab/nearest"
+	"peerlab/observe/theory"
+	"peerlab/testbed"
+)
+
+// Plan is a scenario ready to run: one arm of it, with its variables, in which
+// nothing is wrong as far as can be told before it runs.
+type Plan struct {
+	Scenario *Scenario
+	// Arm is the name of the arm, "" in a scenario without any.
+	Arm string
+	// Spec is the cluster it runs on.
+	Spec testbed.Spec
+
+	arm    arm
+	model  theory.Model
+	given  map[string]string
+	guards map[string]bool // which conditions in brackets hold
+	ends   map[string]bool // peers that may end by themselves
+}
+
+// Name is the scenario's, with the arm.
+func (p *Plan) Name() string {
+	if p.Arm == "" {
+		return p.Scenario.Name
+	}
+	return p.Scenario.Name + "/" + p.Arm
+}
+
+// Plans checks the scenario for an engine, all arms of it or only the one
+// named, and returns what can be run. Variables are what --set says. Without an
+// engine (nil) it checks what does not depend on one. The error is a Problems:
+// all there are, in the order of lines.
+func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, set map[string]string) ([]*Plan, error) {
+	var wrong Problems
+	arms, problems := s.arms()
+	wrong = append(wrong, problems...)
+	if only != "" {
+		var names []string
+		for _, a := range arms {
+			names = append(names, a.name)
+		}
+		if i := slices.Index(names, only); i >= 0 {
+			arms = arms[i : i+1]
+		} else {
+			wrong = append(wrong, &Problem{File: s.Path, Line: 1, Col: 1, Text: fmt.Sprintf("there is no arm %q: %s", only, meant(only, names))})
+		}
+	}
+	if len(wrong) == 0 {
+		wrong = append(wrong, s.checkSet(arms, set)...)
+	}
+	guards := available(ctx, f)
+	var plans []*Plan
+	for _, a := range arms {
+		p := &Plan{Scenario: s, Arm: a.name, arm: a, given: set, guards: guards}
+		wrong = append(wrong, p.lint(ctx, f)...)
+		plans = append(plans, p)
+	}
+	if len(wrong) > 0 {
+		slices.SortStableFunc(wrong, func(a, b *Problem) int { return a.Line - b.Line })
+		return nil, slices.CompactFunc(wrong, func(a, b *Problem) bool { return *a == *b })
+	}
+	return plans, nil
+}
+
+// arms returns those that the scenario declares, or else one without a name.
+func (s *Scenario) arms() (arms []arm, wrong Problems) {
+	for _, l := range s.lines {
+		if l.name.raw() != "arm" {
+			continue
+		}
+		a := args{words: l.args}
+		for _, w := range l.args {
+			a.text = append(a.text, w.raw())
+		}
+		made, err := parseArm(a)
+		if err != nil {
+			continue // lint says it, too
+		}
+		if len(l.guards) > 0 {
+			wrong = append(wrong, &Problem{File: s.Path, Line: l.number, Col: l.guards[0].col, Text: "an arm has no condition"})
+		}
+		if slices.ContainsFunc(arms, func(a arm) bool { return a.name == made.name }) {
+			wrong = append(wrong, &Problem{File: s.Path, Line: l.number, Col: l.args[0].col, Text: "there are two arms " + made.name})
+			continue
+		}
+		arms = append(arms, made)
+	}
+	if arms == nil {
+		arms = []arm{{}}
+	}
+	return arms, wrong
+}
+
+// checkSet refuses variables that the scenario does not know.
+func (s *Scenario) checkSet(arms []arm, set map[string]string) (wrong Problems) {
+	var known []string
+	for _, a := range arms {
+		known = slices.AppendSeq(known, maps.Keys(a.vars))
+	}
+	for _, l := range s.lines {
+		if l.name.raw() != "set" {
+			continue
+		}
+		for _, w := range l.args {
+			name, _, _ := strings.Cut(w.raw(), "=")
+			known = append(known, name)
+		}
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		text := fmt.Sprintf("--set %s: the scenario has no variables", name)
+		if len(known) > 0 {
+			text = fmt.Sprintf("--set %s: the scenario has no such variable: %s", name, meant(name, known))
+		}
+		wrong = append(wrong, &Problem{File: s.Path, Line: 1, Col: 1, Text: text})
+	}
+	return wrong
+}
+
+// guardTexts are the conditions that can stand in brackets, besides arm.
+func guardTexts() map[string]string {
+	return map[string]string{
+		"docker": "the peers are containers",
+		"sim":    "the peers are in one process, in virtual time",
+		"netem":  "links can be delayed here",
+	}
+}
+
+// available says which conditions in brackets hold with an engine.
+func available(ctx context.Context, f testbed.Factory) map[string]bool {
+	if f == nil {
+		return nil
+	}
+	delay := testbed.Links{{From: "alice", To: "bob"}: {Shape: testbed.Shape{Delay: time.Second}}}
+	return map[string]bool{
+		"docker": f.Name() == "docker",
+		"sim":    f.Name() == "sim",
+		"netem":  !errors.Is(f.Check(ctx, delay), testbed.ErrUnable),
+	}
+}
+
+// lint walks through the scenario as a run would.
+func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
+	sc := newScene(p.arm, p.given)
+	if f != nil {
+		sc.possible = func(links testbed.Links) error { return f.Check(ctx, links) }
+	}
+	for _, l := range p.Scenario.lines {
+		add := func(problem *Problem) {
+			problem.File, problem.Line = p.Scenario.Path, l.number
+			if problem.Col == 0 {
+				problem.Col = l.name.col
+			}
+			wrong = append(wrong, problem)
+		}
+		active := true
+		for _, g := range l.guards {
+			holds, problem := p.holds(g)
+			if problem != nil {
+				add(problem)
+			}
+			active = active && holds == g.want
+		}
+		here := sc
+		if !active {
+			here = sc.clone()
+			here.possible = nil
+		}
+		text, problem := here.expand(l.args)
+		if problem != nil {
+			add(problem)
+			continue
+		}
+		if _, err := here.parse(l.command, text); err != nil {
+			problem, ok := err.(*Problem)
+			if !ok {
+				problem = &Problem{Text: err.Error(), Unable: errors.Is(err, testbed.ErrUnable)}
+				if len(l.args) > 0 {
+					problem.Col = l.args[0].col
+				}
+			}
+			add(problem)
+		}
+	}
+	if !sc.defined && len(wrong) == 0 {
+		wrong = append(wrong, &Problem{File: p.Scenario.Path, Line: 1, Col: 1, Text: "there is no cluster: a scenario has a line such as cluster 5"})
+	}
+	p.Spec, p.ends = sc.spec, sc.ends
+	if len(wrong) == 0 {
+		p.model, _ = sc.model() // it was fine at the cluster line
+	}
+	return wrong
+}
+
+// holds says whether a condition in brackets does. Without an engine none
+// does, for then the line would be about one engine alone.
+func (p *Plan) holds(g guard) (bool, *Problem) {
+	if name, is := strings.CutPrefix(g.tag, "arm:"); is {
+		arms, _ := p.Scenario.arms()
+		var names []string
+		for _, a := range arms {
+			names = append(names, a.name)
+		}
+		if !slices.Contains(names, name) {
+			return false, &Problem{Col: g.col, Text: fmt.Sprintf("there is no arm %q: %s", name, meant(name, names))}
+		}
+		return name == p.Arm, nil
+	}
+	if guardTexts()[g.tag] == "" {
+		return false, &Problem{Col: g.col, Text: fmt.Sprintf("[%s] is no condition: %s", g.tag, meant(g.tag, append(slices.Sorted(maps.Keys(guardTexts())), "arm:NAME")))}
+	}
+	return p.guards[g.tag], nil
+}
+
+// parse reads one line: a verb, or a peer and what it is told.
+func (sc *scene) parse(c *command, text []string) (action, error) {
+	name := c.name.raw()
+	a := args{c.args, text}
+	v, isVerb := findVerb(name)
+	switch {
+	case isVerb && c.background && !v.inBackground:
+		return nil, at(c.name, fmt.Errorf("%s does not run in the background: repeat does, and a peer's line", name))
+	case isVerb && len(a.text) == 0 && v.needs():
+		return nil, at(c.name, fmt.Errorf("%s %s: the arguments are missing", name, v.args))
+	case isVerb && !sc.defined && !slices.ContainsFunc(setting(), func(s verb) bool { return s.name == name && name != "peer" }):
+		return nil, at(c.name, errors.New("there is no cluster yet: begin with a line such as cluster 5"))
+	case isVerb:
+		return v.parse(sc, a)
+	case slices.Contains(sc.spec.Peers, name):
+		return sc.parseLine(name, a, c.prefix == "")
+	case !sc.defined:
+		return nil, at(c.name, fmt.Errorf("there is no verb %q: %s", name, meant(name, verbNames())))
+	}
+	if near := nearest.To(name, append(verbNames(), sc.spec.Peers...)); len(near) > 0 {
+		return nil, at(c.name, fmt.Errorf("there is no verb and no peer %q: did you mean %s?", name, strings.Join(near, ", ")))
+	}
+	return nil, at(c.name, fmt.Errorf("there is no verb and no peer %q: a line begins with one of %s, or the name of a peer", name, strings.Join(verbNames(), ", ")))
+}
+
+// needs says whether the verb cannot be without arguments.
+func (v verb) needs() bool { return v.args != "" && !strings.HasPrefix(v.args, "[") }

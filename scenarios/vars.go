@@ -1,0 +1,99 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"peerlab/observe/theory"
+)
+
+// variable is one that a cluster line sets.
+type variable struct {
+	name, what string
+	value      func(m theory.Model) time.Duration
+}
+
+// computed are the variables that a cluster line sets: bounds from memberlist's
+// formulas for its size and settings.
+func computed() []variable {
+	return []variable{
+		{"SUSPICION_MIN", "how long a suspect has to refute when enough others suspect it", func(m theory.Model) time.Duration { return m.SuspicionMin() }},
+		{"SUSPICION_MAX", "how long it has when nobody else does", func(m theory.Model) time.Duration { return m.SuspicionMax() }},
+		{"DETECT_FIRST", "from a crash to the first who holds the peer dead, at most", func(m theory.Model) time.Duration { return m.FirstDead().Most }},
+		{"DETECT_ALL", "from a crash until all do, as long as gossip reaches everyone, at most", func(m theory.Model) time.Duration { return m.AllDead().Most }},
+		{"DETECT_MAX", "from a cut until one who is cut off from everyone holds all others dead, at most: the slowest detection there is", func(m theory.Model) time.Duration { return m.IsolatedLast().Most }},
+		{"FORGET", "from holding a peer dead to forgetting it, at most", func(m theory.Model) time.Duration { return m.Forgotten(m.Nodes).Most }},
+		{"PUSHPULL", "between two full exchanges of state that one peer starts", func(m theory.Model) time.Duration { return m.PushPullPeriod() }},
+		{"PROBE", "between two probes of one peer", func(m theory.Model) time.Duration { return m.ProbeInterval }},
+	}
+}
+
+var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+
+// checkVariable says why a scenario cannot set a variable of that name.
+func checkVariable(name string) error {
+	if !variableName.MatchString(name) {
+		return fmt.Errorf("%q is no name of a variable: want capital letters, digits and _", name)
+	}
+	for _, c := range computed() {
+		if c.name == name {
+			return fmt.Errorf("%s is computed from the cluster", name)
+		}
+	}
+	if name == "N" {
+		return errors.New("N is the number of peers")
+	}
+	return nil
+}
+
+// value returns a variable's value, or what is wrong with asking for it.
+func (sc *scene) value(name string) (string, error) {
+	if v, ok := sc.vars[name]; ok {
+		return v, nil
+	}
+	names := slices.Sorted(maps.Keys(sc.vars))
+	for _, c := range computed() {
+		if c.name == name {
+			return "", fmt.Errorf("$%s is known after the cluster line only", name)
+		}
+		names = append(names, c.name)
+	}
+	return "", fmt.Errorf("there is no variable $%s: %s; single quotes keep a $ as it is", name, meant(name, names))
+}
+
+// expand replaces the variables in words.
+func (sc *scene) expand(words []word) ([]string, *Problem) {
+	var wrong *Problem
+	text := make([]string, len(words))
+	for i, w := range words {
+		text[i] = w.expand(func(name string) string {
+			v, err := sc.value(name)
+			if err != nil && wrong == nil {
+				wrong = at(w, err)
+			}
+			return v
+		})
+	}
+	return text, wrong
+}
+
+// ParseSet reads VAR=value words, as --set takes them.
+func ParseSet(words []string) (map[string]string, error) {
+	set := make(map[string]string)
+	for _, w := range words {
+		name, value, ok := strings.Cut(w, "=")
+		if !ok {
+			return nil, fmt.Errorf("%q: want VAR=value", w)
+		}
+		if err := checkVariable(name); err != nil {
+			return nil, err
+		}
+		set[name] = value
+	}
+	return set, nil
+}

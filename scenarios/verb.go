@@ -1,0 +1,67 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// verb is a word of the lab's own. Whatever uses verbs (lint, a run, the
+// reference) uses this table.
+type verb struct {
+	name    string
+	args    string // their form
+	short   string
+	detail  string
+	example string
+	// inBackground allows a & at the end of the line.
+	inBackground bool
+	// parse reads the arguments in the light of the scene, changes the scene
+	// as the verb will change the cluster, and returns what to do. The error
+	// may be a *Problem with a place of its own.
+	parse func(sc *scene, a args) (action, error)
+}
+
+// action is what a line does when it runs. What it has to show goes to out.
+type action func(ctx context.Context, r *run, out io.Writer) error
+
+// args are the words after the verb, and what they come to with variables
+// replaced.
+type args struct {
+	words []word
+	text  []string
+}
+
+func (a args) rest(n int) args { return args{a.words[n:], a.text[n:]} }
+
+// exactly says what is wrong unless there are n of them.
+func (a args) exactly(n int, what string) error {
+	if len(a.text) != n {
+		return fmt.Errorf("want %s", what)
+	}
+	return nil
+}
+
+// verbs returns all of them, in the order of the reference.
+func verbs() []verb {
+	return slices.Concat(setting(), life(), faults(), talking(), waiting())
+}
+
+// verbNames are their names.
+func verbNames() []string {
+	var names []string
+	for _, v := range verbs() {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+func findVerb(name string) (verb, bool) {
+	all := verbs()
+	i := slices.IndexFunc(all, func(v verb) bool { return v.name == name })
+	if i < 0 {
+		return verb{}, false
+	}
+	return all[i], true
+}

@@ -1,0 +1,192 @@
+package scenarios
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"peerlab/event"
+	"peerlab/nearest"
+	"peerlab/peer"
+	peerline "peerlab/peer/command"
+	"peerlab/testbed"
+)
+
+// talking are the verbs around what peers are told and answer.
+func talking() []verb {
+	return []verb{
+		{
+			name: "repeat", args: "N [every=DURATION] PEER LINE…", short: "have a peer run a line N times",
+			detail: "{} in the line is the number of the time, from 1. With & at the end it goes on in the background, and what follows runs meanwhile.", example: "repeat 50 every=100ms alice msg 'number {}' &",
+			inBackground: true,
+			parse:        parseRepeat,
+		},
+		{
+			name: "join", args: "", short: "wait for what runs in the background, and fail if any of it has failed",
+			detail: "The end of the scenario does so, too.", example: "join",
+			parse: func(_ *scene, a args) (action, error) {
+				return nothing, a.exactly(0, "no argument")
+			},
+		},
+		{
+			name: "stdout", args: "REGEXP", short: "what the line before wrote matches", example: "stdout 'erin +suspect'",
+			detail: "The syntax is that of Go's regexp package; ^ and $ match at lines, too.",
+			parse: func(_ *scene, a args) (action, error) {
+				if err := a.exactly(1, "one regular expression: quote it if it has blanks"); err != nil {
+					return nil, err
+				}
+				re, err := regexp.Compile("(?m)" + a.text[0])
+				if err != nil {
+					return nil, at(a.words[0], err)
+				}
+				return func(_ context.Context, r *run, _ io.Writer) error {
+					if said := r.state.Stdout(); !re.MatchString(said) {
+						return &outcome{text: fmt.Sprintf("no match in what the line before wrote:\n%s", indent(said))}
+					}
+					return nil
+				}, nil
+			},
+		},
+		{
+			name: "mark", args: "TEXT…", short: "write a note into the history; conditions on events count from here", example: "mark 'the network is back'",
+			parse: func(_ *scene, a args) (action, error) {
+				if len(a.text) == 0 {
+					return nil, errors.New("want a note")
+				}
+				return func(_ context.Context, r *run, _ io.Writer) error {
+					r.world.mark()
+					r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: strings.Join(a.text, " ")})
+					return nil
+				}, nil
+			},
+		},
+	}
+}
+
+func parseRepeat(sc *scene, a args) (action, error) {
+	if len(a.text) < 3 {
+		return nil, errors.New("want how many times, a peer and its line")
+	}
+	n, err := strconv.Atoi(a.text[0])
+	if err != nil || n < 1 || n > 1_000_000 {
+		return nil, at(a.words[0], fmt.Errorf("%q: want how many times, 1 to 1000000", a.text[0]))
+	}
+	a = a.rest(1)
+	var every time.Duration
+	if value, ok := strings.CutPrefix(a.text[0], "every="); ok {
+		if every, err = parseDuration(value); err != nil {
+			return nil, at(a.words[0], err)
+		}
+		a = a.rest(1)
+	}
+	if _, err := sc.parseLine(a.text[0], a.rest(1), true); err != nil {
+		return nil, err
+	}
+	name, words := a.text[0], slices.Clone(a.text[1:])
+	return func(ctx context.Context, r *run, out io.Writer) error {
+		next := time.Now()
+		for i := range n {
+			line := make([]string, len(words))
+			for k, w := range words {
+				line[k] = strings.ReplaceAll(w, "{}", strconv.Itoa(i+1))
+			}
+			if err := r.exec(ctx, name, line, out); err != nil {
+				return err
+			}
+			next = next.Add(every)
+			if err := sleep(ctx, time.Until(next)); err != nil && i < n-1 {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// parseLine reads a line of a peer's shell.
+func (sc *scene) parseLine(name string, a args, mustWork bool) (action, error) {
+	if !slices.Contains(sc.spec.Peers, name) {
+		return nil, testbed.NoPeer(name, sc.spec.Peers)
+	}
+	if len(a.text) == 0 {
+		return nil, fmt.Errorf("want a line for %s's shell, such as %s members", name, name)
+	}
+	first := strings.TrimPrefix(a.text[0], "/")
+	if slices.Contains([]string{"quit", "exit", "abort"}, first) {
+		sc.ends[name] = true
+	}
+	if known := peerWords(); mustWork && !slices.Contains(known, first) {
+		text := fmt.Sprintf("a peer has no command %q: see docs/commands.md", first)
+		if near := nearest.To(first, known); len(near) > 0 {
+			text = fmt.Sprintf("a peer has no command %q: did you mean %s?", first, strings.Join(near, ", "))
+		}
+		return nil, at(a.words[0], errors.New(text))
+	}
+	return func(ctx context.Context, r *run, out io.Writer) error { return r.exec(ctx, name, a.text, out) }, nil
+}
+
+// peerWords are the words with which a line of a peer's shell can begin.
+var peerWords = sync.OnceValue(func() []string {
+	p, err := peer.New(peer.Config{Name: "peer"})
+	if err != nil {
+		panic(err) // nothing in it depends on anything
+	}
+	var words []string
+	for _, c := range p.Commands().Commands() {
+		for _, name := range append([]string{c.Name}, c.Aliases...) {
+			if first, _, _ := strings.Cut(name, " "); !slices.Contains(words, first) {
+				words = append(words, first)
+			}
+		}
+	}
+	return words
+})
+
+// exec runs a line in a peer. A failure of the command is an outcome; all else
+// that can go wrong is trouble.
+func (r *run) exec(ctx context.Context, name string, words []string, out io.Writer) error {
+	var said bytes.Buffer
+	err := r.engine.Exec(ctx, name, peerline.Join(words), &said)
+	_, _ = out.Write(said.Bytes())
+	var failed *testbed.CommandError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failed):
+		return &outcome{text: failed.Error()}
+	case errors.Is(err, testbed.ErrPaused), errors.Is(err, testbed.ErrStopped):
+		// As the scenario wanted it: it can expect it with !.
+		return &outcome{text: err.Error()}
+	}
+	return err
+}
+
+// sleep returns when d has passed, or the error with which ctx ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func indent(text string) string {
+	text = strings.TrimRight(text, "\n")
+	if text == "" {
+		text = "(nothing)"
+	}
+	return "  " + strings.ReplaceAll(text, "\n", "\n  ")
+}

@@ -1,0 +1,110 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"peerlab/observe"
+)
+
+// waiting are the verbs that wait, and that judge.
+func waiting() []verb {
+	return []verb{
+		{
+			name: "await", args: "DURATION CONDITION", short: "wait until the condition holds, and fail if it does not in time",
+			detail: "It looks whenever something happens.", example: "await $DETECT_MAX*2 all see 4 alive",
+			parse: func(sc *scene, a args) (action, error) {
+				limit, c, err := parseWaiting(sc, a)
+				return func(ctx context.Context, r *run, _ io.Writer) error { return r.await(ctx, limit, c) }, err
+			},
+		},
+		{
+			name: "hold", args: "DURATION CONDITION", short: "the condition holds now and all the time until then",
+			detail: "Looks after each single event. Conditions on events count from the beginning of the hold.", example: "hold 30s nobody dies",
+			parse: func(sc *scene, a args) (action, error) {
+				limit, c, err := parseWaiting(sc, a)
+				return func(ctx context.Context, r *run, _ io.Writer) error { return r.hold(ctx, limit, c) }, err
+			},
+		},
+		{
+			name: "wait", args: "DURATION", short: "let time pass", detail: "Rarely what is meant: await says for what.", example: "wait 60s",
+			parse: func(_ *scene, a args) (action, error) {
+				if err := a.exactly(1, "one duration, such as 10s"); err != nil {
+					return nil, err
+				}
+				d, err := parseDuration(a.text[0])
+				return func(ctx context.Context, r *run, _ io.Writer) error { return r.wait(ctx, d) }, err
+			},
+		},
+		{
+			name: "check", args: "CONDITION|NAME", short: "the condition holds now, or the history fulfils a promise", example: "check chat",
+			detail: "A condition is one as for await. The promises are judged by what has happened since the beginning: " + listing(observe.Checks()) + ".",
+			parse:  parseCheck,
+		},
+		{
+			name: "measure", args: "NAME…", short: "measure what has happened, beside what theory says", example: "measure detection",
+			detail: "Measures: " + listing(observe.Measures()) + ".",
+			parse:  parseMeasure,
+		},
+	}
+}
+
+// listing names measures or checks, each with its line.
+func listing(all []observe.Help) string {
+	texts := make([]string, len(all))
+	for i, h := range all {
+		texts[i] = h.Name + " (" + h.Text + ")"
+	}
+	return strings.Join(texts, ", ")
+}
+
+func names(all []observe.Help) []string {
+	list := make([]string, len(all))
+	for i, h := range all {
+		list[i] = h.Name
+	}
+	return list
+}
+
+// parseWaiting reads a duration and a condition.
+func parseWaiting(sc *scene, a args) (limit time.Duration, c condition, err error) {
+	if len(a.text) < 2 {
+		return limit, c, errors.New("want a duration and a condition, such as 10s all see 5 alive")
+	}
+	d, err := parseDuration(a.text[0])
+	if err != nil {
+		return limit, c, at(a.words[0], err)
+	}
+	if d == 0 {
+		return limit, c, at(a.words[0], fmt.Errorf("%q: want more than no time", a.text[0]))
+	}
+	c, err = parseCondition(sc, a.rest(1))
+	return d, c, err
+}
+
+func parseCheck(sc *scene, a args) (action, error) {
+	if len(a.text) == 1 {
+		name := a.text[0]
+		if known := names(observe.Checks()); !slices.Contains(known, name) {
+			return nil, at(a.words[0], fmt.Errorf("%q is no check and no condition: %s", name, meant(name, known)))
+		}
+		return func(_ context.Context, r *run, _ io.Writer) error { return r.checkNamed(name) }, nil
+	}
+	c, err := parseCondition(sc, a)
+	return func(ctx context.Context, r *run, _ io.Writer) error { return r.check(ctx, c) }, err
+}
+
+func parseMeasure(_ *scene, a args) (action, error) {
+	known := names(observe.Measures())
+	for i, name := range a.text {
+		if !slices.Contains(known, name) {
+			return nil, at(a.words[i], fmt.Errorf("there is no measure %q: %s", name, meant(name, known)))
+		}
+	}
+	return func(_ context.Context, r *run, out io.Writer) error { return r.measure(a.text, out) }, nil
+}

@@ -1,0 +1,182 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+// asking is how often a condition that no event tells of is looked at.
+const asking = time.Second
+
+// catchUp reads what has happened.
+func (r *run) catchUp() {
+	events, _ := r.engine.History().Since(len(r.world.events))
+	for _, e := range events {
+		r.add(e)
+	}
+}
+
+// add reads one event, and notices a peer that ends unasked.
+func (r *run) add(e event.Event) {
+	r.world.add(e)
+	if e.Kind == event.PeerStopping && r.surprising(e.Peer) {
+		r.stop(&lost{e.Peer, "it stopped: " + e.Reason})
+	}
+	if e.Kind == testbed.LabError {
+		r.stop(fmt.Errorf("what %s reported is incomplete: %s", e.Member, e.Error))
+	}
+}
+
+// surprising says whether nobody had a peer of this name end.
+func (r *run) surprising(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, peer := range r.plan.Spec.Peers {
+		called := r.plan.Spec.Own[peer]["name"]
+		if called == "" {
+			called = peer
+		}
+		if called == name && (r.expected[peer] || r.plan.ends[peer]) {
+			return false
+		}
+	}
+	return true
+}
+
+// expectEnd notes that the scenario ends these peers.
+func (r *run) expectEnd(names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		r.expected[name] = true
+	}
+}
+
+// step waits until something has happened, or until the time to ask again, and
+// reads it; with one it reads a single event. The error is that of ctx, or why
+// nothing more will happen.
+func (r *run) step(ctx context.Context, c condition, one bool) error {
+	if c.asks {
+		var cancel context.CancelFunc
+		outer := ctx
+		ctx, cancel = context.WithTimeout(ctx, asking)
+		defer cancel()
+		events, err := r.engine.History().Read(ctx, len(r.world.events))
+		if err != nil && outer.Err() == nil && ctx.Err() != nil {
+			return nil // time to ask
+		}
+		return r.take(events, err, one)
+	}
+	events, err := r.engine.History().Read(ctx, len(r.world.events))
+	return r.take(events, err, one)
+}
+
+func (r *run) take(events []event.Event, err error, one bool) error {
+	if err != nil {
+		return err
+	}
+	if one {
+		events = events[:1]
+	}
+	for _, e := range events {
+		r.add(e)
+	}
+	return r.trouble()
+}
+
+// await waits until c holds, for at most limit.
+func (r *run) await(ctx context.Context, limit time.Duration, c condition) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	r.catchUp()
+	for {
+		ok, err := c.holds(ctx, r.world)
+		if err == nil && ok {
+			return r.trouble()
+		}
+		if err == nil {
+			err = r.step(ctx, c, false)
+		}
+		switch {
+		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+			return r.tooLate(limit, c)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// tooLate says that c did not hold in time. What made it so may just have arrived.
+func (r *run) tooLate(limit time.Duration, c condition) error {
+	r.catchUp()
+	text := fmt.Sprintf("not within %s: %s", limit, c.text)
+	if c.why != nil {
+		if why := c.why(r.world); why != "" {
+			text += ": " + why
+		}
+	}
+	return &outcome{text: text}
+}
+
+// hold wants c to hold now and for as long as limit.
+func (r *run) hold(ctx context.Context, limit time.Duration, c condition) error {
+	began := time.Now()
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	r.catchUp()
+	defer func(from int) { r.world.from = from }(r.world.from)
+	r.world.mark()
+	for {
+		ok, err := c.holds(outer, r.world)
+		if err == nil && !ok {
+			return r.broken(time.Since(began), c)
+		}
+		if err == nil {
+			err = r.step(ctx, c, true)
+		}
+		switch {
+		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && outer.Err() == nil:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// broken says that c did not go on to hold, and what happened.
+func (r *run) broken(after time.Duration, c condition) error {
+	text := "does not hold: " + c.text
+	if after >= time.Millisecond {
+		text = fmt.Sprintf("no longer holds after %s: %s", after.Round(time.Millisecond), c.text)
+	}
+	if c.why != nil {
+		if why := c.why(r.world); why != "" {
+			text += ": " + why
+		}
+	}
+	return &outcome{text: text}
+}
+
+// check wants c to hold now.
+func (r *run) check(ctx context.Context, c condition) error {
+	r.catchUp()
+	ok, err := c.holds(ctx, r.world)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return r.broken(0, c)
+	}
+	return r.trouble()
+}
+
+// wait lets time pass, but notices when the run is spoilt meanwhile.
+func (r *run) wait(ctx context.Context, d time.Duration) error {
+	return r.hold(ctx, d, plain(func(*world) bool { return true }, nil))
+}

@@ -1,0 +1,334 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"peerlab/testbed"
+	"peerlab/testbed/fabric"
+)
+
+// wires is what an engine holds of the links of its cluster. Who has the turn
+// owns the rest.
+type wires struct {
+	turn   chan struct{} // holds one thing: the turn
+	lab    string        // whose agent client talks to
+	client *fabric.Client
+	let    func() // ends the looking after what is in force
+	held   bool   // what is in force stays as long as this program lives, at least
+
+	probes   map[string]*probe // by peer
+	run      string            // labels the probes
+	watchdog *watchdog         // removes them, for a cluster that was found
+
+	lost chan error // holds one thing at most: what was in force is not
+}
+
+func newWires() wires {
+	return wires{turn: make(chan struct{}, 1), let: func() {}, probes: make(map[string]*probe), lost: make(chan error, 1)}
+}
+
+// SetLinks implements testbed.Engine, by rules on the network's bridge, which a
+// container with the image Options.FabricImage keeps. They go by the addresses
+// of the peers, which stay through all their lives, and follow Move; the
+// bootstrap service is a peer like any other. The program must begin with
+// WatchIfAsked.
+//
+// In a cluster made without Keep the rules have a lease that is renewed as long
+// as the program lives: killed, it leaves them for fabric.DefaultLease, ten
+// seconds, at most twice as long, even where no watchdog removes the cluster.
+// In one that stays they last until they are replaced or the network is
+// removed. If they are lost, that is in the history as lab.error and the next
+// call fails.
+//
+// Each link that has changed is measured in both directions, if both its peers
+// run, with about twenty datagrams and a connection (more where a share of
+// packets is to be told), from a container that shares the peer's network. That
+// takes half a second, and the first time a tenth more for each peer; so it
+// comes before anything changes. Changes that would take more than 10,000
+// datagrams are measured on a sample which has links of every peer, as far as
+// these suffice.
+func (c *Cluster) SetLinks(ctx context.Context, links testbed.Links) error {
+	return c.SetLinksFor(ctx, links, 0)
+}
+
+// SetLinksFor is SetLinks for a time, after which all links are healthy; 0 is
+// SetLinks. The time runs whether or not this program does.
+func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.Duration) error {
+	if d < 0 || d > 0 && d < time.Second || d > 30*24*time.Hour {
+		return fmt.Errorf("links for %s: want a second to 30 days, or 0 for no end", d)
+	}
+	if err := c.wires.take(ctx); err != nil {
+		return err
+	}
+	defer c.wires.give()
+	members, err := c.daemon.list(ctx, c.name)
+	if err != nil {
+		return err
+	}
+	to, err := matrix(links, members)
+	if err != nil {
+		return err
+	}
+	client, err := c.agent(ctx, members, len(to) > 0)
+	if err != nil {
+		return err
+	}
+	if client == nil { // nothing is in force, and nothing shall be
+		c.recordLinks(links, time.Now())
+		return nil
+	}
+	if err := able(ctx, client, to); err != nil {
+		return err
+	}
+	from, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	check, err := c.prepare(ctx, members, from.Matrix, to)
+	if err != nil {
+		return err
+	}
+	at, err := c.enforce(ctx, client, to, d)
+	if err != nil {
+		return err
+	}
+	c.recordLinks(links, at)
+	return check.run(ctx)
+}
+
+// take waits for the turn, and fails if what was in force was lost.
+func (w *wires) take(ctx context.Context) error {
+	select {
+	case w.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := w.news(); err != nil {
+		w.give()
+		return err
+	}
+	return nil
+}
+
+func (w *wires) give() { <-w.turn }
+
+// news tells, once, that links were lost.
+func (w *wires) news() error {
+	select {
+	case err := <-w.lost:
+		return err
+	default:
+		return nil
+	}
+}
+
+// matrix turns names into addresses.
+func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
+	names, addrs := make([]string, len(members)), make(map[string]netip.Addr)
+	for i, m := range members {
+		names[i], addrs[m.Name] = m.Name, m.Addr
+	}
+	if err := links.Check(names); err != nil {
+		return nil, fmt.Errorf("links: %w", err)
+	}
+	m := make(fabric.Matrix, len(links))
+	for pair, link := range links {
+		if link == (testbed.Link{}) {
+			continue
+		}
+		for _, name := range []string{pair.From, pair.To} {
+			if !addrs[name].Is4() {
+				return nil, fmt.Errorf("links: %s has no address that stays, and does not run: start it first", name)
+			}
+		}
+		m[fabric.Pair{From: addrs[pair.From], To: addrs[pair.To]}] = link
+	}
+	return m, nil
+}
+
+// able says what the kernel lacks for m.
+func able(ctx context.Context, client *fabric.Client, m fabric.Matrix) error {
+	if len(m.Needs()) == 1 {
+		return nil // the agent runs: it is there
+	}
+	features, err := client.Features(ctx)
+	if err != nil {
+		return err
+	}
+	return unable(m.CheckFeatures(features))
+}
+
+func unable(err error) error {
+	if err == nil || errors.Is(err, testbed.ErrUnable) {
+		return err
+	}
+	return fmt.Errorf("links such as these %w: %w", cannot, err)
+}
+
+// cannot reads "cannot be done here".
+var cannot = testbed.ErrUnable
+
+// enforce puts the matrix in force for a time, or as long as it is looked
+// after, or for good. It returns since when the kernel follows.
+func (c *Cluster) enforce(ctx context.Context, client *fabric.Client, m fabric.Matrix, d time.Duration) (time.Time, error) {
+	lease := d
+	switch {
+	case len(m) == 0:
+		lease = 0
+	case d == 0 && c.made != nil && !c.made.Keep:
+		lease = fabric.DefaultLease
+	}
+	c.wires.let()
+	c.wires.let, c.wires.held = func() {}, false
+	at, err := client.Apply(ctx, m, lease)
+	switch {
+	case err != nil:
+		return at, err
+	case len(m) == 0:
+	case d == 0:
+		c.wires.held = true
+		c.lookAfter(func(ctx context.Context) { c.hold(ctx, client) })
+	default:
+		c.lookAfter(func(ctx context.Context) { c.see(ctx, client, at.Add(d)) })
+	}
+	return at, nil
+}
+
+// readdress has what is in force, if anything is, apply to another address of
+// a peer.
+func (c *Cluster) readdress(ctx context.Context, before, after netip.Addr) error {
+	if err := c.wires.take(ctx); err != nil {
+		return err
+	}
+	defer c.wires.give()
+	members, err := c.daemon.list(ctx, c.name)
+	if err != nil {
+		return err
+	}
+	client, err := c.agent(ctx, members, false)
+	if err != nil || client == nil {
+		return err
+	}
+	status, err := client.Status(ctx)
+	if err != nil || len(status.Matrix) == 0 {
+		return err
+	}
+	moved := func(addr netip.Addr) netip.Addr {
+		if addr == before {
+			return after
+		}
+		return addr
+	}
+	to := make(fabric.Matrix, len(status.Matrix))
+	for pair, link := range status.Matrix {
+		to[fabric.Pair{From: moved(pair.From), To: moved(pair.To)}] = link
+	}
+	var left time.Duration
+	if !c.wires.held && !status.Until.IsZero() {
+		left = max(time.Until(status.Until), time.Second)
+	}
+	_, err = c.enforce(ctx, client, to, left)
+	return err
+}
+
+// lookAfter runs f until other links are set.
+func (c *Cluster) lookAfter(f func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	done := make(chan struct{})
+	c.running.Go(func() {
+		defer close(done)
+		f(ctx)
+	})
+	c.wires.let = func() { cancel(); <-done }
+}
+
+// hold keeps what is in force, and tells if it is lost.
+func (c *Cluster) hold(ctx context.Context, client *fabric.Client) {
+	err := client.Hold(ctx)
+	if err == nil {
+		return
+	}
+	err = fmt.Errorf("the links that were set are no longer in force: %w", err)
+	c.problem("", err)
+	select {
+	case c.wires.lost <- err:
+	default:
+	}
+}
+
+// see records the end of links that were set for a time.
+func (c *Cluster) see(ctx context.Context, client *fabric.Client, end time.Time) {
+	wait := time.NewTimer(time.Until(end))
+	defer wait.Stop()
+	for {
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			return
+		}
+		status, err := client.Status(ctx)
+		switch {
+		case err != nil:
+			return // the agent is gone, and so is the network
+		case !status.Lapsed.IsZero():
+			c.recordLinks(nil, status.Lapsed)
+			return
+		case status.Until.IsZero() || status.Until.After(end.Add(time.Second)):
+			return // somebody else has set others
+		}
+		wait.Reset(100 * time.Millisecond)
+	}
+}
+
+// Links implements testbed.Engine. It asks the kernel's keeper, so it knows
+// what other programs have set.
+func (c *Cluster) Links(ctx context.Context) (testbed.Links, error) {
+	links, _, err := c.LinksUntil(ctx)
+	return links, err
+}
+
+// LinksUntil is Links, and when they end unless somebody renews them: the zero
+// time if they stay.
+func (c *Cluster) LinksUntil(ctx context.Context) (testbed.Links, time.Time, error) {
+	if err := c.wires.take(ctx); err != nil {
+		return nil, time.Time{}, err
+	}
+	defer c.wires.give()
+	members, err := c.daemon.list(ctx, c.name)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	client, err := c.agent(ctx, members, false)
+	if err != nil || client == nil {
+		return testbed.Links{}, time.Time{}, err
+	}
+	status, err := client.Status(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return named(status.Matrix, members), status.Until, nil
+}
+
+// named turns addresses into names. Those of nobody are left out.
+func named(m fabric.Matrix, members []container) testbed.Links {
+	names := namesOf(members)
+	links := make(testbed.Links, len(m))
+	for pair, link := range m {
+		if from, to := names[pair.From], names[pair.To]; from != "" && to != "" {
+			links[testbed.Pair{From: from, To: to}] = link
+		}
+	}
+	return links
+}
+
+func namesOf(members []container) map[netip.Addr]string {
+	names := make(map[netip.Addr]string, len(members))
+	for _, m := range members {
+		names[m.Addr] = m.Name
+	}
+	return names
+}

@@ -1,0 +1,209 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	api "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"peerlab/testbed"
+	"peerlab/testbed/fabric"
+)
+
+// probe is a container in the network of a peer, for one life of the peer: the
+// next has another network.
+type probe struct {
+	*fabric.Prober
+	id   string
+	life string
+}
+
+// probers returns a prober for each of the peers, starting those there are not
+// yet. They stay for as long as the cluster is used.
+func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Addr]*fabric.Prober, error) {
+	if err := c.watchProbes(); err != nil {
+		return nil, err
+	}
+	all := make([]*probe, len(peers))
+	err := each(peers, func(i int, m container) (err error) {
+		c.mu.Lock()
+		old := c.wires.probes[m.Name]
+		c.mu.Unlock()
+		life, err := c.daemon.life(ctx, m.id)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			if old.life == life && !old.Ended() {
+				all[i] = old
+				return nil
+			}
+			c.dropProbe(m.Name, old)
+		}
+		p, err := c.startProbe(ctx, m, life)
+		if err != nil {
+			return fmt.Errorf("start a probe beside %s: %w", m.Name, err)
+		}
+		all[i] = p
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.wires.probes[m.Name] = p
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	probers := make(map[netip.Addr]*fabric.Prober, len(peers))
+	for i, m := range peers {
+		probers[m.Addr] = all[i].Prober
+	}
+	return probers, nil
+}
+
+// life names the time from a start of a container to its end.
+func (d *Daemon) life(ctx context.Context, id string) (string, error) {
+	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return "", fmt.Errorf("look at a container: %w", err)
+	}
+	return id + " " + info.Container.State.StartedAt, nil
+}
+
+// watchProbes sees to it that no probe outlives this program: one that runs
+// ends with its standard input, but not one that is only about to.
+func (c *Cluster) watchProbes() (err error) {
+	w := &c.wires
+	if w.run != "" {
+		return nil
+	}
+	if c.made != nil {
+		w.run = c.made.run
+		return nil
+	}
+	run := newRun()
+	if w.watchdog, err = startWatchdog(run); err == nil {
+		w.run = run
+	}
+	return err
+}
+
+func (c *Cluster) startProbe(ctx context.Context, m container, life string) (_ *probe, err error) {
+	labels := map[string]string{
+		clusterLabel: c.name, helperLabel: probeHelper, runLabel: c.wires.run, ownerLabel: string(thisProcess()),
+	}
+	id, err := c.daemon.createHelper(ctx, "", labels,
+		&api.Config{
+			Image: c.fabricImage(), Cmd: []string{"probe"}, User: "65532:65532",
+			AttachStdin: true, AttachStdout: true, AttachStderr: true, OpenStdin: true, StdinOnce: true,
+		},
+		&api.HostConfig{NetworkMode: api.NetworkMode("container:" + m.id), LogConfig: api.LogConfig{Type: "none"}},
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.daemon.removeContainer(context.WithoutCancel(ctx), id))
+		}
+	}()
+	attached, err := c.daemon.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return nil, err
+	}
+	prober := fabric.NewProber(newProbeStream(attached.HijackedResponse))
+	if _, err = c.daemon.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err == nil {
+		err = prober.Wait(ctx)
+	}
+	if err != nil {
+		_ = prober.Close()
+		return nil, err
+	}
+	return &probe{Prober: prober, id: id, life: life}, nil
+}
+
+// dropProbe ends a probe, which then goes by itself.
+func (c *Cluster) dropProbe(name string, p *probe) {
+	_ = p.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wires.probes[name] == p {
+		delete(c.wires.probes, name)
+	}
+}
+
+// close ends the looking after links and removes the probes.
+func (w *wires) close(ctx context.Context, d *Daemon) error {
+	w.turn <- struct{}{}
+	defer w.give()
+	w.let()
+	var probes []*probe
+	for name, p := range w.probes {
+		probes = append(probes, p)
+		delete(w.probes, name)
+	}
+	err := each(probes, func(_ int, p *probe) error {
+		return errors.Join(p.Close(), d.removeContainer(ctx, p.id))
+	})
+	if w.client != nil {
+		w.client.Close()
+	}
+	if w.watchdog != nil {
+		if err == nil {
+			w.watchdog.keep()
+		} else {
+			w.watchdog.leaveTo()
+		}
+	}
+	return err
+}
+
+// probeStream is the standard input and output of a probe.
+type probeStream struct {
+	attached client.HijackedResponse
+	out      *io.PipeReader
+	copied   chan struct{}
+}
+
+func newProbeStream(attached client.HijackedResponse) *probeStream {
+	out, in := io.Pipe()
+	s := &probeStream{attached: attached, out: out, copied: make(chan struct{})}
+	go func() {
+		defer close(s.copied)
+		said := bounded{limit: errorLimit}
+		_, err := stdcopy.StdCopy(in, &said, attached.Reader)
+		if said.Len() > 0 {
+			err = errors.New(lastLine(said.String()))
+		}
+		_ = in.CloseWithError(err) // nil is the end
+	}()
+	return s
+}
+
+// Read implements io.Reader.
+func (s *probeStream) Read(b []byte) (int, error) { return s.out.Read(b) }
+
+// Write implements io.Writer.
+func (s *probeStream) Write(b []byte) (int, error) { return s.attached.Conn.Write(b) }
+
+// Close implements io.Closer.
+func (s *probeStream) Close() error {
+	_ = s.out.Close()
+	s.attached.Close()
+	<-s.copied
+	return nil
+}
+
+// running picks those that run, paused or not: their network answers.
+func running(members []container) (up []container) {
+	for _, m := range members {
+		if m.State != testbed.Stopped && m.Addr.Is4() {
+			up = append(up, m)
+		}
+	}
+	return up
+}

@@ -1,0 +1,209 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"regexp"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"time"
+)
+
+// BlockedError says that a simulation cannot go on.
+type BlockedError struct {
+	Why string
+	// Last is what a cluster's history noted last of the engine and of whoever
+	// drives it, such as a line of a scenario (testbed.LabMark).
+	Last string
+	// Who tells of everyone that waits, and where: the driver and peers.
+	Who []string
+	// Left is the error with which the driver had ended, if it had.
+	Left error
+}
+
+// Error is one line for the cause and one for each who waits.
+func (e *BlockedError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Why)
+	if e.Last != "" {
+		fmt.Fprintf(&b, ", after %s", e.Last)
+	}
+	for _, who := range e.Who {
+		b.WriteString("\n  " + who)
+	}
+	if e.Left != nil {
+		fmt.Fprintf(&b, "\n  before that: %v", e.Left)
+	}
+	return b.String()
+}
+
+// Unwrap returns what the driver had returned.
+func (e *BlockedError) Unwrap() error { return e.Left }
+
+// patience is for how long, in real time, nothing may happen in a simulation
+// before it is looked at.
+const patience = 2 * time.Second
+
+// guard waits for the end, and looks after a bubble that does not move: while a
+// goroutine waits for a lock, time stands still, and nobody else would tell.
+func (s *simulation) guard(done <-chan error) error {
+	look := time.NewTicker(patience)
+	defer look.Stop()
+	var ticks uint64
+	suspicious := false
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-look.C:
+		}
+		now := s.ticks.Load()
+		if now != ticks {
+			ticks, suspicious = now, false
+			continue
+		}
+		stuck := s.stuck()
+		if stuck && suspicious {
+			return s.blocked("deadlock: a goroutine waits for a lock whose holder waits for time to pass", nil)
+		}
+		suspicious = stuck
+	}
+}
+
+func (s *simulation) blocked(why string, left error) error {
+	e := &BlockedError{Why: why, Who: s.waiting(), Left: left}
+	if s.factory != nil {
+		e.Last = s.factory.last()
+	}
+	return e
+}
+
+var (
+	inBubble = regexp.MustCompile(`synctest bubble \d+`)
+	header   = regexp.MustCompile(`(?m)^goroutine \d+ .*\[(.*)\]:$`)
+)
+
+// bubbleID returns what the stack traces of goroutines in this bubble say.
+func bubbleID() string {
+	buf := make([]byte, 4096)
+	return inBubble.FindString(string(buf[:runtime.Stack(buf, false)]))
+}
+
+// stuck says whether every goroutine of the bubble waits, one or more of them
+// for a lock.
+func (s *simulation) stuck() bool {
+	id, _ := s.id.Load().(string)
+	if id == "" {
+		return false
+	}
+	lock := false
+	for _, m := range header.FindAllSubmatch(stacks(), -1) {
+		states := strings.Split(string(m[1]), ", ")
+		if !slices.Contains(states, id) {
+			continue
+		}
+		switch state := states[0]; {
+		case strings.HasPrefix(state, "sync.Mutex"), strings.HasPrefix(state, "sync.RWMutex"):
+			lock = true
+		case strings.HasSuffix(state, "(durable)"), state == "synctest.Run":
+		default:
+			return false
+		}
+	}
+	return lock
+}
+
+func stacks() []byte {
+	for size := 1 << 20; ; size *= 4 {
+		buf := make([]byte, size)
+		if n := runtime.Stack(buf, true); n < size || size >= 256<<20 {
+			return buf[:n]
+		}
+	}
+}
+
+const (
+	simLabel  = "sim"
+	peerLabel = "peer"
+)
+
+// label marks the goroutines that f starts as a peer's, or, without a name, as
+// those of who drives the simulation.
+func label(ctx context.Context, peer string, f func()) {
+	pprof.Do(ctx, pprof.Labels(simLabel, bubbleID(), peerLabel, peer), func(context.Context) { f() })
+}
+
+// waiting says who waits where.
+func (s *simulation) waiting() []string {
+	id, _ := s.id.Load().(string)
+	var b bytes.Buffer
+	_ = pprof.Lookup("goroutine").WriteTo(&b, 1)
+	peers := make(map[string][]string)
+	for block := range strings.SplitSeq(b.String(), "\n\n") {
+		if id == "" || !strings.Contains(block, fmt.Sprintf("%q:%q", simLabel, id)) {
+			continue
+		}
+		name := "the driver"
+		if m := peerOf.FindStringSubmatch(block); m != nil && m[1] != "" {
+			name = m[1]
+		}
+		peers[name] = append(peers[name], place(block))
+	}
+	var who []string
+	for name, places := range peers {
+		slices.Sort(places)
+		places = slices.Compact(places)
+		const shown = 6
+		if more := len(places) - shown; more > 0 {
+			places = append(places[:shown], fmt.Sprintf("and %d more", more))
+		}
+		who = append(who, name+": "+strings.Join(places, "; "))
+	}
+	slices.SortFunc(who, func(a, b string) int {
+		if d := strings.HasPrefix(b, "the driver"); d != strings.HasPrefix(a, "the driver") {
+			if d {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(a, b)
+	})
+	const shown = 20
+	if more := len(who) - shown; more > 0 {
+		who = append(who[:shown], fmt.Sprintf("and %d more", more))
+	}
+	return who
+}
+
+var (
+	peerOf = regexp.MustCompile(`"` + peerLabel + `":"([^"]*)"`)
+	frame  = regexp.MustCompile(`(?m)^#\s+0x[0-9a-f]+\s+(\S+?)\+0x[0-9a-f]+\s+(\S+)$`)
+)
+
+// place is where a goroutine waits: for what, and the first line that is not of
+// Go's own packages.
+func place(block string) string {
+	frames := frame.FindAllStringSubmatch(block, -1)
+	if len(frames) == 0 {
+		return "?"
+	}
+	lock := ""
+	for _, f := range frames {
+		name, at := f[1], f[2]
+		if strings.Contains(name, "Mutex") {
+			lock = " for a lock"
+		}
+		first, _, _ := strings.Cut(name, "/")
+		if !strings.Contains(first, ".") || strings.HasPrefix(name, "peerlab") || strings.HasPrefix(name, "main.") {
+			if !strings.HasPrefix(name, "peerlab") && !strings.HasPrefix(name, "main.") {
+				continue
+			}
+		}
+		return fmt.Sprintf("%s (%s)%s", name[strings.LastIndex(name, "/")+1:], at[strings.LastIndex(at, "/")+1:], lock)
+	}
+	name := frames[0][1]
+	return name[strings.LastIndex(name, "/")+1:] + lock
+}

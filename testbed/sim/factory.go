@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"peerlab/event"
+	"peerlab/peer"
+	"peerlab/testbed"
+)
+
+// factory makes the clusters of one Run.
+type factory struct {
+	sim *simulation
+
+	mu       sync.Mutex
+	clusters []*Cluster
+}
+
+var _ testbed.Factory = (*factory)(nil)
+
+// Name implements testbed.Factory.
+func (*factory) Name() string { return "sim" }
+
+// Check implements testbed.Factory: the simulator can do every link there is.
+func (*factory) Check(_ context.Context, links testbed.Links) error {
+	for _, pair := range links.Pairs() {
+		if wrong := links[pair].Problems(); len(wrong) > 0 {
+			return fmt.Errorf("%s: %s", pair, strings.Join(wrong, "; "))
+		}
+	}
+	return nil
+}
+
+// ours are settings that the simulator makes itself.
+var ours = []string{"name", "bind", "chat-bind", "advertise", "bootstrap", "allow-shell"}
+
+// Create implements testbed.Factory.
+func (f *factory) Create(_ context.Context, s testbed.Spec) (testbed.Engine, error) {
+	if len(s.Peers) > testbed.MaxPeers {
+		return nil, fmt.Errorf("%d peers are too many: at most %d", len(s.Peers), testbed.MaxPeers)
+	}
+	for name := range s.Own {
+		if !slices.Contains(s.Peers, name) {
+			return nil, testbed.NoPeer(name, s.Peers)
+		}
+	}
+	seen := make(map[string]bool, len(s.Peers))
+	for _, name := range s.Peers {
+		if err := testbed.CheckName(name); err != nil {
+			return nil, err
+		}
+		if name == testbed.Bootstrap || name == testbed.Lab || seen[name] {
+			return nil, fmt.Errorf("the name %s is taken", name)
+		}
+		seen[name] = true
+		if len(seen) > 1 && s.Own[name] == nil {
+			continue // its settings are those of another
+		}
+		if err := check(name, s.Of(name)); err != nil {
+			return nil, err
+		}
+	}
+	c := newCluster(f.sim, s)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.clusters = append(f.clusters, c)
+	return c, nil
+}
+
+// check says what is wrong with the settings of a peer.
+func check(name string, settings map[string]string) error {
+	for _, own := range ours {
+		if _, ok := settings[own]; ok {
+			return fmt.Errorf("setting %s of %s: the simulator chooses it", own, name)
+		}
+	}
+	conf := peer.Config{Name: name}
+	if err := conf.Configure(settings); err != nil {
+		return err
+	}
+	conf.State = "" // of which New would make a directory
+	_, err := peer.New(conf)
+	return err
+}
+
+// close closes all clusters.
+func (f *factory) close() error {
+	f.mu.Lock()
+	clusters := f.clusters
+	f.mu.Unlock()
+	var errs []error
+	for _, c := range clusters {
+		errs = append(errs, c.Close(context.Background()))
+	}
+	return errors.Join(errs...)
+}
+
+// last returns the last thing that was done to a cluster.
+func (f *factory) last() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var last event.Event
+	for _, c := range f.clusters {
+		events, _ := c.history.Since(0)
+		for _, e := range slices.Backward(events) {
+			if e.Peer == testbed.Lab {
+				if e.Time.After(last.Time) {
+					last = e
+				}
+				break
+			}
+		}
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", last.Kind, last.Member, last.Text))
+}

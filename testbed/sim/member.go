@@ -1,0 +1,180 @@
+package sim
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"peerlab/event"
+	"peerlab/peer"
+	"peerlab/testbed"
+)
+
+// grace is how long a peer has to leave.
+const grace = 10 * time.Second
+
+// exitKilled is the status of a process ended by SIGKILL.
+const exitKilled = 137
+
+// member is a peer, or the bootstrap service, through all its lives.
+type member struct {
+	cluster *Cluster
+	host    *host
+	turn    chan struct{} // held by who acts on it
+
+	mu    sync.Mutex
+	state testbed.State
+	exit  int
+	cpus  float64
+	life  *life
+	peer_ *peer.Peer         // of the present life; nil for the bootstrap service
+	leave context.CancelFunc // asks it to
+	ended chan struct{}      // closed when the present life has ended
+	woken chan struct{}      // closed and renewed when it is paused or ends
+}
+
+func (m *member) peer() testbed.Peer {
+	m.cluster.network.mu.Lock()
+	addr := m.host.addr
+	m.cluster.network.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return testbed.Peer{Name: m.host.name, State: m.state, Addr: addr, Exit: m.exit}
+}
+
+func (m *member) now() testbed.State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state
+}
+
+// start begins a life.
+func (m *member) start() error {
+	m.mu.Lock()
+	cpus := m.cpus
+	m.mu.Unlock()
+	l := m.host.begin(cpus)
+	run, p, err := m.process(l)
+	if err != nil {
+		l.finish(exited)
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.mu.Lock()
+	m.state, m.exit, m.life, m.peer_, m.leave = testbed.Running, 0, l, p, cancel
+	m.ended = make(chan struct{})
+	m.mu.Unlock()
+	m.cluster.running.Go(func() {
+		defer cancel()
+		label(ctx, m.host.name, func() {
+			status := 0
+			if run(ctx) != nil {
+				status = 1
+			}
+			m.over(l, exited, status)
+		})
+	})
+	return nil
+}
+
+// process returns what runs in a life.
+func (m *member) process(l *life) (func(context.Context) error, *peer.Peer, error) {
+	if m.host.name == testbed.Bootstrap {
+		run, err := serve(l)
+		return run, nil, err
+	}
+	conf, err := m.config(l)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := peer.New(conf)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.Run, p, nil
+}
+
+// config is what a peer runs with.
+func (m *member) config(l *life) (peer.Config, error) {
+	c, name := m.cluster, m.host.name
+	conf := peer.Config{
+		Name: name,
+		Network: peer.Network{
+			Transport: l.open,
+			ChatListen: func() (net.Listener, error) {
+				listener, err := l.listen(chatPort)
+				if err != nil {
+					return nil, err
+				}
+				return listener, nil
+			},
+			ChatDial: func(ctx context.Context, addr string) (net.Conn, error) { return l.connect(ctx, addr) },
+			HTTP:     l.http(),
+		},
+		EventsKept: eventsKept,
+		Observe: func(e event.Event) {
+			if m.speaks(l) {
+				c.history.Add(e)
+			}
+		},
+	}
+	if err := conf.Configure(c.spec.Of(name)); err != nil {
+		return conf, err
+	}
+	conf.Name = name
+	conf.Bootstrap = "http://" + c.members[testbed.Bootstrap].host.at(bootstrapPort)
+	if conf.State != "" {
+		var err error
+		if conf.State, err = c.stateOf(name); err != nil {
+			return conf, err
+		}
+	}
+	return conf, nil
+}
+
+// eventsKept is how many events a peer keeps; the history has them all.
+const eventsKept = 1000
+
+// speaks says whether what the peer of a life reports is heard: the dead
+// observe nothing.
+func (m *member) speaks(l *life) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.life == l && m.state != testbed.Stopped
+}
+
+// over notes that a life has ended, if it is the present one.
+func (m *member) over(l *life, how ending, status int) {
+	l.finish(how)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.life != l || m.state == testbed.Stopped {
+		return
+	}
+	m.state, m.exit = testbed.Stopped, status
+	close(m.ended)
+	m.wake()
+}
+
+// wake tells those who wait for a line. The caller holds the lock.
+func (m *member) wake() {
+	close(m.woken)
+	m.woken = make(chan struct{})
+}
+
+// vanish ends the present life at once.
+func (m *member) vanish(how ending) {
+	m.mu.Lock()
+	l, p, leave, state := m.life, m.peer_, m.leave, m.state
+	m.mu.Unlock()
+	if l == nil || state == testbed.Stopped {
+		return
+	}
+	m.over(l, how, exitKilled)
+	if p != nil {
+		p.Abort()
+	} else {
+		leave()
+	}
+}
