@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"google.golang.org/protobuf/proto"
 
 	"peerlab/peer/chat/chatpb"
@@ -75,7 +76,7 @@ func openStore(dir string, incarnation uint64) (s *store, k kept, err error) {
 		return nil, kept{}, fmt.Errorf("chat state: %w", err)
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		err = errors.New("another peer uses it")
 	}
 	if err != nil {
