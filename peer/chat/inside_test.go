@@ -72,8 +72,8 @@ func TestWhatAConnectionMayCarry(t *testing.T) {
 			n := newNetwork()
 			ours, theirs := newPipes(n, "a", "b")
 			s := &session{chat: c, conn: theirs, reader: bufio.NewReader(theirs), member: c.meet(writer{"a", 1})}
-			if !s.hold() {
-				t.Fatal("ended")
+			if err := s.hold(); err != nil {
+				t.Fatal(err)
 			}
 			ended := make(chan error, 1)
 			go func() { ended <- s.read() }()
@@ -105,8 +105,11 @@ func TestWhatAConnectionMayCarry(t *testing.T) {
 func TestPulledOnly(t *testing.T) {
 	c := bare(t)
 	a, b := &session{chat: c, member: c.meet(writer{"a", 1})}, &session{chat: c, member: c.meet(writer{"d", 1})}
-	a.hold()
-	b.hold()
+	for _, s := range []*session{a, b} {
+		if err := s.hold(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	defer a.release()
 	defer b.release()
 	c.mu.Lock()
