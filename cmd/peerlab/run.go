@@ -99,7 +99,7 @@ func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	if files, err = open(b, args); err != nil {
 		return err
 	}
-	host, done, err := host(ctx, f.engine)
+	host, done, err := l.host(ctx, f.engine)
 	if err != nil {
 		return err
 	}
@@ -216,12 +216,12 @@ func progress(w io.Writer, several bool) func(scenarios.Note) {
 }
 
 // host returns what runs something on an engine, and what ends the use of it.
-func host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
+func (l *lab) host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
 	switch engine {
 	case "sim":
 		return sim.Run, func() {}, nil
 	case "docker":
-		d, err := docker.Connect(ctx)
+		d, err := l.connect(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
