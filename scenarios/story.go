@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,6 +114,9 @@ func tell(e event.Event, began time.Time) string {
 		if w != "" {
 			words = append(words, w)
 		}
+	}
+	if e.Kind == event.PeerHealth {
+		words = append(words, strconv.Itoa(e.Health))
 	}
 	if e.Was != "" {
 		words = append(words, "was "+e.Was)
