@@ -184,6 +184,10 @@ gallery: image ## every scenario of the gallery on containers, both arms
 bench: ## benchmarks
 	@go test -run '^$$' -bench . -benchmem $(UNITS)
 
+.PHONY: bench-links
+bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change
+	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v -run '^TestFigure' ./testbed/docker | grep --line-buffered -v '^=== '
+
 .PHONY: bench-bootstrap
 bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)
 	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v ./bootstrap/bench | grep --line-buffered -v '^=== '
