@@ -1,7 +1,6 @@
 package testbed
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -141,7 +140,8 @@ func (h *History) Close() {
 	}
 }
 
-// Sorted returns the events by the time at which they happened. The order of
+// Sorted returns the events by the time at which they happened, those of one
+// instant, of which virtual time has many, in the order in which they came. The order of
 // each peer's own events stays, but not that of the lab's, which has several
 // sources: memberlist stamps some changes a little before
 // the peer reports them, and such an event counts as happening no earlier than
@@ -162,7 +162,7 @@ func Sorted(events []event.Event) []event.Event {
 		all[i] = stamped{at, e}
 	}
 	slices.SortStableFunc(all, func(a, b stamped) int {
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.e.Peer, b.e.Peer))
+		return a.at.Compare(b.at)
 	})
 	sorted := make([]event.Event, len(all))
 	for i, s := range all {
