@@ -154,11 +154,11 @@ func (h *History) Close() {
 }
 
 // Sorted returns the events by the time at which they happened, those of one
-// instant, of which virtual time has many, in the order in which they came. The order of
-// each peer's own events stays, but not that of the lab's, which has several
-// sources: memberlist stamps some changes a little before
-// the peer reports them, and such an event counts as happening no earlier than
-// the one reported before it.
+// instant, of which virtual time has many, in the order in which they came. The
+// order of each peer's own events stays, but not that of the lab's, which has
+// several sources: memberlist stamps some changes a little before the peer
+// reports them, and such an event counts as happening no earlier than the one
+// reported before it.
 func Sorted(events []event.Event) []event.Event {
 	type stamped struct {
 		at time.Time
