@@ -161,25 +161,24 @@ func (h *History) Close() {
 // reported before it.
 func Sorted(events []event.Event) []event.Event {
 	type stamped struct {
-		at time.Time
-		e  event.Event
+		at    time.Time
+		event int
 	}
 	latest := make(map[string]time.Time)
 	all := make([]stamped, len(events))
-	for i, e := range events {
+	for i := range events {
+		e := &events[i]
 		at := e.Time
 		if before := latest[e.Peer]; before.After(at) && e.Peer != Lab {
 			at = before
 		}
 		latest[e.Peer] = at
-		all[i] = stamped{at, e}
+		all[i] = stamped{at, i}
 	}
-	slices.SortStableFunc(all, func(a, b stamped) int {
-		return a.at.Compare(b.at)
-	})
+	slices.SortStableFunc(all, func(a, b stamped) int { return a.at.Compare(b.at) })
 	sorted := make([]event.Event, len(all))
 	for i, s := range all {
-		sorted[i] = s.e
+		sorted[i] = events[s.event]
 	}
 	return sorted
 }
