@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/observe"
 )
 
 var (
@@ -53,7 +54,7 @@ var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of a bubble
 func (w *world) start(name string) {
 	w.inc++
 	h := w.net.listen(name)
-	l := &life{name: name, incarnation: w.inc, log: event.NewLog(name, 1_000_000), up: true}
+	l := &life{name: name, incarnation: w.inc, began: time.Now(), log: event.NewLog(name, 1_000_000), up: true}
 	c := Join(Options{
 		Name: name, Incarnation: w.inc, Listener: h, Events: l.log, flaws: w.flaws,
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
@@ -83,7 +84,7 @@ func (w *world) kill(name string) {
 	w.mu.Lock()
 	delete(w.now, name)
 	w.mu.Unlock()
-	c.life.up = false
+	c.life.up, c.life.ended = false, time.Now()
 	c.host.vanish()
 	c.life.log.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -224,6 +225,9 @@ func schedule(t *testing.T, seed uint64, peers, steps int, f flaws) (broken, tra
 			}
 		}
 		broken, trace = promises(w.lives), w.trace
+		if c := judged(t, w.lives); (c.Verdict == observe.Fail) != (len(broken) > 0) {
+			broken = append(broken, "the check that peerlab has differs: "+c.String())
+		}
 		for name, c := range w.now {
 			if len(broken) > 0 {
 				c.mu.Lock()
@@ -272,6 +276,9 @@ func TestFlawsAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(100) {
 				broken, _ := schedule(t, seed, 6, 40, test.flaws)
+				if i := slices.IndexFunc(broken, func(b string) bool { return strings.Contains(b, "differs") }); i >= 0 {
+					t.Fatalf("seed %d: %s", seed, strings.Join(broken, "\n"))
+				}
 				if slices.ContainsFunc(broken, func(b string) bool { return strings.Contains(b, test.want) }) {
 					t.Logf("found with seed %d", seed)
 					return
