@@ -150,8 +150,11 @@ generate: ## write the generated code anew: the chat's protocol
 	@go generate ./peer/chat/chatpb
 
 .PHONY: docs
-docs: ## write docs/commands.md anew from the registry of commands
+docs: ## write docs/commands.md and the reference in docs/scenarios.md anew from the programs
 	@go run ./cmd/peer commands > docs/commands.md
+	reference=$$(go run ./cmd/peerlab run --help-verbs)
+	frame=$$(sed '/^<!-- reference -->$$/q' docs/scenarios.md)
+	printf '%s\n\n%s\n' "$$frame" "$$reference" > docs/scenarios.md
 
 # --- checking ----------------------------------------------------------------
 
@@ -177,9 +180,17 @@ e2e: image ## tests on real containers
 	@# They build images of their own: those of this clone lend them the layers.
 	go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
 
+.PHONY: gallery
+gallery: image ## every scenario of the gallery on containers, both arms
+	@go run ./cmd/peerlab run gallery
+
 .PHONY: bench
 bench: ## benchmarks
 	@go test -run '^$$' -bench . -benchmem $(UNITS)
+
+.PHONY: bench-links
+bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change
+	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v -run '^TestFigure' ./testbed/docker | grep --line-buffered -v '^=== '
 
 .PHONY: bench-bootstrap
 bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)
