@@ -371,7 +371,7 @@ var errIdle = errors.New("idle")
 func (s *session) write(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	b := make([]byte, 0, buffer)
+	b := make([]byte, 0, 2*buffer)
 	for {
 		p, pause, err := s.collect()
 		if errors.Is(err, errIdle) {
@@ -397,15 +397,12 @@ func (s *session) write(ctx context.Context) error {
 		for _, e := range p.relay {
 			b = appendFrame(b, &chatpb.Frame{Kind: &chatpb.Frame_Relayed{Relayed: e.message()}})
 		}
-		for _, e := range p.push {
-			b = append(b, e.frame...)
-		}
 		_ = s.conn.SetWriteDeadline(time.Now().Add(answerTimeout))
-		if _, err := s.conn.Write(b); err != nil {
+		if err := writeAll(s.conn, b, p.push); err != nil {
 			return err
 		}
 		if cap(b) > 4*buffer {
-			b = make([]byte, 0, buffer)
+			b = make([]byte, 0, 2*buffer)
 		}
 	}
 }
