@@ -102,7 +102,7 @@ func parseLists(sc *scene, a args) (condition, bool, error) {
 			if !w.view.Runs(name) || w.view.Paused(name) {
 				continue
 			}
-			var peers map[string]struct{ Name string } // by id
+			var peers map[string]struct{ Name string }
 			ok, err := w.ask(ctx, name, "bootstrap list -format json", &peers)
 			if err != nil {
 				return false, err
@@ -114,7 +114,6 @@ func parseLists(sc *scene, a args) (condition, bool, error) {
 			for _, p := range peers {
 				listed = append(listed, p.Name)
 			}
-			slices.Sort(listed)
 			if counts {
 				return len(listed) == n, nil
 			}
