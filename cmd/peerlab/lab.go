@@ -37,11 +37,8 @@ func addLab(root *cobra.Command, env func(string) string) {
 		l.upCommand(), l.downCommand(), l.psCommand(),
 		l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand(),
 		l.killCommand(), l.stopCommand(), l.startCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
-<<<<<<< HEAD
 		l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand(),
-=======
 		l.runCommand(), l.checkCommand(), l.galleryCommand(),
->>>>>>> scenarios
 		l.cleanCommand(), l.doctorCommand(env),
 	)
 	for _, c := range root.Commands() {

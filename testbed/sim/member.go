@@ -122,7 +122,6 @@ func (m *member) config(l *life) (peer.Config, error) {
 	if err := conf.Configure(c.spec.Of(name)); err != nil {
 		return conf, err
 	}
-	conf.Name = name
 	conf.Bootstrap = "http://" + c.members[testbed.Bootstrap].host.at(bootstrapPort)
 	if conf.State != "" {
 		var err error
