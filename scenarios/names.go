@@ -95,7 +95,8 @@ func (sc *scene) peers(words []string) ([]string, error) {
 }
 
 // pairs reads "alice -> bob,charly" (one way) or "alice <-> rest" (both), and
-// returns the words after it: those that hold a "=".
+// returns the words after it: those that hold a "=". The same peers on both
+// sides are every pair of them.
 func (sc *scene) pairs(words []string) (pairs []testbed.Pair, options []string, err error) {
 	end := slices.IndexFunc(words, func(w string) bool { return strings.Contains(w, "=") })
 	if end < 0 {
@@ -114,13 +115,17 @@ func (sc *scene) pairs(words []string) (pairs []testbed.Pair, options []string, 
 	if err != nil {
 		return nil, nil, err
 	}
+	among := len(from) > 1 && slices.Equal(from, to)
 	for _, a := range from {
 		for _, b := range to {
+			if a == b && among {
+				continue
+			}
 			if a == b {
 				return nil, nil, fmt.Errorf("%s is on both sides: a peer has no link to itself", a)
 			}
 			pairs = append(pairs, testbed.Pair{From: a, To: b})
-			if words[arrow] == "<->" {
+			if words[arrow] == "<->" && !among {
 				pairs = append(pairs, testbed.Pair{From: b, To: a})
 			}
 		}

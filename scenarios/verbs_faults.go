@@ -9,7 +9,7 @@ import (
 	"peerlab/testbed"
 )
 
-const arrows = "A -> B is the packets from A to B, A <-> B those of both directions; either side may be several peers, or rest, or bootstrap."
+const arrows = "A -> B is the packets from A to B, A <-> B those of both directions; either side may be several peers, or rest, or bootstrap; all -> all is every link between peers."
 
 // faults are the verbs for the links between peers.
 func faults() []verb {
