@@ -146,8 +146,14 @@ clean: down ## remove what was built, images included
 	docker image rm --force peerlab-peer peerlab-bootstrap peerlab-fabric peerlab-serf >/dev/null
 
 .PHONY: docs
-docs: ## write docs/commands.md anew from the registry of commands
+docs: ## write docs/commands.md and the table in docs/gallery.md anew
 	@go run ./cmd/peer commands > docs/commands.md
+	page=$$(sed '/^| name |/,$$d' docs/gallery.md; go run ./cmd/peerlab gallery --markdown)
+	printf '%s\n' "$$page" > docs/gallery.md
+
+.PHONY: gallery
+gallery: image ## run the whole gallery on containers, every arm (about an hour)
+	@go run ./cmd/peerlab run gallery
 
 # --- checking ----------------------------------------------------------------
 

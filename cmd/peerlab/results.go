@@ -158,6 +158,7 @@ func runTestFile(ctx context.Context, host scenarios.Host, name string, out io.W
 // printScenarios lists the built-in scenarios.
 func (l *lab) galleryCommand() *cobra.Command {
 	var show string
+	var markdown bool
 	cmd := &cobra.Command{
 		Use: "gallery [NAME]", Short: "List the scenarios that are built in, or print one of them",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -174,6 +175,14 @@ func (l *lab) galleryCommand() *cobra.Command {
 					return usageError{err}
 				}
 				_, err = io.WriteString(cmd.OutOrStdout(), s.Text)
+				return err
+			}
+			if markdown {
+				table, err := scenarios.Catalog()
+				if err != nil {
+					return err
+				}
+				_, err = io.WriteString(cmd.OutOrStdout(), table)
 				return err
 			}
 			all, err := scenarios.Gallery()
@@ -198,6 +207,7 @@ func (l *lab) galleryCommand() *cobra.Command {
 			return table.Flush()
 		},
 	}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "a Markdown table, with threads, arms, engines and what was seen")
 	return cmd
 }
 
