@@ -146,14 +146,13 @@ clean: down ## remove what was built, images included
 	docker image rm --force peerlab-peer peerlab-bootstrap peerlab-fabric peerlab-serf >/dev/null
 
 .PHONY: docs
-docs: ## write docs/commands.md and the table in docs/gallery.md anew
+docs: ## write docs/commands.md, the reference in docs/scenarios.md and docs/gallery.md anew from the programs
 	@go run ./cmd/peer commands > docs/commands.md
+	reference=$$(go run ./cmd/peerlab run --help-verbs)
+	frame=$$(sed '/^<!-- reference -->$$/q' docs/scenarios.md)
+	printf '%s\n\n%s\n' "$$frame" "$$reference" > docs/scenarios.md
 	page=$$(sed '/^| name |/,$$d' docs/gallery.md; go run ./cmd/peerlab gallery --markdown)
 	printf '%s\n' "$$page" > docs/gallery.md
-
-.PHONY: gallery
-gallery: image ## run the whole gallery on containers, every arm (about an hour)
-	@go run ./cmd/peerlab run gallery
 
 # --- checking ----------------------------------------------------------------
 
@@ -178,6 +177,10 @@ unit: ## tests that need no Docker, under the race detector
 e2e: image ## tests on real containers
 	@# They build images of their own: those of this clone lend them the layers.
 	go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
+
+.PHONY: gallery
+gallery: image ## every scenario of the gallery on containers, both arms
+	@go run ./cmd/peerlab run gallery
 
 .PHONY: bench
 bench: ## benchmarks

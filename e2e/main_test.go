@@ -36,11 +36,11 @@ type lab struct {
 var shared *lab
 
 func TestMain(m *testing.M) {
-	if watched := os.Getenv(watchVariable); watched != "" {
-		os.Exit(watch(owner(watched)))
-	}
 	if status, asked := docker.WatchIfAsked(); asked {
 		os.Exit(status)
+	}
+	if watched := os.Getenv(watchVariable); watched != "" {
+		os.Exit(watch(owner(watched)))
 	}
 	flag.Parse()
 	if !given("test.parallel") {

@@ -26,6 +26,7 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.BoolVar(&c.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
+	flags.BoolVar(&c.NoApp, "no-chat", false, "stay out of the chat until chat join")
 	flags.StringVar(&c.Chat.Carrier, "chat-carrier", CarrierDirect, "what the chat goes over: `direct|gossip`, connections or membership's packets")
 	flags.Float64Var(&c.Chat.Limits.Rate, "chat-rate", 0, "`MESSAGES` a second this peer may send; 0 for no limit")
 	flags.IntVar(&c.Chat.Limits.History, "chat-history", chat.DefaultHistory, "`MESSAGES` kept although everybody has them")

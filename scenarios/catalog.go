@@ -32,6 +32,9 @@ func (s *Scenario) Header() string {
 	return strings.Join(lines[1:], " ")
 }
 
+// BuiltIn says whether the scenario is one of the gallery.
+func (s *Scenario) BuiltIn() bool { return strings.HasPrefix(s.Path, GalleryPrefix) }
+
 // Arms are the names of the scenario's arms, none where it has none.
 func (s *Scenario) Arms() []string {
 	arms, _ := s.arms()

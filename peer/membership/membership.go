@@ -43,6 +43,9 @@ type Options struct {
 	Channels map[byte]Channel
 	Events   *event.Log
 	Log      *slog.Logger // nil logs nothing
+	// Shared is what several memberships in one process have in common; nil
+	// for one alone.
+	Shared *Shared
 }
 
 // Membership is one running memberlist. Methods may be called concurrently.
@@ -54,14 +57,14 @@ type Membership struct {
 	watch    *watcher
 	delegate *delegate
 	ring     keyring
+	shared   *Shared
 
 	stop    context.CancelFunc // ends the poll and every dial
 	stopped context.Context
 	running sync.WaitGroup
 
-	mu     sync.Mutex
-	former map[string]string // name to address of everyone seen who has not left
-	left   bool
+	mu   sync.Mutex
+	left bool
 }
 
 // Create starts a memberlist of one: this peer. Join makes it part of a
@@ -84,7 +87,11 @@ func Create(o Options) (*Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := log.New(logWriter{o.Log}, "", 0)
+	if o.Shared == nil {
+		o.Shared = new(Shared)
+	}
+	watch := newWatcher(o.Name, o.Events, coords, o.Shared)
+	logger := log.New(logWriter{o.Log, watch.nudge}, "", 0)
 	conf := o.Config
 	conf.Name = o.Name
 	conf.Logger, conf.LogOutput = logger, nil
@@ -112,14 +119,15 @@ func Create(o Options) (*Membership, error) {
 	m := &Membership{
 		name:     o.Name,
 		conf:     conf,
-		watch:    newWatcher(o.Name, o.Events, coords),
+		watch:    watch,
+		shared:   o.Shared,
 		delegate: delegate,
 		ring:     keyring{ring: conf.Keyring},
-		former:   make(map[string]string),
 		stopped:  stopped,
 		stop:     stop,
 	}
-	conf.Transport = transport
+	meter := &meter{NodeAwareTransport: transport}
+	conf.Transport = watched{meter, watch}
 	conf.Delegate, conf.Events, conf.Alive, conf.Conflict, conf.Ping = delegate, m.watch, m.watch, m.watch, m.watch
 
 	list, err := memberlist.Create(conf)
@@ -140,6 +148,7 @@ func Create(o Options) (*Membership, error) {
 	m.watch.health = list.GetHealthScore
 	m.watch.open(m.table)
 	m.running.Go(func() { m.watch.run(m.stopped, m.table) })
+	m.running.Go(func() { meter.account(m.stopped, o.Events) })
 	return m, nil
 }
 
@@ -180,8 +189,8 @@ func (m *Membership) Health() int { return m.list.GetHealthScore() }
 // Members returns everyone in this peer's table, itself and those dead or
 // left but not yet reaped included, by name.
 func (m *Membership) Members() []Member {
-	var members []Member
-	m.table.each(func(n *nodeState) { members = append(members, memberOf(n)) })
+	members := make([]Member, 0, m.Online())
+	m.table.each(func(n *nodeState) { members = append(members, m.shared.member(n)) })
 	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 	m.watch.mu.Lock()
 	defer m.watch.mu.Unlock()
@@ -195,7 +204,9 @@ func (m *Membership) Members() []Member {
 // included.
 func (m *Membership) Online() int { return m.list.NumMembers() }
 
-// Changed returns a channel that is closed at the next change of the table.
+// Changed returns a channel that is closed soon after the next change of the
+// table: changes that follow each other are gathered, for half a millisecond a
+// member and at most a second.
 func (m *Membership) Changed() <-chan struct{} { return m.watch.wait() }
 
 // Join exchanges states with the peers at the given addresses (host:port), all
@@ -246,22 +257,21 @@ func oneLine(err error) error {
 // have left: those a rejoin has to contact, because memberlist by itself never
 // contacts the dead again (hashicorp/memberlist#222).
 func (m *Membership) Missing() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	online := make(map[string]bool) // by name and by address
+	lost := m.watch.missing()
+	if len(lost) == 0 {
+		return nil
+	}
+	online := make(map[string]bool) // by address: another may be there now
 	m.table.each(func(n *nodeState) {
-		switch member := memberOf(n); {
-		case member.Online():
-			m.former[n.Name] = member.Addr
-			online[n.Name], online[member.Addr] = true, true
-		case member.State == Left:
-			delete(m.former, n.Name)
+		if n.State == memberlist.StateAlive || n.State == memberlist.StateSuspect {
+			delete(lost, n.Name)
+			online[m.shared.addr(n.Addr, n.Port)] = true
 		}
 	})
 	var missing []string
-	for _, name := range slices.Sorted(maps.Keys(m.former)) {
-		if addr := m.former[name]; !online[name] && !online[addr] {
-			missing = append(missing, addr)
+	for _, name := range slices.Sorted(maps.Keys(lost)) {
+		if !online[lost[name]] {
+			missing = append(missing, lost[name])
 		}
 	}
 	return missing

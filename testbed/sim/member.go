@@ -119,8 +119,9 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 			},
 			ChatDial: func(ctx context.Context, addr string) (net.Conn, error) { return l.connect(ctx, addr) },
 			HTTP:     l.http(),
+			Shared:   &c.shared,
 		},
-		EventsKept: eventsKept,
+		EventsKept: eventsKept(len(c.spec.Peers)),
 		Observe: func(e event.Event) {
 			if m.speaks(l) {
 				e.Peer = name // whatever it calls itself: two can claim one name
@@ -134,6 +135,8 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 	if err := conf.Configure(c.spec.Of(name)); err != nil {
 		return conf, err
 	}
+	// Compression takes half of the time, and here there is nothing to save.
+	conf.Set = append([]string{"EnableCompression=false"}, conf.Set...)
 	conf.Bootstrap = "http://" + c.members[testbed.Bootstrap].host.at(bootstrapPort)
 	if conf.State != "" {
 		var err error
@@ -144,8 +147,9 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 	return conf, nil
 }
 
-// eventsKept is how many events a peer keeps; the history has them all.
-const eventsKept = 1000
+// eventsKept is how many events each of n peers keeps, less the more there are;
+// the history has them all.
+func eventsKept(n int) int { return min(max(200_000/max(n, 1), 200), 10_000) }
 
 // speaks says whether what the peer of a life reports is heard: the dead
 // observe nothing.
