@@ -150,11 +150,13 @@ generate: ## write the generated code anew: the chat's protocol
 	@go generate ./peer/chat/chatpb
 
 .PHONY: docs
-docs: ## write docs/commands.md and the reference in docs/scenarios.md anew from the programs
+docs: ## write docs/commands.md, the reference in docs/scenarios.md and docs/gallery.md anew from the programs
 	@go run ./cmd/peer commands > docs/commands.md
 	reference=$$(go run ./cmd/peerlab run --help-verbs)
 	frame=$$(sed '/^<!-- reference -->$$/q' docs/scenarios.md)
 	printf '%s\n\n%s\n' "$$frame" "$$reference" > docs/scenarios.md
+	page=$$(sed '/^| name |/,$$d' docs/gallery.md; go run ./cmd/peerlab gallery --markdown)
+	printf '%s\n' "$$page" > docs/gallery.md
 
 # --- checking ----------------------------------------------------------------
 

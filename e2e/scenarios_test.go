@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"peerlab/observe"
 	"peerlab/scenarios"
@@ -15,12 +14,9 @@ import (
 	"peerlab/testbed/docker/dockertest"
 )
 
-// longRun is how long a scenario may wait to be part of these tests. make
+// TestScenarios runs the scenarios of testdata and, of the gallery, those for
+// containers, each arm a subtest, on containers of the present sources. make
 // gallery runs the others, or PEERLAB_GALLERY=all does.
-const longRun = time.Minute
-
-// TestScenarios runs the scenarios of testdata and of the gallery, each arm a
-// subtest, on containers of the present sources.
 func TestScenarios(t *testing.T) {
 	if shared.missing != nil {
 		t.Skip(shared.missing)
@@ -39,7 +35,9 @@ func TestScenarios(t *testing.T) {
 	f := docker.NewFactory(d, docker.Options{PeerImage: images.Peer, BootstrapImage: images.Bootstrap, FabricImage: images.Fabric})
 	b := &scenarios.Batch{
 		Engine: f.Name(), Dir: t.TempDir(),
-		Host: func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error { return do(ctx, f) },
+		Host: func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
+			return do(ctx, f)
+		},
 	}
 
 	// All but skip, which makes no run green.
@@ -56,13 +54,13 @@ func TestScenarios(t *testing.T) {
 			continue
 		}
 		for _, p := range plans {
-			long := p.Least > longRun && os.Getenv("PEERLAB_GALLERY") != "all"
-			if !long {
+			part := !s.BuiltIn() || slices.Contains(scenarios.ForContainers(), s.Name) || os.Getenv("PEERLAB_GALLERY") == "all"
+			if part {
 				missing = slices.DeleteFunc(missing, func(w string) bool { return slices.Contains(p.Uses, w) })
 			}
 			t.Run(p.Name(), func(t *testing.T) {
-				if long {
-					t.Skipf("it takes %s: make gallery runs it", p.Least)
+				if !part {
+					t.Skip("make gallery runs it")
 				}
 				t.Parallel()
 				done, err := b.Run(t.Context(), []*scenarios.Plan{p})

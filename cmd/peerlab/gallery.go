@@ -13,7 +13,8 @@ import (
 
 // galleryCommand lists the built-in scenarios.
 func (l *lab) galleryCommand() *cobra.Command {
-	return &cobra.Command{
+	var markdown bool
+	cmd := &cobra.Command{
 		Use: "gallery [NAME]", Short: "List the scenarios that are built in, or print one of them",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -28,6 +29,14 @@ func (l *lab) galleryCommand() *cobra.Command {
 					return usageError{err}
 				}
 				_, err = io.WriteString(cmd.OutOrStdout(), s.Text)
+				return err
+			}
+			if markdown {
+				table, err := scenarios.Catalog()
+				if err != nil {
+					return err
+				}
+				_, err = io.WriteString(cmd.OutOrStdout(), table)
 				return err
 			}
 			all, err := scenarios.Gallery()
@@ -52,4 +61,6 @@ func (l *lab) galleryCommand() *cobra.Command {
 			return table.Flush()
 		},
 	}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "a Markdown table, with threads, arms, engines and what was seen")
+	return cmd
 }

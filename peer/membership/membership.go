@@ -309,10 +309,19 @@ func (m *Membership) SetMeta(ctx context.Context, change func(Meta)) error {
 	return m.Update(ctx)
 }
 
-// Update advertises this peer again under a new incarnation.
+// told is how long Update waits for an update to be told: gossip of the slowest
+// profile takes half as long. memberlist can miss that it was, when a newer
+// message about this peer replaces it, and Shutdown has to wait for it.
+const told = 3 * time.Second
+
+// Update advertises this peer again under a new incarnation. After Leave it
+// fails: memberlist would tell nobody, and wait all the same.
 func (m *Membership) Update(ctx context.Context) error {
+	if m.HasLeft() {
+		return errors.New("advertise this peer again: it has left")
+	}
 	done := make(chan error, 1)
-	m.running.Go(func() { done <- m.list.UpdateNode(m.budget(ctx)) })
+	m.running.Go(func() { done <- m.list.UpdateNode(min(m.budget(ctx), told)) })
 	select {
 	case err := <-done:
 		if err != nil {

@@ -235,6 +235,7 @@ func (r *reader) add(line []byte) {
 		r.cluster.problem(r.name, fmt.Errorf("event %d came after %d", e.Seq, r.last.Seq))
 	}
 	r.last, r.line = e, bytes.Clone(line)
+	e.Peer = r.name // whatever it calls itself: two can claim one name
 	r.cluster.history.Add(e)
 }
 
