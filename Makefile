@@ -146,8 +146,11 @@ clean: down ## remove what was built, images included
 	docker image rm --force peerlab-peer peerlab-bootstrap peerlab-fabric peerlab-serf >/dev/null
 
 .PHONY: docs
-docs: ## write docs/commands.md anew from the registry of commands
+docs: ## write docs/commands.md and the reference in docs/scenarios.md anew from the programs
 	@go run ./cmd/peer commands > docs/commands.md
+	reference=$$(go run ./cmd/peerlab run --help-verbs)
+	frame=$$(sed '/^<!-- reference -->$$/q' docs/scenarios.md)
+	printf '%s\n\n%s\n' "$$frame" "$$reference" > docs/scenarios.md
 
 # --- checking ----------------------------------------------------------------
 
@@ -172,6 +175,10 @@ unit: ## tests that need no Docker, under the race detector
 e2e: image ## tests on real containers
 	@# They build images of their own: those of this clone lend them the layers.
 	go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
+
+.PHONY: gallery
+gallery: image ## every scenario of the gallery on containers, both arms
+	@go run ./cmd/peerlab run gallery
 
 .PHONY: bench
 bench: ## benchmarks

@@ -23,6 +23,9 @@ const (
 	PeerStarted  Kind = "peer.started"  // the first of every run
 	PeerReady    Kind = "peer.ready"    // members
 	PeerStopping Kind = "peer.stopping" // reason
+	// PeerTraffic is what the membership layer has sent since the peer started,
+	// told now and then and when the layer ends.
+	PeerTraffic Kind = "peer.traffic" // packets streams bytes
 
 	MemberJoin     Kind = "member.join"     // member addr incarnation was
 	MemberSuspect  Kind = "member.suspect"  // member addr incarnation was health
@@ -64,6 +67,9 @@ type Event struct {
 	Members     int    `json:"members,omitempty"`     // how many
 	Message     string `json:"message,omitempty"`     // a chat message's id, author/incarnation/sequence
 	Text        string `json:"text,omitempty"`        // a chat message's text
+	Packets     uint64 `json:"packets,omitempty"`     // how many UDP packets were sent
+	Streams     uint64 `json:"streams,omitempty"`     // how many TCP connections were made
+	Bytes       uint64 `json:"bytes,omitempty"`       // in those packets, and in those connections both ways
 	URL         string `json:"url,omitempty"`         // the bootstrap service, without user information
 	Reason      string `json:"reason,omitempty"`
 	Error       string `json:"error,omitempty"`

@@ -181,6 +181,14 @@ func (v *View) State(observer, member string) State {
 	return Unknown
 }
 
+// held is State by index.
+func (v *View) held(observer, member int) uint8 {
+	if held := v.rows[observer].held; member < len(held) {
+		return held[member]
+	}
+	return unknown
+}
+
 // Count returns how many members observer holds to be in a state, itself
 // included. It does not count those Unknown.
 func (v *View) Count(observer string, s State) int {

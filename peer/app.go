@@ -36,6 +36,14 @@ type App interface {
 	Leave(ctx context.Context)
 }
 
+// Gossiper is an App that sends along with membership's gossip.
+type Gossiper interface {
+	App
+	// Channel returns its channel, nil for none. It is asked whenever
+	// membership is created, possibly before Join.
+	Channel() membership.Channel
+}
+
 // Node is what a peer hands to its app.
 type Node struct {
 	Name    string
@@ -43,6 +51,7 @@ type Node struct {
 	Log     *slog.Logger
 	Network Network
 	Bind    string // Config.ChatBind
+	State   string // Config.State
 	// Incarnation is larger than that of any earlier Join under this name, as
 	// far as the clock goes.
 	Incarnation uint64
@@ -58,7 +67,7 @@ var ErrNotJoined = errors.New("not joined")
 func (p *Peer) node() Node {
 	return Node{
 		Name: p.conf.Name, Events: p.events, Log: p.log.With("layer", p.app.Name()),
-		Network: p.conf.Network, Bind: p.conf.ChatBind, Incarnation: uint64(time.Now().UnixMilli()),
+		Network: p.conf.Network, Bind: p.conf.ChatBind, State: p.conf.State, Incarnation: uint64(time.Now().UnixMilli()),
 		Announce: func(ctx context.Context, text string) error {
 			s, err := p.running()
 			if err != nil {

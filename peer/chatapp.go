@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"peerlab/peer/chat"
 	"peerlab/peer/membership"
@@ -18,15 +21,93 @@ import (
 // and goings, and none is lost while gossip converges.
 const chatKey = "chat"
 
+// ChatConfig says how the chat works. The zero value is a chat over
+// connections, with the default limits and without encryption.
+type ChatConfig struct {
+	Carrier string // CarrierDirect or CarrierGossip; empty means direct
+	Limits  chat.Limits
+	// SyncEvery is how often the chat compares with a random member what each
+	// has; 0 means chat.DefaultSyncEvery.
+	SyncEvery time.Duration
+	// Secret are the chat's secrets, one a line, the one to use first, and
+	// SecretFile a file with them, which counts if both are set. Neither: no
+	// encryption.
+	Secret     string
+	SecretFile string
+}
+
+// What the chat's messages go over.
+const (
+	CarrierDirect = "direct" // a connection to each member
+	CarrierGossip = "gossip" // membership's packets
+)
+
+// chatGossip is how often gossip repeats a message, times the logarithm of the
+// number of members: memberlist's default for a LAN.
+const chatGossip = 4
+
 // chatApp is the chat as the peer's application.
 type chatApp struct {
+	conf    ChatConfig
+	secret  *chat.Secret // nil: none
+	gossip  *chat.Gossip // nil: connections
+	members atomic.Int64 // online
+
 	mu   sync.Mutex
 	chat *chat.Chat // nil while not joined
 	node Node
 }
 
+func newChatApp(conf ChatConfig) (*chatApp, error) {
+	a := &chatApp{conf: conf}
+	if err := conf.Limits.Check(); err != nil {
+		return nil, err
+	}
+	switch conf.Carrier {
+	case "", CarrierDirect:
+	case CarrierGossip:
+		a.gossip = chat.NewGossip(func() int { return max(int(a.members.Load()), 1) }, chatGossip)
+	default:
+		return nil, fmt.Errorf("chat carrier %q: there are %s and %s", conf.Carrier, CarrierDirect, CarrierGossip)
+	}
+	if conf.Secret != "" || conf.SecretFile != "" {
+		secrets, err := conf.secrets()
+		if err != nil {
+			return nil, err
+		}
+		if a.secret, err = chat.NewSecret(secrets...); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// secrets reads them.
+func (c ChatConfig) secrets() ([][]byte, error) {
+	if c.SecretFile == "" {
+		return chat.ParseSecrets([]byte(c.Secret))
+	}
+	b, err := os.ReadFile(c.SecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("secrets of the chat: %w", err)
+	}
+	secrets, err := chat.ParseSecrets(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.SecretFile, err)
+	}
+	return secrets, nil
+}
+
 // Name implements App.
 func (*chatApp) Name() string { return chatKey }
+
+// Channel implements Gossiper.
+func (a *chatApp) Channel() membership.Channel {
+	if a.gossip == nil {
+		return nil
+	}
+	return a.gossip
+}
 
 // Join implements App.
 func (a *chatApp) Join(n Node) (string, error) {
@@ -39,9 +120,10 @@ func (a *chatApp) Join(n Node) (string, error) {
 	a.node = n
 	a.chat = chat.Join(chat.Options{
 		Name: n.Name, Incarnation: n.Incarnation, Listener: listener, Dial: n.Network.ChatDial,
-		Events: n.Events, Log: n.Log,
+		Events: n.Events, Log: n.Log, State: n.State,
+		Gossip: a.gossip, Secret: a.secret, Limits: a.conf.Limits, SyncEvery: a.conf.SyncEvery,
 	})
-	return chat.Announce(announced(listener.Addr()), n.Incarnation), nil
+	return a.chat.Announcement(announced(listener.Addr())), nil
 }
 
 // Update implements App.
@@ -51,9 +133,14 @@ func (a *chatApp) Update(members []membership.Member) {
 		return
 	}
 	present := make([]chat.Presence, len(members))
+	online := 0
 	for i, m := range members {
 		present[i] = presence(m)
+		if m.Online() {
+			online++
+		}
 	}
+	a.members.Store(int64(online))
 	c.Update(present)
 }
 

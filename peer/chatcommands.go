@@ -22,7 +22,9 @@ func (a *chatApp) Commands() []command.Command {
 			Name: "msg", Group: "chat", Usage: "TEXT...", MinArgs: 1, MaxArgs: -1, Text: true, Data: true,
 			Short: "say something to everyone in the chat",
 			Long: fmt.Sprintf("Words are joined by single blanks; quote the text to keep it as it is. The limit\n"+
-				"is %d bytes of UTF-8. Whoever cannot be reached gets the message later.", chat.MaxText),
+				"is %d bytes of UTF-8. Whoever cannot be reached gets the message later. With\n"+
+				"-wait=local it is on disk when the command returns, so that it is delivered even\n"+
+				"if this peer is killed and started again with the same state directory.", chat.MaxText),
 			Example: "msg -wait 'hello, everyone'", Flags: a.sendMessage,
 		},
 		{
@@ -39,6 +41,19 @@ func (a *chatApp) Commands() []command.Command {
 			Short: "what was said and who came and went, as this peer saw it", Example: "chat history",
 			Run: a.showChatHistory,
 		},
+		{
+			Name: "chat stats", Group: "chat", Data: true,
+			Short: "what the chat sent, took in, repaired and refused", Example: "chat stats -format json",
+			Run: a.showChatStats,
+		},
+		{
+			Name: "chat rekey", Group: "chat",
+			Short: "read the chat's secrets again from their file",
+			Long: "The first secret in the file is used, all are accepted. To change it without losing\n" +
+				"a message: add the new one behind the old at every peer, then move it to the front\n" +
+				"at every peer, then remove the old one; after each step chat rekey.",
+			Example: "chat rekey", Run: a.rekeyChat,
+		},
 	}
 }
 
@@ -54,41 +69,52 @@ func (a *chatApp) chatNames([]string, string) []string {
 	return names
 }
 
-// waitFlag is -wait or -wait=DURATION.
-type waitFlag time.Duration
+// waitFlag is -wait, -wait=DURATION or -wait=local.
+type waitFlag struct {
+	forAll time.Duration
+	local  bool
+}
 
 func (w *waitFlag) String() string   { return "" }
 func (w *waitFlag) IsBoolFlag() bool { return true }
 func (w *waitFlag) Set(s string) error {
-	if s == "true" {
-		*w = waitFlag(5 * time.Second)
+	switch s {
+	case "true":
+		*w = waitFlag{forAll: 5 * time.Second}
+		return nil
+	case "local":
+		*w = waitFlag{local: true}
 		return nil
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 || d > time.Hour {
-		return errors.New("write -wait or -wait=DURATION, up to 1h")
+		return errors.New("write -wait, -wait=DURATION up to 1h, or -wait=local")
 	}
-	*w = waitFlag(d)
+	*w = waitFlag{forAll: d}
 	return nil
 }
 
 func (a *chatApp) sendMessage(fs *flag.FlagSet) command.Func {
 	var wait waitFlag
-	fs.Var(&wait, "wait", "wait until everyone has it, up to 5s or `=DURATION`, and tell who has")
+	fs.Var(&wait, "wait", "wait until everyone has it, up to 5s or `=DURATION`, and tell who has; =local: until it is on this peer's disk")
 	return func(ctx context.Context, c *command.Call) error {
 		room, err := a.joined()
 		if err != nil {
 			return err
 		}
 		text := strings.Join(c.Args, " ")
-		if wait == 0 {
-			id, err := room.Send(text)
+		if wait.forAll == 0 {
+			send := room.Send
+			if wait.local {
+				send = room.SendKept
+			}
+			id, err := send(ctx, text)
 			if err != nil || !c.JSON {
 				return err
 			}
 			return c.Show(map[string]string{"message": id.String()}, nil)
 		}
-		ctx, cancel := context.WithTimeout(ctx, time.Duration(wait))
+		ctx, cancel := context.WithTimeout(ctx, wait.forAll)
 		defer cancel()
 		d, err := room.SendAndWait(ctx, text)
 		if err != nil {
@@ -222,4 +248,63 @@ func (a *chatApp) showChatHistory(_ context.Context, c *command.Call) error {
 			c.Printf("%s\n", line)
 		}
 	})
+}
+
+func (a *chatApp) showChatStats(_ context.Context, c *command.Call) error {
+	room, err := a.joined()
+	if err != nil {
+		return err
+	}
+	s := room.Stats()
+	return c.Show(s, func() {
+		security := "none"
+		if s.Secured {
+			security = "secret"
+		}
+		count := func(what string, n uint64) []string { return []string{what, strconv.FormatUint(n, 10)} }
+		c.Table([]string{"CHAT", ""}, [][]string{
+			{"carrier", s.Carrier},
+			{"security", security},
+			{"kept in", s.State},
+			count("members", uint64(s.Members)),
+			{"kept", fmt.Sprintf("%d messages, %d bytes", s.Kept, s.KeptBytes)},
+			count("held back now", uint64(s.Held)),
+			count("sent", s.Sent),
+			count("delivered", s.Delivered),
+			count("of before", s.Earlier),
+			count("pushed", s.Pushed),
+			count("gossiped", s.Gossiped),
+			count("relayed", s.Relayed),
+			count("syncs", s.Syncs),
+			count("pulls", s.Pulls),
+			count("held back", s.HeldBack),
+			count("duplicates", s.Duplicates),
+			count("refused", s.Refused),
+			count("skipped", s.Skipped),
+			count("truncated", s.Truncated),
+			count("malformed", s.Malformed),
+			count("oversized", s.Oversized),
+			count("unknown", s.Unknown),
+			count("forged", s.Forged),
+			count("unasked", s.Unasked),
+			count("strangers", s.Strangers),
+			count("bytes in", s.BytesIn),
+			count("bytes out", s.BytesOut),
+		})
+	})
+}
+
+func (a *chatApp) rekeyChat(_ context.Context, c *command.Call) error {
+	if a.secret == nil || a.conf.SecretFile == "" {
+		return errors.New("the chat has no file of secrets: start the peer with --chat-secret-file FILE")
+	}
+	secrets, err := a.conf.secrets()
+	if err != nil {
+		return err
+	}
+	if err := a.secret.Set(secrets...); err != nil {
+		return err
+	}
+	c.Printf("secrets in use: 1, accepted besides: %d\n", len(secrets)-1)
+	return nil
 }

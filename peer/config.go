@@ -38,7 +38,8 @@ type Config struct {
 	// BootstrapToken is sent to them, if not empty.
 	BootstrapToken string
 	// State is a directory in which the peer remembers others, so that it finds
-	// them with no service up; made if missing. Empty: it forgets.
+	// them with no service up, and the conversation; made if missing. Empty: it
+	// forgets.
 	State   string
 	Profile string   // lan, wan or local: memberlist's defaults
 	Set     []string // Field=value for fields of memberlist.Config, on top of Profile
@@ -54,6 +55,7 @@ type Config struct {
 	Bare bool
 	// App is the application layer; nil means the chat.
 	App     App
+	Chat    ChatConfig // unless App is set
 	Network Network
 	// Journal is the peer's log for people; nil keeps the latest lines and
 	// writes them nowhere.
@@ -87,7 +89,11 @@ func (c *Config) check() error {
 		c.EventsKept = 10_000
 	}
 	if c.App == nil {
-		c.App = &chatApp{}
+		app, err := newChatApp(c.Chat)
+		if err != nil {
+			return err
+		}
+		c.App = app
 	}
 	if c.Journal == nil {
 		c.Journal = journal.New(io.Discard, slog.LevelInfo)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/nearest"
+	"peerlab/peer/chat"
 	"peerlab/peer/membership"
 )
 
@@ -20,11 +21,16 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.ChatBind, "chat-bind", DefaultChatBind, "the chat listens on `IP:PORT`, TCP; port 0 for any")
 	flags.StringVar(&c.Advertise, "advertise", "", "`IP[:PORT]` told to others, if not the one bound")
 	flags.StringVar(&c.Bootstrap, "bootstrap", "", "`URL` of the bootstrap service, or several separated by commas, tried in order (none: wait to be joined)")
-	flags.StringVar(&c.State, "state", "", "`DIR` in which the peer remembers others, to find them with no service up (none: it forgets)")
+	flags.StringVar(&c.State, "state", "", "`DIR` in which the peer remembers others, to find them with no service up, and what was said (none: it forgets)")
 	flags.StringVar(&c.Profile, "profile", DefaultProfile, "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
 	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.BoolVar(&c.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
+	flags.StringVar(&c.Chat.Carrier, "chat-carrier", CarrierDirect, "what the chat goes over: `direct|gossip`, connections or membership's packets")
+	flags.Float64Var(&c.Chat.Limits.Rate, "chat-rate", 0, "`MESSAGES` a second this peer may send; 0 for no limit")
+	flags.IntVar(&c.Chat.Limits.History, "chat-history", chat.DefaultHistory, "`MESSAGES` kept although everybody has them")
+	flags.IntVar(&c.Chat.Limits.Horizon, "chat-horizon", chat.DefaultHorizon, "`MESSAGES` kept at most, for those who lack them")
+	flags.StringVar(&c.Chat.SecretFile, "chat-secret-file", "", "`FILE` with the chat's secrets, one a line, the one to use first; or in PEER_CHAT_SECRET (none: no encryption)")
 	flags.BoolVar(&c.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
 }
 

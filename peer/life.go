@@ -28,8 +28,11 @@ type life struct {
 	offer     time.Time // until when this peer offers itself anew, see shadowed
 }
 
-// valuesTag marks the messages of the key/value map among user messages.
-const valuesTag = 'k'
+// These mark, among user messages, those of the key/value map and of the app.
+const (
+	valuesTag = 'k'
+	appTag    = 'a'
+)
 
 // gossiped is the key/value map as a channel that stays silent until the life
 // has started its broadcasts; it listens from the beginning.

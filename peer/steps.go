@@ -69,6 +69,10 @@ func (p *Peer) create(meta membership.Meta) error {
 	if err != nil {
 		return err
 	}
+	channels := map[byte]membership.Channel{valuesTag: gossiped{values, s}}
+	if g, ok := p.app.(Gossiper); ok && g.Channel() != nil {
+		channels[appTag] = g.Channel()
+	}
 	var transport memberlist.NodeAwareTransport
 	if open := p.conf.Network.Transport; open != nil {
 		if transport, err = open(); err != nil {
@@ -78,7 +82,7 @@ func (p *Peer) create(meta membership.Meta) error {
 	members, err := membership.Create(membership.Options{
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
 		Transport: transport, Meta: meta,
-		Channels: map[byte]membership.Channel{valuesTag: gossiped{values, s}},
+		Channels: channels,
 		Events:   p.events, Log: p.log.With("layer", "membership"),
 	})
 	if err != nil {

@@ -72,7 +72,8 @@ func plain(holds func(w *world) bool, why func(w *world) string) condition {
 	}
 }
 
-// subject is whom a condition is about: certain peers, or all that run.
+// subject is whom a condition is about: certain peers, or all that have been
+// started and have not ended.
 type subject struct {
 	all   bool
 	names []string
@@ -87,14 +88,15 @@ func parseSubject(sc *scene, words []string) (subject, error) {
 	return subject{names: names}, err
 }
 
-// who are those meant now. A paused peer can say nothing: all leaves it out.
+// who are those meant now. A paused peer can say nothing: all leaves it out. One
+// that has just been started counts, though it has said nothing yet.
 func (s subject) who(w *world) []string {
 	if !s.all {
 		return s.names
 	}
 	var running []string
 	for _, name := range s.names {
-		if w.view.Runs(name) && !w.view.Paused(name) {
+		if w.up[name] && !w.view.Paused(name) {
 			running = append(running, name)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"peerlab/nearest"
+	"peerlab/observe/theory"
 	"peerlab/testbed"
 )
 
@@ -23,6 +24,7 @@ type Plan struct {
 	Spec testbed.Spec
 
 	arm    arm
+	model  theory.Model
 	given  map[string]string
 	guards map[string]bool // which conditions in brackets hold
 	ends   map[string]bool // peers that may end by themselves
@@ -132,10 +134,12 @@ func (s *Scenario) checkSet(arms []arm, set map[string]string) (wrong Problems) 
 }
 
 // guardTexts are the conditions that can stand in brackets, besides arm.
-var guardTexts = map[string]string{
-	"docker": "the peers are containers",
-	"sim":    "the peers are in one process, in virtual time",
-	"netem":  "links can be delayed here",
+func guardTexts() map[string]string {
+	return map[string]string{
+		"docker": "the peers are containers",
+		"sim":    "the peers are in one process, in virtual time",
+		"netem":  "links can be delayed here",
+	}
 }
 
 // available says which conditions in brackets hold with an engine.
@@ -198,6 +202,9 @@ func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 		wrong = append(wrong, &Problem{File: p.Scenario.Path, Line: 1, Col: 1, Text: "there is no cluster: a scenario has a line such as cluster 5"})
 	}
 	p.Spec, p.ends = sc.spec, sc.ends
+	if len(wrong) == 0 {
+		p.model, _ = sc.model() // it was fine at the cluster line
+	}
 	return wrong
 }
 
@@ -215,8 +222,8 @@ func (p *Plan) holds(g guard) (bool, *Problem) {
 		}
 		return name == p.Arm, nil
 	}
-	if guardTexts[g.tag] == "" {
-		return false, &Problem{Col: g.col, Text: fmt.Sprintf("[%s] is no condition: %s", g.tag, meant(g.tag, append(slices.Sorted(maps.Keys(guardTexts)), "arm:NAME")))}
+	if guardTexts()[g.tag] == "" {
+		return false, &Problem{Col: g.col, Text: fmt.Sprintf("[%s] is no condition: %s", g.tag, meant(g.tag, append(slices.Sorted(maps.Keys(guardTexts())), "arm:NAME")))}
 	}
 	return p.guards[g.tag], nil
 }

@@ -19,30 +19,21 @@ import (
 	"rsc.io/script"
 
 	"peerlab/event"
+	"peerlab/observe"
 	"peerlab/testbed"
 )
 
 // Result is what one run came to.
 type Result struct {
-	Scenario string
-	Arm      string
-	Engine   string
-	Verdict  Verdict
-	// Reason is one line: what did not come true, or why it cannot be told.
-	Reason string
-	// Story is the whole of it, for people; empty for a pass.
+	observe.Record
+	// Story is the failure for people: the line, what each peer held, the last
+	// events. Empty for a pass.
 	Story string
-	Began time.Time
-	Took  time.Duration
-	// Events are all there were, as the engine learnt of them.
-	Events []event.Event
-	// Shown is what check and measure had to show.
-	Shown string
 }
 
-// Progress is told of each line before it runs, at the time since the
-// beginning.
-type Progress func(line int, text string, at time.Duration)
+// Progress is told of each line before it runs, and of what a line has to show,
+// at the time since the beginning.
+type Progress func(at time.Duration, line int, text string)
 
 // Options say how a plan is run.
 type Options struct {
@@ -57,6 +48,8 @@ type Options struct {
 // run is one run of a plan.
 type run struct {
 	plan   *Plan
+	record *observe.Record
+	tell   Progress
 	scene  *scene
 	engine testbed.Engine
 	world  *world
@@ -72,14 +65,18 @@ type run struct {
 	expected map[string]bool
 	stalls   map[string]context.CancelFunc
 	stalled  map[string]chan struct{} // closed when the stall has ended
-	shown    bytes.Buffer
-	late     time.Duration // of timers of this process, in all
+	late     time.Duration            // of timers of this process, in all
 }
 
 // Run runs the plan on a new cluster and removes it again.
 func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
-	res := &Result{Scenario: p.Scenario.Name, Arm: p.Arm, Engine: f.Name(), Began: time.Now()}
-	r := &run{plan: p, began: res.Began, expected: map[string]bool{}, stalls: map[string]context.CancelFunc{}, stalled: map[string]chan struct{}{}}
+	res := &Result{Record: observe.Record{
+		Scenario: p.Name(), Engine: f.Name(), Settings: p.Spec.Settings, Own: p.Spec.Own, Model: p.model, Began: time.Now(),
+	}}
+	if o.Progress == nil {
+		o.Progress = func(time.Duration, int, string) {}
+	}
+	r := &run{plan: p, record: &res.Record, tell: o.Progress, began: res.Began, expected: map[string]bool{}, stalls: map[string]context.CancelFunc{}, stalled: map[string]chan struct{}{}}
 	var failure error // of a line
 	r.ctx, r.abort = context.WithCancelCause(ctx)
 	defer r.abort(nil)
@@ -90,21 +87,20 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 		r.engine, r.world = engine, newWorld(engine)
 		engine.History()
 		failure = r.all(o)
-		res.Shown = r.shown.String()
 	}
 	r.judge(res, failure)
 	if r.engine != nil {
-		if o.Logs != nil && res.Verdict != Pass {
+		if o.Logs != nil && res.Verdict != observe.Pass {
 			r.saveLogs(o.Logs)
 		}
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		if err := r.engine.Close(closing); err != nil && res.Verdict == Pass {
-			res.Verdict, res.Reason = Inconclusive, "remove the cluster: "+err.Error()
+		if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
+			res.Verdict, res.Reason = observe.Inconclusive, "remove the cluster: "+err.Error()
 		}
 		res.Events, _ = r.engine.History().Since(0)
 	}
-	res.Took = time.Since(res.Began)
+	res.Ended = time.Now()
 	return res
 }
 
@@ -150,9 +146,7 @@ func (r *run) all(o Options) error {
 			return nil
 		}
 		if i < len(lines) {
-			if o.Progress != nil {
-				o.Progress(l.number, l.text, time.Since(r.began))
-			}
+			r.tell(time.Since(r.began), l.number, l.text)
 			r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, l.number, l.text)})
 		}
 		if err := r.line(engine, l); err != nil {
@@ -216,7 +210,7 @@ func (r *run) scriptEngine() *script.Engine {
 	for _, name := range r.plan.Spec.Peers {
 		e.Cmds[name] = &scriptCommand{r, name, script.CmdUsage{Summary: "run a line in " + name, Args: "LINE…", Async: true}}
 	}
-	for tag, text := range guardTexts {
+	for tag, text := range guardTexts() {
 		e.Conds[tag] = script.BoolCondition(text, r.plan.guards[tag])
 	}
 	e.Conds["arm"] = script.PrefixCondition("the run is of this arm", func(_ *script.State, name string) (bool, error) { return name == r.plan.Arm, nil })

@@ -71,7 +71,7 @@ func (sc *scene) define(peers []string, settings map[string]string) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range computed {
+	for _, c := range computed() {
 		sc.vars[c.name] = c.value(m).String()
 	}
 	sc.vars["N"] = strconv.Itoa(len(peers))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/observe"
 	"peerlab/terminal"
 	"peerlab/testbed"
 )
@@ -21,7 +22,7 @@ func (r *run) judge(res *Result, failure error) {
 		r.look()
 	}
 	if err := r.trouble(); err != nil {
-		res.Verdict, res.Reason = Inconclusive, trouble(err)
+		res.Verdict, res.Reason = observe.Inconclusive, trouble(err)
 		var skip *skipped
 		if !errors.As(err, &skip) {
 			res.Story = r.story("could not tell: "+res.Reason, nil)
@@ -29,16 +30,16 @@ func (r *run) judge(res *Result, failure error) {
 		return
 	}
 	if late := r.lateness(); late > tolerated {
-		res.Verdict = Inconclusive
+		res.Verdict = observe.Inconclusive
 		res.Reason = fmt.Sprintf("the host was too busy to keep time: %s late in all", late.Round(time.Millisecond))
 		res.Story = r.story("could not tell: "+res.Reason, failure)
 		return
 	}
 	if failure == nil {
-		res.Verdict = Pass
+		res.Verdict = observe.Pass
 		return
 	}
-	res.Verdict, res.Reason = Fail, firstLine(failure.Error())
+	res.Verdict, res.Reason = observe.Fail, firstLine(failure.Error())
 	res.Story = r.story("", failure)
 }
 

@@ -102,7 +102,7 @@ func parseLists(sc *scene, a args) (condition, bool, error) {
 			if !w.view.Runs(name) || w.view.Paused(name) {
 				continue
 			}
-			var peers []struct{ Name string }
+			var peers map[string]struct{ Name string }
 			ok, err := w.ask(ctx, name, "bootstrap list -format json", &peers)
 			if err != nil {
 				return false, err

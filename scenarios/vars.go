@@ -12,30 +12,35 @@ import (
 	"peerlab/observe/theory"
 )
 
-// computed are the variables that a cluster line sets: bounds from memberlist's
-// formulas for its size and settings.
-var computed = []struct {
+// variable is one that a cluster line sets.
+type variable struct {
 	name, what string
 	value      func(m theory.Model) time.Duration
-}{
-	{"SUSPICION_MIN", "how long a suspect has to refute when enough others suspect it", func(m theory.Model) time.Duration { return m.SuspicionMin() }},
-	{"SUSPICION_MAX", "how long it has when nobody else does", func(m theory.Model) time.Duration { return m.SuspicionMax() }},
-	{"DETECT_FIRST", "from a crash to the first who holds the peer dead, at most", func(m theory.Model) time.Duration { return m.FirstDead().Most }},
-	{"DETECT_ALL", "from a crash until all do, as long as gossip reaches everyone, at most", func(m theory.Model) time.Duration { return m.AllDead().Most }},
-	{"DETECT_MAX", "from a cut until one who is cut off from everyone holds all others dead, at most: the slowest detection there is", func(m theory.Model) time.Duration { return m.IsolatedLast().Most }},
-	{"FORGET", "from holding a peer dead to forgetting it, at most", func(m theory.Model) time.Duration { return m.Forgotten(m.Nodes).Most }},
-	{"PUSHPULL", "between two full exchanges of state that one peer starts", func(m theory.Model) time.Duration { return m.PushPullPeriod() }},
-	{"PROBE", "between two probes of one peer", func(m theory.Model) time.Duration { return m.ProbeInterval }},
 }
 
-var variable = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+// computed are the variables that a cluster line sets: bounds from memberlist's
+// formulas for its size and settings.
+func computed() []variable {
+	return []variable{
+		{"SUSPICION_MIN", "how long a suspect has to refute when enough others suspect it", func(m theory.Model) time.Duration { return m.SuspicionMin() }},
+		{"SUSPICION_MAX", "how long it has when nobody else does", func(m theory.Model) time.Duration { return m.SuspicionMax() }},
+		{"DETECT_FIRST", "from a crash to the first who holds the peer dead, at most", func(m theory.Model) time.Duration { return m.FirstDead().Most }},
+		{"DETECT_ALL", "from a crash until all do, as long as gossip reaches everyone, at most", func(m theory.Model) time.Duration { return m.AllDead().Most }},
+		{"DETECT_MAX", "from a cut until one who is cut off from everyone holds all others dead, at most: the slowest detection there is", func(m theory.Model) time.Duration { return m.IsolatedLast().Most }},
+		{"FORGET", "from holding a peer dead to forgetting it, at most", func(m theory.Model) time.Duration { return m.Forgotten(m.Nodes).Most }},
+		{"PUSHPULL", "between two full exchanges of state that one peer starts", func(m theory.Model) time.Duration { return m.PushPullPeriod() }},
+		{"PROBE", "between two probes of one peer", func(m theory.Model) time.Duration { return m.ProbeInterval }},
+	}
+}
+
+var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
 // checkVariable says why a scenario cannot set a variable of that name.
 func checkVariable(name string) error {
-	if !variable.MatchString(name) {
+	if !variableName.MatchString(name) {
 		return fmt.Errorf("%q is no name of a variable: want capital letters, digits and _", name)
 	}
-	for _, c := range computed {
+	for _, c := range computed() {
 		if c.name == name {
 			return fmt.Errorf("%s is computed from the cluster", name)
 		}
@@ -52,7 +57,7 @@ func (sc *scene) value(name string) (string, error) {
 		return v, nil
 	}
 	names := slices.Sorted(maps.Keys(sc.vars))
-	for _, c := range computed {
+	for _, c := range computed() {
 		if c.name == name {
 			return "", fmt.Errorf("$%s is known after the cluster line only", name)
 		}

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
+
+	"peerlab/observe"
 )
 
 // waiting are the verbs that wait, and that judge.
@@ -38,10 +42,33 @@ func waiting() []verb {
 			},
 		},
 		{
-			name: "check", args: "CONDITION", short: "the condition holds now", example: "check nobody dies",
-			parse: parseCheck,
+			name: "check", args: "CONDITION|NAME", short: "the condition holds now, or the history fulfils a promise", example: "check chat",
+			detail: "A condition is one as for await. The promises are judged by what has happened since the beginning: " + listing(observe.Checks()) + ".",
+			parse:  parseCheck,
+		},
+		{
+			name: "measure", args: "NAME…", short: "measure what has happened, beside what theory says", example: "measure detection",
+			detail: "Measures: " + listing(observe.Measures()) + ".",
+			parse:  parseMeasure,
 		},
 	}
+}
+
+// listing names measures or checks, each with its line.
+func listing(all []observe.Help) string {
+	texts := make([]string, len(all))
+	for i, h := range all {
+		texts[i] = h.Name + " (" + h.Text + ")"
+	}
+	return strings.Join(texts, ", ")
+}
+
+func names(all []observe.Help) []string {
+	list := make([]string, len(all))
+	for i, h := range all {
+		list[i] = h.Name
+	}
+	return list
 }
 
 // parseWaiting reads a duration and a condition.
@@ -61,9 +88,23 @@ func parseWaiting(sc *scene, a args) (limit time.Duration, c condition, err erro
 }
 
 func parseCheck(sc *scene, a args) (action, error) {
-	if len(a.text) == 0 {
-		return nil, errors.New("want a condition, such as nobody dies")
+	if len(a.text) == 1 {
+		name := a.text[0]
+		if known := names(observe.Checks()); !slices.Contains(known, name) {
+			return nil, at(a.words[0], fmt.Errorf("%q is no check and no condition: %s", name, meant(name, known)))
+		}
+		return func(_ context.Context, r *run, _ io.Writer) error { return r.checkNamed(name) }, nil
 	}
 	c, err := parseCondition(sc, a)
 	return func(ctx context.Context, r *run, _ io.Writer) error { return r.check(ctx, c) }, err
+}
+
+func parseMeasure(_ *scene, a args) (action, error) {
+	known := names(observe.Measures())
+	for i, name := range a.text {
+		if !slices.Contains(known, name) {
+			return nil, at(a.words[i], fmt.Errorf("there is no measure %q: %s", name, meant(name, known)))
+		}
+	}
+	return func(_ context.Context, r *run, out io.Writer) error { return r.measure(a.text, out) }, nil
 }

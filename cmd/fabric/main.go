@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(agentCommand(stderr), probeCommand(stdin, stdout), featuresCommand(stdout))
+	root.AddCommand(agentCommand(stdout, stderr), probeCommand(stdin, stdout), featuresCommand(stdout))
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return 1
 }
 
-func agentCommand(stderr io.Writer) *cobra.Command {
+func agentCommand(stdout, stderr io.Writer) *cobra.Command {
 	var config fabric.Config
 	var socket string
 	var uid int
@@ -73,7 +73,8 @@ func agentCommand(stderr io.Writer) *cobra.Command {
 		Short: "Keep a lab's matrix in force, as clients say",
 		Long: `Keep a lab's matrix in force, as clients say. It needs the host's network and
 NET_ADMIN. It ends on SIGTERM or SIGINT, and when the bridge is gone; then all
-its rules and queues are, too.`,
+its rules and queues are, too. To standard output it writes each change of the
+links, as an event.`,
 		Args: wrong(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if config.Lab == "" || config.Bridge == "" {
@@ -86,6 +87,9 @@ its rules and queues are, too.`,
 			if socket == "" {
 				socket = fabric.SocketOf(config.Lab)
 			}
+			journal := startJournal(stdout)
+			defer journal.close()
+			config.Changed = journal.add
 			agent, err := fabric.NewAgent(config)
 			if err != nil {
 				return err

@@ -14,7 +14,7 @@ func TestUsage(t *testing.T) {
 		status int
 		stderr string
 	}{
-		{nil, 2, "choose a command: agent or probe"},
+		{nil, 2, "choose a command: agent, probe or features"},
 		{[]string{"agent", "--lab", "x"}, 2, "--lab and --bridge must be given"},
 		{[]string{"agent", "--lab", "x", "--bridge", "br-none-at-all", "extra"}, 2, "unknown command"},
 		{[]string{"agent", "--lab", "a b", "--bridge", "br0"}, 1, "a name has letters, digits"},

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +21,7 @@ import (
 type lab struct {
 	cluster string
 	format  string
+	fabric  string
 }
 
 func addLab(root *cobra.Command, env func(string) string) {
@@ -27,6 +30,7 @@ func addLab(root *cobra.Command, env func(string) string) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, if there are several (or PEERLAB_CLUSTER)")
 	flags.StringVar(&l.format, "format", "text", "`text|json`")
+	flags.StringVar(&l.fabric, "fabric-image", env("PEERLAB_FABRIC_IMAGE"), "`IMAGE` of what keeps and measures links (peerlab-fabric, or PEERLAB_FABRIC_IMAGE)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if l.format != "text" && l.format != "json" {
 			return usageError{fmt.Errorf("--format %q: one of text, json", l.format)}
@@ -38,6 +42,7 @@ func addLab(root *cobra.Command, env func(string) string) {
 		l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand(),
 		l.killCommand(), l.stopCommand(), l.startCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
 		l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand(),
+		l.runCommand(), l.checkCommand(), l.galleryCommand(),
 		l.cleanCommand(), l.doctorCommand(env),
 	)
 	for _, c := range root.Commands() {
@@ -48,9 +53,18 @@ func addLab(root *cobra.Command, env func(string) string) {
 // flagError is wrong usage of a flag.
 func flagError(c *cobra.Command, err error) error { return usageError{usage.Flag(c, err)} }
 
+// connect connects to Docker.
+func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
+	d, err := docker.Connect(ctx)
+	if err == nil {
+		d.FabricImage = l.fabric
+	}
+	return d, err
+}
+
 // on calls f with the cluster that --cluster names, or the only one.
 func (l *lab) on(cmd *cobra.Command, f func(c *docker.Cluster) error) error {
-	d, err := docker.Connect(cmd.Context())
+	d, err := l.connect(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -108,11 +122,13 @@ func (l *lab) json() bool { return l.format == "json" }
 
 // printJSON writes v on one line, safe on a terminal.
 func printJSON(cmd *cobra.Command, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // "alice -> bob"
+	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", terminal.EscapeJSON(b))
+	_, err := cmd.OutOrStdout().Write(terminal.EscapeJSON(b.Bytes()))
 	return err
 }
 

@@ -104,6 +104,7 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer remove()
+	t.Setenv("PEERLAB_FABRIC_IMAGE", images.Fabric)
 	p := process{t, name}
 	up := []string{"up", "3", "--image", images.Peer, "--bootstrap-image", images.Bootstrap}
 	defer p.call("down")
@@ -126,6 +127,7 @@ func TestLab(t *testing.T) {
 	p.fails(1, "did you mean alice?", "kill", "bob", "alcie")
 	p.fails(1, "no command line", "exec", "bootstrap", "members")
 
+	changeLinks(t, p)
 	p.must("pause", "bob")
 	began := time.Now()
 	p.fails(1, "bob is paused: peerlab resume bob", "exec", "bob", "members")
@@ -210,7 +212,7 @@ func attachInTerminal(t *testing.T, p process) {
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	p := process{t, ""}
-	for _, args := range [][]string{{"ps"}, {"up"}, {"down"}, {"clean"}, {"kill", "alice"}, {"exec", "alice", "members"}, {"events"}} {
+	for _, args := range [][]string{{"ps"}, {"up"}, {"down"}, {"clean"}, {"kill", "alice"}, {"exec", "alice", "members"}, {"events"}, {"cut", "alice", "bob"}, {"heal"}, {"links"}} {
 		p.fails(1, "no Docker daemon answers", args...)
 	}
 	if out, status, _ := p.call("doctor"); status != 1 || !strings.Contains(out, "missing  Docker") {
@@ -225,6 +227,10 @@ func TestWrongLabUse(t *testing.T) {
 		"up --set Nonsense=1": "Nonsense", "up --subnet 10.1": "10.78.0.0/24", "up --rejoin -1s": "rejoin", "up --profil lan": "--profile?",
 		"kill": "name of a peer", "exec alice": "a line", "throttle alice": "--cpus", "ps alice": "no argument",
 		"ps --format yaml": "one of text, json", "kil alice": "did you mean kill",
+		"partition": "groups of peers", "cut": "from whom to whom", "link": "from whom to whom", "links alice": "no argument",
+		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "want drop, over",
+		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",
+		"up --adapter srf": "did you mean serf?", "up --adapter serf --set SuspicionMult=2": `no setting "set"`,
 	} {
 		p.fails(2, want, strings.Fields(args)...)
 	}

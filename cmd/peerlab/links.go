@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,12 +28,27 @@ func (l *lab) onLinks(cmd *cobra.Command, change func(args []string) change) *co
 		if slices.Contains(args, "-") {
 			return usageError{fmt.Errorf("the shell took > for a redirection: write %s alice bob, or quote the arrow: %[1]s 'alice -> bob'", cmd.CommandPath())}
 		}
+		if err := checkWords(args); err != nil {
+			return usageError{err}
+		}
 		return l.on(cmd, func(c *docker.Cluster) error { return l.setLinks(cmd, c, change(args), last) })
 	}
 	if cmd.Name() != "heal" {
 		cmd.Flags().DurationVar(&last, "for", 0, "until when `DURATION` has passed all that is then in force ends (until healed)")
 	}
 	return cmd
+}
+
+// checkWords looks at what needs no cluster to be wrong: the last words, of a
+// link.
+func checkWords(args []string) error {
+	words := strings.Fields(strings.Join(args, " "))
+	first := slices.IndexFunc(words, func(word string) bool { return strings.Contains(word, "=") })
+	if first < 0 {
+		return nil
+	}
+	_, err := testbed.ParseLink(words[first:])
+	return err
 }
 
 func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, change change, last time.Duration) error {
@@ -55,14 +71,12 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, change change, las
 	if err := want.Check(peers); err != nil {
 		return err
 	}
-	mark := c.History().Len()
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", doing(now, want))
 	err = c.SetLinksFor(ctx, want, last)
 	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
 		return err // nothing has changed
 	}
-	events, _ := c.History().Since(mark)
-	return errors.Join(l.showLinks(cmd, c, peers, probes(events)), err)
+	return errors.Join(l.showLinks(cmd, c, peers, probes(c.Done())), err)
 }
 
 // doing is what is said before, since measuring takes a while.
@@ -80,6 +94,9 @@ func doing(now, want testbed.Links) string {
 		if _, kept := want[pair]; !kept {
 			changed++
 		}
+	}
+	if changed == 1 {
+		return "changing one link and measuring what that does"
 	}
 	return fmt.Sprintf("changing %d links and measuring what that does", changed)
 }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,15 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	}
 	if status := shellStatus(0); errors.As(err, &status) {
 		return int(status) // the shell has said why
+	}
+	if status := verdictStatus(0); errors.As(err, &status) {
+		return int(status) // the table has said why
+	}
+	if wrong := new(problems); errors.As(err, wrong) {
+		for line := range strings.Lines(wrong.Error()) {
+			fmt.Fprintln(stderr, terminal.Line(strings.TrimSuffix(line, "\n")))
+		}
+		return 2
 	}
 	fmt.Fprintf(stderr, "peerlab: %s\n", terminal.Line(err.Error()))
 	if errors.As(err, new(usageError)) {

@@ -85,9 +85,10 @@ func ending(until, now time.Time) string {
 	return fmt.Sprintf("until %s, in %s", until.Local().Format("15:04:05"), max(until.Sub(now), 0).Round(time.Second))
 }
 
-// printProbes shows what was measured; of many links like these, a few.
+// printProbes shows what was measured; of many links that do as they should, a
+// few.
 func printProbes(out io.Writer, measured []probe) error {
-	const shown = 8
+	const shown = 4
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	// What went wrong comes first.
 	slices.SortStableFunc(measured, func(a, b probe) int {
@@ -100,8 +101,8 @@ func printProbes(out io.Writer, measured []probe) error {
 		return 0
 	})
 	for i, p := range measured {
-		if i == shown && len(measured) > shown+1 {
-			fmt.Fprintf(table, "measured\tand %d more\n", len(measured)-shown)
+		if i >= shown && p.Error == "" && len(measured) > i+1 {
+			fmt.Fprintf(table, "measured\t%d more do as they should\n", len(measured)-i)
 			break
 		}
 		fmt.Fprintf(table, "measured\t%s -> %s\t%s\n", terminal.Line(p.From), terminal.Line(p.To), terminal.Line(strings.TrimSpace(p.Text+" "+p.Error)))

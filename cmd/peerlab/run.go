@@ -1,1 +1,235 @@
 package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/observe"
+	"peerlab/scenarios"
+	"peerlab/terminal"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+	"peerlab/testbed/sim"
+)
+
+type runFlags struct {
+	engine   string
+	set      []string
+	arm      string
+	repeat   int
+	out      string
+	seed     uint64
+	parallel int
+	quiet    bool
+	helpMD   bool
+}
+
+func (l *lab) runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use: "run FILE…", Short: "Run scenarios, or multi-peer test files (NAME.cmd), each on a new cluster",
+		Long: `Run scenarios and say whether what they await came true. FILE is a file, gallery/NAME
+one of those that peerlab gallery lists, and gallery all of them. The exit status is 0
+when all pass, 1 when one fails, and 2 when none fails but one could not be told: a
+fault had no effect, the host was too busy, a peer was lost, or something cannot be
+done here. What happened is saved in --out, from which the same command goes on when
+it was interrupted. docs/scenarios.md describes the language.`,
+		Example: "  peerlab run gallery/crash\n  peerlab run gallery --engine sim\n  peerlab run my.txt --set LOSS=30% --repeat 20 --out results",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && !f.helpMD {
+				return usageError{fmt.Errorf("run needs a file, or gallery/NAME: see %s --help", cmd.CommandPath())}
+			}
+			return nil
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			all, _ := scenarios.Gallery()
+			names := make([]string, len(all))
+			for i, s := range all {
+				names[i] = scenarios.GalleryPrefix + s.Name + "\t" + s.Title
+			}
+			return names, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.helpMD {
+				_, err := io.WriteString(cmd.OutOrStdout(), scenarios.Reference())
+				return err
+			}
+			return l.run(cmd, f, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.engine, "engine", "docker", "`docker|sim`: real containers, or peers in this process in virtual time")
+	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
+	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
+	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times: distributions and a confidence interval")
+	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
+	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run; the next have the next")
+	flags.IntVar(&f.parallel, "parallel", 0, "run `N` at the same time (as many as this host carries)")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
+	flags.BoolVar(&f.helpMD, "help-verbs", false, "print the reference of verbs and conditions, as Markdown")
+	return cmd
+}
+
+// verdictStatus is the exit status for a verdict that the output has told.
+type verdictStatus int
+
+func (s verdictStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
+	ctx := cmd.Context()
+	set, err := scenarios.ParseSet(f.set)
+	if err != nil {
+		return usageError{fmt.Errorf("--set %w", err)}
+	}
+	if f.repeat < 1 || f.repeat > 100_000 {
+		return usageError{fmt.Errorf("--repeat %d: want 1 or more", f.repeat)}
+	}
+	if f.parallel < 0 {
+		return usageError{fmt.Errorf("--parallel %d: want 1 or more, or 0 for as many as this host carries", f.parallel)}
+	}
+	var files []string
+	b := &scenarios.Batch{Engine: f.engine, Arm: f.arm, Set: set, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}
+	if files, err = open(b, args); err != nil {
+		return err
+	}
+	host, done, err := host(ctx, f.engine)
+	if err != nil {
+		return err
+	}
+	defer done()
+	b.Host = host
+	out := cmd.OutOrStdout()
+	verdict := observe.Pass
+	for _, name := range files {
+		v, err := runTestFile(ctx, host, name, out)
+		if err != nil {
+			return err
+		}
+		verdict = scenarios.Worse(verdict, v)
+	}
+	if len(b.Scenarios) > 0 {
+		v, err := l.runBatch(cmd, b, f)
+		if err != nil {
+			return err
+		}
+		verdict = scenarios.Worse(verdict, v)
+	}
+	if verdict != observe.Pass {
+		return verdictStatus(scenarios.Status(verdict))
+	}
+	return nil
+}
+
+// open reads the scenarios named, and returns the test files among them. All
+// that is wrong is told at once.
+func open(b *scenarios.Batch, args []string) (files []string, err error) {
+	var errs []error
+	for _, name := range args {
+		switch {
+		case strings.HasSuffix(name, scenarios.TestExtension):
+			files = append(files, name)
+		case name == "gallery":
+			all, err := scenarios.Gallery()
+			b.Scenarios, errs = append(b.Scenarios, all...), append(errs, err)
+		default:
+			s, err := scenarios.Open(name)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			b.Scenarios = append(b.Scenarios, s)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, problems{err}
+	}
+	return files, nil
+}
+
+// problems are lines that say what is wrong with scenarios.
+type problems struct{ error }
+
+func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (observe.Verdict, error) {
+	plans, err := b.Plans(cmd.Context())
+	if err != nil {
+		if errors.As(err, new(scenarios.Problems)) {
+			return "", problems{err}
+		}
+		return "", err
+	}
+	b.Dir = f.out
+	if b.Dir == "" {
+		if b.Dir, err = os.MkdirTemp("", "peerlab-run-"); err != nil {
+			return "", fmt.Errorf("a place for what happens: %w", err)
+		}
+	}
+	if b.Dir, err = filepath.Abs(b.Dir); err != nil {
+		return "", err
+	}
+	if !f.quiet {
+		b.Tell = progress(cmd.ErrOrStderr(), len(plans)*f.repeat > 1)
+	}
+	done, err := b.Run(cmd.Context(), plans)
+	if err != nil {
+		if cmd.Context().Err() != nil {
+			err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(done), len(plans)*f.repeat, b.Dir)
+		}
+		return "", err
+	}
+	verdict := observe.Pass
+	for _, d := range done {
+		verdict = scenarios.Worse(verdict, d.Verdict)
+	}
+	return verdict, l.printRuns(cmd, done, b.Dir)
+}
+
+// progress writes what goes on, and the story of each run that does not pass.
+func progress(w io.Writer, several bool) func(scenarios.Note) {
+	return func(n scenarios.Note) {
+		label := ""
+		if several {
+			label = n.Run + ": "
+		}
+		switch d := n.Done; {
+		case d == nil && n.Line == 0:
+			fmt.Fprintf(w, "%s%10s    %s\n", label, "", terminal.Line(n.Text))
+		case d == nil:
+			fmt.Fprintf(w, "%s%9.1fs  %s\n", label, n.At.Seconds(), terminal.Line(n.Text))
+		case d.Verdict == observe.Pass && !d.Earlier:
+			fmt.Fprintf(w, "%s%9.1fs  pass\n", label, n.At.Seconds())
+		case d.Earlier:
+			fmt.Fprintf(w, "%s%s, found in %s\n", label, d.Verdict, d.Dir)
+		default:
+			fmt.Fprintf(w, "%s%9.1fs  %s: %s\n", label, n.At.Seconds(), d.Verdict, terminal.Line(d.Reason))
+			for line := range strings.Lines(d.Story) {
+				fmt.Fprintf(w, "    %s\n", terminal.Line(strings.TrimSuffix(line, "\n")))
+			}
+		}
+	}
+}
+
+// host returns what runs something on an engine, and what ends the use of it.
+func host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
+	switch engine {
+	case "sim":
+		return sim.Run, func() {}, nil
+	case "docker":
+		d, err := docker.Connect(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		f := docker.NewFactory(d, docker.Options{})
+		return func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
+				return do(ctx, f)
+			},
+			func() { _ = d.Close() }, nil
+	}
+	return nil, nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
+}

@@ -105,7 +105,7 @@ func (f upFlags) options(cluster string, n int) (docker.Options, error) {
 func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) error {
 	ctx := cmd.Context()
 	progress := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
-	d, err := docker.Connect(ctx)
+	d, err := l.connect(ctx)
 	if err != nil {
 		return err
 	}

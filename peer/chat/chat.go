@@ -1,21 +1,22 @@
 package chat
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"peerlab/event"
+	"peerlab/peer/chat/chatpb"
 )
 
-// Options are what Join needs; all but Log and Dial must be set.
+// Options are what Join needs. Name, Incarnation, Listener and Events must be
+// set.
 type Options struct {
 	Name        string
 	Incarnation uint64       // larger than that of any earlier life of this name; not 0
@@ -24,252 +25,220 @@ type Options struct {
 	Dial   func(ctx context.Context, addr string) (net.Conn, error)
 	Events *event.Log
 	Log    *slog.Logger // nil logs nothing
+
+	// State is a directory in which the conversation is kept over restarts,
+	// made if missing. Empty: it is not.
+	State string
+	// Gossip carries what this peer says, instead of a connection to each
+	// member. Nil means connections.
+	Gossip *Gossip
+	// Secret keeps out who does not have it. Nil means no encryption.
+	Secret *Secret
+	Limits Limits
+	// SyncEvery is how often, give or take a half, this peer compares with a
+	// random member what each has; 0 means DefaultSyncEvery.
+	SyncEvery time.Duration
+
+	flaws flaws
 }
 
-// forgetAfter is how long messages for a member that was found dead are kept
-// in case it comes back.
-const forgetAfter = 10 * time.Minute
+// DefaultSyncEvery is how often a chat compares with a random member.
+const DefaultSyncEvery = 3 * time.Second
+
+// flaws break the protocol on purpose: for tests of what finds that out.
+type flaws struct {
+	noDedupe   bool // what arrives twice is shown twice
+	noHoldback bool // shown as it arrives
+	noSync     bool // what was missed is not asked for
+	noPersist  bool // a state directory keeps neither sequence nor incarnation
+}
 
 // Chat is this peer's part in the chat, from Join to Leave. Methods may be
 // called concurrently.
 type Chat struct {
 	Options
+	self    writer
 	ctx     context.Context
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	rate    *rate.Limiter
+	store   *store // nil without State, or where it could not be opened
 
-	mu      sync.Mutex
-	seq     uint64                // of the last message sent
-	links   map[string]*link      // to everyone in the chat and to those found dead, by name
-	shown   map[string]uint64     // incarnation of everyone the reader was told is here
-	last    map[author]uint64     // the last sequence number delivered
-	waiting map[uint64]*Delivery  // messages somebody waits for
-	acked   chan struct{}         // closed at the next ack
-	conns   map[net.Conn]struct{} // accepted
+	mu       sync.Mutex
+	history  *history
+	held     holdback
+	sent     vector             // what causes the latest message of this peer told
+	members  map[string]*member // in the chat, or found dead less than forgetAfter ago
+	met      map[writer]*member // who called before membership told of it
+	shown    map[string]uint64  // incarnation of everyone the reader was told is here
+	asked    map[writer]asked
+	flowing  map[writer]time.Time // when its author last pushed one
+	settled  bool                 // it is known where the conversation begins for the reader
+	begin    vector               // namely after that
+	answered time.Time            // when the first sync came
+	gaps     time.Time            // since when somebody offers to begin later than this peer's end
+	large    uint64               // the last message that gossip cannot carry
+	waiting  map[*Delivery]struct{}
+	progress chan struct{} // closed when others have more, or room was made
+	acks     map[writer]struct{}
+	sessions map[*session]struct{}
+	stats    counters
 }
 
-// author is one life of a member.
-type author struct {
-	name        string
-	incarnation uint64
-}
-
-// Join starts listening. Nobody is reached before Update tells who is there.
+// Join starts listening. Nobody is reached before Update tells who is there. A
+// State that cannot be used is no error: the chat goes on in memory, and Stats
+// and the log say so.
 func Join(o Options) *Chat {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Dial == nil {
 		o.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
-			dialer := net.Dialer{Timeout: dialTimeout}
-			return dialer.DialContext(ctx, "tcp", addr)
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		}
 	}
-	c := &Chat{
-		Options: o,
-		links:   make(map[string]*link),
-		shown:   make(map[string]uint64),
-		last:    make(map[author]uint64),
-		waiting: make(map[uint64]*Delivery),
-		acked:   make(chan struct{}),
-		conns:   make(map[net.Conn]struct{}),
+	if o.SyncEvery <= 0 {
+		o.SyncEvery = DefaultSyncEvery
 	}
+	o.Limits = o.Limits.orDefaults()
+	c := &Chat{
+		Options:  o,
+		history:  newHistory(),
+		sent:     make(vector),
+		members:  make(map[string]*member),
+		met:      make(map[writer]*member),
+		shown:    make(map[string]uint64),
+		asked:    make(map[writer]asked),
+		flowing:  make(map[writer]time.Time),
+		waiting:  make(map[*Delivery]struct{}),
+		progress: make(chan struct{}),
+		acks:     make(map[writer]struct{}),
+		sessions: make(map[*session]struct{}),
+	}
+	if o.Limits.Rate > 0 {
+		c.rate = rate.NewLimiter(rate.Limit(o.Limits.Rate), max(1, int(o.Limits.Rate)))
+	}
+	c.restore()
+	c.self = writer{c.Name, c.Incarnation}
 	c.ctx, c.stop = context.WithCancel(context.Background())
+	if c.Gossip != nil {
+		c.Gossip.attach(c)
+	}
 	c.running.Go(c.accept)
+	c.running.Go(c.repair)
 	return c
 }
 
-// Update tells the chat everyone membership knows, this peer excluded. A
-// member missing from it counts as found dead.
-func (c *Chat) Update(members []Presence) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ctx.Err() != nil {
+// restore takes over what the state directory holds.
+func (c *Chat) restore() {
+	if c.State == "" {
 		return
 	}
-	listed := make(map[string]Presence, len(members))
-	for _, p := range members {
-		if p.Name != c.Name {
-			listed[p.Name] = p
-		}
+	s, kept, err := openStore(c.State, c.Incarnation)
+	if err != nil {
+		c.stats.storeError = err.Error()
+		c.Log.Error("the chat is kept in memory only", "err", err)
+		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.shown)) {
-		p := listed[name]
-		if p.Addr != "" && p.Incarnation == c.shown[name] {
-			continue
-		}
-		// Here no more, or here again after a restart nobody noticed.
-		reason := "gone"
-		if p.Graceful || p.Addr != "" {
-			reason = "leave"
-		}
-		delete(c.shown, name)
-		c.Events.Emit(event.Event{Kind: event.ChatLeave, Member: name, Reason: reason})
-		if reason == "leave" {
-			c.drop(name)
-		} else if l := c.links[name]; l != nil {
-			l.moveTo("")
-		}
+	c.store = s
+	if !c.flaws.noPersist {
+		c.Incarnation, c.history, c.settled = kept.incarnation, kept.history, kept.known
+		c.begin = kept.begin
 	}
-	for _, p := range slices.SortedFunc(maps.Values(listed), func(a, b Presence) int { return cmp.Compare(a.Name, b.Name) }) {
-		if p.Addr == "" {
-			if p.Graceful {
-				c.drop(p.Name)
-			}
-			continue
-		}
-		l := c.links[p.Name]
-		if l != nil && l.to.incarnation != p.Incarnation {
-			c.drop(p.Name) // what it did not get belongs to an earlier life
-			l = nil
-		}
-		if l == nil {
-			l = newLink(c, author{p.Name, p.Incarnation})
-			c.links[p.Name] = l
-			c.running.Go(l.run)
-		}
-		l.moveTo(p.Addr)
-		if c.shown[p.Name] == 0 {
-			c.shown[p.Name] = p.Incarnation
-			c.Events.Emit(event.Event{Kind: event.ChatJoin, Member: p.Name, Addr: p.Addr})
-		}
+	s.failed = func(err error) {
+		c.Log.Error("from now on the chat is kept in memory only", "err", err)
 	}
-	for name, l := range c.links {
-		if l.idleFor() > forgetAfter {
-			c.drop(name)
-		}
-	}
+	s.start()
 }
 
-// drop ends the link to name; the caller holds c.mu.
-func (c *Chat) drop(name string) {
-	if l := c.links[name]; l != nil {
-		l.stop()
-		delete(c.links, name)
-	}
-}
+// Announcement is what the others have to be told of this chat, which listens
+// on addr.
+func (c *Chat) Announcement(addr string) string { return Announce(addr, c.Incarnation) }
 
-// Members returns everyone in the chat but this peer, by name.
-func (c *Chat) Members() []Presence {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var members []Presence
-	for _, name := range slices.Sorted(maps.Keys(c.shown)) {
-		if l := c.links[name]; l != nil {
-			members = append(members, Presence{Name: name, Addr: l.addr(), Incarnation: c.shown[name]})
-		}
-	}
-	return members
-}
+// ErrLeft answers a call of a chat that was left.
+var ErrLeft = errors.New("this peer has left the chat")
 
-// Send hands text to everyone in the chat and returns at once. Members that
-// cannot be reached get it later, as long as they stay members.
-func (c *Chat) Send(text string) (ID, error) {
-	if err := CheckText(text); err != nil {
+// Send says text to everyone in the chat. Members that cannot be reached get it
+// later. It returns at once, unless so much was said that a member which takes
+// part cannot keep up: then it waits for that member, or until ctx ends.
+func (c *Chat) Send(ctx context.Context, text string) (ID, error) {
+	e, err := c.send(ctx, text, nil)
+	if err != nil {
 		return ID{}, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.send(text)
+	return e.id(), nil
 }
 
-func (c *Chat) send(text string) (ID, error) {
-	if c.ctx.Err() != nil {
-		return ID{}, errors.New("this peer has left the chat")
-	}
-	c.seq++
-	id := ID{c.Name, c.Incarnation, c.seq}
-	c.Events.Emit(event.Event{Kind: event.ChatSent, Message: id.String(), Text: text})
-	for name, l := range c.links {
-		if lost := l.enqueue(frame{Kind: message, Seq: c.seq, Text: text}); lost > 0 {
-			c.Log.Warn("a member is too slow: dropped its oldest message", "member", name, "waiting", maxWaiting)
-		}
-	}
-	return id, nil
-}
-
-// Delivery is who has a message: the time from sending to each ack, and who
-// has not acked.
-type Delivery struct {
-	ID      ID                       `json:"-"`
-	Acked   map[string]time.Duration `json:"acked_ns"`
-	Missing []string                 `json:"missing"`
-
-	sent time.Time
-}
-
-// SendAndWait sends text and waits until everyone who is in the chat now has
-// it or ctx ends, and returns who has. A member that leaves or dies meanwhile
-// stays missing and is not waited for.
-func (c *Chat) SendAndWait(ctx context.Context, text string) (Delivery, error) {
-	if err := CheckText(text); err != nil {
-		return Delivery{}, err
-	}
-	c.mu.Lock()
-	d := &Delivery{Acked: make(map[string]time.Duration), Missing: slices.Sorted(maps.Keys(c.shown)), sent: time.Now()}
-	id, err := c.send(text)
+// SendKept is Send, and returns once the message is on disk: it will be
+// delivered also if this peer is killed now, after its restart with the same
+// State. An error after the message was sent comes with its ID.
+func (c *Chat) SendKept(ctx context.Context, text string) (ID, error) {
+	e, err := c.send(ctx, text, nil)
 	if err != nil {
-		c.mu.Unlock()
-		return Delivery{}, err
+		return ID{}, err
 	}
-	d.ID = id
-	c.waiting[id.Seq] = d
-	c.mu.Unlock()
-	for {
+	if err := c.store.wait(ctx, e.place); err != nil {
 		c.mu.Lock()
-		open := slices.ContainsFunc(d.Missing, func(name string) bool { return c.shown[name] != 0 })
-		more := c.acked
-		if !open || ctx.Err() != nil || c.ctx.Err() != nil {
-			delete(c.waiting, id.Seq)
-			c.mu.Unlock()
-			return *d, nil
+		if c.stats.storeError != "" {
+			err = errors.New(c.stats.storeError)
 		}
 		c.mu.Unlock()
-		// A member's leaving is no ack: look again now and then.
-		again := time.NewTimer(200 * time.Millisecond)
-		select {
-		case <-more:
-		case <-again.C:
-		case <-ctx.Done():
-		case <-c.ctx.Done():
-		}
-		again.Stop()
+		return e.id(), fmt.Errorf("message %s was sent but is not kept: %w", e.id(), err)
 	}
+	return e.id(), nil
 }
 
-// ackedBy notes that name has message seq.
-func (c *Chat) ackedBy(name string, seq uint64) {
+// send adds a message of this peer. For d, it notes who has to get it.
+func (c *Chat) send(ctx context.Context, text string, d *Delivery) (*entry, error) {
+	if err := CheckText(text); err != nil {
+		return nil, err
+	}
+	if c.rate != nil && !c.rate.Allow() {
+		return nil, fmt.Errorf("too many messages: the limit is %g a second", c.Limits.Rate)
+	}
+	if err := c.store.room(ctx); err != nil {
+		return nil, fmt.Errorf("the state directory cannot keep up: %w", err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d := c.waiting[seq]; d != nil {
-		if i := slices.Index(d.Missing, name); i >= 0 {
-			d.Missing = slices.Delete(d.Missing, i, i+1)
-			d.Acked[name] = time.Since(d.sent)
-		}
+	if err := c.awaitRoom(ctx); err != nil {
+		return nil, err
 	}
-	close(c.acked)
-	c.acked = make(chan struct{})
+	e := &entry{by: c.self, seq: c.history.have(c.self) + 1, causes: c.causes(), text: text}
+	e.frame = appendFrame(nil, &chatpb.Frame{Kind: &chatpb.Frame_Message{Message: e.message()}})
+	c.stats.Sent++
+	if d != nil {
+		c.expect(d, e)
+	}
+	c.keep(e)
+	c.Events.Emit(event.Event{Kind: event.ChatSent, Message: e.id().String(), Text: text})
+	if c.Gossip != nil && !c.Gossip.send(e) {
+		c.large = e.seq
+	}
+	for _, m := range c.members {
+		c.push(m)
+	}
+	return e, nil
 }
 
-// flush waits until everyone in the chat has everything sent, or ctx ends.
-func (c *Chat) flush(ctx context.Context) {
-	for {
-		c.mu.Lock()
-		open := false
-		for name := range c.shown {
-			open = open || c.links[name] != nil && c.links[name].pending()
-		}
-		more := c.acked
-		c.mu.Unlock()
-		if !open {
-			return
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return
+// causes returns what this peer has delivered of others since its message
+// before; the caller holds c.mu.
+func (c *Chat) causes() []mark {
+	var causes []mark
+	for w, t := range c.history.tracks {
+		if last := t.last(); w != c.self && last > c.sent[w] && len(causes) < maxCauses {
+			causes = append(causes, mark{w, last})
+			c.sent[w] = last
 		}
 	}
+	return causes
+}
+
+// keep puts e at the end of the history; the caller holds c.mu.
+func (c *Chat) keep(e *entry) {
+	c.history.add(e)
+	c.store.put(e)
+	c.trim()
 }
 
 // Leave waits for outstanding acks as long as ctx allows, then closes the
@@ -277,37 +246,16 @@ func (c *Chat) flush(ctx context.Context) {
 // announcement has to be gone from the metadata before.
 func (c *Chat) Leave(ctx context.Context) {
 	c.flush(ctx)
+	if c.Gossip != nil {
+		c.Gossip.detach(c)
+	}
 	c.stop()
 	_ = c.Listener.Close()
 	c.mu.Lock()
-	for conn := range c.conns {
-		_ = conn.Close()
+	for s := range c.sessions {
+		_ = s.conn.Close()
 	}
 	c.mu.Unlock()
 	c.running.Wait()
-}
-
-// Ping measures the round trip to a member's chat.
-func (c *Chat) Ping(ctx context.Context, name string) (time.Duration, error) {
-	c.mu.Lock()
-	l := c.links[name]
-	here := c.shown[name] != 0
-	c.mu.Unlock()
-	if l == nil || !here {
-		return 0, fmt.Errorf("%s is not in the chat", name)
-	}
-	start := time.Now()
-	conn, err := l.connect(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("reach the chat of %s: %w", name, err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if err := writeFrame(conn, frame{Kind: ping}); err != nil {
-		return 0, fmt.Errorf("ping %s: %w", name, err)
-	}
-	if _, err := readFrame(conn); err != nil {
-		return 0, fmt.Errorf("ping %s: %w", name, cmp.Or(ctx.Err(), err))
-	}
-	return time.Since(start), nil
+	c.store.close()
 }

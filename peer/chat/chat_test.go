@@ -93,7 +93,7 @@ func TestEveryoneGetsEverythingOnceInOrder(t *testing.T) {
 	a, b, c := join(t, "a", 1), join(t, "b", 1), join(t, "c", 1)
 	meet(a, b, c)
 	for i := range 500 {
-		if _, err := a.Send(fmt.Sprint(i)); err != nil {
+		if _, err := a.Send(t.Context(), fmt.Sprint(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,7 +115,7 @@ func TestMessagesWaitForTheMember(t *testing.T) {
 	a, b := join(t, "a", 1), join(t, "b", 1)
 	meet(a, b)
 	a.cut.Store(true)
-	if _, err := a.Send("while cut off"); err != nil {
+	if _, err := a.Send(t.Context(), "while cut off"); err != nil {
 		t.Fatal(err)
 	}
 	// b is held dead, then found again: the same life of b gets it.
@@ -134,7 +134,7 @@ func TestNewLifeGetsNothingOld(t *testing.T) {
 	a, b := join(t, "a", 1), join(t, "b", 1)
 	meet(a, b)
 	a.cut.Store(true)
-	if _, err := a.Send("for the first life"); err != nil {
+	if _, err := a.Send(t.Context(), "for the first life"); err != nil {
 		t.Fatal(err)
 	}
 	b.leave()
@@ -197,7 +197,7 @@ func TestPing(t *testing.T) {
 func TestAfterLeave(t *testing.T) {
 	a := join(t, "a", 1)
 	a.leave()
-	if _, err := a.Send("hello"); err == nil {
+	if _, err := a.Send(t.Context(), "hello"); err == nil {
 		t.Error("sent after leaving")
 	}
 	a.Update([]chat.Presence{{Name: "b", Addr: "127.0.0.1:1", Incarnation: 1}})

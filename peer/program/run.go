@@ -64,6 +64,7 @@ func (f *runFlags) run(ctx context.Context) error {
 	log := f.Journal.Logger().With("peer", f.Name)
 	f.Version = f.program.version()
 	f.BootstrapToken = os.Getenv("PEER_BOOTSTRAP_TOKEN")
+	f.Chat.Secret = os.Getenv("PEER_CHAT_SECRET")
 	if f.tokenFile != "" {
 		b, err := os.ReadFile(f.tokenFile)
 		if err != nil {

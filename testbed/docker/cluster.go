@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 
 	api "github.com/moby/moby/api/types/container"
@@ -29,7 +28,7 @@ type Cluster struct {
 	name    string
 	made    *making // nil for one that was found
 	history *testbed.History
-	witness *witness
+	others  *others
 
 	ctx     context.Context // of what follows the cluster
 	end     context.CancelFunc
@@ -38,6 +37,8 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	readers map[string]*reader // by container id
+	agents  map[string]bool    // that are read, by container id
+	changes map[int64]bool     // of links that are in the history, by their time
 
 	wires wires
 }
@@ -54,8 +55,8 @@ type making struct {
 func newCluster(d *Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
-		daemon: d, name: name, history: testbed.NewHistory(), witness: newWitness(),
-		ctx: ctx, end: cancel, readers: make(map[string]*reader),
+		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
+		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
 		wires: newWires(),
 	}
 }
@@ -124,6 +125,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	labels := c.made.labels(c.name)
 	labels[peerLabel] = name
 	var start adapter.Container
+	var env []string
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
 		labels[adapterLabel] = c.made.Adapter.Name()
@@ -131,7 +133,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
 			return err
 		}
-		start.Env = c.made.environment(name, start.Env)
+		env = c.made.environment(name, start.Env)
 	}
 	ctx, cancel, err := creating(ctx)
 	if err != nil {
@@ -142,7 +144,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		Name: c.networkName() + "-" + name,
 		Config: &api.Config{
 			Image: image, Hostname: name, Labels: labels,
-			Cmd: start.Command, Env: start.Env, StopSignal: start.StopSignal,
+			Cmd: start.Command, Env: env, StopSignal: start.StopSignal,
 			// Each check starts a process: what is measured here would notice.
 			Healthcheck: &api.HealthConfig{Test: []string{"NONE"}},
 		},
@@ -164,12 +166,9 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 }
 
 // environment is what a peer's adapter wants it to be, with Env and Own on top.
-func (m *making) environment(name string, wanted []string) []string {
+func (m *making) environment(name string, wanted map[string]string) []string {
 	set := make(map[string]string)
-	for _, pair := range wanted {
-		key, value, _ := strings.Cut(pair, "=")
-		set[key] = value
-	}
+	maps.Copy(set, wanted)
 	maps.Copy(set, m.Env)
 	maps.Copy(set, m.Own[name])
 	env := make([]string, 0, len(set))
@@ -211,7 +210,7 @@ func (c *Cluster) finish(ctx context.Context) error {
 // Remove removes the containers and networks of the cluster, however it was
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
-	c.witness.rest()
+	c.others.rest()
 	err := c.daemon.removeCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.leaveTo() // it has more patience

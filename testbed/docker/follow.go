@@ -55,11 +55,15 @@ func (c *Cluster) followAll() {
 		// Asked for first: what starts after the list was made is told.
 		stream := c.daemon.api.Events(c.ctx, client.EventsListOptions{Since: since, Filters: told()})
 		members := c.wakeReaders()
+		c.followAgents(members)
 		for broken := false; !broken; {
 			select {
 			case msg := <-stream.Messages:
 				if msg.Action == events.ActionStart {
 					members = c.wakeReaders()
+					if msg.Actor.Attributes[helperLabel] == agentHelper {
+						c.followAgents(members)
+					}
 				}
 				c.hear(msg, members)
 				since = stamp(time.Unix(0, msg.TimeNano+1))

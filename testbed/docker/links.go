@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/fabric"
 )
@@ -283,10 +282,6 @@ func (c *Cluster) see(ctx context.Context, client *fabric.Client, end time.Time)
 		}
 		wait.Reset(100 * time.Millisecond)
 	}
-}
-
-func (c *Cluster) recordLinks(links testbed.Links, at time.Time) {
-	c.history.Record(event.Event{Time: at, Kind: links.Kind(), Text: links.String()})
 }
 
 // Links implements testbed.Engine. It asks the kernel's keeper, so it knows

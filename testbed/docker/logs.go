@@ -53,9 +53,9 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 }
 
 // Reported returns what all peers have reported so far, through all their
-// lives, each peer's events in order, and what was done to their containers, by
-// whomever, as far as Docker remembers. It needs no History and adds nothing to
-// it. What cannot be read is in the error.
+// lives, each peer's events in order, and what was done to them, by whomever:
+// to their containers, as far back as Docker remembers, and to their links. It
+// needs no History and adds nothing to it. What cannot be read is in the error.
 func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 	members, err := c.daemon.list(ctx, c.name)
 	if err != nil {
@@ -90,5 +90,6 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		return bad
 	})
 	done, forgotten := c.done(ctx, members)
-	return append(slices.Concat(of...), done...), errors.Join(err, forgotten)
+	changed, lost := c.changed(ctx, members)
+	return slices.Concat(slices.Concat(of...), done, changed), errors.Join(err, forgotten, lost)
 }

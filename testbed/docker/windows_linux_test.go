@@ -1,6 +1,9 @@
 package docker
 
 import (
+	"context"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,21 +31,52 @@ func across(t *testing.T, c *Cluster, left, right []string) (pairs []fabric.Pair
 	return pairs
 }
 
-// dropped waits until rules have dropped more packets of a pair than before,
-// and returns how many that is.
-func dropped(t *testing.T, c *Cluster, pair fabric.Pair, before uint64) uint64 {
+// dropped is how many packets the rules in force have dropped of some pairs.
+func dropped(t *testing.T, c *Cluster, pairs []fabric.Pair) (sum uint64) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
-		counts, err := c.wires.client.Counters(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := counts[pair].Dropped; n > before {
-			return n
+	counts, err := c.wires.client.Counters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pair := range pairs {
+		sum += counts[pair].Dropped
+	}
+	return sum
+}
+
+// tried waits until more packets have been dropped than before.
+func tried(t *testing.T, c *Cluster, pairs []fabric.Pair, before uint64) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); dropped(t, c, pairs) <= before; <-time.After(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("nobody tries to send from %s to %s", pairs[0].From, pairs[0].To)
 		}
 	}
-	t.Fatalf("%s: nobody tries to send", pair)
-	return 0
+}
+
+// hammer sends from a peer that runs to an address, whoever has it and whether
+// or not anybody does, until the function is called.
+func hammer(t *testing.T, c *Cluster, name string, to netip.Addr) (stop func()) {
+	t.Helper()
+	picked, err := c.pick(t.Context(), []string{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	probers, err := c.probers(t.Context(), picked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := picked[0].Addr
+	probers[to] = probers[from] // where nothing arrives
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			_, _ = fabric.Matrix{}.Measure(ctx, probers, []fabric.Pair{{From: from, To: to}})
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // TestNoWindow cuts peers before they start, kills one and has it come back,
@@ -70,38 +104,50 @@ func TestNoWindow(t *testing.T) {
 	cross := watch(t, across(t, c, left, right)...)
 	cut := partition(t, left, right)
 	must(c.SetLinks(ctx, cut)) // of peers none of which runs
-	must(c.Start(ctx, testbed.Bootstrap))
-	must(c.Start(ctx, append(left, right...)...))
+	// First those whom the bootstrap service is to name.
+	must(c.Start(ctx, append(right, testbed.Bootstrap)...))
 	await(t, c, 0, "charly sees dave", about("charly", event.MemberJoin, "dave"))
-	there, back := addressed(t, c, "charly", "alice"), addressed(t, c, "alice", "charly")
-	dropped(t, c, there, 0)
-	before := dropped(t, c, back, 0)
+	stop := hammer(t, c, "charly", peerOf(t, c, "alice").Addr)
+	must(c.Start(ctx, left...))
+	there, back := across(t, c, left, []string{"charly"}), []fabric.Pair{addressed(t, c, "charly", "alice"), addressed(t, c, "charly", "bob")}
+	there = slices.DeleteFunc(there, func(p fabric.Pair) bool { return slices.Contains(back, p) })
+	tried(t, c, there, 0)
+	tried(t, c, back, 0)
 	silent(cross, "started while cut")
+	stop()
 
+	stop = hammer(t, c, "alice", peerOf(t, c, "charly").Addr)
+	defer func() { stop() }()
 	mark := c.History().Len()
 	must(c.Kill(ctx, "charly"))
 	await(t, c, mark, "dave finds charly dead", about("dave", event.MemberDead, "charly"))
-	counts, err := c.wires.client.Counters(ctx)
-	must(err)
+	had, hadBack := dropped(t, c, there), dropped(t, c, back)
 	mark = c.History().Len()
 	must(c.Start(ctx, "charly"))
 	await(t, c, mark, "dave sees charly again", about("dave", event.MemberJoin, "charly"))
-	dropped(t, c, there, counts[there].Dropped)
-	dropped(t, c, back, before)
+	tried(t, c, there, had)
+	stopBack := hammer(t, c, "charly", peerOf(t, c, "alice").Addr)
+	tried(t, c, back, hadBack)
+	stopBack()
 	silent(cross, "killed and back")
 
+	stop()
 	must(c.Kill(ctx, "charly"))
 	addr, err := c.Move(ctx, "charly")
 	must(err)
+	stop = hammer(t, c, "alice", addr)
 	moved := watch(t, across(t, c, left, []string{"charly"})...)
 	mark = c.History().Len()
 	must(c.Start(ctx, "charly"))
 	await(t, c, mark, "dave sees charly elsewhere", func(e event.Event) bool {
 		return e.Peer == "dave" && e.Member == "charly" && strings.HasPrefix(e.Addr, addr.String()+":")
 	})
-	dropped(t, c, addressed(t, c, "charly", "alice"), 0)
-	silent(cross, "moved, at the old address")
-	silent(moved, "moved, at the new address")
+	there = []fabric.Pair{addressed(t, c, "alice", "charly")}
+	tried(t, c, there, 0)
+	stopBack = hammer(t, c, "charly", peerOf(t, c, "alice").Addr)
+	tried(t, c, []fabric.Pair{there[0].Back()}, 0)
+	stopBack()
+	silent(moved, "moved")
 	if got, err := c.Links(ctx); err != nil || got.String() != cut.String() {
 		t.Errorf("in force after a move: %s, %v", got, err)
 	}

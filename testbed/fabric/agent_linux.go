@@ -50,6 +50,10 @@ type Config struct {
 	Bridge string
 	// Log gets what the agent does. Nil discards it.
 	Log *slog.Logger
+	// Changed, unless nil, is called with each matrix and when the kernel began
+	// to follow it; with an empty one when all was cleared or a lease ended. It
+	// must not change the matrix and should return at once.
+	Changed func(m Matrix, at time.Time)
 
 	// namespace in which tests have their bridge; 0 is that of the process.
 	namespace int
@@ -197,19 +201,26 @@ func (a *Agent) close() error {
 func (a *Agent) clear() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.remove()
+	return a.remove(time.Now())
 }
 
-func (a *Agent) remove() error {
+func (a *Agent) remove(now time.Time) error {
 	if a.closed {
 		return errClosing
 	}
 	if err := a.table.replace(nil, nil); err != nil {
 		return err
 	}
+	a.tell(nil, now)
 	a.matrix, a.ready, a.pending, a.id, a.lease = nil, make(map[priorityKey]uint32), nil, "", lease{}
 	a.wakeup()
 	return a.shaper.keep(nil)
+}
+
+func (a *Agent) tell(m Matrix, at time.Time) {
+	if a.config.Changed != nil {
+		a.config.Changed(m, at)
+	}
 }
 
 // renew starts the lease anew of what was applied under id.
@@ -236,7 +247,7 @@ func (a *Agent) expire(now time.Time) (left time.Duration, ends bool) {
 		return a.lease.end.Sub(now), true
 	}
 	a.log.Warn("the lease has ended: removing all rules", "lease", a.lease.length)
-	if err := a.remove(); err != nil {
+	if err := a.remove(now); err != nil {
 		a.log.Error("rules stay, to be tried again", "err", err)
 		return time.Second, true
 	}

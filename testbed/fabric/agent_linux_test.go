@@ -142,6 +142,35 @@ func TestRulesEndWithTheirLease(t *testing.T) {
 	}
 }
 
+func TestChangesAreTold(t *testing.T) {
+	l := newLab(t, 2)
+	type change struct {
+		links int
+		at    time.Time
+	}
+	told := make(chan change, 10)
+	a, err := NewAgent(Config{Lab: "test", Bridge: bridge, namespace: int(l.host), Changed: func(m Matrix, at time.Time) {
+		told <- change{len(m), at}
+	}})
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	defer func() { stop(); must(t, <-ended) }()
+
+	done, err := a.apply(Matrix{l.pair(0, 1): {Drop: DropAll}}, 100*time.Millisecond)
+	must(t, err)
+	if c := <-told; c.links != 1 || !c.at.Equal(done.At) {
+		t.Errorf("applied at %s, told %+v", done.At, c)
+	}
+	if c := <-told; c.links != 0 || !c.at.Equal(a.status().Lapsed) {
+		t.Errorf("lapsed at %s, told %+v", a.status().Lapsed, c)
+	}
+	if _, err := a.apply(Matrix{}, -1); err == nil || len(told) > 0 {
+		t.Errorf("what is refused is told: %d, %v", len(told), err)
+	}
+}
+
 func TestAgentEndsWithItsBridge(t *testing.T) {
 	l := newLab(t, 2)
 	c, _, ended := serve(t, l)

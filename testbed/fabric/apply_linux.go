@@ -38,6 +38,7 @@ func (a *Agent) apply(m Matrix, d time.Duration) (applied, error) {
 	a.matrix, a.ready, a.pending, a.applied = m, ready, pending, time.Now()
 	a.id, a.lease, a.lapsed = rand.Text(), newLease(d, a.applied), time.Time{}
 	a.wakeup()
+	a.tell(m, a.applied)
 	a.log.Info("matrix applied", "links", len(m), "waiting", len(pending), "lease", d)
 	if err := a.shaper.keep(wanted(m, ready)); err != nil {
 		// What is left shapes nothing: no rule sends packets there.

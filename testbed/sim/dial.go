@@ -106,7 +106,7 @@ func (l *life) dial(ctx context.Context, addr string) (*conn, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	d := &call{from: l, to: to, changed: sync.NewCond(&l.mu)}
+	d := &call{from: l, to: to, changed: l.more} // which the end of the life wakes, too
 	defer context.AfterFunc(ctx, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()

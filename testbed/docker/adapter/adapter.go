@@ -58,8 +58,8 @@ type Peer struct {
 type Container struct {
 	// Command follows the entrypoint of the image; nil is the image's own.
 	Command []string
-	// Env adds to the environment, as KEY=value.
-	Env []string
+	// Env adds to the environment.
+	Env map[string]string
 	// Tmpfs are file systems in memory, by where they are, with their options.
 	Tmpfs map[string]string
 	// StopSignal has the peer leave; SIGTERM if empty.

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -28,9 +29,8 @@ func TestOwn(t *testing.T) {
 	c, err := Own{}.Start(Peer{
 		Name: "alice", Service: netip.MustParseAddr("10.0.0.10"), Settings: map[string]string{"chat-bind": ":1", "set": "A=1,B=2"},
 	})
-	slices.Sort(c.Env)
-	want := []string{"PEER_BOOTSTRAP=http://10.0.0.10:8080", "PEER_CHAT_BIND=:1", "PEER_NAME=alice", "PEER_SET=A=1,B=2"}
-	if err != nil || !slices.Equal(c.Env, want) || c.Command != nil || c.Tmpfs["/run/peer"] == "" {
+	want := map[string]string{"PEER_BOOTSTRAP": "http://10.0.0.10:8080", "PEER_CHAT_BIND": ":1", "PEER_NAME": "alice", "PEER_SET": "A=1,B=2"}
+	if err != nil || !maps.Equal(c.Env, want) || c.Command != nil || c.Tmpfs["/run/peer"] == "" {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

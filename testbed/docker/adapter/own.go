@@ -20,9 +20,9 @@ func (Own) Bootstrap() bool { return true }
 // Start implements Adapter. The settings are those of peer run; they are for
 // the caller to check.
 func (Own) Start(p Peer) (Container, error) {
-	env := []string{"PEER_NAME=" + p.Name, "PEER_BOOTSTRAP=http://" + p.Service.String() + ":8080"}
+	env := map[string]string{"PEER_NAME": p.Name, "PEER_BOOTSTRAP": "http://" + p.Service.String() + ":8080"}
 	for key, value := range p.Settings {
-		env = append(env, "PEER_"+strings.ToUpper(strings.ReplaceAll(key, "-", "_"))+"="+value)
+		env["PEER_"+strings.ToUpper(strings.ReplaceAll(key, "-", "_"))] = value
 	}
 	return Container{Env: env, Tmpfs: map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}}, nil
 }

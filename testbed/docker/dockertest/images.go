@@ -24,17 +24,42 @@ type Images struct{ Peer, Bootstrap, Fabric string }
 // `prebuilt` of each image under tags of their own. The function it returns
 // removes them.
 func Build(ctx context.Context, root, tag string) (Images, func(), error) {
+	refs, remove, err := build(ctx, root, tag, "peer", "bootstrap", "fabric")
+	if err != nil {
+		return Images{}, nil, err
+	}
+	return Images{refs[0], refs[1], refs[2]}, remove, nil
+}
+
+// BuildSerf does the same for the image of a serf agent, of the module's
+// version of serf.
+func BuildSerf(ctx context.Context, root, tag string) (ref string, remove func(), err error) {
+	refs, remove, err := build(ctx, root, tag, "serf")
+	if err != nil {
+		return "", nil, err
+	}
+	return refs[0], remove, nil
+}
+
+// program is the package that an image is made of.
+func program(image string) string {
+	if image == "serf" {
+		return "github.com/hashicorp/serf/cmd/serf"
+	}
+	return "./cmd/" + image
+}
+
+func build(ctx context.Context, root, tag string, names ...string) ([]string, func(), error) {
 	provider, err := testcontainers.NewDockerProvider()
 	if err != nil {
-		return Images{}, nil, fmt.Errorf("connect to Docker: %w", err)
+		return nil, nil, fmt.Errorf("connect to Docker: %w", err)
 	}
-	dir, err := buildContext(ctx, root)
+	dir, err := buildContext(ctx, root, names)
 	if err != nil {
-		return Images{}, nil, errors.Join(err, provider.Close())
+		return nil, nil, errors.Join(err, provider.Close())
 	}
 	defer os.RemoveAll(dir)
 
-	names := []string{"peer", "bootstrap", "fabric"}
 	refs, errs := make([]string, len(names)), make([]error, len(names))
 	var building sync.WaitGroup
 	for i, name := range names {
@@ -63,13 +88,13 @@ func Build(ctx context.Context, root, tag string) (Images, func(), error) {
 	}
 	if err := errors.Join(errs...); err != nil {
 		remove()
-		return Images{}, nil, err
+		return nil, nil, err
 	}
-	return Images{refs[0], refs[1], refs[2]}, remove, nil
+	return refs, remove, nil
 }
 
 // buildContext returns a directory with what the images are made of.
-func buildContext(ctx context.Context, root string) (dir string, err error) {
+func buildContext(ctx context.Context, root string, images []string) (dir string, err error) {
 	dir, err = os.MkdirTemp("", "peerlab-images-")
 	if err != nil {
 		return "", err
@@ -79,7 +104,11 @@ func buildContext(ctx context.Context, root string) (dir string, err error) {
 			_ = os.RemoveAll(dir)
 		}
 	}()
-	for _, name := range []string{"LICENSE", "Dockerfile.peer", "Dockerfile.bootstrap", "Dockerfile.fabric"} {
+	files, programs := []string{"LICENSE"}, []string(nil)
+	for _, image := range images {
+		files, programs = append(files, "Dockerfile."+image), append(programs, program(image))
+	}
+	for _, name := range files {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return "", err
@@ -88,8 +117,8 @@ func buildContext(ctx context.Context, root string) (dir string, err error) {
 			return "", err
 		}
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
-		"-o", filepath.Join(dir, ".build")+"/", "./cmd/peer", "./cmd/bootstrap", "./cmd/fabric")
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, ".build") + "/"}
+	build := exec.CommandContext(ctx, "go", append(args, programs...)...)
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if output, err := build.CombinedOutput(); err != nil {

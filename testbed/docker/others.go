@@ -18,11 +18,11 @@ import (
 	"peerlab/testbed"
 )
 
-// witness makes events of what Docker tells that others have done to peers:
+// others makes events of what Docker tells that others have done to peers:
 // another peerlab, docker kill, or nobody, when a process ended by itself. What
 // this engine does is in the history before it is done; Docker tells of that
-// too, and then the witness is silent.
-type witness struct {
+// too, and then others is silent.
+type others struct {
 	mu     sync.Mutex
 	own    map[deed][]time.Time // asked for by this engine, not heard of yet
 	ending map[string]bool      // by id: somebody else has sent it a signal that ends it
@@ -38,55 +38,55 @@ type deed struct {
 // patience with Docker: what it has not told after so long, it did not see.
 const hearWithin = time.Minute
 
-func newWitness() *witness {
-	return &witness{own: make(map[deed][]time.Time), ending: make(map[string]bool)}
+func newOthers() *others {
+	return &others{own: make(map[deed][]time.Time), ending: make(map[string]bool)}
 }
 
 // expect tells that this engine is about to do something. The function it
 // returns takes that back.
-func (w *witness) expect(d deed) (withdraw func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (o *others) expect(d deed) (withdraw func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	at := time.Now()
-	w.own[d] = append(w.own[d], at)
+	o.own[d] = append(o.own[d], at)
 	return func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.own[d] = slices.DeleteFunc(w.own[d], at.Equal)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.own[d] = slices.DeleteFunc(o.own[d], at.Equal)
 	}
 }
 
-// rest has the witness tell of nothing more.
-func (w *witness) rest() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.rests = true
+// rest has it tell of nothing more.
+func (o *others) rest() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.rests = true
 }
 
 // expected says whether this engine has done d, and forgets it if once is all.
-func (w *witness) expected(d deed, forget bool) bool {
-	w.own[d] = slices.DeleteFunc(w.own[d], func(at time.Time) bool { return time.Since(at) > hearWithin })
-	if len(w.own[d]) == 0 {
-		delete(w.own, d)
+func (o *others) expected(d deed, forget bool) bool {
+	o.own[d] = slices.DeleteFunc(o.own[d], func(at time.Time) bool { return time.Since(at) > hearWithin })
+	if len(o.own[d]) == 0 {
+		delete(o.own, d)
 		return false
 	}
 	if forget {
-		w.own[d] = w.own[d][1:]
+		o.own[d] = o.own[d][1:]
 	}
 	return true
 }
 
 // tell makes an event of what Docker tells of a member, if it is somebody
 // else's doing.
-func (w *witness) tell(msg events.Message, m container) (e event.Event, tells bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (o *others) tell(msg events.Message, m container) (e event.Event, tells bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	e = event.Event{Time: time.Unix(0, msg.TimeNano), Member: m.Name}
-	if w.rests {
+	if o.rests {
 		return e, false
 	}
 	if msg.Action == events.ActionKill {
-		if w.expected(deed{m.id, events.ActionDie}, false) {
+		if o.expected(deed{m.id, events.ActionDie}, false) {
 			return e, false
 		}
 		switch msg.Actor.Attributes["signal"] {
@@ -98,21 +98,21 @@ func (w *witness) tell(msg events.Message, m container) (e event.Event, tells bo
 			return e, false
 		}
 		// A stop that was not obeyed becomes a kill: one event for both.
-		if w.ending[m.id] {
+		if o.ending[m.id] {
 			return e, false
 		}
-		w.ending[m.id] = true
+		o.ending[m.id] = true
 		return e, true
 	}
-	if w.expected(deed{m.id, msg.Action}, true) {
+	if o.expected(deed{m.id, msg.Action}, true) {
 		return e, false
 	}
 	switch msg.Action {
 	case events.ActionStart:
 		e.Kind, e.Addr = testbed.LabStart, m.Addr.String()
 	case events.ActionDie:
-		if w.ending[m.id] {
-			delete(w.ending, m.id)
+		if o.ending[m.id] {
+			delete(o.ending, m.id)
 			return e, false
 		}
 		e.Kind, e.Text = testbed.LabExit, msg.Actor.Attributes["exitCode"]
@@ -145,7 +145,7 @@ func (c *Cluster) hear(msg events.Message, members map[string]container) {
 	if !ours {
 		return
 	}
-	e, tells := c.witness.tell(msg, m)
+	e, tells := c.others.tell(msg, m)
 	if !tells {
 		return
 	}
@@ -169,7 +169,7 @@ func processors(quota, period int64) string {
 // done returns what has been done to the members so far, as far as Docker
 // remembers: the latest 256 events of its host, of whatever kind.
 func (c *Cluster) done(ctx context.Context, members []container) ([]event.Event, error) {
-	w := newWitness()
+	o := newOthers()
 	byID := byID(members)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -181,7 +181,7 @@ func (c *Cluster) done(ctx context.Context, members []container) ([]event.Event,
 		select {
 		case msg := <-stream.Messages:
 			if m, ours := byID[msg.Actor.ID]; ours {
-				if e, tells := w.tell(msg, m); tells {
+				if e, tells := o.tell(msg, m); tells {
 					e.Peer, e.Seq = testbed.Lab, uint64(len(all)+1)
 					all = append(all, e)
 				}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+// inForceAfter is what a command on links tells.
+func (p process) inForceAfter(args ...string) inForce {
+	p.t.Helper()
+	var told inForce
+	if err := json.Unmarshal([]byte(p.must(append(args, "--format", "json")...)), &told); err != nil {
+		p.t.Fatal(err)
+	}
+	return told
+}
+
+// changeLinks takes the links of a cluster of alice, bob and charly through
+// all commands, and leaves them healthy.
+func changeLinks(t *testing.T, p process) {
+	if out := p.must("links"); out != "all links are healthy\n" {
+		t.Errorf("at first: %q", out)
+	}
+	if out, status, errs := p.call("partition", "alice", "/", "rest"); status != 0 || !strings.Contains(errs, "changing 4 links") ||
+		!strings.Contains(out, "0 of 20 UDP packets arrived") || !strings.Contains(out, "alice             cut  cut") || !strings.Contains(out, "until peerlab heal") {
+		t.Errorf("partition: %d %q\n%s", status, errs, out)
+	}
+	// What another process finds in force.
+	if told := p.inForceAfter("links"); told.Text != "alice -> bob,charly drop=all; bob,charly -> alice drop=all" || len(told.Links) != 4 || !told.Until.IsZero() {
+		t.Errorf("links: %+v", told)
+	}
+	for _, step := range []struct{ command, text string }{
+		{"link alice bob loss=30%", "alice -> bob drop=all loss=30%; alice -> charly drop=all; bob,charly -> alice drop=all"},
+		// One partition at a time; what link did stays.
+		{"partition bob / charly", "alice -> bob loss=30%; bob -> charly drop=all; charly -> bob drop=all"},
+		{"cut alice charly drop=udp", "alice -> bob loss=30%; alice -> charly drop=udp; bob -> charly drop=all; charly -> bob drop=all"},
+		{"link alice rest loss=0", "alice -> charly drop=udp; bob -> charly drop=all; charly -> bob drop=all"},
+		{"heal bob", "alice -> charly drop=udp"},
+		{"cut alice:bob", "alice -> bob drop=all; alice -> charly drop=udp"},
+	} {
+		if told := p.inForceAfter(strings.Fields(step.command)...); told.Text != step.text || len(told.Measured) == 0 {
+			t.Errorf("%s: %+v, want %s", step.command, told, step.text)
+		}
+	}
+	if told := p.inForceAfter("link", "alice <-> bob", "over=1000", "--for", "1h"); told.Until.IsZero() || !strings.Contains(told.Text, "bob -> alice over=1000") {
+		t.Errorf("for an hour: %+v", told)
+	}
+	if out := p.must("links"); !strings.Contains(out, "until ") || !strings.Contains(out, ", in 59m") && !strings.Contains(out, ", in 1h0m0s") {
+		t.Errorf("for an hour: %s", out)
+	}
+	before := p.inForceAfter("links").Text
+	p.fails(1, "did you mean alice?", "cut", "alcie", "bob")
+	p.fails(1, "did you mean charly?", "partition", "alice", "/", "chalry")
+	p.fails(1, "did you mean bob?", "heal", "bbo")
+	p.fails(2, "two groups", "partition", "alice,bob", "/", "bob")
+	p.fails(2, "takes drop=udp", "cut", "alice", "bob", "loss=5%")
+	if after := p.inForceAfter("links").Text; after != before {
+		t.Errorf("commands that failed changed %q to %q", before, after)
+	}
+	if told := p.inForceAfter("heal"); told.Text != "" || len(told.Measured) == 0 {
+		t.Errorf("heal: %+v", told)
+	}
+	var cuts, heals int
+	for line := range strings.Lines(p.must("events", "--format", "json")) {
+		e, err := event.Decode([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch e.Kind {
+		case testbed.LabCut:
+			cuts++
+		case testbed.LabHeal:
+			heals++
+		}
+	}
+	if cuts < 6 || heals != 1 {
+		t.Errorf("events tell of %d cuts and %d heals", cuts, heals)
+	}
+	for args, want := range map[string]string{
+		"partition|":              "alice\n",
+		"partition|alice,":        "alice,charly\n",
+		"partition|alice|":        "/\n",
+		"partition|alice|/|":      "rest\teverybody else\n",
+		"cut|":                    "all\tevery peer\n",
+		"cut|alice|":              "bob\n",
+		"link|alice|bob|":         "delay=\n",
+		"link|alice|bob|loss=5%|": "over=\n",
+		"heal|alice|":             "bob\trunning\n",
+	} {
+		words := append([]string{"__complete"}, strings.Split(args, "|")...)
+		if out := p.must(words...); !strings.Contains("\n"+out, "\n"+want) {
+			t.Errorf("completion of %s: %q lacks %q", args, out, want)
+		}
+	}
+}
+
+// TestCompletionScripts has each shell there is here read the script for it.
+func TestCompletionScripts(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		status, script, errs := call(nil, "completion", shell)
+		if status != 0 || !strings.Contains(script, "peerlab") {
+			t.Errorf("%s: %d %s", shell, status, errs)
+			continue
+		}
+		if _, err := exec.LookPath(shell); err != nil {
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "peerlab")
+		if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(shell, "-n", file).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v %s", shell, err, out)
+		}
+	}
+}

@@ -1,0 +1,416 @@
+package observe
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+// The chat's promises.
+const (
+	promiseValidity  = "validity"
+	promiseAgreement = "agreement"
+	promiseIntegrity = "integrity"
+	promiseCausal    = "causal order"
+)
+
+// checkChat judges the chat's promise:
+//
+//   - validity: what a member sent, all deliver;
+//   - agreement: what one delivered, all deliver;
+//   - integrity: nothing twice, nothing that was not sent;
+//   - causal order: a reply is never shown before what it answers.
+//
+// Validity and agreement are for members that stay up and are connected in the
+// end: at the end of the history they run, are not paused, are in the chat, and
+// links that pass TCP lead from one to the other, if need be through others.
+// Where the end finds the members split, it is each part that must agree. A
+// member owes the messages sent after the first sign of its being in the chat
+// in its present life. A message is owed if its author is such a member and sent
+// it in its present life, or in an earlier one whose incarnation goes on: that
+// is one with a state directory. A message still under way counts as missing:
+// await that the chat is complete before.
+//
+// Integrity and causal order hold at all times, so they are judged of every
+// life of every member. A life of a reader begins with peer.started: what it
+// shows again after a restart is not twice. The causes of a message are what its
+// author had sent or delivered before in the same life, what it had sent in
+// the same incarnation, and the causes of those. A cause that a reader never
+// shows breaks causal order if it was sent when the reader was in the chat, unless
+// it breaks validity or agreement, which then is what is told.
+//
+// It takes time in proportion to deliveries: of the causes of a message only
+// those are looked at that its author's message before did not have.
+func checkChat(r *Record) Checked {
+	c := chatChecker{lives: make(map[string]*chatLife), streams: make(map[author]*stream)}
+	doubt := incomplete(r.Events)
+	for i := range r.Events {
+		c.learn(&r.Events[i])
+	}
+	for _, d := range c.deeds {
+		c.follow(d)
+	}
+	groups := c.groups(r.Events)
+	owed := c.complete(groups)
+	c.missingCauses()
+	if doubt == "" && owed == 0 && len(c.broken.order) == 0 {
+		doubt = "no message was owed by anybody: fewer than two members of the chat are up and connected in the end, or nobody sent anything"
+	}
+	members := 0
+	for _, g := range groups {
+		members += len(g)
+	}
+	judged := fmt.Sprintf("%d messages sent, %d deliveries owed by %d members that are up in the end", c.sent, owed, members)
+	if len(groups) > 1 {
+		judged += fmt.Sprintf(", in %d parts", len(groups))
+	}
+	return c.broken.judge(judged, doubt)
+}
+
+// stream is what one incarnation of an author sent.
+type stream struct {
+	author
+	msgs []message // by seq
+	log  []cause   // causes in the order in which the author had them
+	last *chatLife // in which it was last sent from
+}
+
+type message struct {
+	seq  uint64
+	at   time.Time
+	text string
+	log  int // its causes are the stream's first that many
+}
+
+type cause struct {
+	of  *stream
+	seq uint64
+}
+
+func (s *stream) id(seq uint64) string { return fmt.Sprintf("%s/%d/%d", s.name, s.incarnation, seq) }
+
+func (s *stream) find(seq uint64) (message, bool) {
+	i := sort.Search(len(s.msgs), func(i int) bool { return s.msgs[i].seq >= seq })
+	if i < len(s.msgs) && s.msgs[i].seq == seq {
+		return s.msgs[i], true
+	}
+	return message{}, false
+}
+
+// chatLife is one life of a member, as an author and as a reader.
+type chatLife struct {
+	peer    string
+	joined  time.Time // the first sign of its being in the chat; zero before
+	pending []cause   // delivered since it last sent
+	reads   map[*stream]*reading
+	order   []*stream // of reads
+}
+
+// reading is what one life has delivered of one stream.
+type reading struct {
+	got    map[uint64]struct{}
+	merged int // of the stream's log
+	// need is the last message of the stream that is a cause of something
+	// delivered, and what that is.
+	need   uint64
+	effect messageID
+	// told are the missing ones reported already.
+	told map[uint64]struct{}
+}
+
+func (l *chatLife) reading(s *stream) *reading {
+	r := l.reads[s]
+	if r == nil {
+		r = &reading{got: make(map[uint64]struct{})}
+		l.reads[s] = r
+		l.order = append(l.order, s)
+	}
+	return r
+}
+
+type chatChecker struct {
+	lives   map[string]*chatLife // the present ones
+	all     []*chatLife
+	streams map[author]*stream
+	order   []*stream
+	sent    int
+	deeds   []deed // all that was sent and delivered
+	broken  broken
+}
+
+type deed struct {
+	by *chatLife
+	e  *event.Event
+	id messageID
+}
+
+// learn takes an event in the first pass, which finds what was sent and why:
+// only then can be judged what was delivered, for events of different peers
+// come in any order.
+func (c *chatChecker) learn(e *event.Event) {
+	if e.Peer == testbed.Lab {
+		return
+	}
+	l := c.lives[e.Peer]
+	if l == nil || e.Kind == event.PeerStarted {
+		l = &chatLife{peer: e.Peer, reads: make(map[*stream]*reading)}
+		c.lives[e.Peer] = l
+		c.all = append(c.all, l)
+	}
+	switch e.Kind {
+	case event.ChatJoin, event.ChatSent, event.ChatDelivered:
+		if l.joined.IsZero() {
+			l.joined = e.Time
+		}
+	}
+	if e.Kind != event.ChatSent && e.Kind != event.ChatDelivered {
+		return
+	}
+	id, ok := parseMessage(e.Message)
+	switch {
+	case !ok:
+		c.wrong(e, "%s speaks of message %q, which is no message's id", e.Peer, e.Message)
+		return
+	case e.Kind == event.ChatDelivered:
+		l.pending = append(l.pending, cause{c.stream(id.author), id.seq})
+	case id.name != e.Peer:
+		c.wrong(e, "%s sent %s in another's name", e.Peer, e.Message)
+		return
+	default:
+		c.send(l, e, id)
+	}
+	c.deeds = append(c.deeds, deed{l, e, id})
+}
+
+// send notes a message and what its causes are.
+func (c *chatChecker) send(l *chatLife, e *event.Event, id messageID) {
+	s := c.stream(id.author)
+	s.last = l
+	if n := len(s.msgs); n > 0 {
+		before := s.msgs[n-1].seq
+		if before >= id.seq {
+			c.wrong(e, "%s sent %s after %s: the number is used twice", e.Peer, e.Message, s.id(before))
+			return
+		}
+		s.log = append(s.log, cause{s, before})
+	}
+	c.sent++
+	s.log = append(s.log, l.pending...)
+	l.pending = nil
+	s.msgs = append(s.msgs, message{id.seq, e.Time, e.Text, len(s.log)})
+}
+
+func (c *chatChecker) stream(a author) *stream {
+	s := c.streams[a]
+	if s == nil {
+		s = &stream{author: a}
+		c.streams[a] = s
+		c.order = append(c.order, s)
+	}
+	return s
+}
+
+// follow takes a deed in the second pass, which follows each reader.
+func (c *chatChecker) follow(d deed) {
+	if d.e.Kind == event.ChatSent {
+		d.by.reading(c.stream(d.id.author)).got[d.id.seq] = struct{}{}
+		return
+	}
+	c.deliver(d.by, d.e, d.id)
+}
+
+func (c *chatChecker) wrong(e *event.Event, format string, args ...any) {
+	c.broken.add(Violation{
+		Promise: promiseIntegrity, Message: e.Message, Peer: e.Peer, Witness: fmt.Sprintf(format, args...),
+	}, 0)
+}
+
+func (c *chatChecker) deliver(l *chatLife, e *event.Event, id messageID) {
+	s := c.stream(id.author)
+	m, sent := s.find(id.seq)
+	r := l.reading(s)
+	_, again := r.got[id.seq]
+	switch {
+	case !sent:
+		c.wrong(e, "%s delivered %s, which nobody sent", e.Peer, e.Message)
+		return
+	case again:
+		c.wrong(e, "%s delivered %s twice", e.Peer, e.Message)
+		return
+	case e.Text != m.text:
+		c.wrong(e, "%s delivered %s as %q, sent was %q", e.Peer, e.Message, e.Text, m.text)
+	case e.Member != "" && e.Member != id.name:
+		c.wrong(e, "%s delivered %s as from %s", e.Peer, e.Message, e.Member)
+	}
+	r.got[id.seq] = struct{}{}
+	if id.seq <= r.need {
+		effect := r.effect
+		c.broken.add(Violation{
+			Promise: promiseCausal, Message: c.stream(effect.author).id(effect.seq), Peer: e.Peer, Cause: e.Message,
+			Witness: fmt.Sprintf("%s delivered %s before its cause %s", e.Peer, c.stream(effect.author).id(effect.seq), e.Message),
+		}, 0)
+	}
+	for ; r.merged < m.log; r.merged++ {
+		cause := s.log[r.merged]
+		of := l.reading(cause.of)
+		if cause.seq > of.need {
+			of.need, of.effect = cause.seq, id
+		}
+	}
+}
+
+// groups returns the members that are up in the end, those together that are
+// connected.
+func (c *chatChecker) groups(events []event.Event) [][]*chatLife {
+	s := newSituation(0)
+	// Of what drops some packets only, TCP is what the chat needs.
+	s.severed = func(l testbed.Link) bool {
+		return dropsAll(l) || l.Drop == testbed.DropTCP || l.Over > 0
+	}
+	var course []event.Event
+	present := make(map[string]bool)
+	for _, e := range events {
+		if e.Peer == testbed.Lab || e.Kind == event.PeerStarted || e.Kind == event.PeerStopping {
+			course = append(course, e)
+		}
+		switch e.Kind {
+		case event.PeerStarted:
+			delete(present, e.Peer)
+		case event.ChatSent, event.ChatDelivered:
+			present[e.Peer] = true
+		case event.ChatJoin:
+			present[e.Peer], present[e.Member] = true, true
+		case event.ChatLeave:
+			if e.Reason == "leave" {
+				delete(present, e.Member)
+			}
+		}
+	}
+	for _, e := range testbed.Sorted(course) {
+		s.Add(e)
+	}
+	of, size := s.components()
+	groups := make([][]*chatLife, len(size))
+	for _, peer := range s.peers {
+		group, acts := of[peer]
+		if l := c.lives[peer]; acts && l != nil && !l.joined.IsZero() && present[peer] {
+			groups[group] = append(groups[group], l)
+		}
+	}
+	var several [][]*chatLife
+	for _, g := range groups {
+		if len(g) > 1 {
+			several = append(several, g)
+		}
+	}
+	return several
+}
+
+// complete judges validity and agreement and returns how many deliveries were
+// owed.
+func (c *chatChecker) complete(groups [][]*chatLife) (owed int) {
+	for _, group := range groups {
+		present := make(map[*chatLife]bool)
+		for _, l := range group {
+			present[l] = true
+		}
+		for _, s := range c.order {
+			for _, m := range s.msgs {
+				owed += c.delivered(group, s, m, present[s.last])
+			}
+		}
+	}
+	return owed
+}
+
+// delivered judges one message in one group: valid if its author belongs to it.
+func (c *chatChecker) delivered(group []*chatLife, s *stream, m message, valid bool) (owed int) {
+	var missing []*chatLife
+	var witness *chatLife // who has it
+	for _, l := range group {
+		if l.peer == s.name && l == s.last {
+			continue
+		}
+		var has bool
+		if r := l.reads[s]; r != nil {
+			_, has = r.got[m.seq]
+		}
+		if has {
+			owed++
+			witness = l
+		} else if m.at.After(l.joined) {
+			missing = append(missing, l)
+		}
+	}
+	if len(missing) == 0 || !valid && witness == nil {
+		return owed
+	}
+	names := make([]string, len(missing))
+	for i, l := range missing {
+		names[i] = l.peer
+		r := l.reading(s)
+		if r.told == nil {
+			r.told = make(map[uint64]struct{})
+		}
+		r.told[m.seq] = struct{}{}
+	}
+	v := Violation{Promise: promiseValidity, Message: s.id(m.seq), Peer: names[0]}
+	v.Witness = fmt.Sprintf("%s sent %s at %s and is up; %s never delivered it", s.name, v.Message, clock(m.at), strings.Join(names, ", "))
+	if !valid {
+		v.Promise, v.Cause = promiseAgreement, ""
+		v.Witness = fmt.Sprintf("%s delivered %s; %s never did", witness.peer, v.Message, strings.Join(names, ", "))
+	}
+	c.broken.add(v, len(names))
+	return owed + len(missing)
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+
+// missingCauses finds causes that were never delivered where a reader showed
+// what came of them.
+func (c *chatChecker) missingCauses() {
+	for _, l := range c.all {
+		for _, s := range l.order {
+			r := l.reads[s]
+			for _, m := range s.msgs {
+				if m.seq > r.need {
+					break
+				}
+				_, got := r.got[m.seq]
+				_, told := r.told[m.seq]
+				if got || told || !m.at.After(l.joined) {
+					continue
+				}
+				effect := c.stream(r.effect.author).id(r.effect.seq)
+				c.broken.add(Violation{
+					Promise: promiseCausal, Message: effect, Peer: l.peer, Cause: s.id(m.seq),
+					Witness: fmt.Sprintf("%s delivered %s and never its cause %s", l.peer, effect, s.id(m.seq)),
+				}, 1)
+			}
+		}
+	}
+}
+
+// incomplete says why a history may lack something, "" if nothing shows that it
+// does: the lab lost track of a peer, or a peer's numbers have a gap.
+func incomplete(events []event.Event) string {
+	last := make(map[string]uint64)
+	for _, e := range events {
+		if e.Kind == testbed.LabError {
+			return fmt.Sprintf("the history of %s is incomplete: %s", e.Member, e.Error)
+		}
+		want := last[e.Peer] + 1
+		if e.Kind == event.PeerStarted && e.Peer != testbed.Lab {
+			want = 1
+		}
+		if e.Seq != want {
+			return fmt.Sprintf("the history of %s is incomplete: event %d follows number %d", e.Peer, e.Seq, last[e.Peer])
+		}
+		last[e.Peer] = e.Seq
+	}
+	return ""
+}

@@ -1,0 +1,243 @@
+package observe
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"peerlab/observe/theory"
+)
+
+// Help is one line about a measure or a check.
+type Help struct{ Name, Text string }
+
+var measures = []struct {
+	Help
+	of func(*Record) Measured
+}{
+	{Help{"detection", "for each member killed, paused or cut off: time until the first and until all others held it dead"}, measureDetection},
+	{Help{"isolation", "for each peer cut off from everybody: time until it held the first and the last of the others dead"}, measureIsolation},
+	{Help{"fp", "false positives (FP), those by healthy observers (FP⁻), flaps, suspicions, refutations"}, measureFalsePositives},
+	{Help{"heal", "for each heal and resume: time until all views were equal, and until they stayed so"}, measureHeal},
+	{Help{"chat", "messages, share delivered, duplicates, reorderings, latency percentiles"}, measureChat},
+	{Help{"traffic", "messages and bytes of the membership per peer and second"}, measureTraffic},
+}
+
+// Measures lists what Measure knows.
+func Measures() []Help {
+	var all []Help
+	for _, m := range measures {
+		all = append(all, m.Help)
+	}
+	return all
+}
+
+// Measure takes the measure of that name of a run. It does not change the
+// record. An unknown name is an error that lists the known ones.
+func Measure(r *Record, name string) (Measured, error) {
+	for _, m := range measures {
+		if m.Name == name {
+			measured := m.of(r)
+			measured.Name = name
+			if measured.Figures == nil {
+				measured.Figures = []Figure{} // [] in JSON, not null
+			}
+			for i := range measured.Figures {
+				if f := &measured.Figures[i]; f.Values == nil {
+					f.Values = []float64{}
+				}
+			}
+			return measured, nil
+		}
+	}
+	return Measured{}, unknownName("measure", name, Measures())
+}
+
+func unknownName(what, name string, known []Help) error {
+	names := make([]string, len(known))
+	for i, h := range known {
+		names[i] = h.Name
+	}
+	return fmt.Errorf("no %s %q: there are %s", what, name, strings.Join(names, ", "))
+}
+
+// predicted collects values whose expectation may differ from one to the next.
+type predicted struct {
+	values []float64
+	bands  []theory.Band
+}
+
+func (p *predicted) add(v time.Duration, b theory.Band) {
+	p.values, p.bands = append(p.values, v.Seconds()), append(p.bands, b)
+}
+
+// figure returns the values with the band that covers all of theirs.
+func (p *predicted) figure(name string) Figure {
+	f := Figure{Name: name, Unit: "s", Values: p.values}
+	var all theory.Band
+	for i, b := range p.bands {
+		if b == (theory.Band{}) {
+			return f
+		}
+		if i == 0 {
+			all = b
+		}
+		all.Least, all.Most = min(all.Least, b.Least), max(all.Most, b.Most)
+		all.Expected += (b.Expected - all.Expected) / time.Duration(i+1)
+	}
+	if len(p.bands) > 0 {
+		f.Expected = bandOf(all)
+	}
+	return f
+}
+
+// model returns the run's model for a cluster of n, false if there is none.
+func (r *Record) model(n int) (theory.Model, bool) {
+	m := r.Model
+	m.Nodes = n
+	return m, m.ProbeInterval > 0 && n > 1
+}
+
+func measureDetection(r *Record) Measured {
+	var m Measured
+	failures, _ := Detections(r.Events)
+	for _, cause := range []string{"kill", "pause", "cut"} {
+		for _, alone := range []bool{true, false} {
+			var first, all predicted
+			name := cause
+			if !alone {
+				name = "concurrent " + cause
+			}
+			seen := false
+			for _, f := range failures {
+				if f.Cause != cause || f.Alone != alone {
+					continue
+				}
+				seen = true
+				var firstBand, allBand theory.Band
+				if model, ok := r.model(f.Nodes); ok && alone {
+					firstBand, allBand = model.FirstDead(), model.AllDead()
+				}
+				if f.Detected > 0 {
+					first.add(f.First, firstBand)
+				}
+				if f.Missed == 0 && f.Detected > 0 {
+					all.add(f.All, allBand)
+				}
+				if f.Missed > 0 {
+					m.note("%s of %s: %d of %d had not noticed when it was back or the run ended",
+						cause, f.Member, f.Missed, f.Missed+f.Detected)
+				}
+			}
+			if seen {
+				m.Figures = append(m.Figures, first.figure(name+" first"), all.figure(name+" all"))
+			}
+		}
+	}
+	if len(failures) == 0 {
+		m.note("nobody failed")
+	}
+	return m
+}
+
+func measureIsolation(r *Record) Measured {
+	var m Measured
+	_, isolations := Detections(r.Events)
+	var first, last predicted
+	for _, i := range isolations {
+		var firstBand, lastBand theory.Band
+		if model, ok := r.model(i.Nodes); ok {
+			firstBand, lastBand = model.IsolatedFirst(), model.IsolatedLast()
+		}
+		if i.Detected > 0 {
+			first.add(i.First, firstBand)
+		}
+		if i.Missed > 0 {
+			m.note("%s still held %d of %d alive when it was back or the run ended", i.Peer, i.Missed, i.Missed+i.Detected)
+		} else if i.Detected > 0 {
+			last.add(i.Last, lastBand)
+		}
+	}
+	if len(isolations) == 0 {
+		m.note("nobody was cut off from everybody")
+		return m
+	}
+	m.Figures = append(m.Figures, first.figure("first"), last.figure("last"))
+	return m
+}
+
+func measureFalsePositives(r *Record) Measured {
+	var m Measured
+	recovery := time.Duration(0)
+	if r.Model.Nodes > 0 {
+		recovery = r.Model.SuspicionMax()
+	}
+	found := FalsePositives(r.Events, recovery)
+	m.count("FP", len(found.False))
+	m.count("FP⁻", found.Healthy())
+	m.count("of impaired", found.Unreachable)
+	m.count("flaps", found.Flaps)
+	m.count("suspicions", found.Suspicions)
+	m.count("refutations", found.Refutations)
+	const shown = 5
+	for i, a := range found.False {
+		if i == shown {
+			m.note("and %d more", len(found.False)-shown)
+			break
+		}
+		m.note("%s declared %s dead at %s", a.Observer, a.Member, a.At.UTC().Format("15:04:05.000"))
+	}
+	return m
+}
+
+func measureHeal(r *Record) Measured {
+	var m Measured
+	healings := Healings(r.Events)
+	for _, cause := range []string{"heal", "resume"} {
+		var whole, settled predicted
+		var seen, not int
+		for _, h := range healings {
+			if h.Cause != cause {
+				continue
+			}
+			seen++
+			if h.Whole {
+				whole.add(h.First, theory.Band{})
+			}
+			if h.Settled {
+				settled.add(h.Last, theory.Band{})
+			} else {
+				not++
+			}
+		}
+		if seen > 0 {
+			m.Figures = append(m.Figures, whole.figure(cause+" whole"), settled.figure(cause+" settled"))
+			m.count(cause+" not settled", not)
+		}
+	}
+	if len(healings) == 0 {
+		m.note("nothing was healed or resumed")
+	}
+	return m
+}
+
+func measureChat(r *Record) Measured {
+	var m Measured
+	d := Deliveries(r.Events)
+	m.count("sent", d.Sent)
+	if d.Expected > 0 {
+		m.Figures = append(m.Figures, Figure{Name: "delivered", Unit: "%", Values: []float64{100 * float64(d.Delivered) / float64(d.Expected)}})
+		m.note("%d of %d deliveries to those who were in the chat", d.Delivered, d.Expected)
+	}
+	m.count("late", d.Late)
+	m.count("duplicates", d.Duplicates)
+	m.count("reordered", d.Reordered)
+	if d.Latency.TotalCount() == 0 {
+		return m
+	}
+	for _, p := range []float64{50, 90, 99, 99.9, 100} {
+		seconds := float64(d.Latency.ValueAtQuantile(p)) / 1e6
+		m.Figures = append(m.Figures, Figure{Name: fmt.Sprintf("latency p%g", p), Unit: "s", Values: []float64{seconds}})
+	}
+	return m
+}

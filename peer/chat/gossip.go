@@ -1,0 +1,146 @@
+package chat
+
+import (
+	"sync"
+
+	"github.com/hashicorp/memberlist"
+	"google.golang.org/protobuf/proto"
+
+	"peerlab/peer/chat/chatpb"
+)
+
+// MaxGossip is the longest message, encoded, that gossip carries, in bytes: it
+// fits a packet of 1400 bytes (UDPBufferSize) beside memberlist's overhead and
+// encryption. Longer ones go over connections.
+const MaxGossip = 1200
+
+// maxGossiping bounds the messages that wait to be gossiped: who is alone sends
+// nothing.
+const maxGossiping = 1024
+
+// Gossip carries the chat's messages in memberlist's packets. Everyone to whom
+// a message is news gossips it on, RetransmitMult*ceil(log10(N+1)) times,
+// because memberlist does not forward user messages.
+//
+// It implements membership.Channel, whose calls never wait, and outlives the
+// chats it carries: what comes while there is none is dropped.
+type Gossip struct {
+	queue memberlist.TransmitLimitedQueue
+
+	mu   sync.Mutex
+	chat *Chat
+}
+
+// NewGossip returns a Gossip for a cluster of as many members as nodes returns;
+// it is called from memberlist's goroutines and must not wait. retransmitMult
+// is memberlist's setting of that name.
+func NewGossip(nodes func() int, retransmitMult int) *Gossip {
+	g := new(Gossip)
+	g.queue.NumNodes = nodes
+	g.queue.RetransmitMult = max(retransmitMult, 1)
+	return g
+}
+
+func (g *Gossip) attach(c *Chat) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.chat = c
+}
+
+// detach ends gossip for c, if it has not been replaced already.
+func (g *Gossip) detach(c *Chat) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.chat == c {
+		g.chat = nil
+	}
+}
+
+// send gossips e, and says whether it can. The caller holds Chat.mu.
+func (g *Gossip) send(e *entry) bool {
+	b, err := proto.Marshal(e.message())
+	if err != nil || len(b) > MaxGossip {
+		return false
+	}
+	g.pass(b)
+	return true
+}
+
+// pass queues an encoded message.
+func (g *Gossip) pass(b []byte) {
+	g.mu.Lock()
+	c := g.chat
+	g.mu.Unlock()
+	if c == nil {
+		return
+	}
+	c.stats.Gossiped++
+	if c.Secret != nil {
+		b = c.Secret.seal(b)
+	}
+	g.queue.QueueBroadcast(rumour(b))
+	g.queue.Prune(maxGossiping)
+}
+
+// Broadcasts implements membership.Channel.
+func (g *Gossip) Broadcasts(overhead, limit int) [][]byte {
+	return g.queue.GetBroadcasts(overhead, limit)
+}
+
+// Receive implements membership.Channel.
+func (g *Gossip) Receive(msg []byte) {
+	g.mu.Lock()
+	c := g.chat
+	g.mu.Unlock()
+	if c == nil {
+		return
+	}
+	if c.Secret != nil {
+		var ok bool
+		if msg, ok = c.Secret.open(msg); !ok {
+			c.bump(&c.stats.Strangers)
+			return
+		}
+	}
+	var m chatpb.Message
+	if proto.Unmarshal(msg, &m) != nil || checkMessage(&m) != nil {
+		c.bump(&c.stats.Malformed)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return
+	}
+	if c.receive(&m) {
+		g.pass(append([]byte(nil), msg...))
+	}
+	if c.held.count > 0 && c.settled {
+		// Its author has what it follows.
+		if author := c.find(writer{m.GetAuthor(), m.GetIncarnation()}); author != nil && author.out != nil {
+			author.out.askLater(askDelay)
+		}
+	}
+	c.acknowledge()
+}
+
+// State implements membership.Channel: sync does better.
+func (g *Gossip) State(bool) []byte { return nil }
+
+// Merge implements membership.Channel.
+func (g *Gossip) Merge([]byte, bool) {}
+
+// rumour is one message on its way.
+type rumour []byte
+
+// Invalidates implements memberlist.Broadcast.
+func (rumour) Invalidates(memberlist.Broadcast) bool { return false }
+
+// Message implements memberlist.Broadcast.
+func (r rumour) Message() []byte { return r }
+
+// Finished implements memberlist.Broadcast.
+func (rumour) Finished() {}
+
+// UniqueBroadcast implements memberlist.UniqueBroadcast.
+func (rumour) UniqueBroadcast() {}

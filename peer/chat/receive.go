@@ -1,0 +1,115 @@
+package chat
+
+import (
+	"time"
+
+	"peerlab/event"
+	"peerlab/peer/chat/chatpb"
+)
+
+// receive takes in a message that has passed checkMessage, from wherever, and
+// says whether it is news. The caller holds c.mu.
+func (c *Chat) receive(m *chatpb.Message) bool {
+	w, seq := writer{m.GetAuthor(), m.GetIncarnation()}, m.GetSeq()
+	if w == c.self || c.history.past(w, seq) || c.held.has(w, seq) {
+		c.stats.Duplicates++
+		if c.flaws.noDedupe && w != c.self {
+			c.show(entryOf(m))
+		}
+		return false
+	}
+	e := entryOf(m)
+	if c.flaws.noHoldback {
+		c.show(e)
+	}
+	if seq == c.history.have(w)+1 && c.ready(e) {
+		c.deliver(e)
+		c.deliverHeld()
+		return true
+	}
+	if !c.held.add(e) {
+		c.stats.Refused++
+		return false
+	}
+	c.stats.HeldBack++
+	return true
+}
+
+// ready says whether everything e follows is behind this peer, its writer's
+// own messages apart.
+func (c *Chat) ready(e *entry) bool {
+	if !c.settled {
+		return false
+	}
+	for _, cause := range e.causes {
+		if cause.of != c.self && !c.history.past(cause.of, cause.seq) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Chat) deliver(e *entry) {
+	if !c.flaws.noHoldback {
+		c.show(e)
+	}
+	c.keep(e)
+	c.acks[e.by] = struct{}{}
+}
+
+// show tells the reader of e, if that is part of the conversation for it.
+func (c *Chat) show(e *entry) {
+	if e.seq <= c.begin[e.by] {
+		c.stats.Earlier++
+		return
+	}
+	c.stats.Delivered++
+	c.Events.Emit(event.Event{Kind: event.ChatDelivered, Message: e.id().String(), Member: e.by.name, Text: e.text})
+}
+
+// deliverHeld delivers what is held back for nothing any more.
+func (c *Chat) deliverHeld() {
+	if c.held.count == 0 {
+		return
+	}
+	for e := c.held.next(c.history, c.ready); e != nil; e = c.held.next(c.history, c.ready) {
+		c.deliver(e)
+	}
+}
+
+// acknowledge tells authors what was delivered of theirs; the caller holds
+// c.mu.
+func (c *Chat) acknowledge() {
+	for w := range c.acks {
+		if m := c.find(w); m != nil {
+			for _, s := range m.sessions {
+				if !s.caller { // the author pushes on those it opened
+					s.ackDue = true
+					wake(s.wake)
+				}
+			}
+		}
+	}
+	clear(c.acks)
+}
+
+// find returns the member of which w is the present life, nil if there is none.
+func (c *Chat) find(w writer) *member {
+	if m := c.members[w.name]; m != nil && m.writer == w {
+		return m
+	}
+	return c.met[w]
+}
+
+// learn notes that m has w's messages up to seq; the caller holds c.mu.
+func (c *Chat) learn(m *member, w writer, seq uint64) {
+	if seq <= m.have[w] {
+		return
+	}
+	m.have[w] = seq
+	m.progress = time.Now()
+	if w == c.self {
+		c.acked(m.name, seq)
+		c.moved()
+	}
+}

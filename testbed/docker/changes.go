@@ -1,0 +1,151 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+// recordLinks records a change of links, once: the agent tells of those of this
+// engine, too, and of both the time is the agent's.
+func (c *Cluster) recordLinks(links testbed.Links, at time.Time) {
+	c.mu.Lock()
+	known := c.changes[at.UnixNano()]
+	c.changes[at.UnixNano()] = true
+	c.mu.Unlock()
+	if !known {
+		c.history.Record(event.Event{Time: at, Kind: links.Kind(), Text: links.String()})
+	}
+}
+
+// Done returns what the lab has done and measured, as far as the history tells,
+// and unlike History starts no reading of the rest.
+func (c *Cluster) Done() []event.Event {
+	events, _ := c.history.Since(0)
+	return slices.DeleteFunc(slices.Clone(events), func(e event.Event) bool { return e.Peer != testbed.Lab })
+}
+
+// agents returns the ids of the containers of the cluster's agents.
+func (d *Daemon) agents(ctx context.Context, cluster string) (ids []string, err error) {
+	filters := make(client.Filters).Add("label", clusterLabel+"="+cluster, helperLabel+"="+agentHelper)
+	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	if err != nil {
+		return nil, fmt.Errorf("list the agents: %w", err)
+	}
+	for _, s := range all.Items {
+		ids = append(ids, s.ID)
+	}
+	return ids, nil
+}
+
+// followAgents starts a reader for every agent that has none.
+func (c *Cluster) followAgents(members map[string]container) {
+	ids, err := c.daemon.agents(c.ctx, c.name)
+	if err != nil {
+		if c.ctx.Err() == nil {
+			c.problem("", err)
+		}
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		if c.agents[id] {
+			continue
+		}
+		c.agents[id] = true
+		c.running.Go(func() {
+			err := c.daemon.changes(c.ctx, id, true, func(e event.Event) {
+				links, err := testbed.ParseLinks(e.Text)
+				if err != nil {
+					c.problem("", fmt.Errorf("what the fabric's agent tells: %w", err))
+					return
+				}
+				c.recordLinks(byName(links, c.addresses(members)), e.Time)
+			})
+			if err != nil && c.ctx.Err() == nil {
+				c.problem("", err)
+			}
+		})
+	}
+}
+
+// addresses are those of the members now, or as they were.
+func (c *Cluster) addresses(were map[string]container) map[netip.Addr]string {
+	members, err := c.daemon.list(c.ctx, c.name)
+	if err != nil {
+		for _, m := range were {
+			members = append(members, m)
+		}
+	}
+	return namesOf(members)
+}
+
+// changes reads the changes of links that an agent wrote, with addresses in
+// place of names; with follow until it ends.
+func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(event.Event)) error {
+	log, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
+	if errdefs.IsNotFound(err) {
+		return nil // it has just gone, with its network
+	}
+	if err != nil {
+		return fmt.Errorf("read what was done to links: %w", err)
+	}
+	defer log.Close()
+	w := lineWriter{line: func(line []byte) {
+		if e, err := event.Decode(line); err == nil {
+			tell(e)
+		}
+	}}
+	if _, err := stdcopy.StdCopy(&w, io.Discard, log); err != nil {
+		return fmt.Errorf("read what was done to links: %w", err)
+	}
+	return nil
+}
+
+// byName puts names in place of addresses. Where nobody is now, the address
+// stays.
+func byName(links testbed.Links, names map[netip.Addr]string) testbed.Links {
+	name := func(addr string) string {
+		if parsed, err := netip.ParseAddr(addr); err == nil && names[parsed] != "" {
+			return names[parsed]
+		}
+		return addr
+	}
+	named := make(testbed.Links, len(links))
+	for pair, link := range links {
+		named[testbed.Pair{From: name(pair.From), To: name(pair.To)}] = link
+	}
+	return named
+}
+
+// changed returns the changes of links so far, as far as the agent lives.
+func (c *Cluster) changed(ctx context.Context, members []container) (events []event.Event, err error) {
+	ids, err := c.daemon.agents(ctx, c.name)
+	if err != nil {
+		return nil, err
+	}
+	names := namesOf(members)
+	for _, id := range ids {
+		err := c.daemon.changes(ctx, id, false, func(e event.Event) {
+			if links, err := testbed.ParseLinks(e.Text); err == nil {
+				e.Text = byName(links, names).String()
+			}
+			events = append(events, e)
+		})
+		if err != nil {
+			return events, err
+		}
+	}
+	return events, nil
+}

@@ -1,0 +1,151 @@
+package docker
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+func TestOthersTell(t *testing.T) {
+	m := container{id: "1", Peer: testbed.Peer{Name: "bob"}}
+	o := newOthers()
+	var got []string
+	hear := func(action events.Action, attributes ...string) {
+		msg := events.Message{Action: action, TimeNano: 1, Actor: events.Actor{ID: m.id, Attributes: make(map[string]string)}}
+		for i := 0; i < len(attributes); i += 2 {
+			msg.Actor.Attributes[attributes[i]] = attributes[i+1]
+		}
+		if e, tells := o.tell(msg, m); tells {
+			got = append(got, strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Text)))
+		}
+	}
+	expect := func(what string, want ...string) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+		got = nil
+	}
+	hear(events.ActionStart)
+	hear(events.ActionPause)
+	hear(events.ActionUnPause)
+	hear(events.ActionUpdate)
+	expect("one after the other", "lab.start", "lab.pause", "lab.resume", "lab.throttle")
+
+	hear(events.ActionKill, "signal", "9")
+	hear(events.ActionDie, "exitCode", "137")
+	expect("killed", "lab.kill")
+	hear(events.ActionKill, "signal", "15")
+	hear(events.ActionKill, "signal", "9")
+	hear(events.ActionDie, "exitCode", "137")
+	expect("stopped, and did not obey", "lab.stop")
+	hear(events.ActionKill, "signal", "1")
+	expect("a signal that ends nothing")
+	hear(events.ActionDie, "exitCode", "2")
+	expect("ended by itself", "lab.exit 2")
+
+	o.expect(deed{m.id, events.ActionDie})
+	hear(events.ActionKill, "signal", "15")
+	hear(events.ActionKill, "signal", "9")
+	hear(events.ActionDie, "exitCode", "0")
+	expect("this engine's doing")
+	hear(events.ActionDie, "exitCode", "0")
+	expect("not this engine's any more", "lab.exit 0")
+	o.expect(deed{m.id, events.ActionPause})()
+	hear(events.ActionPause)
+	expect("what this engine tried in vain", "lab.pause")
+
+	o.rest()
+	hear(events.ActionKill, "signal", "9")
+	expect("at the end")
+}
+
+// TestHistoryOfOthers has one engine do things and another one, and later a
+// third, tell of them.
+func TestHistoryOfOthers(t *testing.T) {
+	c := create(t, options("alice", "bob"))
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.History()
+	must(c.Start(ctx, testbed.Bootstrap, "alice", "bob"))
+	watching, err := daemon.Find(ctx, c.Name())
+	must(err)
+	defer watching.Close(ctx)
+	await(t, watching, 0, "the start of bob, which was before", about(testbed.Lab, testbed.LabStart, "bob"))
+
+	must(c.Pause(ctx, "bob"))
+	must(c.Resume(ctx, "bob"))
+	must(c.Throttle(ctx, 0.5, "bob"))
+	cut := links(t, "alice -> bob drop=udp")
+	must(c.SetLinks(ctx, cut))
+	must(c.SetLinks(ctx, nil))
+	must(c.Kill(ctx, "bob"))
+	must(c.Start(ctx, "bob"))
+	// Not through any engine at all.
+	members, err := c.pick(ctx, []string{"alice"})
+	must(err)
+	_, err = daemon.api.ContainerKill(ctx, members[0].id, client.ContainerKillOptions{Signal: "KILL"})
+	must(err)
+
+	want := []string{
+		"lab.start bootstrap", "lab.start alice", "lab.start bob", "lab.pause bob", "lab.resume bob", "lab.throttle bob 0.5",
+		"lab.cut alice -> bob drop=udp", "lab.heal", "lab.kill bob", "lab.start bob", "lab.kill alice",
+	}
+	told := func(all []event.Event) (lines []string) {
+		for _, e := range testbed.Sorted(all) {
+			switch {
+			case e.Peer != testbed.Lab || e.Kind == testbed.LabProbe:
+			case e.Kind == testbed.LabError:
+				t.Errorf("%s: %s", e.Member, e.Error)
+			default:
+				lines = append(lines, strings.Join(strings.Fields(fmt.Sprint(e.Kind, " ", e.Member, " ", e.Text)), " "))
+			}
+		}
+		return lines
+	}
+	check := func(who string, lines []string, exact bool) {
+		t.Helper()
+		for _, lines := range [][]string{lines[:min(3, len(lines))], want[:3]} {
+			slices.Sort(lines) // they were started together
+		}
+		if !exact { // what the processors were is not remembered
+			for i, line := range want {
+				want[i] = strings.TrimSuffix(line, " 0.5")
+			}
+		}
+		if !slices.Equal(lines, want) {
+			t.Errorf("%s tells\n%s\nwant\n%s", who, strings.Join(lines, "\n"), strings.Join(want, "\n"))
+		}
+	}
+	for who, engine := range map[string]*Cluster{"the engine that did it": c, "another": watching} {
+		await(t, engine, 0, who+" tells of the kill", about(testbed.Lab, testbed.LabKill, "alice"))
+		// The links come by another way.
+		await(t, engine, 0, who+" tells of the heal", of(testbed.LabHeal))
+		check(who, told(engine.since(0)), true)
+	}
+	later, err := daemon.Find(ctx, c.Name())
+	must(err)
+	defer later.Close(ctx)
+	reported, err := later.Reported(ctx)
+	must(err)
+	check("one that comes later", told(reported), false)
+}
+
+func TestStamp(t *testing.T) {
+	if got := stamp(time.Unix(5, 7)); got != "5.000000007" {
+		t.Error(got)
+	}
+}
