@@ -101,7 +101,7 @@ func (r *Record) model(n int) (theory.Model, bool) {
 func measureDetection(r *Record) Measured {
 	var m Measured
 	failures, _ := Detections(r.Events)
-	for _, cause := range []string{"kill", "pause", "cut"} {
+	for _, cause := range []string{"kill", "exit", "pause", "cut"} {
 		for _, alone := range []bool{true, false} {
 			var first, all predicted
 			name := cause

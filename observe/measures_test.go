@@ -84,6 +84,11 @@ func TestDetections(t *testing.T) {
 			},
 			nil,
 		},
+		{
+			"it ends by itself", with(abc, lab(10, testbed.LabExit, "c"), says(15, "a", event.MemberDead, "c"), says(16, "b", event.MemberDead, "c")),
+			[]Failure{{Member: "c", Cause: "exit", At: at(10), Nodes: 3, Alone: true, First: 5 * sec, All: 6 * sec, Detected: 2}},
+			nil,
+		},
 		{"a stop is no failure", with(abc, lab(10, testbed.LabStop, "c"), says(11, "a", event.MemberLeft, "c")), nil, nil},
 		{
 			"pause, killed while paused", with(abc, lab(10, testbed.LabPause, "c"), says(15, "a", event.MemberDead, "c"),
@@ -185,7 +190,7 @@ func TestFalsePositives(t *testing.T) {
 		{"of a throttled member", with(abc, throttle(40, "b", "0.02"), wrong), counts{unreachable: 1}},
 		{"of a paused member", with(abc, lab(40, testbed.LabPause, "b"), wrong), counts{unreachable: 1}},
 		{"of one resumed just before", with(abc, lab(40, testbed.LabPause, "b"), lab(49, testbed.LabResume, "b"), wrong), counts{unreachable: 1}},
-		{"by a paused observer", with(abc, lab(40, testbed.LabPause, "a"), wrong), counts{}},
+		{"by a paused observer", with(abc, lab(40, testbed.LabPause, "a"), wrong), counts{fp: 1}},
 		{"by a dead observer", with(abc, lab(40, testbed.LabKill, "a"), wrong), counts{}},
 		{"of a dead member", with(abc, lab(40, testbed.LabKill, "b"), wrong), counts{}},
 		{"of one restarted just before", with(abc, lab(40, testbed.LabKill, "b"), lab(41, testbed.LabStart, "b"), started(42, "b"), wrong), counts{unreachable: 1}},

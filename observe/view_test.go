@@ -109,6 +109,7 @@ func TestViewTellsWhoRuns(t *testing.T) {
 		{"stopping", []event.Event{started(1, "a"), stopping}, false, false},
 		{"killed", []event.Event{started(1, "a"), lab(2, testbed.LabKill, "a")}, false, false},
 		{"stopped", []event.Event{started(1, "a"), lab(2, testbed.LabStop, "a")}, false, false},
+		{"ended by itself", []event.Event{started(1, "a"), lab(2, testbed.LabExit, "a")}, false, false},
 		{"started, told after the kill", []event.Event{lab(2, testbed.LabKill, "a"), started(1, "a")}, false, false},
 		{"restarted", []event.Event{started(1, "a"), lab(2, testbed.LabKill, "a"), started(3, "a")}, true, false},
 		{"paused", []event.Event{started(1, "a"), lab(2, testbed.LabPause, "a")}, true, true},
