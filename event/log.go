@@ -22,7 +22,7 @@ type Log struct {
 	mu     sync.Mutex
 	events []Event // a ring once len(events) == keep; the event with number n is at (n-1)%keep
 	last   uint64
-	more   chan struct{} // closed when an event arrives or the log is closed
+	more   chan struct{} // closed when an event arrives or the log is closed; nil while nobody waits
 	closed bool
 
 	observe func(Event)
@@ -31,7 +31,7 @@ type Log struct {
 // NewLog returns an empty log for the events of peer that keeps the latest
 // keep of them (at least one).
 func NewLog(peer string, keep int) *Log {
-	return &Log{peer: peer, keep: max(keep, 1), more: make(chan struct{})}
+	return &Log{peer: peer, keep: max(keep, 1)}
 }
 
 // Observe has f called with every event when it is appended, one at a time and
@@ -60,8 +60,15 @@ func (l *Log) Emit(e Event) {
 	if l.observe != nil {
 		l.observe(e)
 	}
-	close(l.more)
-	l.more = make(chan struct{})
+	l.wake()
+}
+
+// wake tells those who wait. The caller holds mu.
+func (l *Log) wake() {
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
 }
 
 // Last returns the sequence number of the latest event, 0 if there is none.
@@ -87,6 +94,9 @@ func (l *Log) since(after uint64) ([]Event, <-chan struct{}, bool) {
 	var events []Event
 	for n := after; n < l.last; n++ {
 		events = append(events, l.events[n%uint64(l.keep)])
+	}
+	if l.more == nil {
+		l.more = make(chan struct{})
 	}
 	return events, l.more, l.closed
 }
@@ -137,7 +147,6 @@ func (l *Log) Close() {
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.closed = true
-		close(l.more)
-		l.more = make(chan struct{})
+		l.wake()
 	}
 }

@@ -54,8 +54,10 @@ type Config struct {
 	// Bare starts nothing: every layer waits for its commands.
 	Bare bool
 	// App is the application layer; nil means the chat.
-	App     App
-	Chat    ChatConfig // unless App is set
+	App  App
+	Chat ChatConfig // unless App is set
+	// NoApp leaves it to its command to join the application.
+	NoApp   bool
 	Network Network
 	// Journal is the peer's log for people; nil keeps the latest lines and
 	// writes them nowhere.
@@ -72,6 +74,8 @@ type Network struct {
 	ChatListen func() (net.Listener, error)
 	ChatDial   func(ctx context.Context, addr string) (net.Conn, error)
 	HTTP       http.RoundTripper
+	// Shared is what peers of one process have in common; nil for one alone.
+	Shared *membership.Shared
 }
 
 // check fills in defaults and says what is wrong with the rest.

@@ -31,6 +31,7 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&c.Chat.Limits.History, "chat-history", chat.DefaultHistory, "`MESSAGES` kept although everybody has them")
 	flags.IntVar(&c.Chat.Limits.Horizon, "chat-horizon", chat.DefaultHorizon, "`MESSAGES` kept at most, for those who lack them")
 	flags.StringVar(&c.Chat.SecretFile, "chat-secret-file", "", "`FILE` with the chat's secrets, one a line, the one to use first; or in PEER_CHAT_SECRET (none: no encryption)")
+	flags.BoolVar(&c.NoApp, "no-chat", false, "stay out of the chat until chat join")
 	flags.BoolVar(&c.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
 }
 

@@ -225,7 +225,7 @@ func (p *Peer) up() error {
 	}
 	// The app first: its address is in the first thing others hear of this peer.
 	meta := membership.Meta{}
-	if !joined {
+	if !joined && !p.conf.NoApp {
 		announce, err := p.openApp()
 		if err != nil {
 			return err

@@ -52,12 +52,12 @@ type History struct {
 	mu     sync.Mutex
 	events []event.Event
 	lab    uint64
-	more   chan struct{} // closed when there is more, or no more to come
+	more   chan struct{} // closed when there is more, or no more to come; nil while nobody waits
 	closed bool
 }
 
 // NewHistory returns an empty history.
-func NewHistory() *History { return &History{more: make(chan struct{})} }
+func NewHistory() *History { return new(History) }
 
 // Add appends what a peer reported. On a closed history it does nothing.
 func (h *History) Add(e event.Event) {
@@ -84,8 +84,15 @@ func (h *History) add(e event.Event) {
 		return
 	}
 	h.events = append(h.events, e)
-	close(h.more)
-	h.more = make(chan struct{})
+	h.wake()
+}
+
+// wake tells those who wait. The caller holds mu.
+func (h *History) wake() {
+	if h.more != nil {
+		close(h.more)
+		h.more = nil
+	}
 }
 
 // Len returns how many events there are: a place to Read from.
@@ -106,6 +113,12 @@ func (h *History) since(n int) ([]event.Event, <-chan struct{}, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n = min(max(n, 0), len(h.events))
+	if h.more == nil {
+		h.more = make(chan struct{})
+		if h.closed {
+			close(h.more)
+		}
+	}
 	return slices.Clip(h.events[n:]), h.more, h.closed
 }
 
@@ -137,7 +150,7 @@ func (h *History) Close() {
 	defer h.mu.Unlock()
 	if !h.closed {
 		h.closed = true
-		close(h.more)
+		h.wake()
 	}
 }
 

@@ -17,7 +17,7 @@ func testCoordinates(t testing.TB, name string) *coordinates {
 }
 
 func membershipWith(c *coordinates) *Membership {
-	return &Membership{watch: newWatcher(c.self, nil, c)}
+	return &Membership{watch: newWatcher(c.self, nil, c, new(Shared))}
 }
 
 // Members of two sites, 2 ms apart within and 40 ms between, who only ever

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -36,7 +34,7 @@ type Member struct {
 	State       State     `json:"state"`
 	Incarnation uint32    `json:"incarnation"`
 	Since       time.Time `json:"since"` // of the last change of State, by this peer's clock
-	Meta        Meta      `json:"meta,omitempty"`
+	Meta        Meta      `json:"meta,omitempty"` // not to be changed
 	// RTT is the round trip of the last successful direct probe of the member
 	// by this peer, 0 if there was none.
 	RTT time.Duration `json:"rtt_ns,omitempty"`
@@ -45,14 +43,14 @@ type Member struct {
 // Online says whether the member still counts: alive or suspect.
 func (m Member) Online() bool { return m.State == Alive || m.State == Suspect }
 
-func memberOf(n *nodeState) Member {
+func (s *Shared) member(n *nodeState) Member {
 	return Member{
 		Name:        n.Name,
-		Addr:        net.JoinHostPort(n.Addr.String(), strconv.Itoa(int(n.Port))),
+		Addr:        s.addr(n.Addr, n.Port),
 		State:       states[n.State],
 		Incarnation: n.Incarnation,
 		Since:       n.StateChange,
-		Meta:        decodeMeta(n.Meta),
+		Meta:        s.meta(n.Meta),
 	}
 }
 

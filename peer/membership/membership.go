@@ -43,6 +43,9 @@ type Options struct {
 	Channels map[byte]Channel
 	Events   *event.Log
 	Log      *slog.Logger // nil logs nothing
+	// Shared is what several memberships in one process have in common; nil
+	// for one alone.
+	Shared *Shared
 }
 
 // Membership is one running memberlist. Methods may be called concurrently.
@@ -54,6 +57,7 @@ type Membership struct {
 	watch    *watcher
 	delegate *delegate
 	ring     keyring
+	shared   *Shared
 
 	stop    context.CancelFunc // ends the poll and every dial
 	stopped context.Context
@@ -84,7 +88,11 @@ func Create(o Options) (*Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := log.New(logWriter{o.Log}, "", 0)
+	if o.Shared == nil {
+		o.Shared = new(Shared)
+	}
+	watch := newWatcher(o.Name, o.Events, coords, o.Shared)
+	logger := log.New(logWriter{o.Log, watch.nudge}, "", 0)
 	conf := o.Config
 	conf.Name = o.Name
 	conf.Logger, conf.LogOutput = logger, nil
@@ -112,14 +120,15 @@ func Create(o Options) (*Membership, error) {
 	m := &Membership{
 		name:     o.Name,
 		conf:     conf,
-		watch:    newWatcher(o.Name, o.Events, coords),
+		watch:    watch,
+		shared:   o.Shared,
 		delegate: delegate,
 		ring:     keyring{ring: conf.Keyring},
 		former:   make(map[string]string),
 		stopped:  stopped,
 		stop:     stop,
 	}
-	conf.Transport = transport
+	conf.Transport = watched{transport, watch}
 	conf.Delegate, conf.Events, conf.Alive, conf.Conflict, conf.Ping = delegate, m.watch, m.watch, m.watch, m.watch
 
 	list, err := memberlist.Create(conf)
@@ -180,8 +189,8 @@ func (m *Membership) Health() int { return m.list.GetHealthScore() }
 // Members returns everyone in this peer's table, itself and those dead or
 // left but not yet reaped included, by name.
 func (m *Membership) Members() []Member {
-	var members []Member
-	m.table.each(func(n *nodeState) { members = append(members, memberOf(n)) })
+	members := make([]Member, 0, m.Online())
+	m.table.each(func(n *nodeState) { members = append(members, m.shared.member(n)) })
 	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 	m.watch.mu.Lock()
 	defer m.watch.mu.Unlock()
@@ -195,7 +204,9 @@ func (m *Membership) Members() []Member {
 // included.
 func (m *Membership) Online() int { return m.list.NumMembers() }
 
-// Changed returns a channel that is closed at the next change of the table.
+// Changed returns a channel that is closed soon after the next change of the
+// table: changes that follow each other are gathered, for half a millisecond a
+// member and at most a second.
 func (m *Membership) Changed() <-chan struct{} { return m.watch.wait() }
 
 // Join exchanges states with the peers at the given addresses (host:port), all
@@ -250,11 +261,14 @@ func (m *Membership) Missing() []string {
 	defer m.mu.Unlock()
 	online := make(map[string]bool) // by name and by address
 	m.table.each(func(n *nodeState) {
-		switch member := memberOf(n); {
-		case member.Online():
-			m.former[n.Name] = member.Addr
-			online[n.Name], online[member.Addr] = true, true
-		case member.State == Left:
+		addr := m.shared.addr(n.Addr, n.Port)
+		switch n.State {
+		case memberlist.StateAlive, memberlist.StateSuspect:
+			if m.former[n.Name] != addr {
+				m.former[n.Name] = addr
+			}
+			online[n.Name], online[addr] = true, true
+		case memberlist.StateLeft:
 			delete(m.former, n.Name)
 		}
 	})

@@ -76,7 +76,11 @@ func (c *stoppableConn) Close() error {
 }
 
 // logWriter hands memberlist's log lines, "[WARN] memberlist: text", to slog.
-type logWriter struct{ log *slog.Logger }
+// Some tell of a change, hence it calls nudge for each.
+type logWriter struct {
+	log   *slog.Logger
+	nudge func()
+}
 
 var _ io.Writer = logWriter{}
 
@@ -89,6 +93,7 @@ var levels = map[string]slog.Level{
 }
 
 func (w logWriter) Write(line []byte) (int, error) {
+	w.nudge()
 	text := strings.TrimRight(string(line), "\n")
 	level := slog.LevelInfo
 	for prefix, l := range levels {

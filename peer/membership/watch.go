@@ -3,9 +3,8 @@ package membership
 import (
 	"bytes"
 	"context"
-	"net"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -14,8 +13,7 @@ import (
 )
 
 // pollInterval bounds how late a change is seen that memberlist has no
-// callback for: suspicion, refutation, reaping. A poll costs two map lengths
-// unless something changed.
+// callback for: suspicion, refutation, reaping.
 const pollInterval = 20 * time.Millisecond
 
 // seen is what the watcher reported last of a member.
@@ -24,15 +22,20 @@ type seen struct {
 	incarnation uint32
 	addr        string
 	meta        []byte
+	touched     bool // memberlist is about to change it, or has just done so
 }
 
 // watcher turns what happens in a Memberlist's node table into events.
 //
 // Join, death and leave are caught in memberlist's callbacks, at the instant
-// they happen. Suspicion has no callback: it is found by polling the table and
-// stamped with the table's own time of change. A suspicion shorter than the
-// poll is caught when the alive message that ends it passes NotifyAlive,
-// which memberlist calls before it changes the entry.
+// they happen. Suspicion has no callback, nor have refutation and reaping: they
+// are found by looking at the table and stamped with the table's own time of
+// change. memberlist changes it when it has taken a packet, when a callback
+// announces it, when a probe of its own has failed, which it logs, and when it
+// forgets the dead, after which it probes the next member. All of those wake the
+// watcher, who looks a little later: an idle peer costs next to nothing. A
+// suspicion shorter than that is caught when the alive message that ends it
+// passes NotifyAlive, which memberlist calls before it changes the entry.
 //
 // The order of locks is memberlist's node lock, then watcher.mu.
 type watcher struct {
@@ -40,15 +43,44 @@ type watcher struct {
 	log    *event.Log
 	health func() int
 	coords *coordinates
+	shared *Shared
 
 	mu       sync.Mutex
 	table    *table // nil until memberlist.Create has returned
 	stopped  bool   // a dead observer's reports do not count
-	known    map[string]seen
-	dirty    bool          // something may have changed that no callback told
-	changed  chan struct{} // closed at the next change
+	known    map[string]*seen
+	touched  []string            // of known
+	suspects map[string]struct{} // of known
+	away     map[string]struct{} // of known: dead or left
+	changed  chan struct{}       // closed after the next change
+	told     time.Time           // when changed was closed last
+	telling  bool                // it will be closed soon
 	conflict map[string]string
 	rtt      map[string]time.Duration
+
+	wake    chan struct{} // holds a token when the table may have changed
+	waiting atomic.Bool   // for memberlist to forget the dead
+}
+
+// watched is a transport whose traffic wakes the watcher. memberlist asks for
+// the channel of packets again whenever it has taken one.
+type watched struct {
+	memberlist.NodeAwareTransport
+	watch *watcher
+}
+
+// PacketCh implements memberlist.Transport.
+func (t watched) PacketCh() <-chan *memberlist.Packet {
+	t.watch.nudge()
+	return t.NodeAwareTransport.PacketCh()
+}
+
+// WriteToAddress implements memberlist.NodeAwareTransport.
+func (t watched) WriteToAddress(b []byte, addr memberlist.Address) (time.Time, error) {
+	if t.watch.waiting.Load() {
+		t.watch.nudge()
+	}
+	return t.NodeAwareTransport.WriteToAddress(b, addr)
 }
 
 var (
@@ -58,13 +90,17 @@ var (
 	_ memberlist.PingDelegate     = (*watcher)(nil)
 )
 
-func newWatcher(self string, log *event.Log, coords *coordinates) *watcher {
+func newWatcher(self string, log *event.Log, coords *coordinates, shared *Shared) *watcher {
 	return &watcher{
 		self:     self,
+		shared:   shared,
 		log:      log,
 		health:   func() int { return 0 },
 		coords:   coords,
-		known:    make(map[string]seen),
+		known:    make(map[string]*seen),
+		suspects: make(map[string]struct{}),
+		away:     make(map[string]struct{}),
+		wake:     make(chan struct{}, 1),
 		changed:  make(chan struct{}),
 		conflict: make(map[string]string),
 		rtt:      make(map[string]time.Duration),
@@ -73,9 +109,11 @@ func newWatcher(self string, log *event.Log, coords *coordinates) *watcher {
 
 // open lets the watcher read t and reports what is in it.
 func (w *watcher) open(t *table) {
+	t.lock.RLock()
+	defer t.lock.RUnlock()
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.table = t
-	w.mu.Unlock()
 	w.scan(t)
 }
 
@@ -87,42 +125,84 @@ func (w *watcher) stop() {
 	w.stopped = true
 }
 
-// run polls until ctx ends.
-func (w *watcher) run(ctx context.Context, t *table) {
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	var nodes, suspects int
-	var own uint32
-	for {
-		n, s := t.sizes()
-		inc := t.incarnation(w.self)
-		w.mu.Lock()
-		scan := w.dirty || n != nodes || s != suspects || inc != own
-		w.dirty = false
-		w.mu.Unlock()
-		if scan {
-			nodes, suspects, own = n, s, inc
-			w.scan(t)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+// nudge has the watcher look at the table soon.
+func (w *watcher) nudge() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
 	}
 }
 
-// scan compares the whole table with what was reported.
-func (w *watcher) scan(t *table) {
+// run looks at the table whenever there may be something to see, until ctx
+// ends.
+func (w *watcher) run(ctx context.Context, t *table) {
+	timer := time.NewTimer(pollInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		if alone := w.poll(t); !alone {
+			select {
+			case <-w.wake:
+			case <-ctx.Done():
+				return
+			}
+		}
+		timer.Reset(pollInterval)
+	}
+}
+
+// poll reports what no callback has told. It returns whether the dead are all
+// that this peer knows: then it probes nobody, and nothing will tell when it
+// forgets them.
+func (w *watcher) poll(t *table) (alone bool) {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	look := func(name string) {
+		if n := t.locked(name); n != nil {
+			w.compare(n)
+		} else if w.known[name] != nil {
+			w.reap(name)
+		}
+	}
+	look(w.self)
+	for _, name := range w.touched {
+		if k := w.known[name]; k != nil {
+			k.touched = false
+		}
+		look(name)
+	}
+	w.touched = w.touched[:0]
+	for name := range *t.timers {
+		if _, known := w.suspects[name]; !known {
+			look(name)
+		}
+	}
+	for name := range w.suspects {
+		look(name)
+	}
+	if len(w.known) != len(*t.nodes) {
+		for name := range w.away {
+			look(name)
+		}
+	}
+	if len(w.known) != len(*t.nodes) {
+		w.scan(t)
+	}
+	w.waiting.Store(len(w.away) > 0)
+	return len(w.away) > 0 && len(w.away) == len(w.known)-1
+}
+
+// scan compares the whole table with what was reported. The caller holds both
+// locks.
+func (w *watcher) scan(t *table) {
 	for _, n := range *t.nodes {
 		w.compare(n)
-	}
-	if len(w.known) == len(*t.nodes) {
-		return
 	}
 	for name := range w.known {
 		if (*t.nodes)[name] == nil {
@@ -139,23 +219,41 @@ func (w *watcher) reap(name string) {
 		Incarnation: k.incarnation, Was: string(k.state),
 	})
 	delete(w.known, name)
+	delete(w.suspects, name)
+	delete(w.away, name)
 	delete(w.rtt, name)
 	w.coords.forget(name)
 }
 
 // compare reports what changed in one entry. The caller holds both locks.
 func (w *watcher) compare(n *nodeState) {
-	was, known := w.known[n.Name]
+	var was seen
+	k := w.known[n.Name]
+	known := k != nil
+	if known {
+		was = *k
+	}
 	state := states[n.State]
 	if known && was.state == state && was.incarnation == n.Incarnation && bytes.Equal(was.meta, n.Meta) {
 		return
 	}
-	now := seen{state, n.Incarnation, was.addr, n.Meta}
-	if !known || was.state != state {
-		now.addr = net.JoinHostPort(n.Addr.String(), strconv.Itoa(int(n.Port)))
+	if !known {
+		k = new(seen)
+		w.known[n.Name] = k
 	}
-	w.known[n.Name] = now
-	e := event.Event{Member: n.Name, Addr: now.addr, Incarnation: n.Incarnation, Was: string(was.state)}
+	k.state, k.incarnation, k.meta = state, n.Incarnation, n.Meta
+	if !known || was.state != state {
+		k.addr = w.shared.addr(n.Addr, n.Port)
+		delete(w.suspects, n.Name)
+		delete(w.away, n.Name)
+		switch state {
+		case Suspect:
+			w.suspects[n.Name] = struct{}{}
+		case Dead, Left:
+			w.away[n.Name] = struct{}{}
+		}
+	}
+	e := event.Event{Member: n.Name, Addr: k.addr, Incarnation: n.Incarnation, Was: string(was.state)}
 	if was.state != state {
 		e.Time = n.StateChange
 	}
@@ -191,23 +289,54 @@ func (w *watcher) emit(e event.Event) {
 		return
 	}
 	w.log.Emit(e)
-	close(w.changed)
-	w.changed = make(chan struct{})
+	w.tell()
+}
+
+// tellEvery is how long changes are gathered, for each member there is, before
+// those who wait for one are told: they look at all members, and take the same
+// share of the time however many those are.
+const tellEvery = 500 * time.Microsecond
+
+// tell closes changed, at once if that was not just done. The caller holds mu.
+func (w *watcher) tell() {
+	if w.telling {
+		return
+	}
+	next := w.told.Add(min(time.Duration(len(w.known))*tellEvery, time.Second))
+	wait := time.Until(next)
+	if wait <= 0 {
+		w.told = time.Now()
+		close(w.changed)
+		w.changed = make(chan struct{})
+		return
+	}
+	w.telling = true
+	time.AfterFunc(wait, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.telling, w.told = false, time.Now()
+		close(w.changed)
+		w.changed = make(chan struct{})
+	})
 }
 
 // callback handles a callback about node; memberlist holds its lock.
 func (w *watcher) callback(name string) {
+	w.nudge()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.dirty = true
 	if w.table == nil {
-		return // still inside memberlist.Create; the first poll reports it
+		return // still inside memberlist.Create; open reports it
 	}
 	if n := w.table.locked(name); n != nil {
 		w.compare(n)
-	} else if _, known := w.known[name]; known {
+	} else if w.known[name] != nil {
 		// NotifyAlive about a member reaped since the last poll.
 		w.reap(name)
+	}
+	if k := w.known[name]; k != nil && !k.touched {
+		k.touched = true
+		w.touched = append(w.touched, name)
 	}
 }
 
@@ -259,7 +388,7 @@ func (w *watcher) NotifyPingComplete(other *memberlist.Node, rtt time.Duration, 
 	w.rtt[other.Name] = rtt
 }
 
-// wait returns a channel that is closed at the next change.
+// wait returns a channel that is closed after the next change.
 func (w *watcher) wait() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"peerlab/event"
+	"peerlab/peer/membership"
 	"peerlab/testbed"
 )
 
@@ -27,6 +28,7 @@ type Cluster struct {
 	members map[string]*member // bootstrap among them
 	order   []string           // their names: bootstrap, then by name
 	running sync.WaitGroup
+	shared  membership.Shared
 
 	mu     sync.Mutex
 	links  testbed.Links

@@ -111,6 +111,7 @@ func (m *member) config(l *life) (peer.Config, error) {
 			},
 			ChatDial: func(ctx context.Context, addr string) (net.Conn, error) { return l.connect(ctx, addr) },
 			HTTP:     l.http(),
+			Shared:   &c.shared,
 		},
 		EventsKept: eventsKept,
 		Observe: func(e event.Event) {
