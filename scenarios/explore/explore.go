@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"peerlab/observe"
+	"peerlab/scenarios"
 )
 
 // Views is the check that all peers hold all others alive in the end, within
@@ -32,7 +33,7 @@ func Checks() []string {
 // Options say how to search.
 type Options struct {
 	Shape
-	Engine Engine
+	Host scenarios.Host
 	// Seed is that of the first schedule; the next one has the next number.
 	Seed uint64
 	// Runs is how many schedules to try; 0 means until ctx ends.
@@ -123,7 +124,7 @@ func (o Options) look(ctx context.Context) (sum Summary, seed uint64, failed *fa
 				next++
 				mu.Unlock()
 				this := o.Seed + uint64(i)
-				t := try(ctx, o.Engine, this, generate(this, o.Shape))
+				t := try(ctx, o.Host, this, generate(this, o.Shape))
 				mu.Lock()
 				if ctx.Err() == nil || t.failed != nil {
 					sum.Done++
@@ -151,7 +152,7 @@ func (o Options) smallest(ctx context.Context, seed uint64, failed *failure) *Fi
 	made := generate(seed, o.Shape)
 	f := &Finding{Seed: seed, Why: failed.why, Story: failed.story, Of: len(made.steps) + 1}
 	k := &shrinker{
-		engine: o.Engine, seed: seed, workers: o.Workers, until: time.Now().Add(o.Shrinking), failure: failed, best: made,
+		host: o.Host, seed: seed, workers: o.Workers, until: time.Now().Add(o.Shrinking), failure: failed, best: made,
 		told: func(lines, runs int) {
 			o.Progress(Progress{Seed: seed, Lines: lines, Shrunk: runs, Finding: failed.why})
 		},

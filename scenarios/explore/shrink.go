@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"peerlab/scenarios"
 )
 
 const (
@@ -26,7 +28,7 @@ const (
 // fails once in as many runs as make it improbable (doubt) that it would have
 // passed all of them.
 type shrinker struct {
-	engine  Engine
+	host    scenarios.Host
 	seed    uint64
 	workers int
 	until   time.Time // when to be content with what there is
@@ -67,7 +69,7 @@ func (k *shrinker) each(n int, f func(i int)) {
 }
 
 func (k *shrinker) fails(ctx context.Context, s schedule, seed uint64) bool {
-	t := try(ctx, k.engine, seed, s)
+	t := try(ctx, k.host, seed, s)
 	if t.failed == nil || t.failed.key != k.failure.key {
 		return false
 	}

@@ -12,10 +12,6 @@ import (
 	"peerlab/testbed/sim"
 )
 
-// Engine lends a Factory for one run. What is random in the engine's own
-// network is drawn from the seed, as far as it can be.
-type Engine func(ctx context.Context, seed uint64, f func(ctx context.Context, f testbed.Factory) error) error
-
 // failure is how a schedule failed. Two with the same key are taken for the
 // same bug.
 type failure struct {
@@ -39,9 +35,9 @@ type trial struct {
 const name = "found" + scenarios.Extension
 
 // try runs a schedule once.
-func try(ctx context.Context, engine Engine, seed uint64, s schedule) trial {
+func try(ctx context.Context, host scenarios.Host, seed uint64, s schedule) trial {
 	var res *scenarios.Result
-	err := engine(ctx, seed, func(ctx context.Context, f testbed.Factory) error {
+	err := host(ctx, seed, func(ctx context.Context, f testbed.Factory) error {
 		sc, err := scenarios.Parse(name, s.text())
 		if err != nil {
 			return err

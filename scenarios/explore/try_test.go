@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"strconv"
@@ -8,8 +9,27 @@ import (
 	"testing"
 	"time"
 
+	"peerlab/peer"
+	"peerlab/peer/chat"
+	"peerlab/scenarios"
+	"peerlab/testbed"
 	"peerlab/testbed/sim"
 )
+
+func host() scenarios.Host {
+	return func(ctx context.Context, seed uint64, do func(context.Context, testbed.Factory) error) error {
+		return sim.RunChanged(ctx, seed, func(c *peer.Config) {
+			switch os.Getenv("FLAW") {
+			case "dedupe":
+				c.Chat.Flaws = []chat.Flaw{chat.NoDedupe}
+			case "sync":
+				c.Chat.Flaws = []chat.Flaw{chat.NoSync}
+			case "holdback":
+				c.Chat.Flaws = []chat.Flaw{chat.NoHoldback}
+			}
+		}, do)
+	}
+}
 
 func TestTry(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("N"))
@@ -17,7 +37,7 @@ func TestTry(t *testing.T) {
 	d, _ := time.ParseDuration(os.Getenv("FOR"))
 	o := Options{
 		Shape:  Shape{Peers: 8, For: d, Settings: strings.Fields(os.Getenv("SETTINGS")), Checks: strings.FieldsFunc(os.Getenv("CHECKS"), func(r rune) bool { return r == ',' })},
-		Engine: sim.Run, Seed: uint64(seed), Runs: n, Workers: runtime.NumCPU(), Shrinking: time.Minute,
+		Host: host(), Seed: uint64(seed), Runs: n, Workers: runtime.NumCPU(), Shrinking: time.Minute,
 		Progress: func(p Progress) { t.Logf("%+v", p) },
 	}
 	began := time.Now()

@@ -131,6 +131,7 @@ func (m *member) config(l *life) (peer.Config, error) {
 			return conf, err
 		}
 	}
+	c.sim.change(&conf)
 	return conf, nil
 }
 
