@@ -159,12 +159,11 @@ func (o Options) smallest(ctx context.Context, seed uint64, failed *failure) *Fi
 	}
 	if !failed.blocked && o.Shrinking > 0 {
 		k.told(f.Of, 0)
-		again := k.frequency(ctx, made, confirmations)
-		if k.rate = float64(again) / confirmations; again > 0 {
+		if k.measure(ctx, confirmations) > 0 {
 			k.shrink(ctx)
 		}
-		f.Tried = confirmations
-		f.Failed = k.frequency(ctx, k.best, confirmations)
+		f.Tried, f.Failed = confirmations, k.measure(ctx, confirmations)
+		f.Why, f.Story = k.failure.why, k.failure.story
 	}
 	f.Lines = len(k.best.steps) + 1
 	f.Text = o.header(f) + k.best.text()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,46 +12,47 @@ import (
 )
 
 const (
-	// confirmations are the runs that tell how reliably a schedule fails.
-	confirmations = 5
-	// doubt is how probably a smaller schedule that fails as often as the one
-	// before is thrown away, because it passed by chance.
-	doubt = 0.05
-	// mostTries bounds the runs for one candidate.
-	mostTries = 8
+	// confirmations are the runs that tell how often a schedule fails.
+	confirmations = 4
+	// patience is how probable it must be that a schedule that fails as often as
+	// the one before it is taken in its place.
+	patience = 0.9
+	// mostTries bounds the runs of one candidate.
+	mostTries = 10
 )
 
 // shrinker looks for the smallest schedule that still fails in the same way.
 //
 // memberlist's randomness cannot be seeded, so a schedule may fail in some runs
-// only. How often it does is measured first. A smaller one is taken when it
-// fails twice in a row, if the first one always failed; otherwise when it
-// fails once in as many runs as make it improbable (doubt) that it would have
-// passed all of them.
+// only. How often it does is measured first, and again whenever no part of it
+// can be left out any more. A smaller one is taken in its place when it fails
+// twice, within as many runs as one that fails as often needs for that, most of
+// the time: twice in a row if the one before always failed. Once would not do:
+// step by step, a bug that always shows would become one that hardly ever does.
 type shrinker struct {
 	host    scenarios.Host
 	seed    uint64
 	workers int
 	until   time.Time // when to be content with what there is
-	failure *failure
-	rate    float64 // of failures of the schedule it began with
 	best    schedule
+	failure *failure // of best
+	rate    float64  // how often best fails
 	runs    int
 	told    func(lines, runs int)
 }
 
-// frequency runs s n times, as many at once as there are workers, and returns
-// how often it failed like the first time.
-func (k *shrinker) frequency(ctx context.Context, s schedule, n int) int {
-	failed := make([]bool, n)
-	k.each(n, func(i int) { failed[i] = k.fails(ctx, s, k.seed+uint64(i)) })
+// measure runs best n times and returns how often it failed like the first
+// time.
+func (k *shrinker) measure(ctx context.Context, n int) (count int) {
+	failed := make([]*failure, n)
+	k.each(n, func(i int) { failed[i] = k.fails(ctx, k.best, k.seed+uint64(i)) })
 	k.runs += n
-	count := 0
 	for _, f := range failed {
-		if f {
+		if f != nil {
 			count++
 		}
 	}
+	k.rate = float64(count) / float64(n)
 	return count
 }
 
@@ -68,74 +70,86 @@ func (k *shrinker) each(n int, f func(i int)) {
 	working.Wait()
 }
 
-func (k *shrinker) fails(ctx context.Context, s schedule, seed uint64) bool {
-	t := try(ctx, k.host, seed, s)
-	if t.failed == nil || t.failed.key != k.failure.key {
-		return false
+// fails runs s once and returns its failure if it is the one looked for.
+func (k *shrinker) fails(ctx context.Context, s schedule, seed uint64) *failure {
+	if t := try(ctx, k.host, seed, s); t.failed != nil && t.failed.key == k.failure.key {
+		return t.failed
 	}
-	return true
+	return nil
 }
 
-// accepted says whether s fails as the first one does. It may be called
-// concurrently; runs are counted in n.
-func (k *shrinker) accepted(ctx context.Context, s schedule) (ok bool, n int) {
-	if k.rate == 1 {
-		for n = 1; n <= 2; n++ {
-			if !k.fails(ctx, s, k.seed+uint64(n)) {
-				return false, n
-			}
-		}
-		return true, 2
-	}
-	most := min(mostTries, int(math.Ceil(math.Log(doubt)/math.Log(1-k.rate))))
-	for n = 1; n <= most; n++ {
-		if k.fails(ctx, s, k.seed+uint64(n)) {
-			return true, n
+// tries is within how many runs a candidate must fail twice.
+func (k *shrinker) tries() int {
+	for n := 2; n < mostTries; n++ {
+		never := math.Pow(1-k.rate, float64(n))
+		once := float64(n) * k.rate * math.Pow(1-k.rate, float64(n-1))
+		if 1-never-once >= patience {
+			return n
 		}
 	}
-	return false, most
+	return mostTries
 }
 
-// first takes the first of the candidates that is accepted, trying several at
-// once, and says which it was, -1 if none.
-func (k *shrinker) first(ctx context.Context, candidates []schedule) int {
-	var sound []int
-	for i, c := range candidates {
-		if c.sound(k.failure.judged) {
-			sound = append(sound, i)
+// twice returns the failure of a candidate that fails twice, nil if it does
+// not, and how many runs that took.
+func (k *shrinker) twice(ctx context.Context, s schedule, tries int) (last *failure, runs int) {
+	for count := 0; runs-count <= tries-2 && !k.over(ctx); {
+		f := k.fails(ctx, s, k.seed+uint64(runs))
+		runs++
+		if f == nil {
+			continue
+		}
+		if count++; count == 2 {
+			return f, runs
 		}
 	}
-	for batch := range slices.Chunk(sound, k.workers) {
-		if ctx.Err() != nil || time.Now().After(k.until) {
-			return -1
+	return nil, runs
+}
+
+// first takes the first of the candidates that fails, trying several at once,
+// and says whether there is one.
+func (k *shrinker) first(ctx context.Context, candidates []schedule) bool {
+	candidates = slices.DeleteFunc(candidates, func(s schedule) bool { return !s.sound(k.failure.judged) })
+	tries := k.tries()
+	for batch := range slices.Chunk(candidates, k.workers) {
+		if k.over(ctx) {
+			return false
 		}
-		accepted, runs := make([]bool, len(batch)), make([]int, len(batch))
-		k.each(len(batch), func(i int) { accepted[i], runs[i] = k.accepted(ctx, candidates[batch[i]]) })
+		failed, runs := make([]*failure, len(batch)), make([]int, len(batch))
+		k.each(len(batch), func(i int) { failed[i], runs[i] = k.twice(ctx, batch[i], tries) })
 		for _, n := range runs {
 			k.runs += n
 		}
-		if i := slices.Index(accepted, true); i >= 0 {
-			k.best = candidates[batch[i]]
-			k.told(len(k.best.steps)+1, k.runs)
-			return batch[i]
+		for i, f := range failed {
+			if f != nil {
+				k.best, k.failure = batch[i], f
+				k.told(len(k.best.steps)+1, k.runs)
+				return true
+			}
 		}
 	}
-	return -1
+	return false
 }
 
-// shrink makes best as small as it gets.
+func (k *shrinker) over(ctx context.Context) bool {
+	return ctx.Err() != nil || !time.Now().Before(k.until)
+}
+
+// shrink makes best as small as it gets. Peers go first: that makes all runs
+// after it cheaper.
 func (k *shrinker) shrink(ctx context.Context) {
 	k.first(ctx, k.closings())
 	for {
 		before := k.best.text()
+		for k.first(ctx, k.fewerPeers()) {
+		}
 		k.drop(ctx)
-		for k.first(ctx, k.fewerPeers()) >= 0 {
+		for k.first(ctx, k.simpler()) {
 		}
-		for k.first(ctx, k.simpler()) >= 0 {
-		}
-		if k.best.text() == before || ctx.Err() != nil || time.Now().After(k.until) {
+		if k.best.text() == before || k.over(ctx) {
 			return
 		}
+		k.measure(ctx, confirmations)
 	}
 }
 
@@ -167,7 +181,7 @@ func (k *shrinker) drop(ctx context.Context) {
 			for end := len(steps); end-size >= 0; end -= max(1, size/2) {
 				candidates = append(candidates, k.best.with(k.mended(slices.Concat(steps[:end-size], steps[end:]))))
 			}
-			if k.first(ctx, candidates) < 0 {
+			if !k.first(ctx, candidates) {
 				break
 			}
 		}
@@ -182,7 +196,7 @@ func (k *shrinker) drop(ctx context.Context) {
 				candidates = append(candidates, k.best.with(k.mended(rest)))
 			}
 		}
-		if len(candidates) > 150 || k.first(ctx, candidates) < 0 {
+		if len(candidates) > 150 || !k.first(ctx, candidates) {
 			return
 		}
 	}
@@ -237,41 +251,51 @@ func (k *shrinker) mended(steps []step) []step {
 	return sensible
 }
 
-// fewerPeers are the schedules of a cluster without its last peer, or with
-// another one in the last one's place.
+// fewerPeers are the schedules of smaller clusters, much smaller ones first.
+// The names stay those of a cluster of that size.
 func (k *shrinker) fewerPeers() (candidates []schedule) {
-	n := len(k.best.peers) - 1
-	if n < 2 {
-		return nil
+	n := len(k.best.peers)
+	for size := n / 2; size >= 1; size /= 2 {
+		for from := 0; from+size <= n && n-size >= 2; from += size {
+			candidates = append(candidates, k.lacking(k.best.peers[from:from+size]))
+		}
 	}
-	last := k.best.peers[n]
-	for i := n; i >= 0; i-- {
-		gone := k.best.peers[i]
-		var steps []step
-		for _, s := range k.best.steps {
-			s, ok := s.without(gone)
-			if !ok {
-				continue
+	return candidates
+}
+
+// lacking returns best without some peers.
+func (k *shrinker) lacking(gone []string) schedule {
+	smaller := *k
+	smaller.best.peers = k.best.peers[:len(k.best.peers)-len(gone)]
+	called := make(map[string]string)
+	i := 0
+	for _, name := range k.best.peers {
+		if !slices.Contains(gone, name) {
+			called[name] = smaller.best.peers[i]
+			i++
+		}
+	}
+	rename := func(names []string) []string {
+		var renamed []string
+		for _, name := range names {
+			renamed = append(renamed, called[name])
+		}
+		return renamed
+	}
+	var steps []step
+	for _, s := range k.best.steps {
+		ok := true
+		for _, name := range gone {
+			if ok {
+				s, ok = s.without(name)
 			}
-			rename := func(names []string) []string {
-				names = slices.Clone(names)
-				for j, name := range names {
-					if name == last {
-						names[j] = gone
-					}
-				}
-				return names
-			}
+		}
+		if ok {
 			s.who, s.to = rename(s.who), rename(s.to)
 			steps = append(steps, s)
 		}
-		c := k.best
-		c.peers = c.peers[:n]
-		smaller := *k
-		smaller.best = c
-		candidates = append(candidates, c.with(smaller.mended(steps)))
 	}
-	return candidates
+	return smaller.best.with(smaller.mended(steps))
 }
 
 // simpler are the schedules with one step made smaller.
@@ -281,8 +305,12 @@ func (k *shrinker) simpler() (candidates []schedule) {
 		steps[i] = with
 		candidates = append(candidates, k.best.with(k.mended(steps)))
 	}
+	moved := slices.ContainsFunc(k.best.steps, func(s step) bool { return s.verb == move })
 	for i, s := range k.best.steps {
 		switch {
+		case s.verb == await && !moved && strings.HasPrefix(s.text, resettling):
+			s.text = settling + strings.TrimPrefix(s.text, resettling)
+			replace(i, s)
 		case s.verb == wait:
 			for _, d := range []time.Duration{s.every / 2, s.every * 3 / 4} {
 				if s.every > time.Second {

@@ -72,6 +72,7 @@ func (s schedule) judge(res *scenarios.Result) trial {
 	if _, err := fmt.Sscanf(res.Reason, "line %d:", &number); err != nil || number < 2 || number > len(s.steps)+1 {
 		return trial{failed: f}
 	}
+	_, f.why, _ = strings.Cut(res.Reason, ": ")
 	st := s.steps[number-2] // the first line is the cluster's
 	f.judged = st.judges
 	switch st.verb {

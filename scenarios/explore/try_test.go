@@ -36,8 +36,8 @@ func TestTry(t *testing.T) {
 	seed, _ := strconv.Atoi(os.Getenv("SEED"))
 	d, _ := time.ParseDuration(os.Getenv("FOR"))
 	o := Options{
-		Shape:  Shape{Peers: 8, For: d, Settings: strings.Fields(os.Getenv("SETTINGS")), Checks: strings.FieldsFunc(os.Getenv("CHECKS"), func(r rune) bool { return r == ',' })},
-		Host: host(), Seed: uint64(seed), Runs: n, Workers: runtime.NumCPU(), Shrinking: time.Minute,
+		Shape: Shape{Peers: 8, For: d, Settings: strings.Fields(os.Getenv("SETTINGS")), Checks: strings.FieldsFunc(os.Getenv("CHECKS"), func(r rune) bool { return r == ',' })},
+		Host:  host(), Seed: uint64(seed), Runs: n, Workers: runtime.NumCPU(), Shrinking: time.Minute,
 		Progress: func(p Progress) { t.Logf("%+v", p) },
 	}
 	began := time.Now()
