@@ -152,7 +152,7 @@ func (o Options) smallest(ctx context.Context, seed uint64, failed *failure) *Fi
 	made := generate(seed, o.Shape)
 	f := &Finding{Seed: seed, Why: failed.why, Story: failed.story, Of: len(made.steps) + 1}
 	k := &shrinker{
-		host: o.Host, seed: seed, workers: o.Workers, until: time.Now().Add(o.Shrinking), failure: failed, best: made,
+		host: o.Host, seed: seed, workers: o.Workers, until: time.Now().Add(o.Shrinking), failure: failed, best: made, former: []schedule{made},
 		told: func(lines, runs int) {
 			o.Progress(Progress{Seed: seed, Lines: lines, Shrunk: runs, Finding: failed.why})
 		},

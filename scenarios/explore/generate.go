@@ -119,7 +119,7 @@ func (a *author) sides() (one, other []string) {
 func (a *author) talk(name string, d time.Duration) {
 	every := []time.Duration{500 * time.Millisecond, time.Second, 3 * time.Second}[a.IntN(3)]
 	if n := int(d / every); n > 1 {
-		a.add(step{verb: say, who: []string{name}, n: n, every: every})
+		a.add(step{verb: say, who: []string{name}, n: n, every: every, back: true})
 	}
 }
 

@@ -134,7 +134,7 @@ func (c *situation) do(s step) bool {
 		c.links = testbed.Links{}
 		return ok
 	case say:
-		c.talking = c.talking || s.n > 1
+		c.talking = c.talking || s.n > 1 && s.back
 		return c.running[s.who[0]]
 	case join:
 		c.talking = false

@@ -35,8 +35,9 @@ type shrinker struct {
 	workers int
 	until   time.Time // when to be content with what there is
 	best    schedule
-	failure *failure // of best
-	rate    float64  // how often best fails
+	former  []schedule // that were best, it included
+	failure *failure   // of best
+	rate    float64    // how often best fails
 	runs    int
 	told    func(lines, runs int)
 }
@@ -123,6 +124,7 @@ func (k *shrinker) first(ctx context.Context, candidates []schedule) bool {
 		for i, f := range failed {
 			if f != nil {
 				k.best, k.failure = batch[i], f
+				k.former = append(k.former, k.best)
 				k.told(len(k.best.steps)+1, k.runs)
 				return true
 			}
@@ -135,10 +137,25 @@ func (k *shrinker) over(ctx context.Context) bool {
 	return ctx.Err() != nil || !time.Now().Before(k.until)
 }
 
-// shrink makes best as small as it gets. Peers go first: that makes all runs
-// after it cheaper.
+// shrink makes best as small as it gets, and has it fail about as often as it
+// did in the beginning.
 func (k *shrinker) shrink(ctx context.Context) {
+	reliable := k.rate
 	k.first(ctx, k.closings())
+	k.reduce(ctx)
+	if k.first(ctx, k.classics()) {
+		k.reduce(ctx)
+	}
+	// What was taken by chance is taken back.
+	for k.measure(ctx, 2*confirmations); k.rate < reliable*3/4 && len(k.former) > 1; k.measure(ctx, 2*confirmations) {
+		k.former = k.former[:len(k.former)-1]
+		k.best = k.former[len(k.former)-1]
+	}
+}
+
+// reduce makes best smaller step by step. Peers go first: that makes all runs
+// after it cheaper.
+func (k *shrinker) reduce(ctx context.Context) {
 	for {
 		before := k.best.text()
 		for k.first(ctx, k.fewerPeers()) {
@@ -323,8 +340,11 @@ func (k *shrinker) simpler() (candidates []schedule) {
 			}
 		case s.verb == say && s.n > 1:
 			t := s
-			t.n, t.every = 1, 0
+			t.n, t.every, t.back = 1, 0, false
 			replace(i, t)
+			if s.back {
+				candidates = append(candidates, k.inForeground(i)...)
+			}
 			t = s
 			t.n /= 2
 			if t.n > 1 {
@@ -349,4 +369,57 @@ func (k *shrinker) simpler() (candidates []schedule) {
 		}
 	}
 	return candidates
+}
+
+// inForeground are the schedules in which what is said in the background, by
+// step i, is said in the foreground: there, instead of a wait after it, or where
+// it is waited for.
+func (k *shrinker) inForeground(i int) (candidates []schedule) {
+	s := k.best.steps[i]
+	s.back = false
+	add := func(steps ...[]step) { candidates = append(candidates, k.best.with(k.mended(slices.Concat(steps...)))) }
+	before, after := k.best.steps[:i], k.best.steps[i+1:]
+	add(before, []step{s}, after)
+	for j, t := range after {
+		switch t.verb {
+		case wait:
+			u := s
+			u.n = max(2, int(t.every/s.every))
+			add(before, after[:j], []step{u}, after[j+1:])
+		case join:
+			add(before, after[:j], []step{s}, after[j+1:])
+		}
+	}
+	return candidates
+}
+
+// classics are small schedules that break many a protocol, of those that have
+// fewer lines than best: one peer is cut off, frozen or killed, with or without
+// the cluster having formed before, in silence or while somebody talks.
+func (k *shrinker) classics() (candidates []schedule) {
+	decision := k.best.steps[len(k.best.steps)-1]
+	const long = 40 * time.Second // until all is over, with the local profile
+	for _, n := range []int{2, 3} {
+		if n > len(k.best.peers) {
+			continue
+		}
+		s := k.best
+		s.peers = k.best.peers[:n]
+		first, last := s.peers[0], s.peers[n-1:]
+		faults := [][2]step{
+			{{verb: partition, who: s.peers[:n-1], to: last}, {verb: heal}},
+			{{verb: link, who: last, to: s.peers[:1]}, {verb: heal}},
+			{{verb: pause, who: last}, {verb: resume, who: last}},
+			{{verb: kill, who: last}, {verb: start, who: last}},
+		}
+		times := []step{{verb: wait, every: long}, {verb: say, who: []string{first}, n: int(long / time.Second), every: time.Second}}
+		for _, fault := range faults {
+			for _, meanwhile := range times {
+				steps := []step{{verb: start}, fault[0], meanwhile, fault[1], decision}
+				candidates = append(candidates, s.with(steps),
+					s.with(slices.Insert(steps, 1, step{verb: await, text: forming, judges: together})))
+			}
+		}
+	}
+	return slices.DeleteFunc(candidates, func(s schedule) bool { return len(s.steps) >= len(k.best.steps) })
 }

@@ -12,7 +12,7 @@ type step struct {
 	verb verb
 	who  []string
 	to   []string // the other side of a link, or the other group
-	back bool     // a link's way back, too
+	back bool     // a link's way back, too; what is said, in the background
 	// text is what a link suffers, how many processors a throttled peer has,
 	// whether the bootstrap service starts or stops, or what is judged.
 	text string
@@ -78,7 +78,11 @@ func (s step) String() string {
 		if s.n == 1 {
 			return fmt.Sprintf("? %s msg %s", who, who)
 		}
-		return fmt.Sprintf("? repeat %d every=%s %s msg '%s {}' &", s.n, short(s.every), who, who)
+		line := fmt.Sprintf("? repeat %d every=%s %s msg '%s {}'", s.n, short(s.every), who, who)
+		if s.back {
+			line += " &"
+		}
+		return line
 	}
 	words := []string{string(s.verb)}
 	if who != "" {
