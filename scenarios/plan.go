@@ -240,6 +240,8 @@ func (sc *scene) parse(c *command, text []string) (action, error) {
 		return nil, at(c.name, fmt.Errorf("%s %s: the arguments are missing", name, v.args))
 	case isVerb && !sc.defined && !slices.ContainsFunc(setting(), func(s verb) bool { return s.name == name && name != "peer" }):
 		return nil, at(c.name, errors.New("there is no cluster yet: begin with a line such as cluster 5"))
+	case isVerb && timed(name, a):
+		return sc.parseTimed(v, a)
 	case isVerb:
 		return v.parse(sc, a)
 	case slices.Contains(sc.spec.Peers, name):

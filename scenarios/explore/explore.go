@@ -159,10 +159,7 @@ func (o Options) smallest(ctx context.Context, seed uint64, failed *failure) *Fi
 	}
 	if !failed.blocked && o.Shrinking > 0 {
 		k.told(f.Of, 0)
-		if k.measure(ctx, confirmations) > 0 {
-			k.shrink(ctx)
-		}
-		f.Tried, f.Failed = confirmations, k.measure(ctx, confirmations)
+		f.Failed, f.Tried = k.shrink(ctx)
 		f.Why, f.Story = k.failure.why, k.failure.story
 	}
 	f.Lines = len(k.best.steps) + 1

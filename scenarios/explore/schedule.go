@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,6 +57,19 @@ func newSituation(peers []string) *situation {
 // do takes a step. It returns false for one that makes no sense, such as the
 // kill of a peer that does not run.
 func (c *situation) do(s step) bool {
+	if s.lasts > 0 {
+		s.lasts = 0
+		links, paused := maps.Clone(c.links), maps.Clone(c.paused)
+		ok := c.do(s)
+		c.links = links
+		switch s.verb {
+		case kill, stop:
+			c.do(step{verb: start, who: s.who})
+		case pause:
+			c.paused = paused
+		}
+		return ok
+	}
 	all := func(in map[string]bool, want bool) bool {
 		return !slices.ContainsFunc(s.who, func(name string) bool { return in[name] != want })
 	}

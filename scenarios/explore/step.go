@@ -19,6 +19,9 @@ type step struct {
 	// every and n are of what is said: n messages. every is how long a wait is.
 	every time.Duration
 	n     int
+	// lasts is the time after which a fault is undone, and for which its line
+	// lasts; 0 for a fault that stays.
+	lasts time.Duration
 	// judges says what an await or a check decides.
 	judges judgement
 }
@@ -59,6 +62,11 @@ const (
 
 // String is the line.
 func (s step) String() string {
+	if s.lasts > 0 {
+		t := s
+		t.lasts = 0
+		return fmt.Sprintf("%s for=%s", t, short(s.lasts))
+	}
 	who, to := list(s.who), list(s.to)
 	arrow := "->"
 	if s.back {
