@@ -47,8 +47,8 @@ func TestMeasures(t *testing.T) {
 		{"fp", "FP", split, split[:len(split)-1], []float64{1}, []float64{0}},
 		{"fp", "FP⁻", split, split[:len(split)-1], []float64{1}, []float64{0}},
 		{"fp", "of impaired", split, split[:len(split)-8], []float64{4}, []float64{2}},
-		{"heal", "heal whole", split, split[:len(split)-2], []float64{5}, nil},
-		{"heal", "heal not settled", split, split[:len(split)-1], []float64{1}, []float64{0}},
+		{"heal", "whole after heal", split, split[:len(split)-2], []float64{5}, nil},
+		{"heal", "not settled after heal", split, split[:len(split)-1], []float64{1}, []float64{0}},
 		{"chat", "delivered", chat, with(chat, delivered(11, "c", "a/7/1")), []float64{50}, []float64{100}},
 		{"chat", "latency p100", chat, chat[:len(chat)-1], []float64{0.5}, nil},
 	}

@@ -211,8 +211,8 @@ func measureHeal(r *Record) Measured {
 			}
 		}
 		if seen > 0 {
-			m.Figures = append(m.Figures, whole.figure(cause+" whole"), settled.figure(cause+" settled"))
-			m.count(cause+" not settled", not)
+			m.Figures = append(m.Figures, whole.figure("whole after "+cause), settled.figure("settled after "+cause))
+			m.count("not settled after "+cause, not)
 		}
 	}
 	if len(healings) == 0 {

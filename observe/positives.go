@@ -90,7 +90,7 @@ func FalsePositives(events []event.Event, suspicionMax time.Duration) Mistakes {
 			})
 		case e.Kind == event.MemberJoin:
 			p := pair{e.Peer, e.Member}
-			if life, ok := wrong[p]; ok && life.Equal(begun[e.Member]) && e.Was == string(Dead) {
+			if life, ok := wrong[p]; ok && life.Equal(begun[e.Member]) {
 				m.Flaps++
 			}
 			delete(wrong, p)

@@ -73,6 +73,8 @@ func (v *View) Add(e event.Event) {
 		r.runs = !e.Time.Before(r.stopped)
 	case event.PeerStopping:
 		r.runs = false
+	case event.PeerHealth:
+		r.health = e.Health
 	case event.MemberJoin:
 		// To meet itself again is to have a new node table: the membership
 		// layer was created anew.
@@ -219,8 +221,8 @@ func (v *View) Runs(peer string) bool { return v.find(peer).runs }
 // Paused says whether the lab has frozen peer.
 func (v *View) Paused(peer string) bool { return v.find(peer).paused }
 
-// Health returns peer's own health score as it last told it, which it does when
-// it holds somebody suspect or dead: 0 is best.
+// Health returns peer's own health score as it last told it: 0 is best. It tells
+// each change, within some tens of milliseconds.
 func (v *View) Health(peer string) int { return v.find(peer).health }
 
 // Peers returns all that ever reported something or were started, by name,

@@ -136,6 +136,10 @@ func TestViewKnowsPeersAndTheirHealth(t *testing.T) {
 	if v.Health("b") != 3 || v.Health("z") != 0 || v.Health("nobody") != 0 {
 		t.Errorf("health of b %d, z %d", v.Health("b"), v.Health("z"))
 	}
+	v.Add(event.Event{Time: at(3), Peer: "b", Kind: event.PeerHealth, Health: 2})
+	if v.Health("b") != 2 {
+		t.Errorf("health of b %d, which told 2", v.Health("b"))
+	}
 	v.Add(started(4, "b"))
 	if v.Health("b") != 0 {
 		t.Error("a new life has the health of the last")

@@ -54,10 +54,10 @@ type Config struct {
 	// Bare starts nothing: every layer waits for its commands.
 	Bare bool
 	// App is the application layer; nil means the chat.
-	App  App
-	Chat ChatConfig // unless App is set
+	App App
 	// NoApp leaves it to its command to join the application.
 	NoApp   bool
+	Chat    ChatConfig // unless App is set
 	Network Network
 	// Journal is the peer's log for people; nil keeps the latest lines and
 	// writes them nowhere.

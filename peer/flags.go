@@ -26,12 +26,12 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.BoolVar(&c.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
+	flags.BoolVar(&c.NoApp, "no-chat", false, "stay out of the chat until chat join")
 	flags.StringVar(&c.Chat.Carrier, "chat-carrier", CarrierDirect, "what the chat goes over: `direct|gossip`, connections or membership's packets")
 	flags.Float64Var(&c.Chat.Limits.Rate, "chat-rate", 0, "`MESSAGES` a second this peer may send; 0 for no limit")
 	flags.IntVar(&c.Chat.Limits.History, "chat-history", chat.DefaultHistory, "`MESSAGES` kept although everybody has them")
 	flags.IntVar(&c.Chat.Limits.Horizon, "chat-horizon", chat.DefaultHorizon, "`MESSAGES` kept at most, for those who lack them")
 	flags.StringVar(&c.Chat.SecretFile, "chat-secret-file", "", "`FILE` with the chat's secrets, one a line, the one to use first; or in PEER_CHAT_SECRET (none: no encryption)")
-	flags.BoolVar(&c.NoApp, "no-chat", false, "stay out of the chat until chat join")
 	flags.BoolVar(&c.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
 }
 

@@ -131,7 +131,23 @@ func (b *Batch) Run(ctx context.Context, plans []*Plan) ([]*Done, error) {
 			complete = append(complete, d)
 		}
 	}
-	return complete, errors.Join(append(errs, ctx.Err())...)
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return complete, err
+	}
+	return complete, b.junit(complete)
+}
+
+// junit writes what the runs came to for CI systems.
+func (b *Batch) junit(done []*Done) error {
+	records := make([]*observe.Record, len(done))
+	for i, d := range done {
+		records[i] = &d.Record
+	}
+	f, err := os.Create(filepath.Join(b.Dir, junitFile))
+	if err != nil {
+		return err
+	}
+	return errors.Join(observe.WriteJUnit(f, records...), f.Close())
 }
 
 func (b *Batch) tell(telling *sync.Mutex, n Note) {
@@ -208,6 +224,7 @@ const (
 	scenarioFile = "scenario" + Extension
 	storyFile    = "story.txt"
 	logsDir      = "logs"
+	junitFile    = "junit.xml" // of all runs of a batch
 )
 
 // one makes one run and saves it.

@@ -44,3 +44,12 @@ func Reference() string {
 	fmt.Fprint(&b, "- `[arm:NAME]`: the run is of this arm\n")
 	return b.String()
 }
+
+// Words returns all verbs and all forms of conditions, as Plan.Uses has them.
+func Words() []string {
+	words := verbNames()
+	for _, k := range kinds() {
+		words = append(words, k.form)
+	}
+	return words
+}

@@ -89,18 +89,19 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 		failure = r.all(o)
 	}
 	r.judge(res, failure)
-	if r.engine != nil {
-		if o.Logs != nil && res.Verdict != observe.Pass {
-			r.saveLogs(o.Logs)
-		}
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
-			res.Verdict, res.Reason = observe.Inconclusive, "remove the cluster: "+err.Error()
-		}
-		res.Events, _ = r.engine.History().Since(0)
-	}
 	res.Ended = time.Now()
+	if r.engine == nil {
+		return res
+	}
+	res.Events = r.world.events
+	if o.Logs != nil && res.Verdict != observe.Pass {
+		r.saveLogs(o.Logs)
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
+		res.Verdict, res.Reason = observe.Inconclusive, "remove the cluster: "+err.Error()
+	}
 	return res
 }
 

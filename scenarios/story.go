@@ -62,10 +62,7 @@ func (r *run) look() {
 		if p.Name == testbed.Bootstrap || p.State != testbed.Stopped || !r.started(p.Name) {
 			continue
 		}
-		r.mu.Lock()
-		expected := r.expected[p.Name] || r.plan.ends[p.Name]
-		r.mu.Unlock()
-		if !expected {
+		if !r.mayEnd(p.Name) {
 			r.stop(&lost{p.Name, fmt.Sprintf("its process ended with status %d", p.Exit)})
 		}
 	}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"peerlab/testbed"
 )
 
-const arrows = "A -> B is the packets from A to B, A <-> B those of both directions; either side may be several peers, or rest, or bootstrap."
+const arrows = "A -> B is the packets from A to B, A <-> B those of both directions; either side may be several peers, all, rest (who is not on the other side), or bootstrap."
 
 // faults are the verbs for the links between peers.
 func faults() []verb {
@@ -18,25 +17,15 @@ func faults() []verb {
 			name: "partition", args: "PEER… / PEER… [/ rest]", short: "cut every link between peers of different groups",
 			detail: "On top of what is cut already. Who is in no group keeps all links. The bootstrap service is in no group unless it is named.", example: "partition alice,bob / rest",
 			parse: func(sc *scene, a args) (action, error) {
-				var groups []string
-				var named []string
-				for group := range strings.SplitSeq(strings.Join(a.text, " "), "/") {
-					group = strings.TrimSpace(group)
-					if group == testbed.Rest || group == "" {
-						groups = append(groups, group)
-						continue
-					}
-					names, err := sc.side(strings.Fields(strings.ReplaceAll(group, ",", " ")), nil)
-					if err != nil {
-						return nil, err
-					}
-					groups, named = append(groups, strings.Join(names, ",")), append(named, names...)
-				}
-				parsed, err := testbed.ParseGroups([]string{strings.Join(groups, "/")}, sc.spec.Peers)
+				words, err := sc.ranges(a.text)
 				if err != nil {
 					return nil, err
 				}
-				cut, err := testbed.Partition(parsed...)
+				groups, err := testbed.ParseGroups(words, sc.spec.Peers)
+				if err != nil {
+					return nil, err
+				}
+				cut, err := testbed.Partition(groups...)
 				if err != nil {
 					return nil, err
 				}

@@ -12,9 +12,8 @@ import (
 
 // recorder is a command that notes how it was called.
 type recorder struct {
-	args       []string
-	called     bool
-	background bool
+	args   []string
+	called bool
 }
 
 func (r *recorder) Usage() *script.CmdUsage { return &script.CmdUsage{Async: true} }

@@ -76,12 +76,12 @@ type Chat struct {
 	settled  bool                 // it is known where the conversation begins for the reader
 	begin    vector               // namely after that
 	answered time.Time            // when the first sync came
+	answers  []*member            // whose came, gone meanwhile or not, until it is settled
 	gaps     time.Time            // since when somebody offers to begin later than this peer's end
 	large    uint64               // the last message that gossip cannot carry
 	waiting  map[*Delivery]struct{}
 	progress chan struct{} // closed when others have more, or room was made
 	acks     map[writer]struct{}
-	sessions map[*session]struct{}
 	stats    counters
 }
 
@@ -113,7 +113,6 @@ func Join(o Options) *Chat {
 		waiting:  make(map[*Delivery]struct{}),
 		progress: make(chan struct{}),
 		acks:     make(map[writer]struct{}),
-		sessions: make(map[*session]struct{}),
 	}
 	if o.Limits.Rate > 0 {
 		c.rate = rate.NewLimiter(rate.Limit(o.Limits.Rate), max(1, int(o.Limits.Rate)))
@@ -215,7 +214,11 @@ func (c *Chat) send(ctx context.Context, text string, d *Delivery) (*entry, erro
 	if c.Gossip != nil && !c.Gossip.send(e) {
 		c.large = e.seq
 	}
+	now := time.Now()
 	for _, m := range c.members {
+		if m.have[c.self] == e.seq-1 {
+			m.progress = now // it had all there was to take
+		}
 		c.push(m)
 	}
 	return e, nil
@@ -251,11 +254,6 @@ func (c *Chat) Leave(ctx context.Context) {
 	}
 	c.stop()
 	_ = c.Listener.Close()
-	c.mu.Lock()
-	for s := range c.sessions {
-		_ = s.conn.Close()
-	}
-	c.mu.Unlock()
 	c.running.Wait()
 	c.store.close()
 }

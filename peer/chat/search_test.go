@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,12 +28,14 @@ type world struct {
 	rng   *rand.Rand
 	net   *network
 	names []string
-	now   map[string]*chatter // up
-	lives []*life
-	views map[string]map[string]Presence // of each, what membership tells it
 	inc   uint64
 	flaws flaws
 	trace []string
+
+	mu    sync.Mutex          // for what membership's timers use too
+	now   map[string]*chatter // up
+	lives []*life
+	views map[string]map[string]Presence // of each, what membership tells it
 }
 
 type chatter struct {
@@ -58,9 +61,11 @@ func (w *world) start(name string) {
 			return w.net.dial(ctx, name, to)
 		},
 	})
-	w.now[name] = &chatter{c, h, l}
 	w.lives = append(w.lives, l)
+	w.mu.Lock()
+	w.now[name] = &chatter{c, h, l}
 	w.views[name] = make(map[string]Presence)
+	w.mu.Unlock()
 	here := Presence{Name: name, Addr: fmt.Sprintf("%s/%d", name, w.inc), Incarnation: w.inc}
 	for other := range w.now {
 		if other == name {
@@ -75,7 +80,9 @@ func (w *world) start(name string) {
 // kill ends a member without a word.
 func (w *world) kill(name string) {
 	c := w.now[name]
+	w.mu.Lock()
 	delete(w.now, name)
+	w.mu.Unlock()
 	c.life.up = false
 	c.host.vanish()
 	c.life.log.Close()
@@ -92,6 +99,8 @@ func (w *world) tell(to string, p Presence, d time.Duration) {
 	c := w.now[to]
 	after := time.Duration(w.rng.Int64N(int64(d)))
 	time.AfterFunc(after, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if w.now[to] != c {
 			return
 		}
@@ -270,5 +279,24 @@ func TestFlawsAreFound(t *testing.T) {
 			}
 			t.Errorf("not found: %s", test.want)
 		})
+	}
+}
+
+// Ids that are used again after a restart are found out: a state directory that
+// does not keep the incarnation.
+func TestReusedSequenceIsFound(t *testing.T) {
+	state := t.TempDir()
+	var lives []*life
+	for range 2 {
+		l := &life{name: "a", incarnation: 1, log: event.NewLog("a", 100)}
+		c := Join(Options{Name: "a", Incarnation: 1, Listener: newNetwork().listen("a"), Events: l.log, State: state, flaws: flaws{noPersist: true}})
+		if _, err := c.SendKept(t.Context(), "hello"); err != nil {
+			t.Fatal(err)
+		}
+		c.Leave(t.Context())
+		lives = append(lives, l)
+	}
+	if broken := promises(lives); !slices.ContainsFunc(broken, func(b string) bool { return strings.Contains(b, "sent twice") }) {
+		t.Errorf("not found: %q", broken)
 	}
 }

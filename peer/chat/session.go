@@ -33,7 +33,8 @@ type session struct {
 	conn   net.Conn
 	reader *bufio.Reader
 	member *member
-	caller bool // this peer called, and pushes
+	caller bool   // this peer called, and pushes
+	addr   string // which it called
 	wake   chan struct{}
 
 	synced    bool   // the other has told what it has: pushing can begin
@@ -54,13 +55,17 @@ type session struct {
 	lastUsed time.Time
 }
 
-// hold adds s to the chat and to its member; ok is false when the chat ends.
-func (s *session) hold() (ok bool) {
+// hold adds s to the chat and to its member, unless the chat has ended or the
+// member has moved.
+func (s *session) hold() error {
 	c := s.chat
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx.Err() != nil || s.member.ctx.Err() != nil {
-		return false
+	if s.member.ctx.Err() != nil {
+		return ErrLeft
+	}
+	if s.caller && s.member.addr != s.addr {
+		return errors.New("the member has moved")
 	}
 	now := time.Now()
 	s.heard, s.lastUsed, s.wake = now, now, make(chan struct{}, 1)
@@ -71,7 +76,7 @@ func (s *session) hold() (ok bool) {
 		s.member.out = s
 		s.syncDue = true
 	}
-	return true
+	return nil
 }
 
 func (s *session) release() {

@@ -33,7 +33,7 @@ type Member struct {
 	Addr        string    `json:"addr"` // host:port
 	State       State     `json:"state"`
 	Incarnation uint32    `json:"incarnation"`
-	Since       time.Time `json:"since"` // of the last change of State, by this peer's clock
+	Since       time.Time `json:"since"`          // of the last change of State, by this peer's clock
 	Meta        Meta      `json:"meta,omitempty"` // not to be changed
 	// RTT is the round trip of the last successful direct probe of the member
 	// by this peer, 0 if there was none.

@@ -63,9 +63,8 @@ type Membership struct {
 	stopped context.Context
 	running sync.WaitGroup
 
-	mu     sync.Mutex
-	former map[string]string // name to address of everyone seen who has not left
-	left   bool
+	mu   sync.Mutex
+	left bool
 }
 
 // Create starts a memberlist of one: this peer. Join makes it part of a
@@ -124,11 +123,11 @@ func Create(o Options) (*Membership, error) {
 		shared:   o.Shared,
 		delegate: delegate,
 		ring:     keyring{ring: conf.Keyring},
-		former:   make(map[string]string),
 		stopped:  stopped,
 		stop:     stop,
 	}
-	conf.Transport = watched{transport, watch}
+	meter := &meter{NodeAwareTransport: transport}
+	conf.Transport = watched{meter, watch}
 	conf.Delegate, conf.Events, conf.Alive, conf.Conflict, conf.Ping = delegate, m.watch, m.watch, m.watch, m.watch
 
 	list, err := memberlist.Create(conf)
@@ -149,6 +148,7 @@ func Create(o Options) (*Membership, error) {
 	m.watch.health = list.GetHealthScore
 	m.watch.open(m.table)
 	m.running.Go(func() { m.watch.run(m.stopped, m.table) })
+	m.running.Go(func() { meter.account(m.stopped, o.Events) })
 	return m, nil
 }
 
@@ -257,25 +257,21 @@ func oneLine(err error) error {
 // have left: those a rejoin has to contact, because memberlist by itself never
 // contacts the dead again (hashicorp/memberlist#222).
 func (m *Membership) Missing() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	online := make(map[string]bool) // by name and by address
+	lost := m.watch.missing()
+	if len(lost) == 0 {
+		return nil
+	}
+	online := make(map[string]bool) // by address: another may be there now
 	m.table.each(func(n *nodeState) {
-		addr := m.shared.addr(n.Addr, n.Port)
-		switch n.State {
-		case memberlist.StateAlive, memberlist.StateSuspect:
-			if m.former[n.Name] != addr {
-				m.former[n.Name] = addr
-			}
-			online[n.Name], online[addr] = true, true
-		case memberlist.StateLeft:
-			delete(m.former, n.Name)
+		if n.State == memberlist.StateAlive || n.State == memberlist.StateSuspect {
+			delete(lost, n.Name)
+			online[m.shared.addr(n.Addr, n.Port)] = true
 		}
 	})
 	var missing []string
-	for _, name := range slices.Sorted(maps.Keys(m.former)) {
-		if addr := m.former[name]; !online[name] && !online[addr] {
-			missing = append(missing, addr)
+	for _, name := range slices.Sorted(maps.Keys(lost)) {
+		if !online[lost[name]] {
+			missing = append(missing, lost[name])
 		}
 	}
 	return missing

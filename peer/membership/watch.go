@@ -3,6 +3,7 @@ package membership
 import (
 	"bytes"
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,7 @@ type watcher struct {
 	touched  []string            // of known
 	suspects map[string]struct{} // of known
 	away     map[string]struct{} // of known: dead or left
+	lost     map[string]string   // the address of everyone who was online and then found dead
 	changed  chan struct{}       // closed after the next change
 	told     time.Time           // when changed was closed last
 	telling  bool                // it will be closed soon
@@ -100,6 +102,7 @@ func newWatcher(self string, log *event.Log, coords *coordinates, shared *Shared
 		known:    make(map[string]*seen),
 		suspects: make(map[string]struct{}),
 		away:     make(map[string]struct{}),
+		lost:     make(map[string]string),
 		wake:     make(chan struct{}, 1),
 		changed:  make(chan struct{}),
 		conflict: make(map[string]string),
@@ -133,16 +136,22 @@ func (w *watcher) nudge() {
 	}
 }
 
-// run looks at the table whenever there may be something to see, until ctx
+// run looks at the table, and at the health score, whenever there may be something to see, until ctx
 // ends.
 func (w *watcher) run(ctx context.Context, t *table) {
 	timer := time.NewTimer(pollInterval)
 	defer timer.Stop()
+	health := 0
 	for {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			return
+		}
+		// It changes when a probe has ended, which wakes the watcher, too.
+		if now := w.health(); now != health {
+			health = now
+			w.log.Emit(event.Event{Kind: event.PeerHealth, Health: now})
 		}
 		if alone := w.poll(t); !alone {
 			select {
@@ -246,11 +255,15 @@ func (w *watcher) compare(n *nodeState) {
 		k.addr = w.shared.addr(n.Addr, n.Port)
 		delete(w.suspects, n.Name)
 		delete(w.away, n.Name)
+		delete(w.lost, n.Name)
 		switch state {
 		case Suspect:
 			w.suspects[n.Name] = struct{}{}
 		case Dead, Left:
 			w.away[n.Name] = struct{}{}
+			if state == Dead && known && was.state != Left {
+				w.lost[n.Name] = was.addr
+			}
 		}
 	}
 	e := event.Event{Member: n.Name, Addr: k.addr, Incarnation: n.Incarnation, Was: string(was.state)}
@@ -386,6 +399,13 @@ func (w *watcher) NotifyPingComplete(other *memberlist.Node, rtt time.Duration, 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rtt[other.Name] = rtt
+}
+
+// missing returns a copy of lost.
+func (w *watcher) missing() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.lost)
 }
 
 // wait returns a channel that is closed after the next change.

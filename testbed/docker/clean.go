@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
 )
 
 // Removed counts what was removed.
@@ -32,7 +33,11 @@ func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := each(members, func(_ int, m container) error { return d.removeContainer(ctx, m.id) }); err != nil {
+	ids := make([]string, len(members))
+	for i, m := range members {
+		ids[i] = m.id
+	}
+	if _, err := d.removeContainers(ctx, ids); err != nil {
 		return err
 	}
 	of := func(label string) func(map[string]string) bool {
@@ -55,16 +60,33 @@ func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[
 			ids = append(ids, c.ID)
 		}
 	}
+	removed, err := d.removeContainers(ctx, ids)
+	networks, networkErr := d.sweepNetworks(ctx, label, match)
+	return Removed{removed, networks}, errors.Join(err, networkErr)
+}
+
+// removeContainers removes what it can and says how many that were. In a Docker
+// before 23.0 two containers that leave a network at the same instant can bring
+// the whole daemon to a halt (moby/libnetwork#2679): there one goes after
+// another.
+func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error) {
 	var removed atomic.Int64
-	err = each(ids, func(_ int, id string) error {
+	remove := func(_ int, id string) error {
 		err := d.removeContainer(ctx, id)
 		if err == nil {
 			removed.Add(1)
 		}
 		return err
-	})
-	networks, networkErr := d.sweepNetworks(ctx, label, match)
-	return Removed{int(removed.Load()), networks}, errors.Join(err, networkErr)
+	}
+	var err error
+	if versions.LessThan(d.api.ClientVersion(), "1.42") {
+		for i, id := range ids {
+			err = errors.Join(err, remove(i, id))
+		}
+	} else {
+		err = each(ids, remove)
+	}
+	return int(removed.Load()), err
 }
 
 func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(labels map[string]string) bool) (removed int, err error) {

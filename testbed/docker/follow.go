@@ -201,11 +201,11 @@ func (r *reader) read() error {
 		return fmt.Errorf("read what %s reports: %w", r.name, err)
 	}
 	defer log.Close()
-	w := lineWriter{line: r.add}
+	w := lineWriter{line: r.add, stamped: r.tells.stamped}
 	if _, err = stdcopy.StdCopy(&w, io.Discard, log); err != nil {
 		return fmt.Errorf("read what %s reports: %w", r.name, err)
 	}
-	if len(w.rest) > 0 {
+	if w.end(); len(w.rest) > 0 {
 		r.cluster.problem(r.name, fmt.Errorf("its last event is cut after %d bytes", len(w.rest)))
 	}
 	return nil

@@ -217,6 +217,7 @@ func (c *conn) arrive(now time.Time, part []byte) {
 
 // refuse tells the other side, once, that there is no such connection.
 func (c *conn) refuse(now time.Time) {
+	delete(c.life.conns, c)
 	w := c.life.wire(c.life.host, c.other.life.host)
 	if took, ok := w.carry(tcp, tcpHeader, now); ok {
 		c.life.agenda.plan(now.Add(took), func(time.Time) { c.other.breakOff(syscall.ECONNRESET) })

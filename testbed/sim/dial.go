@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -90,12 +89,11 @@ func (ls *listener) close() {
 
 // call is one attempt to connect.
 type call struct {
-	from    *life
-	to      netip.AddrPort
-	changed *sync.Cond
-	over    bool
-	conn    *conn
-	err     error
+	from *life
+	to   netip.AddrPort
+	over bool
+	conn *conn
+	err  error
 }
 
 // dial connects to an address, trying as Linux does until ctx ends.
@@ -106,11 +104,10 @@ func (l *life) dial(ctx context.Context, addr string) (*conn, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	d := &call{from: l, to: to, changed: l.more} // which the end of the life wakes, too
+	d := &call{from: l, to: to}
 	defer context.AfterFunc(ctx, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		d.changed.Broadcast()
 		l.more.Broadcast()
 	})()
 	for l.paused && l.end == lives && ctx.Err() == nil {
@@ -118,7 +115,7 @@ func (l *life) dial(ctx context.Context, addr string) (*conn, error) {
 	}
 	d.try(time.Now(), time.Second)
 	for !d.over && ctx.Err() == nil && l.end == lives {
-		d.changed.Wait()
+		l.more.Wait()
 	}
 	switch {
 	case d.err == nil && d.conn != nil:
@@ -198,5 +195,5 @@ func (d *call) end(ls *listener) {
 
 func (d *call) finish(c *conn, err error) {
 	d.over, d.conn, d.err = true, c, err
-	d.changed.Broadcast()
+	d.from.more.Broadcast()
 }

@@ -12,7 +12,12 @@ import (
 	"peerlab/testbed"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// What TestBlocked leaves, and the one that waits for it.
+		goleak.IgnoreAnyFunction("peerlab/testbed/sim.forEver"),
+		goleak.IgnoreAnyFunction("testing/synctest.testingSynctestTest"))
+}
 
 // lab is a cluster under test, within a simulation.
 type lab struct {

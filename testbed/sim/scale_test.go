@@ -61,8 +61,10 @@ func TestScaleProbe(t *testing.T) {
 		}
 		count(event.MemberJoin, "", n*n)
 		report("converged")
-		time.Sleep(60 * time.Second)
-		report("idle 60")
+		time.Sleep(30 * time.Second)
+		report("idle 30")
+		time.Sleep(1000 * time.Second)
+		report("idle 1000")
 		_ = e.Kill(ctx, names[n/2])
 		count(event.MemberDead, names[n/2], n-1)
 		report("detected")
