@@ -29,9 +29,9 @@ func (r *run) judge(res *Result, failure error) {
 		}
 		return
 	}
-	if late := r.lateness(); late > tolerated {
+	if busy := r.busy(); busy > tolerated(time.Since(r.began)) {
 		res.Verdict = observe.Inconclusive
-		res.Reason = fmt.Sprintf("the host was too busy to keep time: %s late in all", late.Round(time.Millisecond))
+		res.Reason = fmt.Sprintf("the host was too busy to keep time, in %d seconds of %.0f", busy, time.Since(r.began).Seconds())
 		res.Story = r.story("could not tell: "+res.Reason, failure)
 		return
 	}
