@@ -184,6 +184,10 @@ gallery: image ## every scenario of the gallery on containers, both arms
 bench: ## benchmarks
 	@go test -run '^$$' -bench . -benchmem $(UNITS)
 
+.PHONY: bench-sim
+bench-sim: ## peers in virtual time: how many, how fast, in how much memory (PEERS="50 200")
+	@PEERS="$(or $(PEERS),50 100 200 500 1000 2000)" go test -run '^$$' -bench Cluster -benchtime 1x -timeout 60m ./testbed/sim
+
 .PHONY: bench-bootstrap
 bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)
 	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v ./bootstrap/bench | grep --line-buffered -v '^=== '
