@@ -72,7 +72,7 @@ type Chat struct {
 	met      map[writer]*member // who called before membership told of it
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
 	asked    map[writer]asked
-	flowing  map[writer]time.Time // when its author last pushed one
+	lacked   *entry               // the oldest kept, if a member is known to lack it
 	settled  bool                 // it is known where the conversation begins for the reader
 	begin    vector               // namely after that
 	answered time.Time            // when the first sync came
@@ -109,7 +109,6 @@ func Join(o Options) *Chat {
 		met:      make(map[writer]*member),
 		shown:    make(map[string]uint64),
 		asked:    make(map[writer]asked),
-		flowing:  make(map[writer]time.Time),
 		waiting:  make(map[*Delivery]struct{}),
 		progress: make(chan struct{}),
 		acks:     make(map[writer]struct{}),

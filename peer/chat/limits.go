@@ -58,8 +58,10 @@ func (c *Chat) trim() {
 	beyond := func(messages, bytes int) bool { return h.len() > messages || h.bytes > bytes }
 	dropped := false
 	for beyond(c.Limits.History, c.Limits.HorizonBytes/4) {
-		all := c.hadByAll(h.oldest())
+		oldest := h.oldest()
+		all := oldest != c.lacked && c.hadByAll(oldest)
 		if !all && !beyond(c.Limits.Horizon, c.Limits.HorizonBytes) {
+			c.lacked = oldest
 			break
 		}
 		if !all {
