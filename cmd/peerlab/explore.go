@@ -67,7 +67,7 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 	if err := f.Check(); err != nil {
 		return usageError{err}
 	}
-	host, done, err := host(cmd.Context(), f.engine)
+	host, done, err := l.host(cmd.Context(), f.engine)
 	if err != nil {
 		return err
 	}

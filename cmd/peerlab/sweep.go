@@ -86,7 +86,7 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	if s.Scenario, err = scenarios.Open(file); err != nil {
 		return problems{err}
 	}
-	host, done, err := host(ctx, f.engine)
+	host, done, err := l.host(ctx, f.engine)
 	if err != nil {
 		return err
 	}

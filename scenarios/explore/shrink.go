@@ -151,9 +151,6 @@ func (k *shrinker) shrink(ctx context.Context) (failed, of int) {
 		reliable = float64(k.measure(ctx, confirmations)) / confirmations
 	}
 	k.first(ctx, k.closings())
-	if reliable < 1 && k.first(ctx, k.louder()) {
-		reliable = max(reliable, float64(k.measure(ctx, confirmations))/confirmations)
-	}
 	k.reduce(ctx)
 	if k.first(ctx, k.classics()) {
 		k.reduce(ctx)
@@ -418,19 +415,6 @@ func (k *shrinker) briefly(i int) (candidates []schedule) {
 	return candidates
 }
 
-// louder is the schedule with more said in the same time: what goes wrong with
-// some messages goes wrong more surely.
-func (k *shrinker) louder() []schedule {
-	const dense = 100 * time.Millisecond
-	steps := slices.Clone(k.best.steps)
-	for i, s := range steps {
-		if s.verb == say && s.every > dense {
-			steps[i].n, steps[i].every = s.n*int(s.every/dense), dense
-		}
-	}
-	return []schedule{k.best.with(steps)}
-}
-
 // inForeground are the schedules in which what is said in the background, by
 // step i, is said in the foreground: there, instead of a wait after it, or where
 // it is waited for.
@@ -458,27 +442,27 @@ func (k *shrinker) inForeground(i int) (candidates []schedule) {
 // silence or while somebody talks.
 func (k *shrinker) classics() (candidates []schedule) {
 	decision := k.best.steps[len(k.best.steps)-1]
-	const long = 40 * time.Second // until all is over, with the local profile
-	for _, n := range []int{2, 3} {
-		if n > len(k.best.peers) {
-			continue
-		}
-		s := k.best
-		s.peers = k.best.peers[:n]
-		last := s.peers[n-1:]
-		for _, fault := range []step{
-			{verb: partition, who: s.peers[:n-1], to: last},
-			{verb: link, who: last, to: s.peers[:1]},
-			{verb: pause, who: last},
-			{verb: kill, who: last},
-		} {
-			fault.lasts = long
-			begin, formed := step{verb: start}, step{verb: await, text: forming, judges: together}
-			talk := step{verb: say, who: s.peers[:1], n: int(long / time.Second), every: time.Second, back: true}
-			candidates = append(candidates,
-				s.with([]step{begin, formed, fault, decision}),
-				s.with([]step{begin, talk, fault, {verb: join}, decision}),
-				s.with([]step{begin, formed, talk, fault, {verb: join}, decision}))
+	// Too short to be noticed, and until all is over with the local profile.
+	for _, d := range []time.Duration{time.Second, 40 * time.Second} {
+		for n := 2; n <= min(3, len(k.best.peers)); n++ {
+			s := k.best
+			s.peers = k.best.peers[:n]
+			last := s.peers[n-1:]
+			for _, fault := range []step{
+				{verb: partition, who: s.peers[:n-1], to: last},
+				{verb: link, who: last, to: s.peers[:1]},
+				{verb: pause, who: last},
+				{verb: kill, who: last},
+			} {
+				fault.lasts = d
+				begin, formed := step{verb: start}, step{verb: await, text: forming, judges: together}
+				const every = 200 * time.Millisecond
+				talk := step{verb: say, who: s.peers[:1], n: int((d + 20*time.Second) / every), every: every, back: true}
+				candidates = append(candidates,
+					s.with([]step{begin, formed, fault, decision}),
+					s.with([]step{begin, talk, fault, {verb: join}, decision}),
+					s.with([]step{begin, formed, talk, fault, {verb: join}, decision}))
+			}
 		}
 	}
 	return slices.DeleteFunc(candidates, func(s schedule) bool { return len(s.steps) >= len(k.best.steps) })
