@@ -105,7 +105,7 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 		}
 		return err
 	}
-	if s.Dir, err = sweepDir(f.out); err != nil {
+	if s.Dir, err = outDir(f.out, "peerlab-sweep-"); err != nil {
 		return err
 	}
 	if !f.quiet {
@@ -133,10 +133,10 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	return nil
 }
 
-// sweepDir is where a sweep keeps what happens.
-func sweepDir(out string) (string, error) {
+// outDir is where what happens is kept: a new directory if none is named.
+func outDir(out, prefix string) (string, error) {
 	if out == "" {
-		dir, err := os.MkdirTemp("", "peerlab-sweep-")
+		dir, err := os.MkdirTemp("", prefix)
 		if err != nil {
 			return "", fmt.Errorf("a place for what happens: %w", err)
 		}

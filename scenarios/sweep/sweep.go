@@ -17,7 +17,7 @@ import (
 type Sweep struct {
 	scenarios.Batch
 	Scenario *scenarios.Scenario
-	Axes []Axis
+	Axes     []Axis
 	// Workers is how many combinations run at the same time, each one run after
 	// the other; 0 or 1 is one combination at a time, of which as many runs at
 	// once as the batch says.
