@@ -186,6 +186,15 @@ e2e: image ## tests on real containers
 gallery: image ## every scenario of the gallery on containers, both arms
 	@go run ./cmd/peerlab run gallery
 
+.PHONY: search
+search: $(if $(filter docker,$(ENGINE)),image) ## random fault schedules that must find nothing: make search RUNS=1000 SEED=7 ENGINE=docker
+	@go run ./cmd/peerlab explore --engine $(or $(ENGINE),sim) $(if $(SEED),--seed $(SEED)) \
+		--runs $(or $(RUNS),$(if $(filter docker,$(ENGINE)),20,1000)) --for $(or $(FOR),$(if $(filter docker,$(ENGINE)),1m,10m))
+
+.PHONY: engines
+engines: image ## the gallery on both engines; writes the table in docs/engines.md
+	@go run ./cmd/peerlab compare --write docs/engines.md
+
 .PHONY: bench
 bench: ## benchmarks
 	@go test -run '^$$' -bench . -benchmem $(UNITS)

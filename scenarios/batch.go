@@ -165,9 +165,9 @@ func (b *Batch) label(j job) string {
 	return j.name
 }
 
-// peersPerCore is how many peers in containers a core carries beside each other
+// PeersPerCore is how many peers in containers a core carries beside each other
 // before their timers are late.
-const peersPerCore = 8
+const PeersPerCore = 8
 
 // capacity is what this host carries, and what a plan takes of it.
 func (b *Batch) capacity() (int64, func(*Plan) int64) {
@@ -179,7 +179,7 @@ func (b *Batch) capacity() (int64, func(*Plan) int64) {
 	case b.Engine == "sim": // it takes a core as long as it runs
 		return cores, one
 	}
-	return cores * peersPerCore, func(p *Plan) int64 { return int64(len(p.Spec.Peers)) }
+	return cores * PeersPerCore, func(p *Plan) int64 { return int64(len(p.Spec.Peers)) }
 }
 
 func (b *Batch) jobs(plans []*Plan) []job {

@@ -30,14 +30,8 @@ func life() []verb {
 				return func(ctx context.Context, r *run, _ io.Writer) error { return r.start(ctx, names) }, err
 			},
 		},
-		onPeers("stop", "have peers leave (SIGTERM), and kill those that have not within ten seconds", "stop erin", func(ctx context.Context, r *run, names []string) error {
-			r.expectEnd(names)
-			return r.engine.Stop(ctx, names...)
-		}),
-		onPeers("kill", "end peers at once (SIGKILL)", "kill dave,erin", func(ctx context.Context, r *run, names []string) error {
-			r.expectEnd(names)
-			return r.engine.Kill(ctx, names...)
-		}),
+		ending("stop", "have peers leave (SIGTERM), and kill those that have not within ten seconds", "stop erin", testbed.Engine.Stop),
+		ending("kill", "end peers at once (SIGKILL)", "kill dave,erin for=30s", testbed.Engine.Kill),
 		{
 			name: "pause", args: "PEER… [for=DURATION]", short: "freeze peers: their connections stay, and they answer nothing", example: "pause alice for=10s",
 			detail: "With for= the line ends when they go on again. So it is with the other faults that take it.",
@@ -121,6 +115,30 @@ func onPeers(name, short, example string, do func(ctx context.Context, r *run, n
 		parse: func(sc *scene, a args) (action, error) {
 			names, err := sc.peers(a.text)
 			return func(ctx context.Context, r *run, _ io.Writer) error { return do(ctx, r, names) }, err
+		},
+	}
+}
+
+// ending makes a verb that ends peers, and with for=DURATION starts them again.
+func ending(name, short, example string, end func(e testbed.Engine, ctx context.Context, names ...string) error) verb {
+	return verb{
+		name: name, args: "PEER… [for=DURATION]", short: short, example: example,
+		parse: func(sc *scene, a args) (action, error) {
+			a, limit, err := sc.limited(a)
+			if err != nil {
+				return nil, err
+			}
+			names, err := sc.peers(a.text)
+			return func(ctx context.Context, r *run, _ io.Writer) error {
+				r.expectEnd(names)
+				if err := end(r.engine, ctx, names...); err != nil || limit == 0 {
+					return err
+				}
+				if err := r.wait(ctx, limit); err != nil {
+					return err
+				}
+				return r.start(ctx, names)
+			}, err
 		},
 	}
 }
