@@ -15,6 +15,8 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/log"
+
+	"peerlab/testbed/docker"
 )
 
 // clustersAtOnce bounds how many clusters run at the same time. They mostly
@@ -34,6 +36,9 @@ type lab struct {
 var shared *lab
 
 func TestMain(m *testing.M) {
+	if status, asked := docker.WatchIfAsked(); asked {
+		os.Exit(status)
+	}
 	if watched := os.Getenv(watchVariable); watched != "" {
 		os.Exit(watch(owner(watched)))
 	}

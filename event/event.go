@@ -23,8 +23,10 @@ const (
 	PeerStarted  Kind = "peer.started"  // the first of every run
 	PeerReady    Kind = "peer.ready"    // members
 	PeerStopping Kind = "peer.stopping" // reason
-	// PeerTraffic is what the membership layer has sent since the peer started,
-	// told now and then and when the layer ends.
+	// PeerHealth is a change of the peer's own health score.
+	PeerHealth Kind = "peer.health" // health
+	// PeerTraffic is what the membership layer has sent since it was created,
+	// told every five seconds, if there is news, and when it is shut down.
 	PeerTraffic Kind = "peer.traffic" // packets streams bytes
 
 	MemberJoin     Kind = "member.join"     // member addr incarnation was

@@ -131,7 +131,7 @@ func sendings(events []event.Event) map[messageID]sending {
 		switch e.Kind {
 		case event.PeerStarted, event.PeerStopping:
 			delete(present, e.Peer)
-		case testbed.LabKill, testbed.LabStop:
+		case testbed.LabKill, testbed.LabStop, testbed.LabExit:
 			delete(present, e.Member)
 		case event.ChatJoin:
 			present[e.Member] = true

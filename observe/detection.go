@@ -3,6 +3,7 @@ package observe
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"peerlab/event"
@@ -19,9 +20,10 @@ import (
 // count.
 type Failure struct {
 	Member string
-	// Cause is "kill", "pause" or "cut": the last is that links were cut until
-	// no way was left from an observer to the member, not even through others.
-	// A cut in one direction counts as one in both: an answer is needed.
+	// Cause is "kill", "exit" (by itself), "pause" or "cut": the last is that
+	// links were cut until no way was left from an observer to the member, not
+	// even through others. A cut in one direction counts as one in both: an
+	// answer is needed.
 	Cause string
 	At    time.Time
 	// Nodes is how many peers ran, the member included.
@@ -96,14 +98,10 @@ func (d *detector) add(e event.Event) {
 
 func (d *detector) lab(e event.Event) {
 	switch e.Kind {
-	case testbed.LabKill:
+	case testbed.LabKill, testbed.LabExit, testbed.LabPause:
 		if d.acts(e.Member) { // else it has failed already
-			d.fail(e.Member, "kill", e.Time, func(o string) bool { return !d.isCut(o, e.Member) })
-		}
-		d.gone(e.Member)
-	case testbed.LabPause:
-		if d.acts(e.Member) {
-			d.fail(e.Member, "pause", e.Time, func(o string) bool { return !d.isCut(o, e.Member) })
+			cause := strings.TrimPrefix(string(e.Kind), "lab.")
+			d.fail(e.Member, cause, e.Time, func(o string) bool { return !d.isCut(o, e.Member) })
 		}
 		d.gone(e.Member)
 	case testbed.LabStop:

@@ -47,8 +47,8 @@ func TestMeasures(t *testing.T) {
 		{"fp", "FP", split, split[:len(split)-1], []float64{1}, []float64{0}},
 		{"fp", "FP⁻", split, split[:len(split)-1], []float64{1}, []float64{0}},
 		{"fp", "of impaired", split, split[:len(split)-8], []float64{4}, []float64{2}},
-		{"heal", "heal whole", split, split[:len(split)-2], []float64{5}, nil},
-		{"heal", "heal not settled", split, split[:len(split)-1], []float64{1}, []float64{0}},
+		{"heal", "whole after heal", split, split[:len(split)-2], []float64{5}, nil},
+		{"heal", "not settled after heal", split, split[:len(split)-1], []float64{1}, []float64{0}},
 		{"chat", "delivered", chat, with(chat, delivered(11, "c", "a/7/1")), []float64{50}, []float64{100}},
 		{"chat", "latency p100", chat, chat[:len(chat)-1], []float64{0.5}, nil},
 	}
@@ -122,5 +122,24 @@ func TestSummarise(t *testing.T) {
 	}
 	if Summarise(nil) != (Summary{}) {
 		t.Error("no values are something")
+	}
+}
+
+// BenchmarkMeasure measures a run of 1,000 peers who all meet, of which one is
+// killed and seen to be: a million events.
+func BenchmarkMeasure(b *testing.B) {
+	names := testbed.Names(testbed.MaxPeers)
+	r := &Record{Model: lan(len(names)), Events: with(cluster(names...), lab(10, testbed.LabKill, "bob"))}
+	for _, observer := range names {
+		r.Events = append(r.Events, says(20, observer, event.MemberDead, "bob"))
+	}
+	for _, h := range Measures() {
+		b.Run(h.Name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Measure(r, h.Name); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

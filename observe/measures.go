@@ -101,7 +101,7 @@ func (r *Record) model(n int) (theory.Model, bool) {
 func measureDetection(r *Record) Measured {
 	var m Measured
 	failures, _ := Detections(r.Events)
-	for _, cause := range []string{"kill", "pause", "cut"} {
+	for _, cause := range []string{"kill", "exit", "pause", "cut"} {
 		for _, alone := range []bool{true, false} {
 			var first, all predicted
 			name := cause
@@ -211,8 +211,8 @@ func measureHeal(r *Record) Measured {
 			}
 		}
 		if seen > 0 {
-			m.Figures = append(m.Figures, whole.figure(cause+" whole"), settled.figure(cause+" settled"))
-			m.count(cause+" not settled", not)
+			m.Figures = append(m.Figures, whole.figure("whole after "+cause), settled.figure("settled after "+cause))
+			m.count("not settled after "+cause, not)
 		}
 	}
 	if len(healings) == 0 {

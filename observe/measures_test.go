@@ -84,6 +84,11 @@ func TestDetections(t *testing.T) {
 			},
 			nil,
 		},
+		{
+			"it ends by itself", with(abc, lab(10, testbed.LabExit, "c"), says(15, "a", event.MemberDead, "c"), says(16, "b", event.MemberDead, "c")),
+			[]Failure{{Member: "c", Cause: "exit", At: at(10), Nodes: 3, Alone: true, First: 5 * sec, All: 6 * sec, Detected: 2}},
+			nil,
+		},
 		{"a stop is no failure", with(abc, lab(10, testbed.LabStop, "c"), says(11, "a", event.MemberLeft, "c")), nil, nil},
 		{
 			"pause, killed while paused", with(abc, lab(10, testbed.LabPause, "c"), says(15, "a", event.MemberDead, "c"),
@@ -185,7 +190,7 @@ func TestFalsePositives(t *testing.T) {
 		{"of a throttled member", with(abc, throttle(40, "b", "0.02"), wrong), counts{unreachable: 1}},
 		{"of a paused member", with(abc, lab(40, testbed.LabPause, "b"), wrong), counts{unreachable: 1}},
 		{"of one resumed just before", with(abc, lab(40, testbed.LabPause, "b"), lab(49, testbed.LabResume, "b"), wrong), counts{unreachable: 1}},
-		{"by a paused observer", with(abc, lab(40, testbed.LabPause, "a"), wrong), counts{}},
+		{"by a paused observer", with(abc, lab(40, testbed.LabPause, "a"), wrong), counts{fp: 1}},
 		{"by a dead observer", with(abc, lab(40, testbed.LabKill, "a"), wrong), counts{}},
 		{"of a dead member", with(abc, lab(40, testbed.LabKill, "b"), wrong), counts{}},
 		{"of one restarted just before", with(abc, lab(40, testbed.LabKill, "b"), lab(41, testbed.LabStart, "b"), started(42, "b"), wrong), counts{unreachable: 1}},
@@ -196,6 +201,7 @@ func TestFalsePositives(t *testing.T) {
 		{"just after a heal, by the one that was cut off", with(five, links(40, "a -> b,c,d,e drop=all"), links(49, ""), wrong), counts{fp: 1}},
 		{"long after it", with(five, links(10, "a -> b,c,d,e drop=all"), links(20, ""), wrong), counts{fp: 1, healthy: 1}},
 		{"over a bad link", with(five, links(40, "a -> b loss=30%"), wrong), counts{fp: 1, healthy: 1}},
+		{"and alive again once forgotten", with(abc, wrong, says(90, "a", event.MemberReap, "b"), says(91, "a", event.MemberJoin, "b")), counts{fp: 1, healthy: 1, flaps: 1}},
 		{"and alive again", with(abc, wrong, again), counts{fp: 1, healthy: 1, flaps: 1}},
 		{
 			"alive again in a new life", with(abc, wrong, lab(52, testbed.LabKill, "b"), lab(53, testbed.LabStart, "b"), started(54, "b"), again),
@@ -335,14 +341,14 @@ func TestTraffics(t *testing.T) {
 	}
 	events := []event.Event{
 		started(0, "a"), started(1, "b"), account(5, "a", 10, 1, 1000), account(10, "a", 20, 2, 2000), account(11, "b", 5, 0, 500),
-		started(20, "a"), account(30, "a", 1, 0, 10), account(40, "stranger", 1, 1, 1),
+		started(20, "a"), account(25, "a", 1, 1, 100), says(26, "a", event.MemberJoin, "a"), account(27, "a", 1, 0, 10), account(30, "a", 2, 1, 30), account(40, "stranger", 1, 1, 1),
 	}
-	want := []Traffic{{"a", 10 * sec, 22, 2000}, {"a", 10 * sec, 1, 10}, {"b", 10 * sec, 5, 500}}
+	want := []Traffic{{"a", 10 * sec, 22, 2000}, {"a", 10 * sec, 5, 130}, {"b", 10 * sec, 5, 500}}
 	if got := Traffics(events); !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	m, err := Measure(&Record{Events: events}, "traffic")
-	if err != nil || !slices.Equal(m.Figure("bytes").Values, []float64{200, 1, 50}) || !slices.Equal(m.Figure("messages").Values, []float64{2.2, 0.1, 0.5}) {
+	if err != nil || !slices.Equal(m.Figure("bytes").Values, []float64{200, 13, 50}) || !slices.Equal(m.Figure("messages").Values, []float64{2.2, 0.5, 0.5}) {
 		t.Errorf("%+v, %v", m, err)
 	}
 }

@@ -18,8 +18,9 @@ type Accusation struct {
 // Mistakes is what a history shows of wrong suspicion.
 //
 // A false positive is a member declared dead that ran and was not impaired, by
-// an observer that ran, while the links between the two were not cut. As in the
-// Lifeguard paper, each observer that declares it counts, whoever began; FP is
+// an observer that ran, while the links between the two were not cut. A paused
+// observer can declare it, too, where a pause blocks only what it sends and
+// receives. As in the Lifeguard paper, each observer that declares it counts, whoever began; FP is
 // the number of all, and FP⁻ that of those by healthy observers. Impaired is
 // who is paused, throttled, or cut from more than half of the others, or has
 // been or was restarted less than SuspicionMax before: timers set meanwhile may
@@ -63,10 +64,10 @@ func FalsePositives(events []event.Event, suspicionMax time.Duration) Mistakes {
 		case e.Kind == event.PeerStarted:
 			begun[e.Peer] = e.Time
 		case e.Member == e.Peer:
-			if e.Kind == event.MemberRefute && s.acts(e.Peer) {
+			if e.Kind == event.MemberRefute {
 				m.Refutations++
 			}
-		case !s.acts(e.Peer): // a dead observer's reports do not count
+		case !s.find(e.Peer).runs: // a dead observer's reports do not count
 		case e.Kind == event.MemberDead || e.Kind == event.MemberSuspect:
 			if !s.find(e.Member).runs {
 				break
@@ -89,7 +90,7 @@ func FalsePositives(events []event.Event, suspicionMax time.Duration) Mistakes {
 			})
 		case e.Kind == event.MemberJoin:
 			p := pair{e.Peer, e.Member}
-			if life, ok := wrong[p]; ok && life.Equal(begun[e.Member]) && e.Was == string(Dead) {
+			if life, ok := wrong[p]; ok && life.Equal(begun[e.Member]) {
 				m.Flaps++
 			}
 			delete(wrong, p)

@@ -23,21 +23,31 @@ func Traffics(events []event.Event) []Traffic {
 	var all []Traffic
 	began := make(map[string]time.Time)
 	last := make(map[string]Traffic)
+	before := make(map[string]Traffic) // of the layers that were shut down
 	end := func(peer string) {
 		if t, ok := last[peer]; ok && t.Time > 0 {
 			all = append(all, t)
 		}
 		delete(last, peer)
+		delete(before, peer)
 	}
 	for _, e := range testbed.Sorted(events) {
 		switch e.Kind {
 		case event.PeerStarted:
 			end(e.Peer)
 			began[e.Peer] = e.Time
-		case event.PeerTraffic:
-			if at, ok := began[e.Peer]; ok {
-				last[e.Peer] = Traffic{e.Peer, e.Time.Sub(at), e.Packets + e.Streams, e.Bytes}
+		case event.MemberJoin:
+			if e.Member == e.Peer && e.Was == "" { // a new layer, which counts from zero
+				before[e.Peer] = last[e.Peer]
 			}
+		case event.PeerTraffic:
+			at, ok := began[e.Peer]
+			if !ok {
+				break
+			}
+			base := before[e.Peer]
+			now := Traffic{e.Peer, e.Time.Sub(at), base.Messages + e.Packets + e.Streams, base.Bytes + e.Bytes}
+			last[e.Peer] = now
 		}
 	}
 	for _, peer := range slices.Sorted(maps.Keys(last)) {

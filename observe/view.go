@@ -49,7 +49,7 @@ type row struct {
 	runs    bool
 	paused  bool
 	health  int
-	stopped time.Time // when the lab last ended it
+	stopped time.Time // when it last ended, by what the lab tells
 }
 
 // NewView returns the view at the beginning of a history.
@@ -73,6 +73,8 @@ func (v *View) Add(e event.Event) {
 		r.runs = !e.Time.Before(r.stopped)
 	case event.PeerStopping:
 		r.runs = false
+	case event.PeerHealth:
+		r.health = e.Health
 	case event.MemberJoin:
 		// To meet itself again is to have a new node table: the membership
 		// layer was created anew.
@@ -97,7 +99,7 @@ func (v *View) Add(e event.Event) {
 
 func (v *View) lab(e event.Event) {
 	switch e.Kind {
-	case testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabPause, testbed.LabResume:
+	case testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabExit, testbed.LabPause, testbed.LabResume:
 	default:
 		return
 	}
@@ -106,7 +108,7 @@ func (v *View) lab(e event.Event) {
 	}
 	r := v.peer(e.Member)
 	switch e.Kind {
-	case testbed.LabStop, testbed.LabKill:
+	case testbed.LabStop, testbed.LabKill, testbed.LabExit:
 		r.runs, r.paused, r.stopped = false, false, e.Time
 	case testbed.LabPause:
 		r.paused = true
@@ -211,15 +213,16 @@ func (v *View) Members(observer string) []string {
 	return members
 }
 
-// Runs says whether peer runs: it has reported its start, and neither that it
-// stops nor has the lab stopped or killed it since. A paused peer runs.
+// Runs says whether peer runs: it has reported its start, and since then neither
+// has it reported that it stops, nor the lab that it was stopped or killed or
+// has ended by itself. A paused peer runs.
 func (v *View) Runs(peer string) bool { return v.find(peer).runs }
 
 // Paused says whether the lab has frozen peer.
 func (v *View) Paused(peer string) bool { return v.find(peer).paused }
 
-// Health returns peer's own health score as it last told it, which it does when
-// it holds somebody suspect or dead: 0 is best.
+// Health returns peer's own health score as it last told it: 0 is best. It tells
+// each change, within some tens of milliseconds.
 func (v *View) Health(peer string) int { return v.find(peer).health }
 
 // Peers returns all that ever reported something or were started, by name,

@@ -109,6 +109,7 @@ func TestViewTellsWhoRuns(t *testing.T) {
 		{"stopping", []event.Event{started(1, "a"), stopping}, false, false},
 		{"killed", []event.Event{started(1, "a"), lab(2, testbed.LabKill, "a")}, false, false},
 		{"stopped", []event.Event{started(1, "a"), lab(2, testbed.LabStop, "a")}, false, false},
+		{"ended by itself", []event.Event{started(1, "a"), lab(2, testbed.LabExit, "a")}, false, false},
 		{"started, told after the kill", []event.Event{lab(2, testbed.LabKill, "a"), started(1, "a")}, false, false},
 		{"restarted", []event.Event{started(1, "a"), lab(2, testbed.LabKill, "a"), started(3, "a")}, true, false},
 		{"paused", []event.Event{started(1, "a"), lab(2, testbed.LabPause, "a")}, true, true},
@@ -134,6 +135,10 @@ func TestViewKnowsPeersAndTheirHealth(t *testing.T) {
 	}
 	if v.Health("b") != 3 || v.Health("z") != 0 || v.Health("nobody") != 0 {
 		t.Errorf("health of b %d, z %d", v.Health("b"), v.Health("z"))
+	}
+	v.Add(event.Event{Time: at(3), Peer: "b", Kind: event.PeerHealth, Health: 2})
+	if v.Health("b") != 2 {
+		t.Errorf("health of b %d, which told 2", v.Health("b"))
 	}
 	v.Add(started(4, "b"))
 	if v.Health("b") != 0 {

@@ -57,7 +57,7 @@ func (r *run) stall(_ context.Context, names []string, pause, period time.Durati
 		r.mu.Unlock()
 		r.tasks.Go(func() {
 			defer close(done)
-			if err := r.stalling(ctx, name, pause, period); err != nil && ctx.Err() == nil {
+			if err := r.stalling(ctx, name, pause, period); ctx.Err() == nil {
 				r.stop(err)
 			}
 		})
@@ -65,6 +65,7 @@ func (r *run) stall(_ context.Context, names []string, pause, period time.Durati
 	return nil
 }
 
+// stalling goes on until ctx ends, or something goes wrong.
 func (r *run) stalling(ctx context.Context, name string, pause, period time.Duration) error {
 	for next := time.Now(); ; next = next.Add(period) {
 		if err := sleep(ctx, time.Until(next)); err != nil {

@@ -58,7 +58,7 @@ type Note struct {
 	Done *Done
 }
 
-// Done is one run that has ended, now or earlier.
+// Done is one run that has ended, now or earlier. Its events are in Dir only.
 type Done struct {
 	*Result
 	Name   string // of the scenario, with the arm
@@ -131,7 +131,23 @@ func (b *Batch) Run(ctx context.Context, plans []*Plan) ([]*Done, error) {
 			complete = append(complete, d)
 		}
 	}
-	return complete, errors.Join(append(errs, ctx.Err())...)
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return complete, err
+	}
+	return complete, b.junit(complete)
+}
+
+// junit writes what the runs came to for CI systems.
+func (b *Batch) junit(done []*Done) error {
+	records := make([]*observe.Record, len(done))
+	for i, d := range done {
+		records[i] = &d.Record
+	}
+	f, err := os.Create(filepath.Join(b.Dir, junitFile))
+	if err != nil {
+		return err
+	}
+	return errors.Join(observe.WriteJUnit(f, records...), f.Close())
 }
 
 func (b *Batch) tell(telling *sync.Mutex, n Note) {
@@ -149,9 +165,9 @@ func (b *Batch) label(j job) string {
 	return j.name
 }
 
-// peersPerCore is how many peers in containers a core carries beside each other
+// PeersPerCore is how many peers in containers a core carries beside each other
 // before their timers are late.
-const peersPerCore = 8
+const PeersPerCore = 8
 
 // capacity is what this host carries, and what a plan takes of it.
 func (b *Batch) capacity() (int64, func(*Plan) int64) {
@@ -163,7 +179,7 @@ func (b *Batch) capacity() (int64, func(*Plan) int64) {
 	case b.Engine == "sim": // it takes a core as long as it runs
 		return cores, one
 	}
-	return cores * peersPerCore, func(p *Plan) int64 { return int64(len(p.Spec.Peers)) }
+	return cores * PeersPerCore, func(p *Plan) int64 { return int64(len(p.Spec.Peers)) }
 }
 
 func (b *Batch) jobs(plans []*Plan) []job {
@@ -200,6 +216,7 @@ func (j job) earlier() *Done {
 		return nil
 	}
 	story, _ := os.ReadFile(filepath.Join(j.dir, storyFile))
+	record.Events = nil
 	return &Done{Result: &Result{Record: *record, Story: string(story)}, Name: j.name, Number: j.number, Dir: j.dir, Earlier: true}
 }
 
@@ -208,6 +225,7 @@ const (
 	scenarioFile = "scenario" + Extension
 	storyFile    = "story.txt"
 	logsDir      = "logs"
+	junitFile    = "junit.xml" // of all runs of a batch
 )
 
 // one makes one run and saves it.
@@ -244,7 +262,11 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 	}
 	res.Seed = j.seed
 	d := &Done{Result: res, Name: j.name, Number: j.number, Dir: j.dir}
-	return d, d.save(j.plan.Scenario.Text)
+	if err := d.save(j.plan.Scenario.Text); err != nil {
+		return nil, err
+	}
+	d.Events = nil
+	return d, nil
 }
 
 func (d *Done) save(text string) error {

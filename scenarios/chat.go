@@ -14,7 +14,6 @@ type mail struct {
 	life  map[string]int // how often a peer has started
 	sent  []*letter
 	by    map[string]*letter // by id
-	done  int                // the letters before it are complete, for good
 	ready map[string]bool
 }
 

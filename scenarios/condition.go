@@ -54,6 +54,7 @@ func parseCondition(sc *scene, a args) (condition, error) {
 	for _, k := range kinds() {
 		if c, ok, err := k.parse(sc, a); ok {
 			c.text = strings.Join(a.text, " ")
+			sc.uses[k.form] = true
 			return c, err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // all is, in a list of names, every peer of the cluster.
-const all = "all"
+const all = testbed.All
 
 // names reads a list of peers, split into words in any way: alice,bob or
 // alice..dave (in the order of the cluster), all, and rest: those who are not
@@ -95,50 +95,30 @@ func (sc *scene) peers(words []string) ([]string, error) {
 }
 
 // pairs reads "alice -> bob,charly" (one way) or "alice <-> rest" (both), and
-// returns the words after it: those that hold a "=".
+// returns the words after it.
 func (sc *scene) pairs(words []string) (pairs []testbed.Pair, options []string, err error) {
-	end := slices.IndexFunc(words, func(w string) bool { return strings.Contains(w, "=") })
-	if end < 0 {
-		end = len(words)
-	}
-	options = words[end:]
-	arrow := slices.IndexFunc(words[:end], func(w string) bool { return w == "->" || w == "<->" })
-	if arrow < 0 {
-		return nil, nil, errors.New("want A -> B for one direction or A <-> B for both")
-	}
-	from, err := sc.side(words[:arrow], nil)
-	if err != nil {
+	if words, err = sc.ranges(words); err != nil {
 		return nil, nil, err
 	}
-	to, err := sc.side(words[arrow+1:end], from)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, a := range from {
-		for _, b := range to {
-			if a == b {
-				return nil, nil, fmt.Errorf("%s is on both sides: a peer has no link to itself", a)
-			}
-			pairs = append(pairs, testbed.Pair{From: a, To: b})
-			if words[arrow] == "<->" {
-				pairs = append(pairs, testbed.Pair{From: b, To: a})
-			}
-		}
-	}
-	return pairs, options, nil
+	return testbed.ParsePairs(words, append([]string{testbed.Bootstrap}, sc.spec.Peers...))
 }
 
-// side are the peers on one side of an arrow; the bootstrap service has links
-// like anybody.
-func (sc *scene) side(words, others []string) ([]string, error) {
-	if slices.Equal(words, []string{testbed.Bootstrap}) {
-		return words, nil
-	}
-	names, err := sc.names(words, others)
-	for _, name := range names {
-		if !slices.Contains(sc.spec.Peers, name) {
-			return nil, testbed.NoPeer(name, sc.spec.Peers)
+// ranges replaces ranges of names in lists: what testbed parses has none.
+func (sc *scene) ranges(words []string) ([]string, error) {
+	replaced := slices.Clone(words)
+	for i, w := range words {
+		items := strings.Split(w, ",")
+		for k, item := range items {
+			if !strings.Contains(item, "..") || strings.Contains(item, "=") {
+				continue
+			}
+			names, err := sc.item(item, nil)
+			if err != nil {
+				return nil, err
+			}
+			items[k] = strings.Join(names, ",")
 		}
+		replaced[i] = strings.Join(items, ",")
 	}
-	return names, err
+	return replaced, nil
 }

@@ -22,6 +22,10 @@ type Plan struct {
 	Arm string
 	// Spec is the cluster it runs on.
 	Spec testbed.Spec
+	// Least is how long it takes if whatever it awaits is so at once.
+	Least time.Duration
+	// Uses are the verbs and the forms of conditions that occur in it.
+	Uses []string
 
 	arm    arm
 	model  theory.Model
@@ -40,8 +44,8 @@ func (p *Plan) Name() string {
 
 // Plans checks the scenario for an engine, all arms of it or only the one
 // named, and returns what can be run. Variables are what --set says. Without an
-// engine (nil) it checks what does not depend on one. The error is a Problems:
-// all there are, in the order of lines.
+// engine (nil) it checks what does not depend on one. The error is a Problems,
+// all there are in the order of lines, unless the engine cannot be asked.
 func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, set map[string]string) ([]*Plan, error) {
 	var wrong Problems
 	arms, problems := s.arms()
@@ -60,7 +64,10 @@ func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, se
 	if len(wrong) == 0 {
 		wrong = append(wrong, s.checkSet(arms, set)...)
 	}
-	guards := available(ctx, f)
+	guards, err := s.available(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	var plans []*Plan
 	for _, a := range arms {
 		p := &Plan{Scenario: s, Arm: a.name, arm: a, given: set, guards: guards}
@@ -142,17 +149,25 @@ func guardTexts() map[string]string {
 	}
 }
 
-// available says which conditions in brackets hold with an engine.
-func available(ctx context.Context, f testbed.Factory) map[string]bool {
+// available says which conditions in brackets hold with an engine. It asks what
+// links are possible only if the scenario wants to know.
+func (s *Scenario) available(ctx context.Context, f testbed.Factory) (map[string]bool, error) {
 	if f == nil {
-		return nil
+		return nil, nil
 	}
-	delay := testbed.Links{{From: "alice", To: "bob"}: {Shape: testbed.Shape{Delay: time.Second}}}
-	return map[string]bool{
-		"docker": f.Name() == "docker",
-		"sim":    f.Name() == "sim",
-		"netem":  !errors.Is(f.Check(ctx, delay), testbed.ErrUnable),
+	guards := map[string]bool{"docker": f.Name() == "docker", "sim": f.Name() == "sim"}
+	asks := slices.ContainsFunc(s.lines, func(l line) bool {
+		return slices.ContainsFunc(l.guards, func(g guard) bool { return g.tag == "netem" })
+	})
+	if asks {
+		delay := testbed.Links{{From: "alice", To: "bob"}: {Shape: testbed.Shape{Delay: time.Second}}}
+		err := f.Check(ctx, delay)
+		if err != nil && !errors.Is(err, testbed.ErrUnable) {
+			return nil, fmt.Errorf("whether links can be delayed here: %w", err)
+		}
+		guards["netem"] = err == nil
 	}
+	return guards, nil
 }
 
 // lint walks through the scenario as a run would.
@@ -201,7 +216,8 @@ func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	if !sc.defined && len(wrong) == 0 {
 		wrong = append(wrong, &Problem{File: p.Scenario.Path, Line: 1, Col: 1, Text: "there is no cluster: a scenario has a line such as cluster 5"})
 	}
-	p.Spec, p.ends = sc.spec, sc.ends
+	p.Spec, p.ends, p.Least = sc.spec, sc.ends, sc.least
+	p.Uses = slices.Sorted(maps.Keys(sc.uses))
 	if len(wrong) == 0 {
 		p.model, _ = sc.model() // it was fine at the cluster line
 	}
@@ -241,6 +257,7 @@ func (sc *scene) parse(c *command, text []string) (action, error) {
 	case isVerb && !sc.defined && !slices.ContainsFunc(setting(), func(s verb) bool { return s.name == name && name != "peer" }):
 		return nil, at(c.name, errors.New("there is no cluster yet: begin with a line such as cluster 5"))
 	case isVerb:
+		sc.uses[name] = true
 		return v.parse(sc, a)
 	case slices.Contains(sc.spec.Peers, name):
 		return sc.parseLine(name, a, c.prefix == "")

@@ -18,7 +18,7 @@ func Reference() string {
 		}
 		fmt.Fprintf(&b, "\n\n    %s\n\n", example)
 	}
-	fmt.Fprint(&b, "### Verbs\n\n")
+	fmt.Fprint(&b, "### Verbs\n\nA fault with `for=30s` at the end is undone after that time, and the line lasts as long: links are what they were, and peers run again.\n\n")
 	for _, v := range verbs() {
 		form := strings.TrimSpace(v.name + " " + v.args)
 		if v.inBackground {
@@ -40,4 +40,13 @@ func Reference() string {
 	}
 	fmt.Fprint(&b, "- `[arm:NAME]`: the run is of this arm\n")
 	return b.String()
+}
+
+// Words returns all verbs and all forms of conditions, as Plan.Uses has them.
+func Words() []string {
+	words := verbNames()
+	for _, k := range kinds() {
+		words = append(words, k.form)
+	}
+	return words
 }

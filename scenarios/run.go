@@ -21,6 +21,7 @@ import (
 	"peerlab/event"
 	"peerlab/observe"
 	"peerlab/testbed"
+	"peerlab/testbed/timekeeper"
 )
 
 // Result is what one run came to.
@@ -65,7 +66,6 @@ type run struct {
 	expected map[string]bool
 	stalls   map[string]context.CancelFunc
 	stalled  map[string]chan struct{} // closed when the stall has ended
-	late     time.Duration            // of timers of this process, in all
 }
 
 // Run runs the plan on a new cluster and removes it again.
@@ -89,18 +89,19 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 		failure = r.all(o)
 	}
 	r.judge(res, failure)
-	if r.engine != nil {
-		if o.Logs != nil && res.Verdict != observe.Pass {
-			r.saveLogs(o.Logs)
-		}
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
-			res.Verdict, res.Reason = observe.Inconclusive, "remove the cluster: "+err.Error()
-		}
-		res.Events, _ = r.engine.History().Since(0)
-	}
 	res.Ended = time.Now()
+	if r.engine == nil {
+		return res
+	}
+	res.Events = r.world.events
+	if o.Logs != nil && res.Verdict != observe.Pass {
+		r.saveLogs(o.Logs)
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
+		res.Verdict, res.Reason = observe.Inconclusive, "remove the cluster: "+err.Error()
+	}
 	return res
 }
 
@@ -134,7 +135,9 @@ func (r *run) all(o Options) error {
 		return nil
 	}
 	r.state = state
-	r.tasks.Go(func() { r.watchHost(r.ctx) })
+	if r.record.Engine != "sim" { // where nothing is late
+		r.tasks.Go(func() { timekeeper.Watch(r.ctx, r.engine.History()) })
+	}
 	r.scene = newScene(r.plan.arm, r.plan.given)
 	engine := r.scriptEngine()
 	lines := r.plan.Scenario.lines

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"peerlab/nearest"
@@ -31,6 +32,9 @@ type scene struct {
 	begun   bool            // something runs: the cluster is what it is
 	ends    map[string]bool // peers that may end by themselves, for the scenario says so
 	links   testbed.Links
+
+	uses  map[string]bool // verbs, and forms of conditions
+	least time.Duration   // that the lines so far take if all comes true at once
 }
 
 // arm is one way to run a scenario: its name, and what it sets.
@@ -40,7 +44,7 @@ type arm struct {
 }
 
 func newScene(arm arm, given map[string]string) *scene {
-	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}}
+	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc
@@ -49,7 +53,7 @@ func newScene(arm arm, given map[string]string) *scene {
 // clone copies what verbs change.
 func (sc *scene) clone() *scene {
 	c := *sc
-	c.vars, c.links, c.ends = maps.Clone(sc.vars), maps.Clone(sc.links), maps.Clone(sc.ends)
+	c.vars, c.links, c.ends, c.uses = maps.Clone(sc.vars), maps.Clone(sc.links), maps.Clone(sc.ends), maps.Clone(sc.uses)
 	c.spec.Own = maps.Clone(sc.spec.Own)
 	for name, own := range c.spec.Own {
 		c.spec.Own[name] = maps.Clone(own)

@@ -46,23 +46,6 @@ func playAll(t *testing.T, s *Scenario) (results []*Result) {
 	return results
 }
 
-func TestGallery(t *testing.T) {
-	all, err := Gallery()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range all {
-		t.Run(s.Name, func(t *testing.T) {
-			t.Parallel()
-			for _, res := range playAll(t, s) {
-				if res.Verdict != observe.Pass {
-					t.Errorf("%s: %s\n%s", res.Scenario, res.Verdict, res.Story)
-				}
-			}
-		})
-	}
-}
-
 func TestStory(t *testing.T) {
 	res := play(t, "cluster 3\nstart\nawait 10s all see 3 alive\n\nkill bob\nawait 1s alice sees bob dead\n")
 	if res.Verdict != observe.Fail {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"peerlab/event"
 	"peerlab/testbed"
 )
 
@@ -108,13 +109,12 @@ func (f *TestFile) Run(ctx context.Context, factory testbed.Factory, out io.Writ
 		return false, fmt.Errorf("create the cluster: %w", err)
 	}
 	defer func() { err = errors.Join(err, engine.Close(context.WithoutCancel(ctx))) }()
+	engine.History()
 	if err := errors.Join(engine.Start(ctx, testbed.Bootstrap), engine.Start(ctx, f.peers...)); err != nil {
 		return false, fmt.Errorf("start the peers: %w", err)
 	}
-	for _, name := range f.peers {
-		if err := awaitPeer(ctx, engine, name); err != nil {
-			return false, err
-		}
+	if err := awaitPeers(ctx, engine, f.peers); err != nil {
+		return false, err
 	}
 	ended := map[string]error{}
 	for _, l := range f.lines {
@@ -138,22 +138,29 @@ func (f *TestFile) Run(ctx context.Context, factory testbed.Factory, out io.Writ
 	return f.summary(out), nil
 }
 
-// awaitPeer waits until a peer answers.
-func awaitPeer(ctx context.Context, engine testbed.Engine, name string) error {
+// awaitPeers waits until the peers take commands, and begins the test in each.
+func awaitPeers(ctx context.Context, engine testbed.Engine, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for {
-		err := engine.Exec(ctx, name, "testreset", io.Discard)
-		if err == nil {
-			return nil
+	started := map[string]bool{}
+	for read := 0; len(started) < len(names); {
+		events, err := engine.History().Read(ctx, read)
+		if err != nil {
+			return fmt.Errorf("wait for the peers to start: %w", err)
 		}
-		if errors.Is(err, testbed.ErrStopped) {
-			return fmt.Errorf("start %s: %w", name, err)
-		}
-		if sleep(ctx, time.Second/10) != nil {
-			return fmt.Errorf("%s does not answer: %w", name, err)
+		read += len(events)
+		for _, e := range events {
+			if e.Kind == event.PeerStarted {
+				started[e.Peer] = true
+			}
 		}
 	}
+	for _, name := range names {
+		if err := engine.Exec(ctx, name, "testreset", io.Discard); err != nil {
+			return fmt.Errorf("begin the test in %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func (l *testLine) run(ctx context.Context, engine testbed.Engine) {

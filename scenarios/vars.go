@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -46,7 +45,7 @@ func checkVariable(name string) error {
 		}
 	}
 	if name == "N" {
-		return errors.New("N is the number of peers")
+		return fmt.Errorf("%s is the number of peers", name)
 	}
 	return nil
 }

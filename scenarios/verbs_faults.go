@@ -1,51 +1,46 @@
 package scenarios
 
 import (
-	"context"
 	"errors"
-	"io"
-	"strings"
 
 	"peerlab/testbed"
 )
 
-const arrows = "A -> B is the packets from A to B, A <-> B those of both directions; either side may be several peers, or rest, or bootstrap."
+const arrows = "A -> B is the packets from A to B, A <-> B those of both directions; either side may be several peers, all, rest (who is not on the other side), or bootstrap."
 
 // faults are the verbs for the links between peers.
 func faults() []verb {
 	return []verb{
 		{
-			name: "partition", args: "PEER… / PEER… [/ rest]", short: "cut every link between peers of different groups",
+			name: "partition", args: "PEER… / PEER… [/ rest] [for=DURATION]", short: "cut every link between peers of different groups",
 			detail: "On top of what is cut already. Who is in no group keeps all links. The bootstrap service is in no group unless it is named.", example: "partition alice,bob / rest",
 			parse: func(sc *scene, a args) (action, error) {
-				var groups []string
-				var named []string
-				for group := range strings.SplitSeq(strings.Join(a.text, " "), "/") {
-					group = strings.TrimSpace(group)
-					if group == testbed.Rest || group == "" {
-						groups = append(groups, group)
-						continue
-					}
-					names, err := sc.side(strings.Fields(strings.ReplaceAll(group, ",", " ")), nil)
-					if err != nil {
-						return nil, err
-					}
-					groups, named = append(groups, strings.Join(names, ",")), append(named, names...)
-				}
-				parsed, err := testbed.ParseGroups([]string{strings.Join(groups, "/")}, sc.spec.Peers)
+				a, limit, err := sc.limited(a)
 				if err != nil {
 					return nil, err
 				}
-				cut, err := testbed.Partition(parsed...)
+				words, err := sc.ranges(a.text)
 				if err != nil {
 					return nil, err
 				}
-				return sc.setLinks(sc.links.Over(cut))
+				groups, err := testbed.ParseGroups(words, sc.spec.Peers)
+				if err != nil {
+					return nil, err
+				}
+				cut, err := testbed.Partition(groups...)
+				if err != nil {
+					return nil, err
+				}
+				return sc.setLinks(sc.links.Over(cut), limit)
 			},
 		},
 		{
-			name: "cut", args: "A -> B", short: "let no packet pass", detail: arrows, example: "cut alice -> bob",
+			name: "cut", args: "A -> B [for=DURATION]", short: "let no packet pass", detail: arrows, example: "cut alice -> bob",
 			parse: func(sc *scene, a args) (action, error) {
+				a, limit, err := sc.limited(a)
+				if err != nil {
+					return nil, err
+				}
 				pairs, options, err := sc.pairs(a.text)
 				if err == nil && len(options) > 0 {
 					err = errors.New("cut takes no option: link A -> B drop=udp cuts a part")
@@ -53,15 +48,19 @@ func faults() []verb {
 				if err != nil {
 					return nil, err
 				}
-				return sc.setLinks(sc.links.Over(alike(pairs, testbed.Link{Drop: testbed.DropAll})))
+				return sc.setLinks(sc.links.Over(alike(pairs, testbed.Link{Drop: testbed.DropAll})), limit)
 			},
 		},
 		{
-			name: "link", args: "A -> B key=value…", short: "degrade links",
+			name: "link", args: "A -> B key=value… [for=DURATION]", short: "degrade links",
 			detail: arrows + " Keys: drop=udp|tcp|all, over=BYTES (an MTU black hole), loss=20%, delay=50ms or delay=50ms±10ms, reorder=5%, duplicate=5%, corrupt=1%, rate=1mbit. " +
 				"What is set already and not named stays.",
 			example: "link alice <-> rest loss=20% delay=50ms±10ms",
 			parse: func(sc *scene, a args) (action, error) {
+				a, limit, err := sc.limited(a)
+				if err != nil {
+					return nil, err
+				}
 				pairs, options, err := sc.pairs(a.text)
 				if err != nil {
 					return nil, err
@@ -70,14 +69,14 @@ func faults() []verb {
 				if err != nil {
 					return nil, err
 				}
-				return sc.setLinks(sc.links.Over(alike(pairs, link)))
+				return sc.setLinks(sc.links.Over(alike(pairs, link)), limit)
 			},
 		},
 		{
 			name: "heal", args: "[A -> B]", short: "heal all links, or those named", detail: arrows, example: "heal",
 			parse: func(sc *scene, a args) (action, error) {
 				if len(a.text) == 0 {
-					return sc.setLinks(testbed.Links{})
+					return sc.setLinks(testbed.Links{}, 0)
 				}
 				pairs, options, err := sc.pairs(a.text)
 				if err == nil && len(options) > 0 {
@@ -86,7 +85,7 @@ func faults() []verb {
 				if err != nil {
 					return nil, err
 				}
-				return sc.setLinks(sc.links.Without(pairs...))
+				return sc.setLinks(sc.links.Without(pairs...), 0)
 			},
 		},
 	}
@@ -99,18 +98,4 @@ func alike(pairs []testbed.Pair, link testbed.Link) testbed.Links {
 		links[p] = link
 	}
 	return links
-}
-
-// setLinks makes these the links of the scene, if they are possible.
-func (sc *scene) setLinks(links testbed.Links) (action, error) {
-	if err := links.Check(append([]string{testbed.Bootstrap}, sc.spec.Peers...)); err != nil {
-		return nil, err
-	}
-	sc.links = links
-	if sc.possible != nil {
-		if err := sc.possible(links); err != nil {
-			return nil, err
-		}
-	}
-	return func(ctx context.Context, r *run, _ io.Writer) error { return r.engine.SetLinks(ctx, links) }, nil
 }

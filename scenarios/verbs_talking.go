@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -129,7 +130,55 @@ func (sc *scene) parseLine(name string, a args, mustWork bool) (action, error) {
 		}
 		return nil, at(a.words[0], errors.New(text))
 	}
+	for i, other := range contacts(a.text) {
+		if !slices.Contains(sc.spec.Peers, other) {
+			return nil, at(a.words[i], testbed.NoPeer(other, sc.spec.Peers))
+		}
+	}
 	return func(ctx context.Context, r *run, out io.Writer) error { return r.exec(ctx, name, a.text, out) }, nil
+}
+
+// contacts are the peers that a line joins by name, by the place of the word:
+// in "membership join @bob" bob stands for his address.
+func contacts(line []string) map[int]string {
+	first := len(line)
+	switch command := strings.TrimPrefix(line[0], "/"); {
+	case command == "memberlistjoin":
+		first = 1
+	case command == "membership" && len(line) > 1 && line[1] == "join":
+		first = 2
+	}
+	named := map[int]string{}
+	for i := first; i < len(line); i++ {
+		if name, is := strings.CutPrefix(line[i], "@"); is {
+			named[i] = name
+		}
+	}
+	return named
+}
+
+// gossipPort is where every peer's membership listens, on every engine.
+const gossipPort = 7946
+
+// address replaces the peers that a line joins by where they are now.
+func (r *run) address(ctx context.Context, line []string) ([]string, error) {
+	named := contacts(line)
+	if len(named) == 0 {
+		return line, nil
+	}
+	peers, err := r.engine.Peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	line = slices.Clone(line)
+	for i, name := range named {
+		for _, p := range peers {
+			if p.Name == name {
+				line[i] = netip.AddrPortFrom(p.Addr, gossipPort).String()
+			}
+		}
+	}
+	return line, nil
 }
 
 // peerWords are the words with which a line of a peer's shell can begin.
@@ -152,8 +201,12 @@ var peerWords = sync.OnceValue(func() []string {
 // exec runs a line in a peer. A failure of the command is an outcome; all else
 // that can go wrong is trouble.
 func (r *run) exec(ctx context.Context, name string, words []string, out io.Writer) error {
+	words, err := r.address(ctx, words)
+	if err != nil {
+		return err
+	}
 	var said bytes.Buffer
-	err := r.engine.Exec(ctx, name, peerline.Join(words), &said)
+	err = r.engine.Exec(ctx, name, peerline.Join(words), &said)
 	_, _ = out.Write(said.Bytes())
 	var failed *testbed.CommandError
 	switch {

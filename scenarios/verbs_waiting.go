@@ -28,16 +28,18 @@ func waiting() []verb {
 			detail: "Looks after each single event. Conditions on events count from the beginning of the hold.", example: "hold 30s nobody dies",
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
+				sc.least += limit
 				return func(ctx context.Context, r *run, _ io.Writer) error { return r.hold(ctx, limit, c) }, err
 			},
 		},
 		{
 			name: "wait", args: "DURATION", short: "let time pass", detail: "Rarely what is meant: await says for what.", example: "wait 60s",
-			parse: func(_ *scene, a args) (action, error) {
+			parse: func(sc *scene, a args) (action, error) {
 				if err := a.exactly(1, "one duration, such as 10s"); err != nil {
 					return nil, err
 				}
 				d, err := parseDuration(a.text[0])
+				sc.least += d
 				return func(ctx context.Context, r *run, _ io.Writer) error { return r.wait(ctx, d) }, err
 			},
 		},

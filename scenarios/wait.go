@@ -24,28 +24,39 @@ func (r *run) catchUp() {
 // add reads one event, and notices a peer that ends unasked.
 func (r *run) add(e event.Event) {
 	r.world.add(e)
-	if e.Kind == event.PeerStopping && r.surprising(e.Peer) {
+	switch e.Kind {
+	case event.PeerStopping:
+		for _, peer := range r.called(e.Peer) {
+			if r.mayEnd(peer) {
+				return
+			}
+		}
 		r.stop(&lost{e.Peer, "it stopped: " + e.Reason})
-	}
-	if e.Kind == testbed.LabError {
+	case testbed.LabExit:
+		if !r.mayEnd(e.Member) {
+			r.stop(&lost{e.Member, "its process ended with status " + e.Text})
+		}
+	case testbed.LabError:
 		r.stop(fmt.Errorf("what %s reported is incomplete: %s", e.Member, e.Error))
 	}
 }
 
-// surprising says whether nobody had a peer of this name end.
-func (r *run) surprising(name string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// called are the peers that call themselves so.
+func (r *run) called(name string) (peers []string) {
 	for _, peer := range r.plan.Spec.Peers {
-		called := r.plan.Spec.Own[peer]["name"]
-		if called == "" {
-			called = peer
-		}
-		if called == name && (r.expected[peer] || r.plan.ends[peer]) {
-			return false
+		// On some engines a peer that claims another's name reports under its own.
+		if peer == name || r.plan.Spec.Own[peer]["name"] == name {
+			peers = append(peers, peer)
 		}
 	}
-	return true
+	return peers
+}
+
+// mayEnd says whether the scenario had a peer end, or says that it does.
+func (r *run) mayEnd(peer string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.expected[peer] || r.plan.ends[peer]
 }
 
 // expectEnd notes that the scenario ends these peers.

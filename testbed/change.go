@@ -35,6 +35,26 @@ func (l Links) Set(pairs []Pair, words []string) (Links, error) {
 	return set, nil
 }
 
+// Cut returns l with packets dropped on the links of the given pairs, in
+// addition to what was: nothing that was dropped passes. UDP and TCP, the one
+// cut after the other, are DropAll.
+func (l Links) Cut(pairs []Pair, drop Drop) Links {
+	cut := maps.Clone(l)
+	if cut == nil {
+		cut = make(Links)
+	}
+	for _, pair := range pairs {
+		link := l[pair]
+		if link.Drop == DropNone || link.Drop == drop || drop == DropNone {
+			link.Drop = max(link.Drop, drop)
+		} else {
+			link.Drop = DropAll
+		}
+		cut.put(pair, link)
+	}
+	return cut
+}
+
 // clear takes away what a key of ParseLink sets.
 func (l *Link) clear(key string) {
 	switch key {

@@ -116,6 +116,31 @@ func TestSet(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	ab := Pair{"alice", "bob"}
+	for _, test := range []struct{ was, drop, want Drop }{
+		{DropNone, DropAll, DropAll},
+		{DropNone, DropTCP, DropTCP},
+		{DropUDP, DropUDP, DropUDP},
+		{DropUDP, DropTCP, DropAll},
+		{DropTCP, DropUDP, DropAll},
+		{DropAll, DropUDP, DropAll},
+		{DropUDP, DropNone, DropUDP},
+	} {
+		was := Links{ab: {Drop: test.was, Loss: 5}}
+		got := was.Cut([]Pair{ab, ab.Back()}, test.drop)
+		if want := (Links{ab: {Drop: test.want, Loss: 5}}); got[ab] != want[ab] || got[ab.Back()].Drop != test.drop {
+			t.Errorf("%s, then %s: %v", test.was, test.drop, got)
+		}
+		if was[ab].Drop != test.was {
+			t.Error("the links it is of have changed")
+		}
+	}
+	if got := Links(nil).Cut([]Pair{ab}, DropAll); len(got) != 1 {
+		t.Errorf("on no links: %v", got)
+	}
+}
+
 func TestSplit(t *testing.T) {
 	was := mustLinks(t, "alice -> bob drop=all loss=5%; bob -> charly delay=5ms; charly -> dave drop=udp; dave -> alice drop=all")
 	got, err := was.Split([]string{"alice", "bob"}, []string{"charly"})

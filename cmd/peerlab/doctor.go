@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -12,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"peerlab/terminal"
+	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/fabric"
 )
 
 // check is one thing doctor has looked at.
@@ -25,12 +29,18 @@ type check struct {
 }
 
 func (l *lab) doctorCommand(env func(string) string) *cobra.Command {
-	return &cobra.Command{
+	var peers int
+	cmd := &cobra.Command{
 		Use: "doctor", Short: "Say what will and will not work on this machine, and how to mend it", Args: exactly(0, "no argument"),
-		Long: `Look at Docker, the images, the kernel and the memory. It changes nothing. The
+		Long: `Look at Docker, the images, the kernel, its limits and the memory. What the kernel
+can do to links is tried, in a container that leaves nothing. It changes nothing. The
 exit status is 1 if no cluster can be started here.`,
+		Example: "  peerlab doctor\n  peerlab doctor --peers 200",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks := append(checkDocker(cmd.Context()), checkHost(os.DirFS("/"), env("DOCKER_HOST"))...)
+			if peers < 1 || peers > testbed.MaxPeers {
+				return usageError{fmt.Errorf("--peers %d: want 1 to %d", peers, testbed.MaxPeers)}
+			}
+			checks := l.checkAll(cmd.Context(), os.DirFS("/"), env("DOCKER_HOST"), peers)
 			if err := l.printChecks(cmd, checks); err != nil {
 				return err
 			}
@@ -42,6 +52,23 @@ exit status is 1 if no cluster can be started here.`,
 			return nil
 		},
 	}
+	cmd.Flags().IntVar(&peers, "peers", 5, "say what is missing for a cluster of `N`")
+	return cmd
+}
+
+func (l *lab) checkAll(ctx context.Context, root fs.FS, dockerHost string, peers int) []check {
+	checks, features := l.checkDocker(ctx, peers)
+	if !localDaemon(dockerHost) {
+		return append(checks, check{
+			Name: "links", State: "missing", Found: "Docker runs elsewhere: links cannot be cut or degraded from here",
+			Mend: "run peerlab on that machine; its doctor tells of its kernel, too",
+		})
+	}
+	checks = append(checks, checkKernel(root, features)...)
+	for _, one := range append(hostLimits(root, peers), openFiles()) {
+		checks = append(checks, one.check(peers))
+	}
+	return append(checks, checkPorts()...)
 }
 
 func (l *lab) printChecks(cmd *cobra.Command, checks []check) error {
@@ -58,15 +85,17 @@ func (l *lab) printChecks(cmd *cobra.Command, checks []check) error {
 	return table.Flush()
 }
 
-func checkDocker(ctx context.Context) []check {
-	d, err := docker.Connect(ctx)
+// checkDocker looks at the daemon. Where it can, it asks the kernel what it can
+// do to links.
+func (l *lab) checkDocker(ctx context.Context, peers int) ([]check, []fabric.Feature) {
+	d, err := l.connect(ctx)
 	if err != nil {
-		return []check{{Name: "Docker", State: "missing", Found: err.Error(), need: true}}
+		return []check{{Name: "Docker", State: "missing", Found: err.Error(), need: true}}, nil
 	}
 	defer d.Close()
 	about, err := d.About(ctx)
 	if err != nil {
-		return []check{{Name: "Docker", State: "unknown", Found: err.Error(), need: true}}
+		return []check{{Name: "Docker", State: "unknown", Found: err.Error(), need: true}}, nil
 	}
 	checks := []check{{
 		Name: "Docker", State: "ok", need: true,
@@ -81,17 +110,15 @@ func checkDocker(ctx context.Context) []check {
 	}
 	checks = append(checks, quota)
 	for _, image := range []string{"peerlab-peer", "peerlab-bootstrap"} {
-		c := check{Name: "image " + image, State: "ok", Found: "here", need: true}
-		if has, err := d.HasImage(ctx, image); err != nil {
-			c.State, c.Found = "unknown", err.Error()
-		} else if !has {
-			c.State, c.Found, c.Mend = "missing", "not here", "make image builds it"
-		}
-		checks = append(checks, c)
+		checks = append(checks, hasImage(ctx, d, image, true))
 	}
-	memory := check{Name: "memory", State: "ok", Found: room(about.Memory, about.CPUs)}
-	if about.Memory > 0 && about.Memory < 5*perPeer {
-		memory.State, memory.Mend = "missing", "give Docker more memory"
+	fabricImage := hasImage(ctx, d, cmp.Or(l.fabric, "peerlab-fabric"), false)
+	if fabricImage.State == "missing" {
+		fabricImage.Found = "not here: links cannot be cut or degraded"
+	}
+	memory := limit{
+		name: "memory", room: int(about.Memory / perPeer), has: fmt.Sprintf("%.1f GiB, %d processors", float64(about.Memory)/(1<<30), about.CPUs),
+		mend: "give Docker more memory",
 	}
 	clusters := check{Name: "clusters", State: "ok", Found: "none"}
 	if names, err := d.Clusters(ctx); err != nil {
@@ -99,14 +126,25 @@ func checkDocker(ctx context.Context) []check {
 	} else if len(names) > 0 {
 		clusters.Found = strings.Join(names, ", ")
 	}
-	return append(checks, memory, clusters)
+	checks = append(checks, fabricImage, memory.check(peers), clusters)
+	if fabricImage.State != "ok" {
+		return checks, nil
+	}
+	features, err := d.Features(ctx, l.fabric)
+	if err != nil {
+		checks = append(checks, check{Name: "links", State: "unknown", Found: err.Error()})
+	}
+	return checks, features
 }
 
-// perPeer is what a peer and its container take, with room to spare.
-const perPeer = 48 << 20
-
-func room(memory int64, cpus int) string {
-	return fmt.Sprintf("%.1f GiB and %d processors: by memory, room for about %d peers", float64(memory)/(1<<30), cpus, memory/perPeer)
+func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) check {
+	c := check{Name: "image " + image, State: "ok", Found: "here", need: need}
+	if has, err := d.HasImage(ctx, image); err != nil {
+		c.State, c.Found = "unknown", err.Error()
+	} else if !has {
+		c.State, c.Found, c.Mend = "missing", "not here", "make image builds it"
+	}
+	return c
 }
 
 // localDaemon says whether the daemon's kernel is this one.

@@ -8,33 +8,42 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"peerlab/testbed/fabric"
 )
 
 // feature is something of the kernel that faults on links stand on.
 type feature struct {
 	option  string // in the kernel's configuration
 	module  string
+	asked   string // what the fabric calls it, when it tries it
 	gives   string
 	without string
 }
 
 var features = []feature{
-	{"CONFIG_BRIDGE", "bridge", "Docker's networks", "no cluster without it"},
-	{"CONFIG_VETH", "veth", "Docker's networks", "no cluster without it"},
-	{"CONFIG_NF_TABLES_BRIDGE", "nft_meta_bridge", "partitions, cuts and loss", "links cannot be cut here: stop, kill, pause and throttle work"},
-	{"CONFIG_NET_SCH_NETEM", "sch_netem", "delay, jitter, reordering", "links cannot be delayed here: modprobe sch_netem, or boot a distribution's kernel (Debian: linux-image-amd64)"},
-	{"CONFIG_NET_SCH_TBF", "sch_tbf", "limits of rate", "links cannot be limited in rate here: modprobe sch_tbf, or boot a distribution's kernel"},
+	{"CONFIG_BRIDGE", "bridge", "", "Docker's networks", "no cluster without it"},
+	{"CONFIG_VETH", "veth", "", "Docker's networks", "no cluster without it"},
+	{"CONFIG_NF_TABLES_BRIDGE", "nft_meta_bridge", "nf_tables", "partitions, cuts and loss", "links cannot be cut here: stop, kill, pause and throttle work"},
+	{"CONFIG_NET_SCH_NETEM", "sch_netem", "sch_netem", "delay, jitter, reordering, duplicates, corruption", "links cannot be delayed here: modprobe sch_netem, or boot a distribution's kernel (Debian: linux-image-amd64)"},
+	{"CONFIG_NET_SCH_HTB", "sch_htb", "sch_htb", "a queue for each link", "links cannot be delayed or limited here: modprobe sch_htb, or boot a distribution's kernel"},
+	{"CONFIG_NET_SCH_TBF", "sch_tbf", "sch_tbf", "limits of rate", "links cannot be limited in rate here: modprobe sch_tbf, or boot a distribution's kernel"},
 }
 
-// checkHost looks at the kernel, which is Docker's only if that is local.
-func checkHost(root fs.FS, dockerHost string) []check {
-	if !localDaemon(dockerHost) {
-		return []check{{Name: "kernel", State: "unknown", Found: "Docker runs elsewhere", Mend: "run peerlab doctor on that machine"}}
-	}
+// checkKernel says what the kernel has: as was tried, or else as can be read.
+func checkKernel(root fs.FS, tried []fabric.Feature) []check {
 	k := readKernel(root)
 	var checks []check
 	for _, f := range features {
 		c := check{Name: "kernel " + f.module, State: k.has(f), Found: f.gives}
+		for _, t := range tried {
+			if t.Name != f.asked {
+				continue
+			}
+			if c.State = "ok"; t.Missing != "" {
+				c.State = "missing"
+			}
+		}
 		switch c.State {
 		case "missing":
 			c.Found, c.Mend = "no "+f.gives, f.without

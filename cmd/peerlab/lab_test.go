@@ -168,6 +168,9 @@ func TestLab(t *testing.T) {
 	if out, _, errs := p.call("logs", "charly"); !strings.Contains(out, "peer.stopping") || errs == "" {
 		t.Errorf("logs: %q %q", out, errs)
 	}
+	if out, _, errs := p.call("doctor", "--peers", "1000"); !strings.Contains(out, "kernel nft_meta_bridge") || !strings.Contains(out, "room for about") {
+		t.Errorf("doctor: %s%s", out, errs)
+	}
 	if out := p.must("__complete", "kill", "alice", ""); !strings.Contains(out, "bob\trunning") || strings.Contains(out, "alice") {
 		t.Errorf("completion: %q", out)
 	}
@@ -230,7 +233,7 @@ func TestWrongLabUse(t *testing.T) {
 		"partition": "groups of peers", "cut": "from whom to whom", "link": "from whom to whom", "links alice": "no argument",
 		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "want drop, over",
 		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",
-		"up --adapter srf": "did you mean serf?", "up --adapter serf --set SuspicionMult=2": `no setting "set"`,
+		"doctor --peers 0": "want 1 to 1000", "up --adapter srf": "did you mean serf?", "up --adapter serf --set SuspicionMult=2": `no setting "set"`,
 	} {
 		p.fails(2, want, strings.Fields(args)...)
 	}

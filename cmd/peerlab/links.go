@@ -34,7 +34,7 @@ func (l *lab) onLinks(cmd *cobra.Command, change func(args []string) change) *co
 		return l.on(cmd, func(c *docker.Cluster) error { return l.setLinks(cmd, c, change(args), last) })
 	}
 	if cmd.Name() != "heal" {
-		cmd.Flags().DurationVar(&last, "for", 0, "until when `DURATION` has passed all that is then in force ends (until healed)")
+		cmd.Flags().DurationVar(&last, "for", 0, "`DURATION` after which all that is then in force ends (none: until peerlab heal)")
 	}
 	return cmd
 }
@@ -71,8 +71,9 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, change change, las
 	if err := want.Check(peers); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", doing(now, want))
-	err = c.SetLinksFor(ctx, want, last)
+	p := newSteps(cmd.ErrOrStderr())
+	p.say("%s", doing(now, want))
+	err = during(func() error { return c.SetLinksFor(ctx, want, last) }, func() { p.say("  still at it, after %s", p.took()) })
 	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
 		return err // nothing has changed
 	}
@@ -148,7 +149,8 @@ func (l *lab) cutCommand() *cobra.Command {
 	cmd := l.onLinks(&cobra.Command{
 		Use: "cut FROM TO [drop=udp|tcp]", Short: "Drop all packets from some peers to others: one way, or --both",
 		Long: `Drop all packets from some peers to others, or with drop=udp or drop=tcp those of
-one protocol. What else is in force stays. peerlab heal ends it.
+one protocol. What else is in force stays: a cut lets nothing through that was
+dropped before. peerlab heal ends it.
 
 ` + ends,
 		Example: "  peerlab cut alice bob                    # bob still reaches alice\n  peerlab cut alice,bob rest --both\n  peerlab cut alice rest drop=udp --for 1m\n  peerlab cut 'alice <-> bob'",
@@ -159,13 +161,15 @@ one protocol. What else is in force stays. peerlab heal ends it.
 			if err != nil {
 				return nil, err
 			}
-			switch {
-			case len(words) == 0:
-				words = []string{"drop=all"}
-			case len(words) > 1 || !slices.Contains([]string{"drop=all", "drop=udp", "drop=tcp"}, words[0]):
-				return nil, fmt.Errorf("%q: cut takes drop=udp or drop=tcp after the peers, peerlab link takes the rest", words[0])
+			drop := testbed.DropAll
+			if len(words) > 0 {
+				link, err := testbed.ParseLink(words)
+				drop = link.Drop
+				if err != nil || drop == testbed.DropNone || link != (testbed.Link{Drop: drop}) {
+					return nil, fmt.Errorf("%q: cut takes drop=udp or drop=tcp after the peers, peerlab link takes the rest", words[0])
+				}
 			}
-			return now.Set(pairs, words)
+			return now.Cut(pairs, drop), nil
 		}
 	})
 	cmd.Flags().BoolVar(&both, "both", false, "the way back, too")

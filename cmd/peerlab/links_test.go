@@ -7,9 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockertest"
 )
 
 // inForceAfter is what a command on links tells.
@@ -119,5 +122,54 @@ func TestCompletionScripts(t *testing.T) {
 		if out, err := exec.Command(shell, "-n", file).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v %s", shell, err, out)
 		}
+	}
+}
+
+// TestSerfCluster uses a cluster of another program as a user does.
+func TestSerfCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs Docker")
+	}
+	d, err := docker.Connect(t.Context())
+	if err != nil {
+		t.Skip(err)
+	}
+	defer d.Close()
+	p := process{t, "serf-" + time.Now().Format("150405")}
+	ref, remove, err := dockertest.BuildSerf(t.Context(), "../..", p.cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	defer p.call("down")
+	if _, status, errs := p.call("up", "2", "--adapter", "serf", "--image", ref); status != 0 || !strings.Contains(errs, "exec alice -- LINE") {
+		t.Fatalf("up: %d %s", status, errs)
+	}
+	if states := p.states("ps"); len(states) != 2 || states["bob"].State != testbed.Running {
+		t.Errorf("ps: %v", states)
+	}
+	if out := p.must("exec", "alice", "--", "members", "-format=json"); !strings.Contains(out, `"bob"`) {
+		t.Errorf("members: %s", out)
+	}
+	p.fails(1, "Usage: serf", "exec", "alice", "--", "membres")
+	p.must("exec", "alice", "--", "event", "deploy", "two words")
+	p.must("kill", "bob")
+	p.must("start", "bob")
+	p.must("stop", "bob")
+	told := make(map[string]int)
+	for line := range strings.Lines(p.must("events", "--format", "json")) {
+		e, err := event.Decode([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[strings.TrimSpace(e.Peer+" "+string(e.Kind)+" "+e.Member)]++
+	}
+	for _, want := range []string{"bob peer.started", "bob peer.stopping", "alice member.join bob", "lab lab.kill bob", "lab lab.stop bob", "lab lab.start alice"} {
+		if told[want] == 0 {
+			t.Errorf("events lack %q: %v", want, told)
+		}
+	}
+	if told["bob peer.started"] != 2 {
+		t.Errorf("bob's lives: %d", told["bob peer.started"])
 	}
 }

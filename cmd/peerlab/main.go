@@ -54,11 +54,28 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 		}
 		return 2
 	}
-	fmt.Fprintf(stderr, "peerlab: %s\n", terminal.Line(err.Error()))
-	if errors.As(err, new(usageError)) {
+	fmt.Fprintf(stderr, "peerlab: %s\n", oneLine(err, ctx.Err() != nil))
+	if errors.As(err, new(usageError)) || errors.As(err, new(untoldError)) {
 		return 2
 	}
 	return 1
+}
+
+// oneLine is what is said of an error: of several, the first few.
+func oneLine(err error, interrupted bool) string {
+	const shown = 3
+	lines := strings.Split(err.Error(), "\n")
+	if interrupted {
+		// The rest is how each of the requests under way ended.
+		lines = lines[:1]
+		if !strings.HasPrefix(lines[0], "interrupted") {
+			lines[0] = "interrupted: " + lines[0]
+		}
+	}
+	if more := len(lines) - shown; more > 0 {
+		lines = append(lines[:shown], fmt.Sprintf("and %d more", more))
+	}
+	return terminal.Line(strings.Join(lines, "; "))
 }
 
 func newRoot(env func(string) string) *cobra.Command {

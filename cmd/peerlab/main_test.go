@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,5 +80,23 @@ func TestWrongUse(t *testing.T) {
 	}
 	if status, out, _ := call(nil, "version"); status != 0 || !strings.HasPrefix(out, "peerlab ") {
 		t.Errorf("version: %d %q", status, out)
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	several := errors.Join(errors.New("a"), errors.New("b"), errors.New("c"), errors.New("d"), errors.New("e"))
+	for _, test := range []struct {
+		err         error
+		interrupted bool
+		want        string
+	}{
+		{errors.New("a"), false, "a"},
+		{several, false, "a; b; c; and 2 more"},
+		{several, true, "interrupted: a"},
+		{errors.New("interrupted: nothing is left"), true, "interrupted: nothing is left"},
+	} {
+		if got := oneLine(test.err, test.interrupted); got != test.want {
+			t.Errorf("%q, interrupted %t: %q, want %q", test.err, test.interrupted, got, test.want)
+		}
 	}
 }

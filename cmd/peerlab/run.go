@@ -61,7 +61,7 @@ it was interrupted. docs/scenarios.md describes the language.`,
 				_, err := io.WriteString(cmd.OutOrStdout(), scenarios.Reference())
 				return err
 			}
-			return l.run(cmd, f, args)
+			return untold(l.run(cmd, f, args))
 		},
 	}
 	flags := cmd.Flags()
@@ -82,6 +82,19 @@ type verdictStatus int
 
 func (s verdictStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
+// untoldError is why nothing can be told: it exits like an inconclusive verdict,
+// for status 1 is a scenario that fails.
+type untoldError struct{ error }
+
+func (e untoldError) Unwrap() error { return e.error }
+
+func untold(err error) error {
+	if err == nil || errors.As(err, new(verdictStatus)) {
+		return err
+	}
+	return untoldError{err}
+}
+
 func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	ctx := cmd.Context()
 	set, err := scenarios.ParseSet(f.set)
@@ -99,7 +112,7 @@ func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	if files, err = open(b, args); err != nil {
 		return err
 	}
-	host, done, err := host(ctx, f.engine)
+	host, done, err := l.host(ctx, f.engine)
 	if err != nil {
 		return err
 	}
@@ -216,12 +229,12 @@ func progress(w io.Writer, several bool) func(scenarios.Note) {
 }
 
 // host returns what runs something on an engine, and what ends the use of it.
-func host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
+func (l *lab) host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
 	switch engine {
 	case "sim":
 		return sim.Run, func() {}, nil
 	case "docker":
-		d, err := docker.Connect(ctx)
+		d, err := l.connect(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -232,4 +245,28 @@ func host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
 			func() { _ = d.Close() }, nil
 	}
 	return nil, nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
+}
+
+// runTestFile runs a multi-peer test file.
+func runTestFile(ctx context.Context, host scenarios.Host, name string, out io.Writer) (observe.Verdict, error) {
+	f, err := scenarios.ReadTest(name)
+	if err != nil {
+		return "", problems{err}
+	}
+	ok := false
+	var summary strings.Builder
+	err = host(ctx, 1, func(ctx context.Context, factory testbed.Factory) error {
+		ok, err = f.Run(ctx, factory, &summary)
+		return err
+	})
+	for line := range strings.Lines(summary.String()) {
+		fmt.Fprintln(out, terminal.Line(strings.TrimSuffix(line, "\n")))
+	}
+	switch {
+	case err != nil:
+		return observe.Inconclusive, fmt.Errorf("%s: %w", name, err)
+	case !ok:
+		return observe.Fail, nil
+	}
+	return observe.Pass, nil
 }

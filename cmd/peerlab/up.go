@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/event"
 	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/membership"
@@ -104,15 +105,13 @@ func (f upFlags) options(cluster string, n int) (docker.Options, error) {
 
 func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) error {
 	ctx := cmd.Context()
-	progress := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
+	p := newSteps(cmd.ErrOrStderr())
 	d, err := l.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	began := time.Now()
-	took := func() string { return fmt.Sprintf("%.1f s", time.Since(began).Seconds()) }
-	progress("creating the cluster %s of %d", o.Name, len(o.Peers))
+	p.say("creating the cluster %s of %d", o.Name, len(o.Peers))
 	c, err := d.Create(ctx, o)
 	if ctx.Err() != nil && err != nil {
 		return errors.New("interrupted: nothing is left")
@@ -125,13 +124,17 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		err = c.Start(ctx, testbed.Bootstrap)
 	}
 	if err == nil {
-		progress("starting the peers")
-		err = c.Start(ctx, o.Peers...)
+		p.say("starting the peers")
+		err = during(func() error { return c.Start(ctx, o.Peers...) }, func() {
+			p.say("  %d of %d started, after %s", started(c.Done()), len(o.Peers), p.took())
+		})
 	}
 	if err == nil {
 		waiting, cancel := context.WithTimeout(ctx, patience)
 		err = seen.wait(waiting, c.History(), func(whole int) {
-			progress("  %d of %d see all, after %s", whole, len(o.Peers), took())
+			if whole == len(o.Peers) || !p.quick() {
+				p.say("  %d of %d see all, after %s", whole, len(o.Peers), p.took())
+			}
 		})
 		cancel()
 	}
@@ -139,7 +142,7 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		err = errors.New("interrupted")
 	}
 	if ctx.Err() != nil || err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		progress("removing what was started")
+		p.say("removing what was started")
 		return errors.Join(err, c.Remove(context.WithoutCancel(ctx)))
 	}
 	peers, listed := c.Peers(ctx)
@@ -153,7 +156,7 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 	if o.Adapter.Shell() == nil {
 		hint = "peerlab exec " + o.Peers[0] + " -- LINE runs a command of " + o.Adapter.Name()
 	}
-	progress("a cluster of %d after %s: %s", len(o.Peers), took(), hint)
+	p.say("a cluster of %d after %s: %s", len(o.Peers), p.took(), hint)
 	return l.printPeers(cmd, peers)
 }
 
@@ -192,4 +195,14 @@ func (v *view) behind() []string {
 	return slices.DeleteFunc(slices.Clone(v.peers), func(name string) bool {
 		return v.Count(name, observe.Alive) >= len(v.peers)
 	})
+}
+
+// started counts the peers that have been started.
+func started(done []event.Event) (n int) {
+	for _, e := range done {
+		if e.Kind == testbed.LabStart && e.Member != testbed.Bootstrap {
+			n++
+		}
+	}
+	return n
 }

@@ -78,8 +78,8 @@ func (c *Chat) answer(conn net.Conn) error {
 	m.settled = !h.GetFresh()
 	c.mu.Unlock()
 	s := &session{chat: c, conn: conn, reader: reader, member: m}
-	if !s.hold() {
-		return ErrLeft
+	if err := s.hold(); err != nil {
+		return err
 	}
 	defer s.release()
 	return s.run(m.ctx)

@@ -99,12 +99,12 @@ func (c *Chat) converse(m *member, addr string, connected func()) error {
 		return err
 	}
 	defer conn.Close()
-	s := &session{chat: c, conn: conn, reader: reader, member: m, caller: true}
+	s := &session{chat: c, conn: conn, reader: reader, member: m, caller: true, addr: addr}
 	c.mu.Lock()
 	m.wanted = false
 	c.mu.Unlock()
-	if !s.hold() {
-		return ErrLeft
+	if err := s.hold(); err != nil {
+		return err
 	}
 	defer s.release()
 	connected()

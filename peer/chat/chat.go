@@ -72,16 +72,16 @@ type Chat struct {
 	met      map[writer]*member // who called before membership told of it
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
 	asked    map[writer]asked
-	flowing  map[writer]time.Time // when its author last pushed one
-	settled  bool                 // it is known where the conversation begins for the reader
-	begin    vector               // namely after that
-	answered time.Time            // when the first sync came
-	gaps     time.Time            // since when somebody offers to begin later than this peer's end
-	large    uint64               // the last message that gossip cannot carry
+	lacked   *entry    // the oldest kept, if a member is known to lack it
+	settled  bool      // it is known where the conversation begins for the reader
+	begin    vector    // namely after that
+	answered time.Time // when the first sync came
+	answers  []*member // whose came, gone meanwhile or not, until it is settled
+	gaps     time.Time // since when somebody offers to begin later than this peer's end
+	large    uint64    // the last message that gossip cannot carry
 	waiting  map[*Delivery]struct{}
 	progress chan struct{} // closed when others have more, or room was made
 	acks     map[writer]struct{}
-	sessions map[*session]struct{}
 	stats    counters
 }
 
@@ -109,11 +109,9 @@ func Join(o Options) *Chat {
 		met:      make(map[writer]*member),
 		shown:    make(map[string]uint64),
 		asked:    make(map[writer]asked),
-		flowing:  make(map[writer]time.Time),
 		waiting:  make(map[*Delivery]struct{}),
 		progress: make(chan struct{}),
 		acks:     make(map[writer]struct{}),
-		sessions: make(map[*session]struct{}),
 	}
 	if o.Limits.Rate > 0 {
 		c.rate = rate.NewLimiter(rate.Limit(o.Limits.Rate), max(1, int(o.Limits.Rate)))
@@ -215,7 +213,11 @@ func (c *Chat) send(ctx context.Context, text string, d *Delivery) (*entry, erro
 	if c.Gossip != nil && !c.Gossip.send(e) {
 		c.large = e.seq
 	}
+	now := time.Now()
 	for _, m := range c.members {
+		if m.have[c.self] == e.seq-1 {
+			m.progress = now // it had all there was to take
+		}
 		c.push(m)
 	}
 	return e, nil
@@ -251,11 +253,6 @@ func (c *Chat) Leave(ctx context.Context) {
 	}
 	c.stop()
 	_ = c.Listener.Close()
-	c.mu.Lock()
-	for s := range c.sessions {
-		_ = s.conn.Close()
-	}
-	c.mu.Unlock()
 	c.running.Wait()
 	c.store.close()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,7 +17,12 @@ import (
 	"peerlab/peer/chat"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if state := os.Getenv(authorState); state != "" {
+		author(state)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // room is a chat under test.
 type room struct {
@@ -29,20 +35,27 @@ type room struct {
 
 func join(t *testing.T, name string, incarnation uint64) *room {
 	t.Helper()
+	return joinWith(t, name, incarnation, chat.Options{})
+}
+
+// joinWith joins with options that say nothing of the network.
+func joinWith(t *testing.T, name string, incarnation uint64, o chat.Options) *room {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &room{t: t, events: event.NewLog(name, 10_000), here: chat.Presence{Name: name, Addr: l.Addr().String(), Incarnation: incarnation}}
-	r.Chat = chat.Join(chat.Options{
-		Name: name, Incarnation: incarnation, Listener: l, Events: r.events,
-		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
-			if r.cut.Load() {
-				return nil, errors.New("cut")
-			}
-			return new(net.Dialer).DialContext(ctx, "tcp", addr)
-		},
-	})
+	r := &room{t: t, events: event.NewLog(name, 100_000)}
+	o.Name, o.Incarnation, o.Listener, o.Events = name, incarnation, l, r.events
+	o.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		if r.cut.Load() {
+			return nil, errors.New("cut")
+		}
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
+	r.Chat = chat.Join(o)
+	addr, own, _ := chat.Announced(r.Announcement(l.Addr().String()))
+	r.here = chat.Presence{Name: name, Addr: addr, Incarnation: own}
 	t.Cleanup(func() { r.leave() })
 	return r
 }
@@ -66,13 +79,19 @@ func meet(rooms ...*room) {
 // await returns the texts delivered, in order, once there are n of them.
 func (r *room) await(n int) []string {
 	r.t.Helper()
+	return r.until(func(texts []string) bool { return len(texts) >= n })
+}
+
+// until returns the texts delivered, in order, once enough says so.
+func (r *room) until(enough func(texts []string) bool) []string {
+	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var texts []string
-	for after := uint64(0); len(texts) < n; {
+	for after := uint64(0); !enough(texts); {
 		events, err := r.events.Read(ctx, after)
 		if err != nil {
-			r.t.Fatalf("%s has %q, want %d messages", r.here.Name, texts, n)
+			r.t.Fatalf("%s has %d messages, %.100q", r.here.Name, len(texts), texts)
 		}
 		for _, e := range events {
 			if after = e.Seq; e.Kind == event.ChatDelivered {

@@ -20,13 +20,14 @@ type member struct {
 	gone time.Time // when addr became empty
 
 	have, floor vector
-	since       vector   // what it had when it learned of this peer, if this peer is fresh
-	sees        []writer // who else it said was there, if this peer is fresh
-	answered    bool     // a sync of it has come
-	settled     bool     // it is not fresh
-	failed      bool     // the last try to reach it
-	known       vector   // what this peer had when it learned of the member; nil once that is settled
-	progress    time.Time
+	since       vector    // what it had when it learned of this peer, if this peer is fresh
+	sees        []writer  // who else it said was there, if this peer is fresh
+	answered    bool      // a sync of it has come
+	settled     bool      // it is not fresh
+	failed      bool      // the last try to reach it
+	known       vector    // what this peer had when it learned of the member; nil once that is settled
+	flowing     time.Time // when it last pushed a message
+	progress    time.Time // when it took something, or had nothing to take
 
 	calling  bool // a goroutine connects, or holds a connection
 	wanted   bool // a sync with it is due
@@ -113,6 +114,7 @@ func (c *Chat) Update(members []Presence) {
 			c.drop(name)
 		}
 	}
+	c.lacked = nil
 	c.settle()
 	c.moved()
 }

@@ -8,11 +8,13 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"peerlab/event"
+	"peerlab/observe"
 )
 
 var (
@@ -23,16 +25,19 @@ var (
 // world is a chat under faults, in virtual time. Membership is an oracle that
 // tells of each change a while later, to each member at another time.
 type world struct {
-	t     *testing.T
-	rng   *rand.Rand
-	net   *network
-	names []string
+	t       *testing.T
+	rng     *rand.Rand
+	net     *network
+	names   []string
+	inc     uint64
+	flaws   flaws
+	gossips bool
+	trace   []string
+
+	mu    sync.Mutex          // for what membership's timers use too
 	now   map[string]*chatter // up
 	lives []*life
 	views map[string]map[string]Presence // of each, what membership tells it
-	inc   uint64
-	flaws flaws
-	trace []string
 }
 
 type chatter struct {
@@ -50,17 +55,23 @@ var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of a bubble
 func (w *world) start(name string) {
 	w.inc++
 	h := w.net.listen(name)
-	l := &life{name: name, incarnation: w.inc, log: event.NewLog(name, 1_000_000), up: true}
-	c := Join(Options{
+	l := &life{name: name, incarnation: w.inc, began: time.Now(), log: event.NewLog(name, 1_000_000), up: true}
+	o := Options{
 		Name: name, Incarnation: w.inc, Listener: h, Events: l.log, flaws: w.flaws,
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			to, _, _ := strings.Cut(addr, "/")
 			return w.net.dial(ctx, name, to)
 		},
-	})
-	w.now[name] = &chatter{c, h, l}
+	}
+	if w.gossips {
+		o.Gossip = NewGossip(func() int { return len(w.names) }, 4)
+	}
+	c := Join(o)
 	w.lives = append(w.lives, l)
+	w.mu.Lock()
+	w.now[name] = &chatter{c, h, l}
 	w.views[name] = make(map[string]Presence)
+	w.mu.Unlock()
 	here := Presence{Name: name, Addr: fmt.Sprintf("%s/%d", name, w.inc), Incarnation: w.inc}
 	for other := range w.now {
 		if other == name {
@@ -75,8 +86,10 @@ func (w *world) start(name string) {
 // kill ends a member without a word.
 func (w *world) kill(name string) {
 	c := w.now[name]
+	w.mu.Lock()
 	delete(w.now, name)
-	c.life.up = false
+	w.mu.Unlock()
+	c.life.up, c.life.ended = false, time.Now()
 	c.host.vanish()
 	c.life.log.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -92,6 +105,8 @@ func (w *world) tell(to string, p Presence, d time.Duration) {
 	c := w.now[to]
 	after := time.Duration(w.rng.Int64N(int64(d)))
 	time.AfterFunc(after, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if w.now[to] != c {
 			return
 		}
@@ -169,6 +184,39 @@ func (w *world) step() {
 	}
 }
 
+// gossip passes on what members gossip, as memberlist would: each to three at
+// random, five times a second, in packets of which three in ten are lost.
+func (w *world) gossip(ctx context.Context) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		w.mu.Lock()
+		now := make(map[string]*chatter, len(w.now))
+		for name, c := range w.now {
+			now[name] = c
+		}
+		w.mu.Unlock()
+		for name, c := range now {
+			for range 3 {
+				to := w.names[rand.IntN(len(w.names))]
+				packet := c.Gossip.Broadcasts(3, 1400)
+				cut, _ := w.net.state(name, to)
+				if now[to] == nil || to == name || cut || rand.IntN(10) < 3 {
+					continue
+				}
+				for _, message := range packet {
+					now[to].Gossip.Receive(message)
+				}
+			}
+		}
+	}
+}
+
 // heal mends every link, and membership finds everybody again.
 func (w *world) heal() {
 	w.logf("heal")
@@ -188,11 +236,11 @@ func (w *world) heal() {
 
 // schedule runs one random schedule and returns the promises it broke, and what
 // happened.
-func schedule(t *testing.T, seed uint64, peers, steps int, f flaws) (broken, trace []string) {
+func schedule(t *testing.T, seed uint64, peers, steps int, gossip bool, f flaws) (broken, trace []string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			t: t, rng: rand.New(rand.NewPCG(seed, 1)), net: newNetwork(), now: make(map[string]*chatter),
-			views: make(map[string]map[string]Presence), flaws: f,
+			views: make(map[string]map[string]Presence), flaws: f, gossips: gossip,
 		}
 		for i := range peers {
 			w.names = append(w.names, string(rune('a'+i)))
@@ -200,6 +248,13 @@ func schedule(t *testing.T, seed uint64, peers, steps int, f flaws) (broken, tra
 		for _, name := range w.names {
 			w.start(name)
 		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var gossiping sync.WaitGroup
+		if gossip {
+			gossiping.Go(func() { w.gossip(ctx) })
+		}
+		defer gossiping.Wait()
+		defer cancel()
 		time.Sleep(time.Duration(w.rng.Int64N(int64(4 * time.Second))))
 		for range steps {
 			w.step()
@@ -215,6 +270,9 @@ func schedule(t *testing.T, seed uint64, peers, steps int, f flaws) (broken, tra
 			}
 		}
 		broken, trace = promises(w.lives), w.trace
+		if c := judged(t, w.lives); (c.Verdict == observe.Fail) != (len(broken) > 0) {
+			broken = append(broken, "the check that peerlab has differs: "+c.String())
+		}
 		for name, c := range w.now {
 			if len(broken) > 0 {
 				c.mu.Lock()
@@ -241,7 +299,7 @@ func TestPromisesUnderFaults(t *testing.T) {
 		}
 	}
 	for _, seed := range seeds {
-		broken, trace := schedule(t, seed, 8, 60, flaws{})
+		broken, trace := schedule(t, seed, 8, 60, seed%2 == 0, flaws{})
 		if len(broken) > 0 {
 			slices.Sort(broken)
 			t.Fatalf("seed %d: %d promises broken, such as\n%s\n%s", seed, len(broken),
@@ -262,7 +320,10 @@ func TestFlawsAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(100) {
-				broken, _ := schedule(t, seed, 6, 40, test.flaws)
+				broken, _ := schedule(t, seed, 6, 40, seed%2 == 0, test.flaws)
+				if i := slices.IndexFunc(broken, func(b string) bool { return strings.Contains(b, "differs") }); i >= 0 {
+					t.Fatalf("seed %d: %s", seed, strings.Join(broken, "\n"))
+				}
 				if slices.ContainsFunc(broken, func(b string) bool { return strings.Contains(b, test.want) }) {
 					t.Logf("found with seed %d", seed)
 					return
@@ -270,5 +331,24 @@ func TestFlawsAreFound(t *testing.T) {
 			}
 			t.Errorf("not found: %s", test.want)
 		})
+	}
+}
+
+// Ids that are used again after a restart are found out: a state directory that
+// does not keep the incarnation.
+func TestReusedSequenceIsFound(t *testing.T) {
+	state := t.TempDir()
+	var lives []*life
+	for range 2 {
+		l := &life{name: "a", incarnation: 1, log: event.NewLog("a", 100)}
+		c := Join(Options{Name: "a", Incarnation: 1, Listener: newNetwork().listen("a"), Events: l.log, State: state, flaws: flaws{noPersist: true}})
+		if _, err := c.SendKept(t.Context(), "hello"); err != nil {
+			t.Fatal(err)
+		}
+		c.Leave(t.Context())
+		lives = append(lives, l)
+	}
+	if broken := promises(lives); !slices.ContainsFunc(broken, func(b string) bool { return strings.Contains(b, "sent twice") }) {
+		t.Errorf("not found: %q", broken)
 	}
 }

@@ -33,7 +33,8 @@ type session struct {
 	conn   net.Conn
 	reader *bufio.Reader
 	member *member
-	caller bool // this peer called, and pushes
+	caller bool   // this peer called, and pushes
+	addr   string // which it called
 	wake   chan struct{}
 
 	synced    bool   // the other has told what it has: pushing can begin
@@ -54,13 +55,17 @@ type session struct {
 	lastUsed time.Time
 }
 
-// hold adds s to the chat and to its member; ok is false when the chat ends.
-func (s *session) hold() (ok bool) {
+// hold adds s to the chat and to its member, unless the chat has ended or the
+// member has moved.
+func (s *session) hold() error {
 	c := s.chat
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx.Err() != nil || s.member.ctx.Err() != nil {
-		return false
+	if s.member.ctx.Err() != nil {
+		return ErrLeft
+	}
+	if s.caller && s.member.addr != s.addr {
+		return errors.New("the member has moved")
 	}
 	now := time.Now()
 	s.heard, s.lastUsed, s.wake = now, now, make(chan struct{}, 1)
@@ -71,7 +76,7 @@ func (s *session) hold() (ok bool) {
 		s.member.out = s
 		s.syncDue = true
 	}
-	return true
+	return nil
 }
 
 func (s *session) release() {
@@ -115,8 +120,13 @@ func (s *session) run(ctx context.Context) error {
 // read takes in frames until the connection ends.
 func (s *session) read() error {
 	c := s.chat
+	var now time.Time
 	for n := 1; ; n++ {
+		waits := s.reader.Buffered() == 0
 		f, err := readFrame(s.reader)
+		if waits || n%64 == 0 {
+			now = time.Now()
+		}
 		if err != nil {
 			c.countBad(err)
 			return err
@@ -126,7 +136,7 @@ func (s *session) read() error {
 			return err
 		}
 		c.mu.Lock()
-		s.take(f)
+		s.take(f, now)
 		if s.reader.Buffered() == 0 || n%64 == 0 {
 			c.acknowledge()
 			wake(s.wake)
@@ -157,10 +167,9 @@ func (s *session) check(f *chatpb.Frame) error {
 	return nil
 }
 
-// take does what f asks for; the caller holds c.mu.
-func (s *session) take(f *chatpb.Frame) {
+// take does what f, which came about now, asks for; the caller holds c.mu.
+func (s *session) take(f *chatpb.Frame, now time.Time) {
 	c, m := s.chat, s.member
-	now := time.Now()
 	s.heard, s.lastUsed = now, now
 	switch k := f.GetKind().(type) {
 	case *chatpb.Frame_Message:
@@ -169,7 +178,7 @@ func (s *session) take(f *chatpb.Frame) {
 			c.stats.Forged++
 			return
 		}
-		c.flowing[w] = now
+		m.flowing = now
 		c.receive(k.Message)
 		m.have[w] = max(m.have[w], k.Message.GetSeq())
 		s.askForHeld()
@@ -362,7 +371,7 @@ var errIdle = errors.New("idle")
 func (s *session) write(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	b := make([]byte, 0, buffer)
+	b := make([]byte, 0, 2*buffer)
 	for {
 		p, pause, err := s.collect()
 		if errors.Is(err, errIdle) {
@@ -388,15 +397,12 @@ func (s *session) write(ctx context.Context) error {
 		for _, e := range p.relay {
 			b = appendFrame(b, &chatpb.Frame{Kind: &chatpb.Frame_Relayed{Relayed: e.message()}})
 		}
-		for _, e := range p.push {
-			b = append(b, e.frame...)
-		}
 		_ = s.conn.SetWriteDeadline(time.Now().Add(answerTimeout))
-		if _, err := s.conn.Write(b); err != nil {
+		if err := writeAll(s.conn, b, p.push); err != nil {
 			return err
 		}
 		if cap(b) > 4*buffer {
-			b = make([]byte, 0, buffer)
+			b = make([]byte, 0, 2*buffer)
 		}
 	}
 }

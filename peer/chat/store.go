@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"google.golang.org/protobuf/proto"
 
 	"peerlab/peer/chat/chatpb"
@@ -64,23 +65,28 @@ const (
 )
 
 // openStore opens the file chat.db in dir and notes the start of a new life.
-func openStore(dir string, incarnation uint64) (*store, kept, error) {
+func openStore(dir string, incarnation uint64) (s *store, k kept, err error) {
 	path := filepath.Join(dir, "chat.db")
+	defer func() {
+		if damage := recover(); damage != nil { // bbolt's answer to a damaged page
+			s, err = nil, fmt.Errorf("chat state %s is damaged: %v", path, damage)
+		}
+	}()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, kept{}, fmt.Errorf("chat state: %w", err)
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		err = errors.New("another peer uses it")
 	}
 	if err != nil {
 		return nil, kept{}, fmt.Errorf("chat state %s: %w", path, err)
 	}
-	s := &store{
+	s = &store{
 		path: path, db: db, done: make(chan struct{}), floors: make(vector),
 		more: make(chan struct{}), changed: make(chan struct{}),
 	}
-	k := kept{history: newHistory()}
+	k.history = newHistory()
 	err = db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{bucketMeta, bucketLog, bucketFloors, bucketBegin} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {

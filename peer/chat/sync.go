@@ -87,6 +87,9 @@ func (c *Chat) takeSync(s *session, f *chatpb.Sync) {
 	m.floor = vectorOf(f.GetFloor())
 	if m.answered = true; !c.settled {
 		m.since, m.sees = vectorOf(f.GetSince()), writersOf(f.GetPresent())
+		if !slices.Contains(c.answers, m) {
+			c.answers = append(c.answers, m)
+		}
 		c.tryOthers()
 	}
 	if m.settled = f.GetSettled(); m.settled {
@@ -134,9 +137,9 @@ func (c *Chat) tryOthers() {
 
 // unheardOf returns how many are there according to members that have answered
 // of whom membership has not told yet.
-func (c *Chat) unheardOf(answers []*member) int {
+func (c *Chat) unheardOf() int {
 	unknown := make(map[writer]struct{})
-	for _, m := range answers {
+	for _, m := range c.answers {
 		for _, w := range m.sees {
 			if known := c.members[w.name]; w.name != c.Name && (known == nil || known.incarnation < w.incarnation) {
 				unknown[w] = struct{}{}
@@ -155,28 +158,23 @@ func (c *Chat) settle() {
 	if c.settled || c.answered.IsZero() {
 		return
 	}
-	var answers []*member
-	open := 0
+	open := c.unheardOf()
 	for _, m := range c.present() {
-		if m.answered {
-			answers = append(answers, m)
-		} else if !m.failed {
+		if !m.answered && !m.failed {
 			open++
 		}
 	}
-	open += c.unheardOf(answers)
-	enough := open == 0 || len(answers) >= freshIntroductions/2 || time.Since(c.answered) > patience
-	if len(answers) == 0 || !enough {
+	if open > 0 && len(c.answers) < freshIntroductions/2 && time.Since(c.answered) < patience {
 		return
 	}
 	begin := make(vector)
-	for _, m := range answers {
+	for _, m := range c.answers {
 		for w, seq := range m.since {
 			begin[w] = max(begin[w], seq)
 		}
 	}
 	for w := range begin {
-		for _, m := range answers {
+		for _, m := range c.answers {
 			// Another fresh one knows only where itself stands.
 			if m.settled || m.writer == w {
 				begin[w] = min(begin[w], m.since[w])
@@ -186,13 +184,14 @@ func (c *Chat) settle() {
 	c.begin, c.settled = begin, true
 	c.store.settle(begin)
 	c.deliverHeld()
-	for _, m := range answers {
+	for _, m := range c.answers {
 		m.since, m.sees = nil, nil
 		for _, s := range m.sessions {
 			s.pullDue, s.syncDue = true, true // which tells that it is settled
 			wake(s.wake)
 		}
 	}
+	c.answers = nil
 	c.acknowledge()
 }
 
@@ -271,7 +270,7 @@ func (c *Chat) lacks(s *session) []*chatpb.Range {
 		if w == c.self || c.history.past(w, top) || s.member.floor[w] > have {
 			continue
 		}
-		if now.Sub(c.flowing[w]) < inFlight && s.member.writer != w {
+		if author := c.find(w); author != nil && author != s.member && now.Sub(author.flowing) < inFlight {
 			continue
 		}
 		if a, ok := c.asked[w]; ok && a.last > have && now.Sub(a.at) < askAgain {

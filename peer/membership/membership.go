@@ -126,7 +126,8 @@ func Create(o Options) (*Membership, error) {
 		stopped:  stopped,
 		stop:     stop,
 	}
-	conf.Transport = watched{transport, watch}
+	meter := &meter{NodeAwareTransport: transport}
+	conf.Transport = watched{meter, watch}
 	conf.Delegate, conf.Events, conf.Alive, conf.Conflict, conf.Ping = delegate, m.watch, m.watch, m.watch, m.watch
 
 	list, err := memberlist.Create(conf)
@@ -147,6 +148,7 @@ func Create(o Options) (*Membership, error) {
 	m.watch.health = list.GetHealthScore
 	m.watch.open(m.table)
 	m.running.Go(func() { m.watch.run(m.stopped, m.table) })
+	m.running.Go(func() { meter.account(m.stopped, o.Events) })
 	return m, nil
 }
 
@@ -307,10 +309,19 @@ func (m *Membership) SetMeta(ctx context.Context, change func(Meta)) error {
 	return m.Update(ctx)
 }
 
-// Update advertises this peer again under a new incarnation.
+// told is how long Update waits for an update to be told: gossip of the slowest
+// profile takes half as long. memberlist can miss that it was, when a newer
+// message about this peer replaces it, and Shutdown has to wait for it.
+const told = 3 * time.Second
+
+// Update advertises this peer again under a new incarnation. After Leave it
+// fails: memberlist would tell nobody, and wait all the same.
 func (m *Membership) Update(ctx context.Context) error {
+	if m.HasLeft() {
+		return errors.New("advertise this peer again: it has left")
+	}
 	done := make(chan error, 1)
-	m.running.Go(func() { done <- m.list.UpdateNode(m.budget(ctx)) })
+	m.running.Go(func() { done <- m.list.UpdateNode(min(m.budget(ctx), told)) })
 	select {
 	case err := <-done:
 		if err != nil {

@@ -153,6 +153,18 @@ func TestStatesAreTold(t *testing.T) {
 	}
 }
 
+func TestHealthIsTold(t *testing.T) {
+	a, b := start(t, "a"), start(t, "b")
+	a.join(t, b)
+	if err := b.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	// A probe that fails with nobody to ask for help is the prober's own fault.
+	a.await(t, "its own health score rise", func(e event.Event) bool {
+		return e.Kind == event.PeerHealth && e.Health > 0
+	})
+}
+
 func TestTheDeadAreForgotten(t *testing.T) {
 	a, b := start(t, "a", "GossipToTheDeadTime=100ms"), start(t, "b")
 	a.join(t, b)

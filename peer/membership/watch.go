@@ -136,16 +136,22 @@ func (w *watcher) nudge() {
 	}
 }
 
-// run looks at the table whenever there may be something to see, until ctx
+// run looks at the table, and at the health score, whenever there may be something to see, until ctx
 // ends.
 func (w *watcher) run(ctx context.Context, t *table) {
 	timer := time.NewTimer(pollInterval)
 	defer timer.Stop()
+	health := 0
 	for {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			return
+		}
+		// It changes when a probe has ended, which wakes the watcher, too.
+		if now := w.health(); now != health {
+			health = now
+			w.log.Emit(event.Event{Kind: event.PeerHealth, Health: now})
 		}
 		if alone := w.poll(t); !alone {
 			select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -80,7 +81,8 @@ func (c *Cluster) followAgents(members map[string]container) {
 	}
 }
 
-// addresses are those of the members now, or as they were.
+// addresses are those of the members now, or as they were, and those that peers
+// have told of.
 func (c *Cluster) addresses(were map[string]container) map[netip.Addr]string {
 	members, err := c.daemon.list(c.ctx, c.name)
 	if err != nil {
@@ -88,7 +90,20 @@ func (c *Cluster) addresses(were map[string]container) map[netip.Addr]string {
 			members = append(members, m)
 		}
 	}
-	return namesOf(members)
+	events, _ := c.history.Since(0)
+	return allNames(members, events)
+}
+
+// allNames says who has an address, or had it when somebody told of it.
+func allNames(members []container, told []event.Event) map[netip.Addr]string {
+	names := make(map[netip.Addr]string)
+	for _, e := range told {
+		if at, err := netip.ParseAddrPort(e.Addr); err == nil && e.Member != "" {
+			names[at.Addr()] = e.Member
+		}
+	}
+	maps.Copy(names, namesOf(members))
+	return names
 }
 
 // changes reads the changes of links that an agent wrote, with addresses in
@@ -130,12 +145,12 @@ func byName(links testbed.Links, names map[netip.Addr]string) testbed.Links {
 }
 
 // changed returns the changes of links so far, as far as the agent lives.
-func (c *Cluster) changed(ctx context.Context, members []container) (events []event.Event, err error) {
+func (c *Cluster) changed(ctx context.Context, members []container, told []event.Event) (events []event.Event, err error) {
 	ids, err := c.daemon.agents(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
-	names := namesOf(members)
+	names := allNames(members, told)
 	for _, id := range ids {
 		err := c.daemon.changes(ctx, id, false, func(e event.Event) {
 			if links, err := testbed.ParseLinks(e.Text); err == nil {

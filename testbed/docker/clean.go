@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
 )
 
 // Removed counts what was removed.
@@ -18,10 +20,20 @@ type Removed struct {
 
 // Clean removes what runs left whose process has ended on this host: each
 // cluster was to be gone with it. Clusters that were started to stay, stay.
+// What stands beside a cluster goes when nothing of the cluster is left.
 func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
-	return d.sweep(ctx, ownerLabel, func(labels map[string]string) bool {
+	removed, err := d.sweep(ctx, ownerLabel, func(labels map[string]string) bool {
 		return owner(labels[ownerLabel]).gone()
 	})
+	there, listErr := d.Clusters(ctx)
+	if listErr != nil {
+		return removed, errors.Join(err, listErr)
+	}
+	beside, besideErr := d.sweep(ctx, helperLabel, func(labels map[string]string) bool {
+		cluster, ok := labels[clusterLabel]
+		return ok && !slices.Contains(there, cluster)
+	})
+	return Removed{removed.Containers + beside.Containers, removed.Networks + beside.Networks}, errors.Join(err, besideErr)
 }
 
 // removeCluster removes all of one cluster. What Compose made carries its
@@ -32,7 +44,11 @@ func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := each(members, func(_ int, m container) error { return d.removeContainer(ctx, m.id) }); err != nil {
+	ids := make([]string, len(members))
+	for i, m := range members {
+		ids[i] = m.id
+	}
+	if _, err := d.removeContainers(ctx, ids); err != nil {
 		return err
 	}
 	of := func(label string) func(map[string]string) bool {
@@ -55,16 +71,33 @@ func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[
 			ids = append(ids, c.ID)
 		}
 	}
+	removed, err := d.removeContainers(ctx, ids)
+	networks, networkErr := d.sweepNetworks(ctx, label, match)
+	return Removed{removed, networks}, errors.Join(err, networkErr)
+}
+
+// removeContainers removes what it can and says how many that were. In a Docker
+// before 23.0 two containers that leave a network at the same instant can bring
+// the whole daemon to a halt (moby/libnetwork#2679): there one goes after
+// another.
+func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error) {
 	var removed atomic.Int64
-	err = each(ids, func(_ int, id string) error {
+	remove := func(_ int, id string) error {
 		err := d.removeContainer(ctx, id)
 		if err == nil {
 			removed.Add(1)
 		}
 		return err
-	})
-	networks, networkErr := d.sweepNetworks(ctx, label, match)
-	return Removed{int(removed.Load()), networks}, errors.Join(err, networkErr)
+	}
+	var err error
+	if versions.LessThan(d.api.ClientVersion(), "1.42") {
+		for i, id := range ids {
+			err = errors.Join(err, remove(i, id))
+		}
+	} else {
+		err = each(ids, remove)
+	}
+	return int(removed.Load()), err
 }
 
 func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(labels map[string]string) bool) (removed int, err error) {

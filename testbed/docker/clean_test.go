@@ -1,16 +1,11 @@
 package docker
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -27,74 +22,6 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 		t.Fatal(err)
 	}
 	return info.Container.HostConfig.CPUQuota
-}
-
-const orphanVariable = "PEERLAB_TEST_ORPHAN"
-
-// TestOrphan is no test of its own: TestNothingIsLeft runs it in a process it
-// kills.
-func TestOrphan(t *testing.T) {
-	name := os.Getenv(orphanVariable)
-	if name == "" {
-		t.Skip("run by TestNothingIsLeft")
-	}
-	o := options("alice")
-	o.Name = name
-	if _, err := os.Stdout.WriteString("\nbegins\n"); err != nil {
-		t.Fatal(err)
-	}
-	c, err := daemon.Create(t.Context(), o)
-	if err == nil {
-		err = c.Start(t.Context(), "bootstrap", "alice")
-	}
-	if err == nil {
-		err = c.Pause(t.Context(), "alice") // the hardest to remove
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-t.Context().Done()
-}
-
-// TestNothingIsLeft kills a process that makes a cluster, at random instants.
-func TestNothingIsLeft(t *testing.T) {
-	needDocker(t)
-	for range 5 {
-		name := "orphan-" + strings.ToLower(newRun()[:8])
-		after := time.Duration(rand.Int64N(int64(2 * time.Second)))
-		orphan := exec.Command(os.Args[0], "-test.run=^TestOrphan$", "-test.timeout=2m")
-		orphan.Env = append(os.Environ(), orphanVariable+"="+name, imagesVariable+"="+strings.Join([]string{images.Peer, images.Bootstrap, images.Fabric}, " "))
-		output, err := orphan.StdoutPipe()
-		if err == nil {
-			err = orphan.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for lines := bufio.NewScanner(output); lines.Scan() && lines.Text() != "begins"; {
-		}
-		instant := time.NewTimer(after)
-		<-instant.C
-		had := count(t, clusterLabel+"="+name)
-		if err := orphan.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = orphan.Wait() // it was killed
-		killed := time.Now()
-		// Two looks in which there is nothing: a request may still be under way.
-		for quiet := 0; quiet < 3; {
-			if count(t, clusterLabel+"="+name) == 0 {
-				quiet++
-			} else {
-				quiet = 0
-			}
-			if time.Since(killed) > 30*time.Second {
-				t.Fatalf("killed after %s: %d containers and networks are left", after, count(t, clusterLabel+"="+name))
-			}
-			<-time.After(300 * time.Millisecond)
-		}
-		t.Logf("killed after %s with %d things: gone after %s", after.Round(time.Millisecond), had, time.Since(killed).Round(100*time.Millisecond))
-	}
 }
 
 // TestClean leaves a network behind in the name of a dead process and of one

@@ -74,6 +74,9 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command []string, o
 		return fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
 	case ended.ExitCode != 0:
 		text := strings.TrimPrefix(strings.TrimSpace(said.String()), "peer: ")
+		if first, _, more := strings.Cut(text, "\n"); more {
+			text = first + " …"
+		}
 		if text == "" {
 			text = fmt.Sprintf("the command ended with status %d", ended.ExitCode)
 		}

@@ -3,6 +3,7 @@ package docker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -47,6 +48,9 @@ func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, e
 	o.Name, o.Keep = "", false
 	o.Peers = s.Peers
 	o.Own = make(map[string]map[string]string)
+	if _, given := s.Settings["name"]; given {
+		return nil, errors.New("setting name: the cluster gives the names")
+	}
 	for name := range s.Own {
 		if !slices.Contains(s.Peers, name) {
 			return nil, fmt.Errorf("settings: %w", testbed.NoPeer(name, s.Peers))
@@ -75,9 +79,6 @@ func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, e
 
 // checkSettings has a peer that is never started look at them.
 func checkSettings(name string, settings map[string]string) error {
-	if _, given := settings["name"]; given {
-		return fmt.Errorf("setting name: the cluster gives the names")
-	}
 	config := peer.Config{Name: name}
 	if err := config.Configure(settings); err != nil {
 		return err

@@ -201,11 +201,11 @@ func (r *reader) read() error {
 		return fmt.Errorf("read what %s reports: %w", r.name, err)
 	}
 	defer log.Close()
-	w := lineWriter{line: r.add}
+	w := lineWriter{line: r.add, stamped: r.tells.stamped}
 	if _, err = stdcopy.StdCopy(&w, io.Discard, log); err != nil {
 		return fmt.Errorf("read what %s reports: %w", r.name, err)
 	}
-	if len(w.rest) > 0 {
+	if w.end(); len(w.rest) > 0 {
 		r.cluster.problem(r.name, fmt.Errorf("its last event is cut after %d bytes", len(w.rest)))
 	}
 	return nil
@@ -235,6 +235,7 @@ func (r *reader) add(line []byte) {
 		r.cluster.problem(r.name, fmt.Errorf("event %d came after %d", e.Seq, r.last.Seq))
 	}
 	r.last, r.line = e, bytes.Clone(line)
+	e.Peer = r.name // whatever it calls itself: two can claim one name
 	r.cluster.history.Add(e)
 }
 

@@ -48,7 +48,7 @@ func newWires() wires {
 // run, with about twenty datagrams and a connection (more where a share of
 // packets is to be told), from a container that shares the peer's network. That
 // takes half a second, and the first time a tenth more for each peer; so it
-// comes before anything changes. Changes that would take more than 10,000
+// comes before anything changes. Changes that would take more than 4,000
 // datagrams are measured on a sample which has links of every peer, as far as
 // these suffice.
 func (c *Cluster) SetLinks(ctx context.Context, links testbed.Links) error {

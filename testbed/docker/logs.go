@@ -33,14 +33,17 @@ func (c *Cluster) Logs(ctx context.Context, name string, follow bool, out, errs 
 	return err
 }
 
-// lineWriter calls line with each complete line.
+// lineWriter calls line with each complete line. What Docker stamps it hands
+// over line by line, so that there a line that a SIGKILL has cut ends, too.
 type lineWriter struct {
-	line func([]byte)
-	rest []byte
+	line    func([]byte)
+	stamped bool
+	rest    []byte
 }
 
 // Write implements io.Writer.
 func (w *lineWriter) Write(b []byte) (int, error) {
+	w.end()
 	w.rest = append(w.rest, b...)
 	for {
 		line, rest, found := bytes.Cut(w.rest, []byte("\n"))
@@ -49,6 +52,14 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 		}
 		w.line(line)
 		w.rest = rest
+	}
+}
+
+// end ends a line that was cut, if it can be told from one that is to go on.
+func (w *lineWriter) end() {
+	if w.stamped && len(w.rest) > 0 {
+		w.line(w.rest)
+		w.rest = nil
 	}
 }
 
@@ -71,7 +82,7 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 			return fmt.Errorf("what %s reports: %w", m.Name, err)
 		}
 		var bad error
-		w := lineWriter{line: func(line []byte) {
+		w := lineWriter{stamped: tells.stamped, line: func(line []byte) {
 			switch e, tell, err := tells.event(line); {
 			case err != nil:
 				bad = fmt.Errorf("what %s reports: %w", m.Name, err)
@@ -87,9 +98,14 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		if err != nil {
 			return fmt.Errorf("read what %s reports: %w", m.Name, err)
 		}
+		w.end()
 		return bad
 	})
 	done, forgotten := c.done(ctx, members)
-	changed, lost := c.changed(ctx, members)
-	return slices.Concat(slices.Concat(of...), done, changed), errors.Join(err, forgotten, lost)
+	changed, lost := c.changed(ctx, members, slices.Concat(of...))
+	lab := testbed.Sorted(slices.Concat(done, changed))
+	for i := range lab {
+		lab[i].Seq = uint64(i + 1)
+	}
+	return append(slices.Concat(of...), lab...), errors.Join(err, forgotten, lost)
 }

@@ -177,15 +177,25 @@ func (c *Cluster) done(ctx context.Context, members []container) ([]event.Event,
 		Since: made(members), Until: stamp(time.Now()), Filters: told(),
 	})
 	var all []event.Event
+	last := make(map[string]int) // start of each: where it was at others is not known
 	for {
 		select {
 		case msg := <-stream.Messages:
-			if m, ours := byID[msg.Actor.ID]; ours {
-				if e, tells := o.tell(msg, m); tells {
-					e.Peer, e.Seq = testbed.Lab, uint64(len(all)+1)
-					all = append(all, e)
-				}
+			m, ours := byID[msg.Actor.ID]
+			if !ours {
+				continue
 			}
+			e, tells := o.tell(msg, m)
+			if !tells {
+				continue
+			}
+			if e.Peer = testbed.Lab; e.Kind == testbed.LabStart {
+				if before, again := last[m.id]; again {
+					all[before].Addr = ""
+				}
+				last[m.id] = len(all)
+			}
+			all = append(all, e)
 		case err := <-stream.Err:
 			if err != nil && !errors.Is(err, io.EOF) {
 				return all, fmt.Errorf("what was done to the peers: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	api "github.com/moby/moby/api/types/container"
@@ -23,8 +24,8 @@ type probe struct {
 	life string
 }
 
-// probers returns a prober for each of the peers, starting those there are not
-// yet. They stay for as long as the cluster is used.
+// probers returns a prober for each of the peers that run, starting those
+// there are not yet. They stay for as long as the cluster is used.
 func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Addr]*fabric.Prober, error) {
 	if err := c.watchProbes(); err != nil {
 		return nil, err
@@ -35,6 +36,9 @@ func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Add
 		old := c.wires.probes[m.Name]
 		c.mu.Unlock()
 		life, err := c.daemon.life(ctx, m.id)
+		if errors.Is(err, testbed.ErrStopped) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -47,6 +51,9 @@ func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Add
 		}
 		p, err := c.startProbe(ctx, m, life)
 		if err != nil {
+			if _, gone := c.daemon.life(ctx, m.id); errors.Is(gone, testbed.ErrStopped) {
+				return nil // somebody was faster
+			}
 			return fmt.Errorf("start a probe beside %s: %w", m.Name, err)
 		}
 		all[i] = p
@@ -60,16 +67,22 @@ func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Add
 	}
 	probers := make(map[netip.Addr]*fabric.Prober, len(peers))
 	for i, m := range peers {
-		probers[m.Addr] = all[i].Prober
+		if all[i] != nil {
+			probers[m.Addr] = all[i].Prober
+		}
 	}
 	return probers, nil
 }
 
-// life names the time from a start of a container to its end.
+// life names the time from a start of a container to its end, at which it is
+// an ErrStopped.
 func (d *Daemon) life(ctx context.Context, id string) (string, error) {
 	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return "", fmt.Errorf("look at a container: %w", err)
+	}
+	if !info.Container.State.Running { // which a paused one does, too
+		return "", testbed.ErrStopped
 	}
 	return id + " " + info.Container.State.StartedAt, nil
 }
@@ -136,8 +149,11 @@ func (c *Cluster) dropProbe(name string, p *probe) {
 	}
 }
 
-// close ends the looking after links and removes the probes.
+// close ends the looking after links and removes the probes. It may be called
+// again.
 func (w *wires) close(ctx context.Context, d *Daemon) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	w.turn <- struct{}{}
 	defer w.give()
 	w.let()

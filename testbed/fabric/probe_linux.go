@@ -138,14 +138,15 @@ func (p *Probe) send(ctx context.Context, s sendRequest) error {
 	return nil
 }
 
-// dial connects by TCP and says how long that took, 0 if the time was up.
+// dial connects by TCP and says how long that took, 0 if the time was up or
+// nobody has the address.
 func (p *Probe) dial(ctx context.Context, r dialRequest) (time.Duration, error) {
 	start := time.Now()
 	d := net.Dialer{Timeout: r.Patience}
 	var conn net.Conn
 	var err error
 	p.within(func() { conn, err = d.DialContext(ctx, "tcp4", netip.AddrPortFrom(r.To, p.port).String()) })
-	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, unix.EHOSTUNREACH) {
 		return 0, nil
 	}
 	if err != nil {

@@ -37,12 +37,15 @@ func (*factory) Check(_ context.Context, links testbed.Links) error {
 }
 
 // ours are settings that the simulator makes itself.
-var ours = []string{"name", "bind", "chat-bind", "advertise", "bootstrap", "allow-shell"}
+var ours = []string{"bind", "chat-bind", "advertise", "bootstrap", "allow-shell"}
 
 // Create implements testbed.Factory.
 func (f *factory) Create(_ context.Context, s testbed.Spec) (testbed.Engine, error) {
 	if len(s.Peers) > testbed.MaxPeers {
 		return nil, fmt.Errorf("%d peers are too many: at most %d", len(s.Peers), testbed.MaxPeers)
+	}
+	if _, ok := s.Settings["name"]; ok {
+		return nil, errors.New("setting name: it would give all peers one name")
 	}
 	for name := range s.Own {
 		if !slices.Contains(s.Peers, name) {

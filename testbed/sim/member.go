@@ -55,7 +55,8 @@ func (m *member) start() error {
 	cpus := m.cpus
 	m.mu.Unlock()
 	l := m.host.begin(cpus)
-	run, p, err := m.process(l)
+	began := make(chan struct{})
+	run, p, err := m.process(l, sync.OnceFunc(func() { close(began) }))
 	if err != nil {
 		l.finish(exited)
 		return err
@@ -64,6 +65,7 @@ func (m *member) start() error {
 	m.mu.Lock()
 	m.state, m.exit, m.life, m.peer_, m.leave = testbed.Running, 0, l, p, cancel
 	m.ended = make(chan struct{})
+	ended := m.ended
 	m.mu.Unlock()
 	m.cluster.running.Go(func() {
 		defer cancel()
@@ -75,16 +77,22 @@ func (m *member) start() error {
 			m.over(l, exited, status)
 		})
 	})
+	if p != nil { // it takes commands once it has begun
+		select {
+		case <-began:
+		case <-ended:
+		}
+	}
 	return nil
 }
 
-// process returns what runs in a life.
-func (m *member) process(l *life) (func(context.Context) error, *peer.Peer, error) {
+// process returns what runs in a life, and calls began when a peer does.
+func (m *member) process(l *life, began func()) (func(context.Context) error, *peer.Peer, error) {
 	if m.host.name == testbed.Bootstrap {
 		run, err := serve(l)
 		return run, nil, err
 	}
-	conf, err := m.config(l)
+	conf, err := m.config(l, began)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,7 +104,7 @@ func (m *member) process(l *life) (func(context.Context) error, *peer.Peer, erro
 }
 
 // config is what a peer runs with.
-func (m *member) config(l *life) (peer.Config, error) {
+func (m *member) config(l *life, began func()) (peer.Config, error) {
 	c, name := m.cluster, m.host.name
 	conf := peer.Config{
 		Name: name,
@@ -116,14 +124,17 @@ func (m *member) config(l *life) (peer.Config, error) {
 		EventsKept: eventsKept(len(c.spec.Peers)),
 		Observe: func(e event.Event) {
 			if m.speaks(l) {
+				e.Peer = name // whatever it calls itself: two can claim one name
 				c.history.Add(e)
+			}
+			if e.Kind == event.PeerStarted {
+				began()
 			}
 		},
 	}
 	if err := conf.Configure(c.spec.Of(name)); err != nil {
 		return conf, err
 	}
-	conf.Name = name
 	// Compression takes half of the time, and here there is nothing to save.
 	conf.Set = append([]string{"EnableCompression=false"}, conf.Set...)
 	conf.Bootstrap = "http://" + c.members[testbed.Bootstrap].host.at(bootstrapPort)
@@ -133,6 +144,7 @@ func (m *member) config(l *life) (peer.Config, error) {
 			return conf, err
 		}
 	}
+	c.sim.change(&conf)
 	return conf, nil
 }
 

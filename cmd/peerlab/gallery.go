@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/scenarios"
+)
+
+// galleryCommand lists the built-in scenarios.
+func (l *lab) galleryCommand() *cobra.Command {
+	var markdown bool
+	cmd := &cobra.Command{
+		Use: "gallery [NAME]", Short: "List the scenarios that are built in, or print one of them",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{fmt.Errorf("gallery takes one name at most: see %s --help", cmd.CommandPath())}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				s, err := scenarios.Open(scenarios.GalleryPrefix + strings.TrimPrefix(args[0], scenarios.GalleryPrefix))
+				if err != nil {
+					return usageError{err}
+				}
+				_, err = io.WriteString(cmd.OutOrStdout(), s.Text)
+				return err
+			}
+			if markdown {
+				table, err := scenarios.Catalog()
+				if err != nil {
+					return err
+				}
+				_, err = io.WriteString(cmd.OutOrStdout(), table)
+				return err
+			}
+			all, err := scenarios.Gallery()
+			if err != nil {
+				return err
+			}
+			if l.json() {
+				type entry struct {
+					Name  string `json:"name"`
+					Title string `json:"title"`
+				}
+				list := []entry{}
+				for _, s := range all {
+					list = append(list, entry{scenarios.GalleryPrefix + s.Name, s.Title})
+				}
+				return printJSON(cmd, list)
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, s := range all {
+				fmt.Fprintf(table, "%s%s\t%s\n", scenarios.GalleryPrefix, s.Name, s.Title)
+			}
+			return table.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "a Markdown table, with threads, arms, engines and what was seen")
+	return cmd
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// What one peer takes of a host, its container and the lab's attention
+// included, with room to spare.
+const (
+	perPeer        = 48 << 20 // bytes
+	threadsPerPeer = 32       // the peer's and its container's
+	filesPerPeer   = 4        // of peerlab: its output, its probe
+)
+
+// limit is something of which a host has only so much.
+type limit struct {
+	name string
+	room int // for so many peers, -1 if it cannot be told
+	has  string
+	mend string
+}
+
+// check says whether there is room for so many peers.
+func (l limit) check(peers int) check {
+	c := check{Name: l.name, State: "ok", Found: fmt.Sprintf("%s: room for about %d peers", l.has, l.room)}
+	switch {
+	case l.room < 0:
+		c.State, c.Found = "unknown", l.has
+	case l.room < peers:
+		c.State, c.Mend = "missing", l.mend
+	}
+	return c
+}
+
+// hostLimits reads those of the kernel, in the /proc of root. needed is for how
+// many peers a remedy is to be enough.
+func hostLimits(root fs.FS, needed int) []limit {
+	threads := limit{name: "threads", room: -1, has: "cannot be read"}
+	if most, pids := readNumber(root, "proc/sys/kernel/threads-max"), readNumber(root, "proc/sys/kernel/pid_max"); most > 0 && pids > 0 {
+		most = min(most, pids)
+		threads.room, threads.has = most/threadsPerPeer, fmt.Sprintf("%d on this host", most)
+		threads.mend = fmt.Sprintf("sudo sysctl -w kernel.threads-max=%d kernel.pid_max=%[1]d", needed*threadsPerPeer*2)
+	}
+	// The table is one for all containers, and each peer knows each other.
+	arp := limit{name: "ARP table", room: -1, has: "cannot be read"}
+	if most := readNumber(root, "proc/sys/net/ipv4/neigh/default/gc_thresh3"); most > 0 {
+		arp.room, arp.has = int(math.Sqrt(float64(most))), fmt.Sprintf("%d neighbours (gc_thresh3)", most)
+		enough := 2 * needed * needed
+		arp.mend = fmt.Sprintf("more may lose packets, when a table that all share is full: sudo sysctl -w net.ipv4.neigh.default.gc_thresh3=%d net.ipv4.neigh.default.gc_thresh2=%d", enough, enough/2)
+	}
+	return []limit{threads, arp}
+}
+
+func readNumber(root fs.FS, name string) int {
+	b, err := fs.ReadFile(root, name)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// openFiles is the limit of this program.
+func openFiles() limit {
+	const others = 64
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
+		return limit{name: "open files", room: -1, has: err.Error()}
+	}
+	files := int(min(r.Cur, math.MaxInt32))
+	return limit{
+		name: "open files", room: max(files-others, 0) / filesPerPeer, has: fmt.Sprintf("%d for a program", files),
+		mend: "raise it with ulimit -n before you start peerlab",
+	}
+}
+
+// checkPorts looks at what programs started by hand take by default. The
+// containers take no port of the host.
+func checkPorts() []check {
+	var checks []check
+	for _, port := range []struct{ addr, whose, mend string }{
+		{localBootstrap[len("http://"):], "bootstrap", "bootstrap --listen chooses another"},
+		{"127.0.0.1:7946", "peer run", "peer run --bind chooses another"},
+	} {
+		c := check{Name: "port " + port.addr, State: "ok", Found: "free for " + port.whose + " by hand"}
+		l, err := net.Listen("tcp", port.addr)
+		if err != nil {
+			c.State, c.Found, c.Mend = "missing", "taken; containers do not need it, "+port.whose+" by hand would", port.mend
+		} else {
+			_ = l.Close()
+		}
+		checks = append(checks, c)
+	}
+	return checks
+}

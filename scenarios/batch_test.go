@@ -1,0 +1,150 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"peerlab/observe"
+	"peerlab/testbed/sim"
+)
+
+func batch(t *testing.T, dir, text string) *Batch {
+	t.Helper()
+	s, err := Parse("x.txt", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Batch{Host: sim.Run, Engine: "sim", Scenarios: []*Scenario{s}, Dir: dir, Seed: 1}
+}
+
+func (b *Batch) mustRun(t *testing.T) []*Done {
+	t.Helper()
+	plans, err := b.Plans(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := b.Run(t.Context(), plans)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// earlier counts the runs that were not made again.
+func earlier(done []*Done) (n int) {
+	for _, d := range done {
+		if d.Earlier {
+			n++
+		}
+	}
+	return n
+}
+
+const armed = "arm a X=2\narm b X=3\ncluster 3 SuspicionMult=$X\nstart\nawait 1m all see 3 alive\n[arm:b] check all see 2 alive\n"
+
+func TestRepeatGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	b := batch(t, dir, armed)
+	b.Repeat = 2
+	done := b.mustRun(t)
+	if len(done) != 4 || earlier(done) != 0 {
+		t.Fatalf("%d runs, %d of them earlier", len(done), earlier(done))
+	}
+	for _, d := range done {
+		want := map[string]observe.Verdict{"x/a": observe.Pass, "x/b": observe.Fail}[d.Name]
+		if d.Verdict != want {
+			t.Errorf("%s: %s: %s", d.Name, d.Verdict, d.Reason)
+		}
+		record, err := observe.Load(d.Dir)
+		if err != nil || len(record.Events) < 10 || record.Verdict != d.Verdict {
+			t.Errorf("saved: %v", err)
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "junit.xml")); err != nil || strings.Count(string(text), "<failure") != 2 {
+		t.Errorf("%s, %v", text, err)
+	}
+
+	// More of the same: what is complete stays, stories included.
+	b.Repeat = 3
+	if done = b.mustRun(t); len(done) != 6 || earlier(done) != 4 || done[1].Story == "" {
+		t.Errorf("%d runs, %d of them earlier", len(done), earlier(done))
+	}
+	// What was broken off has no result.
+	if err := os.Remove(filepath.Join(done[0].Dir, observe.ResultFile)); err != nil {
+		t.Fatal(err)
+	}
+	if done = b.mustRun(t); earlier(done) != 5 || done[0].Earlier {
+		t.Errorf("%d of %d earlier", earlier(done), len(done))
+	}
+	// What could not be told is tried again.
+	record := done[0].Record
+	record.Verdict = observe.Inconclusive
+	if err := record.Save(done[0].Dir); err != nil {
+		t.Fatal(err)
+	}
+	if done = b.mustRun(t); earlier(done) != 5 {
+		t.Errorf("%d of %d earlier", earlier(done), len(done))
+	}
+}
+
+// TestConfigurationsDoNotMix changes whatever makes another configuration.
+func TestConfigurationsDoNotMix(t *testing.T) {
+	dir := t.TempDir()
+	const text = "set X=2\ncluster 2 SuspicionMult=$X\nstart\n"
+	batch(t, dir, text).mustRun(t)
+	if n := earlier(batch(t, dir, text).mustRun(t)); n != 1 {
+		t.Fatalf("the same was run %d times", 2-n)
+	}
+	for name, change := range map[string]func(*Batch){
+		"a variable": func(b *Batch) { b.Set = map[string]string{"X": "3"} },
+		"the text":   func(b *Batch) { *b = *batch(t, dir, text+"# more\n") },
+		"the seed":   func(b *Batch) { b.Seed = 9 },
+		"the engine": func(b *Batch) { b.Engine = "docker" },
+	} {
+		b := batch(t, dir, text)
+		change(b)
+		if n := earlier(b.mustRun(t)); n != 0 {
+			t.Errorf("%s: another configuration's run was taken", name)
+		}
+	}
+}
+
+func TestBatchChecksAllFirst(t *testing.T) {
+	b := batch(t, t.TempDir(), "cluster 2\nstrat\n")
+	other, err := Parse("y.txt", "cluster 2\nkill dave\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Scenarios = append(b.Scenarios, other)
+	_, err = b.Plans(t.Context())
+	var wrong Problems
+	if !errors.As(err, &wrong) || len(wrong) != 2 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	b := batch(t, dir, "cluster 2\nstart\nwait 10h\n")
+	plans, err := b.Plans(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Tell = func(n Note) {
+		if n.Line == 3 {
+			cancel()
+		}
+	}
+	done, err := b.Run(ctx, plans)
+	if !errors.Is(err, context.Canceled) || len(done) != 0 {
+		t.Errorf("%d done, %v", len(done), err)
+	}
+	if saved, err := Saved([]string{dir}); err == nil {
+		t.Errorf("%v is left", saved)
+	}
+}

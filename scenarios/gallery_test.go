@@ -1,0 +1,142 @@
+package scenarios
+
+import (
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"peerlab/observe"
+	"peerlab/testbed"
+	"peerlab/testbed/sim"
+)
+
+// smaller are the scenarios that are too large to be tested as they are: a
+// minute of two processors has to do for all.
+var smaller = map[string]map[string]string{
+	"lifeguard": {"PEERS": "40", "LAST": "mallory", "NEXT": "nina", "END": "peer40", "LONG": "50s", "MANY": "40", "FEW": "30"},
+}
+
+// TestGallery runs every arm of every built-in scenario in virtual time.
+func TestGallery(t *testing.T) {
+	all, err := Gallery()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		arms := s.Arms()
+		if len(arms) == 0 {
+			arms = []string{""}
+		}
+		for _, arm := range arms {
+			t.Run(strings.TrimSuffix(s.Name+"/"+arm, "/"), func(t *testing.T) {
+				t.Parallel()
+				err := sim.Run(t.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
+					plans, err := s.Plans(ctx, f, arm, smaller[s.Name])
+					if err != nil {
+						return err
+					}
+					if res := plans[0].Run(ctx, f, Options{}); res.Verdict != observe.Pass {
+						t.Errorf("%s: %s\n%s", res.Verdict, res.Reason, res.Story)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
+}
+
+// TestGalleryTellsWhereItIsFrom: each case of documented failures has its
+// thread, its cause and what was seen.
+func TestGalleryTellsWhereItIsFrom(t *testing.T) {
+	all, err := Gallery()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		switch {
+		case s.Title == "" || !strings.HasSuffix(s.Title, "."):
+			t.Errorf("%s: its first line is no sentence: %q", s.Name, s.Title)
+		case strings.Contains(s.Text, "https://") && s.seen() == "":
+			t.Errorf("%s does not say what was seen", s.Name)
+		}
+	}
+}
+
+// TestForContainersHasEverything: of what CI runs on containers, each verb,
+// condition and fault is a part.
+func TestForContainersHasEverything(t *testing.T) {
+	missing := map[string]bool{}
+	for _, v := range verbs() {
+		missing["verb "+v.name] = true
+	}
+	for _, k := range kinds() {
+		missing["condition "+k.form] = true
+	}
+	for _, fault := range []string{"drop=udp", "drop=tcp", "drop=all", "over", "loss", "delay", "±", "reorder", "duplicate", "corrupt", "rate"} {
+		missing["link "+fault] = true
+	}
+	for _, name := range ForContainers() {
+		s, err := Open(GalleryPrefix + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arms, _ := s.arms()
+		sc := newScene(arms[0], nil)
+		for _, l := range s.lines {
+			name := l.name.raw()
+			delete(missing, "verb "+name)
+			text, problem := sc.expand(l.args)
+			if problem != nil {
+				t.Fatal(problem)
+			}
+			if name == "link" {
+				for fault := range maps.Clone(missing) {
+					if what, is := strings.CutPrefix(fault, "link "); is && strings.Contains(strings.Join(text, " "), what) {
+						delete(missing, fault)
+					}
+				}
+			}
+			a := args{l.args, text}
+			if name == "await" || name == "hold" {
+				a = a.rest(1)
+			}
+			if slices.Contains([]string{"await", "hold", "check"}, name) && len(a.text) > 1 {
+				if a.text[0] == "not" {
+					a = a.rest(1)
+				}
+				for _, k := range kinds() {
+					if _, ok, _ := k.parse(sc, a); ok {
+						delete(missing, "condition "+k.form)
+						break
+					}
+				}
+			}
+			if _, err := sc.parse(l.command, text); err != nil {
+				t.Fatalf("%s:%d: %v", s.Path, l.number, err)
+			}
+		}
+	}
+	for what := range missing {
+		t.Errorf("nothing has the %s", what)
+	}
+}
+
+func TestCatalogIsCurrent(t *testing.T) {
+	want, err := Catalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../docs/gallery.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), want) {
+		t.Error("docs/gallery.md is not current: make docs")
+	}
+}
