@@ -30,15 +30,7 @@ func (g group) Members() []contact.Member {
 	return all
 }
 
-func (g group) Count() (online, registered int) {
-	g.members.EachOnline(func(meta membership.Meta) {
-		online++
-		if meta[metaRegistered] != "" {
-			registered++
-		}
-	})
-	return online, registered
-}
+func (g group) Count() (online, registered int) { return g.members.Online(), g.members.Marked() }
 
 func (g group) Changed() <-chan struct{} { return g.members.Changed() }
 
