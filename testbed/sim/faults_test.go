@@ -322,7 +322,9 @@ func TestExec(t *testing.T) {
 			l.t.Errorf("%v", err)
 		}
 		l.must(l.Exec(l.ctx, "alice", "quit", new(bytes.Buffer)))
-		l.await(time.Minute, "alice has ended", func(view) bool { return l.peer("alice").State == testbed.Stopped || len(l.since(0, event.PeerStopping)) == 0 })
+		l.await(time.Minute, "alice has ended", func(view) bool {
+			return l.peer("alice").State == testbed.Stopped || len(l.since(0, event.PeerStopping)) == 0
+		})
 	})
 }
 
