@@ -145,6 +145,10 @@ clean: down ## remove what was built, images included
 	@rm -rf .build
 	docker image rm --force peerlab-peer peerlab-bootstrap peerlab-fabric peerlab-serf >/dev/null
 
+.PHONY: generate
+generate: ## write the generated code anew: the chat's protocol
+	@go generate ./peer/chat/chatpb
+
 .PHONY: docs
 docs: ## write docs/commands.md and the reference in docs/scenarios.md anew from the programs
 	@go run ./cmd/peer commands > docs/commands.md
@@ -188,9 +192,17 @@ bench: ## benchmarks
 bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change
 	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v -run '^TestFigure' ./testbed/docker | grep --line-buffered -v '^=== '
 
+.PHONY: bench-sim
+bench-sim: ## peers in virtual time: how many, how fast, in how much memory (PEERS="50 200")
+	@PEERS="$(or $(PEERS),50 100 200 500 1000 2000)" go test -run '^$$' -bench Cluster -benchtime 1x -timeout 60m ./testbed/sim
+
 .PHONY: bench-bootstrap
 bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)
 	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v ./bootstrap/bench | grep --line-buffered -v '^=== '
+
+.PHONY: bench-chat
+bench-chat: ## the chat beside bare TCP, and its two carriers beside each other
+	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v ./peer/chat/bench | grep --line-buffered -v '^=== '
 
 .PHONY: fuzz
 fuzz: ## each fuzz test for a short while: make fuzz FUZZTIME=1m

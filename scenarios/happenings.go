@@ -90,7 +90,7 @@ func (c *counter) read(w *world) int {
 
 // eventKinds are the kinds of events there are.
 var eventKinds = []event.Kind{
-	event.PeerStarted, event.PeerReady, event.PeerStopping, event.PeerTraffic,
+	event.PeerStarted, event.PeerReady, event.PeerStopping, event.PeerHealth, event.PeerTraffic,
 	event.MemberJoin, event.MemberSuspect, event.MemberRefute, event.MemberDead, event.MemberLeft, event.MemberUpdate, event.MemberReap, event.MemberConflict,
 	event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered,
 	event.BootstrapJoin, event.BootstrapRefill, event.BootstrapLeave, event.BootstrapError,
