@@ -49,11 +49,16 @@ const (
 // called concurrently.
 type History struct {
 	mu     sync.Mutex
-	events []event.Event
+	chunks [][]event.Event // all but the last hold chunk events
+	n      int
 	lab    uint64
 	more   chan struct{} // closed when there is more, or no more to come; nil while nobody waits
 	closed bool
 }
+
+// chunk is how many events are kept in one piece: to copy millions each time
+// that they outgrow their place would take twice the memory.
+const chunk = 8192
 
 // NewHistory returns an empty history.
 func NewHistory() *History { return new(History) }
@@ -82,7 +87,12 @@ func (h *History) add(e event.Event) {
 	if h.closed {
 		return
 	}
-	h.events = append(h.events, e)
+	if h.n%chunk == 0 {
+		h.chunks = append(h.chunks, nil)
+	}
+	last := &h.chunks[len(h.chunks)-1]
+	*last = append(*last, e)
+	h.n++
 	h.wake()
 }
 
@@ -98,7 +108,7 @@ func (h *History) wake() {
 func (h *History) Len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.events)
+	return h.n
 }
 
 // Since returns the events after the first n, and a channel that is closed
@@ -111,14 +121,31 @@ func (h *History) Since(n int) ([]event.Event, <-chan struct{}) {
 func (h *History) since(n int) ([]event.Event, <-chan struct{}, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n = min(max(n, 0), len(h.events))
 	if h.more == nil {
 		h.more = make(chan struct{})
 		if h.closed {
 			close(h.more)
 		}
 	}
-	return slices.Clip(h.events[n:]), h.more, h.closed
+	return h.after(min(max(n, 0), h.n)), h.more, h.closed
+}
+
+// after returns the events after the first n, a copy if they are in several
+// pieces. The caller holds mu.
+func (h *History) after(n int) []event.Event {
+	if n == h.n {
+		return nil
+	}
+	first := slices.Clip(h.chunks[n/chunk][n%chunk:])
+	if len(first) == h.n-n {
+		return first
+	}
+	all := make([]event.Event, 0, h.n-n)
+	all = append(all, first...)
+	for _, c := range h.chunks[n/chunk+1:] {
+		all = append(all, c...)
+	}
+	return all
 }
 
 // ErrClosed is returned by Read when no more will come.

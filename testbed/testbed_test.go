@@ -80,6 +80,27 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestLongHistory reads across the pieces in which it is kept.
+func TestLongHistory(t *testing.T) {
+	h := NewHistory()
+	const n = 2*chunk + 2
+	for i := range n {
+		h.Add(event.Event{Seq: uint64(i)})
+	}
+	for _, after := range []int{-1, 0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, n - 1, n, n + 1} {
+		events, _ := h.Since(after)
+		from := min(max(after, 0), n)
+		if len(events) != n-from {
+			t.Fatalf("after %d: %d events, want %d", after, len(events), n-from)
+		}
+		for i, e := range events {
+			if e.Seq != uint64(from+i) {
+				t.Fatalf("after %d: event %d is number %d", after, i, e.Seq)
+			}
+		}
+	}
+}
+
 // TestSorted has one peer stamp an event before the one it reported first, and
 // one stamp an event like another that came later.
 func TestSorted(t *testing.T) {

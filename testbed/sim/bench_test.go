@@ -22,6 +22,7 @@ import (
 // make bench-sim runs it; PEERS chooses the sizes.
 //
 //   - x-real: how many times faster than real time each of that is
+//   - x-cpu: the same as if it ran on one processor and nothing else did
 //   - peer-s/cpu-s: peers × virtual seconds of the idle minute for each second
 //     of a processor
 //   - MB: the most memory the process took; KB/pair: that for each of the n²
@@ -78,6 +79,7 @@ func clusterOf(b *testing.B, n int) {
 		crash := watch.lap()
 		for what, l := range map[string]lap{"join": join, "settle": settle, "idle": idle, "crash": crash} {
 			b.ReportMetric(l.virtual/l.real, what+"-x-real")
+			b.ReportMetric(l.virtual/l.cpu, what+"-x-cpu")
 		}
 		b.ReportMetric(float64(n)*idle.virtual/idle.cpu, "peer-s/cpu-s")
 		b.ReportMetric(join.virtual, "join-virtual-s")
