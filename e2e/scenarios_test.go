@@ -39,7 +39,9 @@ func TestScenarios(t *testing.T) {
 	f := docker.NewFactory(d, docker.Options{PeerImage: images.Peer, BootstrapImage: images.Bootstrap, FabricImage: images.Fabric})
 	b := &scenarios.Batch{
 		Engine: f.Name(), Dir: t.TempDir(),
-		Host: func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error { return do(ctx, f) },
+		Host: func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
+			return do(ctx, f)
+		},
 	}
 
 	// All but skip, which makes no run green.
