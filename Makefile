@@ -145,6 +145,10 @@ clean: down ## remove what was built, images included
 	@rm -rf .build
 	docker image rm --force peerlab-peer peerlab-bootstrap peerlab-fabric peerlab-serf >/dev/null
 
+.PHONY: generate
+generate: ## write the generated code anew: the chat's protocol
+	@go generate ./peer/chat/chatpb
+
 .PHONY: docs
 docs: ## write docs/commands.md, the reference in docs/scenarios.md and docs/gallery.md anew from the programs
 	@go run ./cmd/peer commands > docs/commands.md
@@ -182,13 +186,34 @@ e2e: image ## tests on real containers
 gallery: image ## every scenario of the gallery on containers, both arms
 	@go run ./cmd/peerlab run gallery
 
+.PHONY: search
+search: $(if $(filter docker,$(ENGINE)),image) ## random fault schedules that must find nothing: make search RUNS=1000 SEED=7 ENGINE=docker
+	@go run ./cmd/peerlab explore --engine $(or $(ENGINE),sim) $(if $(SEED),--seed $(SEED)) \
+		--runs $(or $(RUNS),$(if $(filter docker,$(ENGINE)),20,1000)) --for $(or $(FOR),$(if $(filter docker,$(ENGINE)),1m,10m))
+
+.PHONY: engines
+engines: image ## the gallery on both engines; writes the table in docs/engines.md
+	@go run ./cmd/peerlab compare --write docs/engines.md
+
 .PHONY: bench
 bench: ## benchmarks
 	@go test -run '^$$' -bench . -benchmem $(UNITS)
 
+.PHONY: bench-links
+bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change
+	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v -run '^TestFigure' ./testbed/docker | grep --line-buffered -v '^=== '
+
+.PHONY: bench-sim
+bench-sim: ## peers in virtual time: how many, how fast, in how much memory (PEERS="50 200")
+	@PEERS="$(or $(PEERS),50 100 200 500 1000 2000)" go test -run '^$$' -bench Cluster -benchtime 1x -timeout 60m ./testbed/sim
+
 .PHONY: bench-bootstrap
 bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)
 	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v ./bootstrap/bench | grep --line-buffered -v '^=== '
+
+.PHONY: bench-chat
+bench-chat: ## the chat beside bare TCP, and its two carriers beside each other
+	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v ./peer/chat/bench | grep --line-buffered -v '^=== '
 
 .PHONY: fuzz
 fuzz: ## each fuzz test for a short while: make fuzz FUZZTIME=1m

@@ -124,3 +124,22 @@ func TestSummarise(t *testing.T) {
 		t.Error("no values are something")
 	}
 }
+
+// BenchmarkMeasure measures a run of 1,000 peers who all meet, of which one is
+// killed and seen to be: a million events.
+func BenchmarkMeasure(b *testing.B) {
+	names := testbed.Names(testbed.MaxPeers)
+	r := &Record{Model: lan(len(names)), Events: with(cluster(names...), lab(10, testbed.LabKill, "bob"))}
+	for _, observer := range names {
+		r.Events = append(r.Events, says(20, observer, event.MemberDead, "bob"))
+	}
+	for _, h := range Measures() {
+		b.Run(h.Name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Measure(r, h.Name); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

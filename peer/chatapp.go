@@ -34,6 +34,8 @@ type ChatConfig struct {
 	// encryption.
 	Secret     string
 	SecretFile string
+	// Flaws break it on purpose: for tests. No flag sets them.
+	Flaws []chat.Flaw
 }
 
 // What the chat's messages go over.
@@ -118,11 +120,13 @@ func (a *chatApp) Join(n Node) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.node = n
-	a.chat = chat.Join(chat.Options{
+	o := chat.Options{
 		Name: n.Name, Incarnation: n.Incarnation, Listener: listener, Dial: n.Network.ChatDial,
 		Events: n.Events, Log: n.Log, State: n.State,
 		Gossip: a.gossip, Secret: a.secret, Limits: a.conf.Limits, SyncEvery: a.conf.SyncEvery,
-	})
+	}
+	o.Break(a.conf.Flaws...)
+	a.chat = chat.Join(o)
 	return a.chat.Announcement(announced(listener.Addr())), nil
 }
 

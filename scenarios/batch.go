@@ -58,7 +58,7 @@ type Note struct {
 	Done *Done
 }
 
-// Done is one run that has ended, now or earlier.
+// Done is one run that has ended, now or earlier. Its events are in Dir only.
 type Done struct {
 	*Result
 	Name   string // of the scenario, with the arm
@@ -165,9 +165,9 @@ func (b *Batch) label(j job) string {
 	return j.name
 }
 
-// peersPerCore is how many peers in containers a core carries beside each other
+// PeersPerCore is how many peers in containers a core carries beside each other
 // before their timers are late.
-const peersPerCore = 8
+const PeersPerCore = 8
 
 // capacity is what this host carries, and what a plan takes of it.
 func (b *Batch) capacity() (int64, func(*Plan) int64) {
@@ -179,7 +179,7 @@ func (b *Batch) capacity() (int64, func(*Plan) int64) {
 	case b.Engine == "sim": // it takes a core as long as it runs
 		return cores, one
 	}
-	return cores * peersPerCore, func(p *Plan) int64 { return int64(len(p.Spec.Peers)) }
+	return cores * PeersPerCore, func(p *Plan) int64 { return int64(len(p.Spec.Peers)) }
 }
 
 func (b *Batch) jobs(plans []*Plan) []job {
@@ -216,6 +216,7 @@ func (j job) earlier() *Done {
 		return nil
 	}
 	story, _ := os.ReadFile(filepath.Join(j.dir, storyFile))
+	record.Events = nil
 	return &Done{Result: &Result{Record: *record, Story: string(story)}, Name: j.name, Number: j.number, Dir: j.dir, Earlier: true}
 }
 
@@ -261,7 +262,11 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 	}
 	res.Seed = j.seed
 	d := &Done{Result: res, Name: j.name, Number: j.number, Dir: j.dir}
-	return d, d.save(j.plan.Scenario.Text)
+	if err := d.save(j.plan.Scenario.Text); err != nil {
+		return nil, err
+	}
+	d.Events = nil
+	return d, nil
 }
 
 func (d *Done) save(text string) error {

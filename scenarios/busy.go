@@ -1,41 +1,25 @@
 package scenarios
 
 import (
-	"context"
-	"fmt"
 	"time"
 
-	"peerlab/event"
 	"peerlab/testbed"
 )
 
-// A host is too busy when the timers of this very process come late: what it
-// does to the peers' it does to ours.
-const (
-	beat      = 100 * time.Millisecond
-	noticed   = 250 * time.Millisecond // by which a timer must be late to be recorded
-	tolerated = 2 * time.Second        // in all
-)
+// tolerated is in how many seconds of a run the host may have failed to keep
+// time: three, or one in twenty of a long run. More of it, and what the peers did
+// may be the host's doing.
+func tolerated(took time.Duration) int { return max(3, int(took/(20*time.Second))) }
 
-// watchHost records the lateness of timers until ctx ends. In virtual time
-// there is none.
-func (r *run) watchHost(ctx context.Context) {
-	for {
-		began := time.Now()
-		if sleep(ctx, beat) != nil {
-			return
-		}
-		if late := time.Since(began) - beat; late >= noticed {
-			r.engine.History().Record(event.Event{Kind: testbed.LabBusy, Text: fmt.Sprintf("a timer came %s late", late.Round(time.Millisecond))})
-			r.mu.Lock()
-			r.late += late
-			r.mu.Unlock()
+// busy counts the seconds in which the host did not keep time.
+func (r *run) busy() (n int) {
+	if r.world == nil {
+		return 0
+	}
+	for _, e := range r.world.events {
+		if e.Kind == testbed.LabBusy {
+			n++
 		}
 	}
-}
-
-func (r *run) lateness() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.late
+	return n
 }

@@ -18,7 +18,7 @@ func Reference() string {
 		}
 		fmt.Fprintf(&b, "\n\n    %s\n\n", example)
 	}
-	fmt.Fprint(&b, "### Verbs\n\n")
+	fmt.Fprint(&b, "### Verbs\n\nA fault with `for=30s` at the end is undone after that time, and the line lasts as long: links are what they were, and peers run again.\n\n")
 	for _, v := range verbs() {
 		form := strings.TrimSpace(v.name + " " + v.args)
 		if v.inBackground {

@@ -21,6 +21,7 @@ import (
 	"peerlab/event"
 	"peerlab/observe"
 	"peerlab/testbed"
+	"peerlab/testbed/timekeeper"
 )
 
 // Result is what one run came to.
@@ -65,7 +66,6 @@ type run struct {
 	expected map[string]bool
 	stalls   map[string]context.CancelFunc
 	stalled  map[string]chan struct{} // closed when the stall has ended
-	late     time.Duration            // of timers of this process, in all
 }
 
 // Run runs the plan on a new cluster and removes it again.
@@ -135,7 +135,9 @@ func (r *run) all(o Options) error {
 		return nil
 	}
 	r.state = state
-	r.tasks.Go(func() { r.watchHost(r.ctx) })
+	if r.record.Engine != "sim" { // where nothing is late
+		r.tasks.Go(func() { timekeeper.Watch(r.ctx, r.engine.History()) })
+	}
 	r.scene = newScene(r.plan.arm, r.plan.given)
 	engine := r.scriptEngine()
 	lines := r.plan.Scenario.lines

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +31,9 @@ func (r *run) judge(res *Result, failure error) {
 		}
 		return
 	}
-	if late := r.lateness(); late > tolerated {
+	if busy := r.busy(); busy > tolerated(time.Since(r.began)) {
 		res.Verdict = observe.Inconclusive
-		res.Reason = fmt.Sprintf("the host was too busy to keep time: %s late in all", late.Round(time.Millisecond))
+		res.Reason = fmt.Sprintf("the host was too busy to keep time, in %d seconds of %.0f", busy, time.Since(r.began).Seconds())
 		res.Story = r.story("could not tell: "+res.Reason, failure)
 		return
 	}
@@ -98,7 +100,7 @@ func (r *run) story(begin string, failure error) string {
 	}
 	fmt.Fprintf(&b, "\nwhat each peer held the others to be:\n%s\n", indent(r.world.view.Table()))
 	fmt.Fprintf(&b, "\nthe last events:\n")
-	events := r.world.events
+	events := slices.DeleteFunc(slices.Clone(r.world.events), func(e event.Event) bool { return e.Kind == event.PeerTraffic })
 	for _, e := range events[max(0, len(events)-around):] {
 		fmt.Fprintf(&b, "  %s\n", tell(e, r.began))
 	}
@@ -112,6 +114,9 @@ func tell(e event.Event, began time.Time) string {
 		if w != "" {
 			words = append(words, w)
 		}
+	}
+	if e.Kind == event.PeerHealth {
+		words = append(words, strconv.Itoa(e.Health))
 	}
 	if e.Was != "" {
 		words = append(words, "was "+e.Was)

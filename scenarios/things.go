@@ -18,11 +18,6 @@ import (
 func things() []kind {
 	return []kind{
 		{
-			form: "health PEER…>=N", short: "memberlist's health score of each of them; also <=, =, < and >", example: "health alice>=3",
-			detail: "0 is best. The peers are asked, every second: one that cannot be asked fulfils nothing.",
-			parse:  parseHealth,
-		},
-		{
 			form: "bootstrap lists PEER…|N", short: "the bootstrap service lists these peers, among others, or so many", example: "bootstrap lists alice,bob",
 			detail: "A running peer is told to ask it, every second.",
 			parse:  parseLists,
@@ -33,47 +28,6 @@ func things() []kind {
 			parse:  parseEnds,
 		},
 	}
-}
-
-func parseHealth(sc *scene, a args) (condition, bool, error) {
-	if a.text[0] != "health" {
-		return condition{}, false, nil
-	}
-	who, want, ok := parseComparison(a.text[1:])
-	if !ok {
-		return condition{}, true, errors.New("want peers and a score, such as health alice>=3")
-	}
-	s, err := parseSubject(sc, []string{who})
-	if err != nil {
-		return condition{}, true, err
-	}
-	scores := map[string]string{}
-	c := condition{asks: true}
-	c.holds = func(ctx context.Context, w *world) (bool, error) {
-		names := s.who(w)
-		for _, name := range names {
-			var health struct{ Score int }
-			if ok, err := w.ask(ctx, name, "health -format json", &health); err != nil || !ok {
-				scores[name] = "cannot be asked"
-				return false, err
-			}
-			scores[name] = strconv.Itoa(health.Score)
-			if !want.holds(health.Score) {
-				return false, nil
-			}
-		}
-		return len(names) > 0, nil
-	}
-	c.why = func(w *world) string {
-		var told []string
-		for _, name := range s.who(w) {
-			if scores[name] != "" {
-				told = append(told, name+": "+scores[name])
-			}
-		}
-		return strings.Join(told, ", ")
-	}
-	return c, true, nil
 }
 
 func parseLists(sc *scene, a args) (condition, bool, error) {

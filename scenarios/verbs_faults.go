@@ -1,9 +1,7 @@
 package scenarios
 
 import (
-	"context"
 	"errors"
-	"io"
 
 	"peerlab/testbed"
 )
@@ -14,9 +12,13 @@ const arrows = "A -> B is the packets from A to B, A <-> B those of both directi
 func faults() []verb {
 	return []verb{
 		{
-			name: "partition", args: "PEER… / PEER… [/ rest]", short: "cut every link between peers of different groups",
+			name: "partition", args: "PEER… / PEER… [/ rest] [for=DURATION]", short: "cut every link between peers of different groups",
 			detail: "On top of what is cut already. Who is in no group keeps all links. The bootstrap service is in no group unless it is named.", example: "partition alice,bob / rest",
 			parse: func(sc *scene, a args) (action, error) {
+				a, limit, err := sc.limited(a)
+				if err != nil {
+					return nil, err
+				}
 				words, err := sc.ranges(a.text)
 				if err != nil {
 					return nil, err
@@ -29,12 +31,16 @@ func faults() []verb {
 				if err != nil {
 					return nil, err
 				}
-				return sc.setLinks(sc.links.Over(cut))
+				return sc.setLinks(sc.links.Over(cut), limit)
 			},
 		},
 		{
-			name: "cut", args: "A -> B", short: "let no packet pass", detail: arrows, example: "cut alice -> bob",
+			name: "cut", args: "A -> B [for=DURATION]", short: "let no packet pass", detail: arrows, example: "cut alice -> bob",
 			parse: func(sc *scene, a args) (action, error) {
+				a, limit, err := sc.limited(a)
+				if err != nil {
+					return nil, err
+				}
 				pairs, options, err := sc.pairs(a.text)
 				if err == nil && len(options) > 0 {
 					err = errors.New("cut takes no option: link A -> B drop=udp cuts a part")
@@ -42,15 +48,19 @@ func faults() []verb {
 				if err != nil {
 					return nil, err
 				}
-				return sc.setLinks(sc.links.Over(alike(pairs, testbed.Link{Drop: testbed.DropAll})))
+				return sc.setLinks(sc.links.Over(alike(pairs, testbed.Link{Drop: testbed.DropAll})), limit)
 			},
 		},
 		{
-			name: "link", args: "A -> B key=value…", short: "degrade links",
+			name: "link", args: "A -> B key=value… [for=DURATION]", short: "degrade links",
 			detail: arrows + " Keys: drop=udp|tcp|all, over=BYTES (an MTU black hole), loss=20%, delay=50ms or delay=50ms±10ms, reorder=5%, duplicate=5%, corrupt=1%, rate=1mbit. " +
 				"What is set already and not named stays.",
 			example: "link alice <-> rest loss=20% delay=50ms±10ms",
 			parse: func(sc *scene, a args) (action, error) {
+				a, limit, err := sc.limited(a)
+				if err != nil {
+					return nil, err
+				}
 				pairs, options, err := sc.pairs(a.text)
 				if err != nil {
 					return nil, err
@@ -59,14 +69,14 @@ func faults() []verb {
 				if err != nil {
 					return nil, err
 				}
-				return sc.setLinks(sc.links.Over(alike(pairs, link)))
+				return sc.setLinks(sc.links.Over(alike(pairs, link)), limit)
 			},
 		},
 		{
 			name: "heal", args: "[A -> B]", short: "heal all links, or those named", detail: arrows, example: "heal",
 			parse: func(sc *scene, a args) (action, error) {
 				if len(a.text) == 0 {
-					return sc.setLinks(testbed.Links{})
+					return sc.setLinks(testbed.Links{}, 0)
 				}
 				pairs, options, err := sc.pairs(a.text)
 				if err == nil && len(options) > 0 {
@@ -75,7 +85,7 @@ func faults() []verb {
 				if err != nil {
 					return nil, err
 				}
-				return sc.setLinks(sc.links.Without(pairs...))
+				return sc.setLinks(sc.links.Without(pairs...), 0)
 			},
 		},
 	}
@@ -88,18 +98,4 @@ func alike(pairs []testbed.Pair, link testbed.Link) testbed.Links {
 		links[p] = link
 	}
 	return links
-}
-
-// setLinks makes these the links of the scene, if they are possible.
-func (sc *scene) setLinks(links testbed.Links) (action, error) {
-	if err := links.Check(append([]string{testbed.Bootstrap}, sc.spec.Peers...)); err != nil {
-		return nil, err
-	}
-	sc.links = links
-	if sc.possible != nil {
-		if err := sc.possible(links); err != nil {
-			return nil, err
-		}
-	}
-	return func(ctx context.Context, r *run, _ io.Writer) error { return r.engine.SetLinks(ctx, links) }, nil
 }

@@ -30,24 +30,34 @@ func life() []verb {
 				return func(ctx context.Context, r *run, _ io.Writer) error { return r.start(ctx, names) }, err
 			},
 		},
-		onPeers("stop", "have peers leave (SIGTERM), and kill those that have not within ten seconds", "stop erin", func(ctx context.Context, r *run, names []string) error {
-			r.expectEnd(names)
-			return r.engine.Stop(ctx, names...)
-		}),
-		onPeers("kill", "end peers at once (SIGKILL)", "kill dave,erin", func(ctx context.Context, r *run, names []string) error {
-			r.expectEnd(names)
-			return r.engine.Kill(ctx, names...)
-		}),
-		onPeers("pause", "freeze peers: their connections stay, and they answer nothing", "pause alice", func(ctx context.Context, r *run, names []string) error {
-			return r.engine.Pause(ctx, names...)
-		}),
+		ending("stop", "have peers leave (SIGTERM), and kill those that have not within ten seconds", "stop erin", testbed.Engine.Stop),
+		ending("kill", "end peers at once (SIGKILL)", "kill dave,erin for=30s", testbed.Engine.Kill),
+		{
+			name: "pause", args: "PEER… [for=DURATION]", short: "freeze peers: their connections stay, and they answer nothing", example: "pause alice for=10s",
+			detail: "With for= the line ends when they go on again. So it is with the other faults that take it.",
+			parse: func(sc *scene, a args) (action, error) {
+				a, limit, err := sc.limited(a)
+				if err != nil {
+					return nil, err
+				}
+				names, err := sc.peers(a.text)
+				if err != nil {
+					return nil, err
+				}
+				return pausing(names).line(limit)
+			},
+		},
 		onPeers("resume", "let paused peers go on, and stalled ones for good", "resume alice", func(ctx context.Context, r *run, names []string) error {
 			r.endStalls(names)
 			return r.engine.Resume(ctx, names...)
 		}),
 		{
-			name: "throttle", args: "PEER… CPUS|off", short: "allow each of them only so many processors", example: "throttle alice,bob 0.02",
+			name: "throttle", args: "PEER… CPUS|off [for=DURATION]", short: "allow each of them only so many processors", example: "throttle alice,bob 0.02",
 			parse: func(sc *scene, a args) (action, error) {
+				a, limit, err := sc.limited(a)
+				if err != nil {
+					return nil, err
+				}
 				n := len(a.text) - 1
 				if n < 1 {
 					return nil, errors.New("want peers and how many processors, such as alice 0.02, or off")
@@ -63,7 +73,7 @@ func life() []verb {
 						return nil, at(a.words[n], fmt.Errorf("%q: want %g to 1024 processors, or off", last, testbed.MinCPUs))
 					}
 				}
-				return func(ctx context.Context, r *run, _ io.Writer) error { return r.engine.Throttle(ctx, cpus, names...) }, nil
+				return throttling(names, cpus).line(limit)
 			},
 		},
 		onPeers("move", "restart peers at an address that nobody had: a running one is killed", "move charly", func(ctx context.Context, r *run, names []string) error {
@@ -77,16 +87,20 @@ func life() []verb {
 			parse:   parseStall,
 		},
 		{
-			name: "bootstrap", args: "start|stop", short: "start or stop the bootstrap service", example: "bootstrap stop",
-			parse: func(_ *scene, a args) (action, error) {
-				if err := a.exactly(1, "start or stop"); err != nil {
+			name: "bootstrap", args: "start|stop [for=DURATION]", short: "start or stop the bootstrap service", example: "bootstrap stop",
+			parse: func(sc *scene, a args) (action, error) {
+				a, limit, err := sc.limited(a)
+				if err == nil {
+					err = a.exactly(1, "start or stop")
+				}
+				if err != nil {
 					return nil, err
 				}
 				switch a.text[0] {
 				case "start":
 					return func(ctx context.Context, r *run, _ io.Writer) error { return r.engine.Start(ctx, testbed.Bootstrap) }, nil
 				case "stop":
-					return func(ctx context.Context, r *run, _ io.Writer) error { return r.engine.Stop(ctx, testbed.Bootstrap) }, nil
+					return withoutBootstrap().line(limit)
 				}
 				return nil, at(a.words[0], fmt.Errorf("%q: want start or stop", a.text[0]))
 			},
@@ -101,6 +115,30 @@ func onPeers(name, short, example string, do func(ctx context.Context, r *run, n
 		parse: func(sc *scene, a args) (action, error) {
 			names, err := sc.peers(a.text)
 			return func(ctx context.Context, r *run, _ io.Writer) error { return do(ctx, r, names) }, err
+		},
+	}
+}
+
+// ending makes a verb that ends peers, and with for=DURATION starts them again.
+func ending(name, short, example string, end func(e testbed.Engine, ctx context.Context, names ...string) error) verb {
+	return verb{
+		name: name, args: "PEER… [for=DURATION]", short: short, example: example,
+		parse: func(sc *scene, a args) (action, error) {
+			a, limit, err := sc.limited(a)
+			if err != nil {
+				return nil, err
+			}
+			names, err := sc.peers(a.text)
+			return func(ctx context.Context, r *run, _ io.Writer) error {
+				r.expectEnd(names)
+				if err := end(r.engine, ctx, names...); err != nil || limit == 0 {
+					return err
+				}
+				if err := r.wait(ctx, limit); err != nil {
+					return err
+				}
+				return r.start(ctx, names)
+			}, err
 		},
 	}
 }

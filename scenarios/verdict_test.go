@@ -33,15 +33,17 @@ func (e spoiltEngine) Throttle(ctx context.Context, _ float64, names ...string) 
 	return e.instead(ctx, e.Engine, names)
 }
 
+// record notes an event in the history.
+func record(e event.Event) func(context.Context, testbed.Engine, []string) error {
+	return func(_ context.Context, engine testbed.Engine, _ []string) error {
+		engine.History().Record(e)
+		return nil
+	}
+}
+
 // TestInconclusive has things happen that no scenario may pass over: not even
 // one that wants the line to fail.
 func TestInconclusive(t *testing.T) {
-	record := func(e event.Event) func(context.Context, testbed.Engine, []string) error {
-		return func(_ context.Context, engine testbed.Engine, _ []string) error {
-			engine.History().Record(e)
-			return nil
-		}
-	}
 	for name, tc := range map[string]struct {
 		instead func(ctx context.Context, e testbed.Engine, names []string) error
 		want    string
@@ -122,13 +124,30 @@ func TestUnable(t *testing.T) {
 	}
 }
 
-// TestBusyHost adds lateness to a run that would pass.
+// TestBusyHost adds busy seconds to a run that would pass.
 func TestBusyHost(t *testing.T) {
-	for late, want := range map[time.Duration]observe.Verdict{tolerated: observe.Pass, tolerated + 1: observe.Inconclusive} {
-		r := &run{plan: &Plan{}, late: late}
-		var res Result
-		if r.judge(&res, nil); res.Verdict != want {
-			t.Errorf("%s late: %s: %s", late, res.Verdict, res.Reason)
+	for busy, want := range map[int]observe.Verdict{0: observe.Pass, tolerated(0): observe.Pass, tolerated(0) + 1: observe.Inconclusive} {
+		text := "cluster 1\nstart\n" + strings.Repeat("throttle alice off\n", busy) + "wait 1s\n"
+		s, err := Parse("x.txt", text)
+		if err != nil {
+			t.Fatal(err)
 		}
+		err = sim.Run(t.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
+			plans, err := s.Plans(ctx, f, "", nil)
+			if err != nil {
+				return err
+			}
+			res := plans[0].Run(ctx, spoilt{f, record(event.Event{Kind: testbed.LabBusy, Text: "a timer came 1s late"})}, Options{})
+			if res.Verdict != want {
+				t.Errorf("%d seconds: %s: %s", busy, res.Verdict, res.Reason)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := tolerated(10 * time.Minute); n != 30 {
+		t.Errorf("%d of ten minutes", n)
 	}
 }

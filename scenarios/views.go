@@ -22,7 +22,7 @@ var states = map[string][]observe.State{
 	"member":  {observe.Alive, observe.Suspect},
 }
 
-// views are the conditions on what peers hold each other to be.
+// views are the conditions on what peers hold each other, and themselves, to be.
 func views() []kind {
 	return []kind{
 		{
@@ -39,6 +39,11 @@ func views() []kind {
 			form: "PEER… see PEER… alive|suspect|dead|left|unknown|gone|member", short: "each of them holds each of those to be in this state",
 			detail: "gone is dead, left or unknown; member is alive or suspect; rest, as the second list, are those not in the first.", example: "alice,bob see rest dead",
 			parse: parseSees,
+		},
+		{
+			form: "health PEER…>=N", short: "memberlist's health score of each of them; also <=, =, < and >", example: "health alice>=3",
+			detail: "0 is best.",
+			parse:  parseHealth,
 		},
 	}
 }
@@ -181,5 +186,25 @@ func parseSees(sc *scene, a args) (condition, bool, error) {
 		return s.first(w, fine(w), func(name string) string {
 			return fmt.Sprintf("%s sees %s", name, strings.Join(wrong(w, name), ", "))
 		})
+	}), true, nil
+}
+
+func parseHealth(sc *scene, a args) (condition, bool, error) {
+	if a.text[0] != "health" {
+		return condition{}, false, nil
+	}
+	who, want, ok := parseComparison(a.text[1:])
+	if !ok {
+		return condition{}, true, errors.New("want peers and a score, such as health alice>=3")
+	}
+	s, err := parseSubject(sc, []string{who})
+	if err != nil {
+		return condition{}, true, err
+	}
+	fine := func(w *world) func(name string) bool {
+		return func(name string) bool { return want.holds(w.view.Health(name)) }
+	}
+	return plain(func(w *world) bool { return s.each(w, fine(w)) }, func(w *world) string {
+		return s.first(w, fine(w), func(name string) string { return fmt.Sprintf("%s: %d", name, w.view.Health(name)) })
 	}), true, nil
 }

@@ -1,7 +1,6 @@
 package testbed
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -154,32 +153,32 @@ func (h *History) Close() {
 	}
 }
 
-// Sorted returns the events by the time at which they happened. The order of
-// each peer's own events stays, but not that of the lab's, which has several
-// sources: memberlist stamps some changes a little before
-// the peer reports them, and such an event counts as happening no earlier than
-// the one reported before it.
+// Sorted returns the events by the time at which they happened, those of one
+// instant, of which virtual time has many, in the order in which they came. The
+// order of each peer's own events stays, but not that of the lab's, which has
+// several sources: memberlist stamps some changes a little before the peer
+// reports them, and such an event counts as happening no earlier than the one
+// reported before it.
 func Sorted(events []event.Event) []event.Event {
 	type stamped struct {
-		at time.Time
-		e  event.Event
+		at    time.Time
+		event int
 	}
 	latest := make(map[string]time.Time)
 	all := make([]stamped, len(events))
-	for i, e := range events {
+	for i := range events {
+		e := &events[i]
 		at := e.Time
 		if before := latest[e.Peer]; before.After(at) && e.Peer != Lab {
 			at = before
 		}
 		latest[e.Peer] = at
-		all[i] = stamped{at, e}
+		all[i] = stamped{at, i}
 	}
-	slices.SortStableFunc(all, func(a, b stamped) int {
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.e.Peer, b.e.Peer))
-	})
+	slices.SortStableFunc(all, func(a, b stamped) int { return a.at.Compare(b.at) })
 	sorted := make([]event.Event, len(all))
 	for i, s := range all {
-		sorted[i] = s.e
+		sorted[i] = events[s.event]
 	}
 	return sorted
 }

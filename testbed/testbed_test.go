@@ -80,17 +80,18 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestSorted has one peer stamp an event before the one it reported first.
+// TestSorted has one peer stamp an event before the one it reported first, and
+// one stamp an event like another that came later.
 func TestSorted(t *testing.T) {
 	at := func(ms int, peer string, seq uint64) event.Event {
 		return event.Event{Time: time.UnixMilli(int64(ms)), Peer: peer, Seq: seq}
 	}
-	in := []event.Event{at(20, "b", 1), at(10, "a", 1), at(30, "a", 2), at(25, "a", 3), at(28, "b", 2)}
+	in := []event.Event{at(20, "b", 1), at(10, "z", 1), at(10, "a", 1), at(30, "a", 2), at(25, "a", 3), at(28, "b", 2)}
 	var got []string
 	for _, e := range Sorted(in) {
 		got = append(got, e.Peer+string(rune('0'+e.Seq)))
 	}
-	if want := []string{"a1", "b1", "b2", "a2", "a3"}; !slices.Equal(got, want) {
+	if want := []string{"z1", "a1", "b1", "b2", "a2", "a3"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

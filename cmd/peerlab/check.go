@@ -30,7 +30,7 @@ run. The exit status is that of peerlab run.`,
 			for _, dir := range dirs {
 				one, err := judgeAgain(dir)
 				if err != nil {
-					return err
+					return untold(err)
 				}
 				all = append(all, one)
 				verdict = scenarios.Worse(verdict, one.Verdict)

@@ -43,6 +43,7 @@ func addLab(root *cobra.Command, env func(string) string) {
 		l.killCommand(), l.stopCommand(), l.startCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
 		l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand(),
 		l.runCommand(), l.checkCommand(), l.galleryCommand(),
+		l.exploreCommand(), l.sweepCommand(), l.compareCommand(),
 		l.cleanCommand(), l.doctorCommand(env),
 	)
 	for _, c := range root.Commands() {

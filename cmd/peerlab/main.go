@@ -55,7 +55,7 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	fmt.Fprintf(stderr, "peerlab: %s\n", oneLine(err, ctx.Err() != nil))
-	if errors.As(err, new(usageError)) {
+	if errors.As(err, new(usageError)) || errors.As(err, new(untoldError)) {
 		return 2
 	}
 	return 1

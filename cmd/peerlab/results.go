@@ -26,15 +26,19 @@ type runJSON struct {
 	Measures []observe.Measured `json:"measures,omitempty"`
 }
 
+func runOf(d *scenarios.Done) runJSON {
+	return runJSON{
+		Scenario: d.Name, Run: d.Number, Engine: d.Engine, Verdict: d.Verdict, Reason: d.Reason,
+		Seconds: d.Ended.Sub(d.Began).Seconds(), Dir: d.Dir, Earlier: d.Earlier, Checks: d.Checks, Measures: d.Measures,
+	}
+}
+
 // printRuns writes a table of what the runs came to, and of what was measured.
 func (l *lab) printRuns(cmd *cobra.Command, done []*scenarios.Done, dir string) error {
 	if l.json() {
 		all := []runJSON{}
 		for _, d := range done {
-			all = append(all, runJSON{
-				Scenario: d.Name, Run: d.Number, Engine: d.Engine, Verdict: d.Verdict, Reason: d.Reason,
-				Seconds: d.Ended.Sub(d.Began).Seconds(), Dir: d.Dir, Earlier: d.Earlier, Checks: d.Checks, Measures: d.Measures,
-			})
+			all = append(all, runOf(d))
 		}
 		return printJSON(cmd, all)
 	}

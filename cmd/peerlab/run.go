@@ -61,7 +61,7 @@ it was interrupted. docs/scenarios.md describes the language.`,
 				_, err := io.WriteString(cmd.OutOrStdout(), scenarios.Reference())
 				return err
 			}
-			return l.run(cmd, f, args)
+			return untold(l.run(cmd, f, args))
 		},
 	}
 	flags := cmd.Flags()
@@ -81,6 +81,19 @@ it was interrupted. docs/scenarios.md describes the language.`,
 type verdictStatus int
 
 func (s verdictStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// untoldError is why nothing can be told: it exits like an inconclusive verdict,
+// for status 1 is a scenario that fails.
+type untoldError struct{ error }
+
+func (e untoldError) Unwrap() error { return e.error }
+
+func untold(err error) error {
+	if err == nil || errors.As(err, new(verdictStatus)) {
+		return err
+	}
+	return untoldError{err}
+}
 
 func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	ctx := cmd.Context()

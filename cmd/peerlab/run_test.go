@@ -86,7 +86,7 @@ func TestRepeatAndCheck(t *testing.T) {
 	if err := os.Truncate(results[0], 100); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, errs := call(nil, "check", dir); status != 1 || !strings.Contains(errs, "events.jsonl") {
+	if status, _, errs := call(nil, "check", dir); status != 2 || !strings.Contains(errs, "events.jsonl") {
 		t.Errorf("%d: %s", status, errs)
 	}
 	if status, _, errs := call(nil, "check", t.TempDir()); status != 2 || !strings.Contains(errs, "holds no saved run") {

@@ -72,13 +72,13 @@ type Chat struct {
 	met      map[writer]*member // who called before membership told of it
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
 	asked    map[writer]asked
-	flowing  map[writer]time.Time // when its author last pushed one
-	settled  bool                 // it is known where the conversation begins for the reader
-	begin    vector               // namely after that
-	answered time.Time            // when the first sync came
-	answers  []*member            // whose came, gone meanwhile or not, until it is settled
-	gaps     time.Time            // since when somebody offers to begin later than this peer's end
-	large    uint64               // the last message that gossip cannot carry
+	lacked   *entry    // the oldest kept, if a member is known to lack it
+	settled  bool      // it is known where the conversation begins for the reader
+	begin    vector    // namely after that
+	answered time.Time // when the first sync came
+	answers  []*member // whose came, gone meanwhile or not, until it is settled
+	gaps     time.Time // since when somebody offers to begin later than this peer's end
+	large    uint64    // the last message that gossip cannot carry
 	waiting  map[*Delivery]struct{}
 	progress chan struct{} // closed when others have more, or room was made
 	acks     map[writer]struct{}
@@ -109,7 +109,6 @@ func Join(o Options) *Chat {
 		met:      make(map[writer]*member),
 		shown:    make(map[string]uint64),
 		asked:    make(map[writer]asked),
-		flowing:  make(map[writer]time.Time),
 		waiting:  make(map[*Delivery]struct{}),
 		progress: make(chan struct{}),
 		acks:     make(map[writer]struct{}),

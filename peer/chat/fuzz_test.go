@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -58,7 +59,7 @@ func FuzzSession(f *testing.F) {
 				break
 			}
 			c.mu.Lock()
-			s.take(fr)
+			s.take(fr, time.Now())
 			c.mu.Unlock()
 			if _, _, err := s.collect(); err != nil {
 				t.Fatal(err)

@@ -79,7 +79,7 @@ func (h *history) have(w writer) uint64 {
 // past says whether w's messages up to seq are behind this peer: delivered,
 // given up, or older than the horizon.
 func (h *history) past(w writer, seq uint64) bool {
-	return h.have(w) >= seq || w.incarnation <= h.ended[w.name]
+	return h.have(w) >= seq || len(h.ended) > 0 && w.incarnation <= h.ended[w.name]
 }
 
 func (h *history) haves() vector {

@@ -125,7 +125,7 @@ func TestPulledOnly(t *testing.T) {
 	relay := func(s *session, m *chatpb.Message) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		s.take(&chatpb.Frame{Kind: &chatpb.Frame_Relayed{Relayed: m}})
+		s.take(&chatpb.Frame{Kind: &chatpb.Frame_Relayed{Relayed: m}}, time.Now())
 	}
 	relay(b, text("c", 1, "of who was not asked"))
 	relay(a, text("c", 3, "beyond what was asked"))

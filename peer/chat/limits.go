@@ -55,11 +55,16 @@ const forgetAfter = 10 * time.Minute
 // any beyond the horizon. The caller holds c.mu.
 func (c *Chat) trim() {
 	h := c.history
+	if h.places%32 != 0 && h.len() < c.Limits.Horizon/4*3 && h.bytes < c.Limits.HorizonBytes/4*3 {
+		return // now and then will do
+	}
 	beyond := func(messages, bytes int) bool { return h.len() > messages || h.bytes > bytes }
 	dropped := false
 	for beyond(c.Limits.History, c.Limits.HorizonBytes/4) {
-		all := c.hadByAll(h.oldest())
+		oldest := h.oldest()
+		all := oldest != c.lacked && c.hadByAll(oldest)
 		if !all && !beyond(c.Limits.Horizon, c.Limits.HorizonBytes) {
+			c.lacked = oldest
 			break
 		}
 		if !all {

@@ -26,6 +26,7 @@ type member struct {
 	settled     bool      // it is not fresh
 	failed      bool      // the last try to reach it
 	known       vector    // what this peer had when it learned of the member; nil once that is settled
+	flowing     time.Time // when it last pushed a message
 	progress    time.Time // when it took something, or had nothing to take
 
 	calling  bool // a goroutine connects, or holds a connection
@@ -113,6 +114,7 @@ func (c *Chat) Update(members []Presence) {
 			c.drop(name)
 		}
 	}
+	c.lacked = nil
 	c.settle()
 	c.moved()
 }

@@ -25,7 +25,10 @@ type ID struct {
 
 // String returns author/incarnation/sequence.
 func (id ID) String() string {
-	return fmt.Sprintf("%s/%d/%d", id.Author, id.Incarnation, id.Seq)
+	b := make([]byte, 0, len(id.Author)+42)
+	b = append(append(b, id.Author...), '/')
+	b = append(strconv.AppendUint(b, id.Incarnation, 10), '/')
+	return string(strconv.AppendUint(b, id.Seq, 10))
 }
 
 // CheckText says why text cannot be sent.

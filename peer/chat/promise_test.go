@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"peerlab/event"
 )
@@ -13,6 +14,8 @@ import (
 type life struct {
 	name        string
 	incarnation uint64
+	began       time.Time
+	ended       time.Time // if it is not up
 	log         *event.Log
 	up          bool // to the end
 }

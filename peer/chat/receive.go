@@ -107,6 +107,7 @@ func (c *Chat) learn(m *member, w writer, seq uint64) {
 		return
 	}
 	m.have[w] = seq
+	c.lacked = nil
 	m.progress = time.Now()
 	if w == c.self {
 		c.acked(m.name, seq)

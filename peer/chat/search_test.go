@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/observe"
 )
 
 var (
@@ -24,13 +25,14 @@ var (
 // world is a chat under faults, in virtual time. Membership is an oracle that
 // tells of each change a while later, to each member at another time.
 type world struct {
-	t     *testing.T
-	rng   *rand.Rand
-	net   *network
-	names []string
-	inc   uint64
-	flaws flaws
-	trace []string
+	t       *testing.T
+	rng     *rand.Rand
+	net     *network
+	names   []string
+	inc     uint64
+	flaws   flaws
+	gossips bool
+	trace   []string
 
 	mu    sync.Mutex          // for what membership's timers use too
 	now   map[string]*chatter // up
@@ -53,14 +55,18 @@ var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of a bubble
 func (w *world) start(name string) {
 	w.inc++
 	h := w.net.listen(name)
-	l := &life{name: name, incarnation: w.inc, log: event.NewLog(name, 1_000_000), up: true}
-	c := Join(Options{
+	l := &life{name: name, incarnation: w.inc, began: time.Now(), log: event.NewLog(name, 1_000_000), up: true}
+	o := Options{
 		Name: name, Incarnation: w.inc, Listener: h, Events: l.log, flaws: w.flaws,
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			to, _, _ := strings.Cut(addr, "/")
 			return w.net.dial(ctx, name, to)
 		},
-	})
+	}
+	if w.gossips {
+		o.Gossip = NewGossip(func() int { return len(w.names) }, 4)
+	}
+	c := Join(o)
 	w.lives = append(w.lives, l)
 	w.mu.Lock()
 	w.now[name] = &chatter{c, h, l}
@@ -83,7 +89,7 @@ func (w *world) kill(name string) {
 	w.mu.Lock()
 	delete(w.now, name)
 	w.mu.Unlock()
-	c.life.up = false
+	c.life.up, c.life.ended = false, time.Now()
 	c.host.vanish()
 	c.life.log.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -178,6 +184,39 @@ func (w *world) step() {
 	}
 }
 
+// gossip passes on what members gossip, as memberlist would: each to three at
+// random, five times a second, in packets of which three in ten are lost.
+func (w *world) gossip(ctx context.Context) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		w.mu.Lock()
+		now := make(map[string]*chatter, len(w.now))
+		for name, c := range w.now {
+			now[name] = c
+		}
+		w.mu.Unlock()
+		for name, c := range now {
+			for range 3 {
+				to := w.names[rand.IntN(len(w.names))]
+				packet := c.Gossip.Broadcasts(3, 1400)
+				cut, _ := w.net.state(name, to)
+				if now[to] == nil || to == name || cut || rand.IntN(10) < 3 {
+					continue
+				}
+				for _, message := range packet {
+					now[to].Gossip.Receive(message)
+				}
+			}
+		}
+	}
+}
+
 // heal mends every link, and membership finds everybody again.
 func (w *world) heal() {
 	w.logf("heal")
@@ -197,11 +236,11 @@ func (w *world) heal() {
 
 // schedule runs one random schedule and returns the promises it broke, and what
 // happened.
-func schedule(t *testing.T, seed uint64, peers, steps int, f flaws) (broken, trace []string) {
+func schedule(t *testing.T, seed uint64, peers, steps int, gossip bool, f flaws) (broken, trace []string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			t: t, rng: rand.New(rand.NewPCG(seed, 1)), net: newNetwork(), now: make(map[string]*chatter),
-			views: make(map[string]map[string]Presence), flaws: f,
+			views: make(map[string]map[string]Presence), flaws: f, gossips: gossip,
 		}
 		for i := range peers {
 			w.names = append(w.names, string(rune('a'+i)))
@@ -209,6 +248,13 @@ func schedule(t *testing.T, seed uint64, peers, steps int, f flaws) (broken, tra
 		for _, name := range w.names {
 			w.start(name)
 		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var gossiping sync.WaitGroup
+		if gossip {
+			gossiping.Go(func() { w.gossip(ctx) })
+		}
+		defer gossiping.Wait()
+		defer cancel()
 		time.Sleep(time.Duration(w.rng.Int64N(int64(4 * time.Second))))
 		for range steps {
 			w.step()
@@ -224,6 +270,9 @@ func schedule(t *testing.T, seed uint64, peers, steps int, f flaws) (broken, tra
 			}
 		}
 		broken, trace = promises(w.lives), w.trace
+		if c := judged(t, w.lives); (c.Verdict == observe.Fail) != (len(broken) > 0) {
+			broken = append(broken, "the check that peerlab has differs: "+c.String())
+		}
 		for name, c := range w.now {
 			if len(broken) > 0 {
 				c.mu.Lock()
@@ -250,7 +299,7 @@ func TestPromisesUnderFaults(t *testing.T) {
 		}
 	}
 	for _, seed := range seeds {
-		broken, trace := schedule(t, seed, 8, 60, flaws{})
+		broken, trace := schedule(t, seed, 8, 60, seed%2 == 0, flaws{})
 		if len(broken) > 0 {
 			slices.Sort(broken)
 			t.Fatalf("seed %d: %d promises broken, such as\n%s\n%s", seed, len(broken),
@@ -271,7 +320,10 @@ func TestFlawsAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(100) {
-				broken, _ := schedule(t, seed, 6, 40, test.flaws)
+				broken, _ := schedule(t, seed, 6, 40, seed%2 == 0, test.flaws)
+				if i := slices.IndexFunc(broken, func(b string) bool { return strings.Contains(b, "differs") }); i >= 0 {
+					t.Fatalf("seed %d: %s", seed, strings.Join(broken, "\n"))
+				}
 				if slices.ContainsFunc(broken, func(b string) bool { return strings.Contains(b, test.want) }) {
 					t.Logf("found with seed %d", seed)
 					return

@@ -120,8 +120,13 @@ func (s *session) run(ctx context.Context) error {
 // read takes in frames until the connection ends.
 func (s *session) read() error {
 	c := s.chat
+	var now time.Time
 	for n := 1; ; n++ {
+		waits := s.reader.Buffered() == 0
 		f, err := readFrame(s.reader)
+		if waits || n%64 == 0 {
+			now = time.Now()
+		}
 		if err != nil {
 			c.countBad(err)
 			return err
@@ -131,7 +136,7 @@ func (s *session) read() error {
 			return err
 		}
 		c.mu.Lock()
-		s.take(f)
+		s.take(f, now)
 		if s.reader.Buffered() == 0 || n%64 == 0 {
 			c.acknowledge()
 			wake(s.wake)
@@ -162,10 +167,9 @@ func (s *session) check(f *chatpb.Frame) error {
 	return nil
 }
 
-// take does what f asks for; the caller holds c.mu.
-func (s *session) take(f *chatpb.Frame) {
+// take does what f, which came about now, asks for; the caller holds c.mu.
+func (s *session) take(f *chatpb.Frame, now time.Time) {
 	c, m := s.chat, s.member
-	now := time.Now()
 	s.heard, s.lastUsed = now, now
 	switch k := f.GetKind().(type) {
 	case *chatpb.Frame_Message:
@@ -174,7 +178,7 @@ func (s *session) take(f *chatpb.Frame) {
 			c.stats.Forged++
 			return
 		}
-		c.flowing[w] = now
+		m.flowing = now
 		c.receive(k.Message)
 		m.have[w] = max(m.have[w], k.Message.GetSeq())
 		s.askForHeld()
@@ -367,7 +371,7 @@ var errIdle = errors.New("idle")
 func (s *session) write(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	b := make([]byte, 0, buffer)
+	b := make([]byte, 0, 2*buffer)
 	for {
 		p, pause, err := s.collect()
 		if errors.Is(err, errIdle) {
@@ -393,15 +397,12 @@ func (s *session) write(ctx context.Context) error {
 		for _, e := range p.relay {
 			b = appendFrame(b, &chatpb.Frame{Kind: &chatpb.Frame_Relayed{Relayed: e.message()}})
 		}
-		for _, e := range p.push {
-			b = append(b, e.frame...)
-		}
 		_ = s.conn.SetWriteDeadline(time.Now().Add(answerTimeout))
-		if _, err := s.conn.Write(b); err != nil {
+		if err := writeAll(s.conn, b, p.push); err != nil {
 			return err
 		}
 		if cap(b) > 4*buffer {
-			b = make([]byte, 0, buffer)
+			b = make([]byte, 0, 2*buffer)
 		}
 	}
 }

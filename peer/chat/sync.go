@@ -270,7 +270,7 @@ func (c *Chat) lacks(s *session) []*chatpb.Range {
 		if w == c.self || c.history.past(w, top) || s.member.floor[w] > have {
 			continue
 		}
-		if now.Sub(c.flowing[w]) < inFlight && s.member.writer != w {
+		if author := c.find(w); author != nil && author != s.member && now.Sub(author.flowing) < inFlight {
 			continue
 		}
 		if a, ok := c.asked[w]; ok && a.last > have && now.Sub(a.at) < askAgain {

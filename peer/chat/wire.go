@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -27,7 +28,8 @@ const buffer = 64 << 10
 
 // appendFrame appends f to b with its length in front.
 func appendFrame(b []byte, f *chatpb.Frame) []byte {
-	b = protowire.AppendVarint(b, uint64(proto.Size(f)))
+	size := proto.Size(f)
+	b = protowire.AppendVarint(slices.Grow(b, size+protowire.SizeVarint(uint64(size))), uint64(size))
 	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, f)
 	if err != nil {
 		panic(err) // text that is no UTF-8, which neither Send nor readFrame lets in

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/containerd/errdefs"
@@ -19,10 +20,20 @@ type Removed struct {
 
 // Clean removes what runs left whose process has ended on this host: each
 // cluster was to be gone with it. Clusters that were started to stay, stay.
+// What stands beside a cluster goes when nothing of the cluster is left.
 func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
-	return d.sweep(ctx, ownerLabel, func(labels map[string]string) bool {
+	removed, err := d.sweep(ctx, ownerLabel, func(labels map[string]string) bool {
 		return owner(labels[ownerLabel]).gone()
 	})
+	there, listErr := d.Clusters(ctx)
+	if listErr != nil {
+		return removed, errors.Join(err, listErr)
+	}
+	beside, besideErr := d.sweep(ctx, helperLabel, func(labels map[string]string) bool {
+		cluster, ok := labels[clusterLabel]
+		return ok && !slices.Contains(there, cluster)
+	})
+	return Removed{removed.Containers + beside.Containers, removed.Networks + beside.Networks}, errors.Join(err, besideErr)
 }
 
 // removeCluster removes all of one cluster. What Compose made carries its

@@ -211,11 +211,13 @@ func (c *Cluster) finish(ctx context.Context) error {
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
 	c.others.rest()
+	// First, for links that go with their network are not lost.
+	beside := c.wires.close(context.WithoutCancel(ctx), c.daemon)
 	err := c.daemon.removeCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.leaveTo() // it has more patience
 	}
-	return errors.Join(err, c.finish(ctx))
+	return errors.Join(beside, err, c.finish(ctx))
 }
 
 // each calls f for every item, a bounded number at the same time, and joins

@@ -319,7 +319,6 @@ func TestNetworkIsRemoved(t *testing.T) {
 	if err := c.wires.close(ctx, daemon); err != nil {
 		t.Error(err)
 	}
-	c.wires = newWires()
 	gone(t, clusterLabel+"="+c.Name(), lab)
 	if _, err := c.Links(ctx); errors.Is(err, testbed.ErrUnable) {
 		t.Error(err)

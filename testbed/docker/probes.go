@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	api "github.com/moby/moby/api/types/container"
@@ -148,8 +149,11 @@ func (c *Cluster) dropProbe(name string, p *probe) {
 	}
 }
 
-// close ends the looking after links and removes the probes.
+// close ends the looking after links and removes the probes. It may be called
+// again.
 func (w *wires) close(ctx context.Context, d *Daemon) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	w.turn <- struct{}{}
 	defer w.give()
 	w.let()

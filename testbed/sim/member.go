@@ -144,6 +144,7 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 			return conf, err
 		}
 	}
+	c.sim.change(&conf)
 	return conf, nil
 }
 

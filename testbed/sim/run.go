@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"peerlab/peer"
 	"peerlab/testbed"
 )
 
@@ -32,7 +33,14 @@ const linger = 24 * time.Hour
 // Where everything waits for good, or for a lock, Run fails with a *BlockedError
 // and leaves behind what is blocked.
 func Run(ctx context.Context, seed uint64, f func(ctx context.Context, f testbed.Factory) error) error {
-	s := &simulation{seed: seed}
+	return RunChanged(ctx, seed, func(*peer.Config) {}, f)
+}
+
+// RunChanged is Run with peers that are not those of the program: change is
+// called with the configuration of each before it is made, in each of its lives,
+// for several at the same time. It is how tests plant bugs.
+func RunChanged(ctx context.Context, seed uint64, change func(*peer.Config), f func(ctx context.Context, f testbed.Factory) error) error {
+	s := &simulation{seed: seed, change: change}
 	stop := context.AfterFunc(ctx, func() { s.cancelled.Store(true) })
 	defer stop()
 	if ctx.Err() != nil {
@@ -50,6 +58,7 @@ func Run(ctx context.Context, seed uint64, f func(ctx context.Context, f testbed
 // simulation is one Run.
 type simulation struct {
 	seed      uint64
+	change    func(*peer.Config)
 	cancelled atomic.Bool   // by the context outside
 	ticks     atomic.Uint64 // grows while something happens
 	id        atomic.Value  // of the bubble, in stack traces

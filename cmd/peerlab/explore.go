@@ -1,0 +1,183 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/observe"
+	"peerlab/scenarios"
+	"peerlab/scenarios/explore"
+	"peerlab/terminal"
+)
+
+type exploreFlags struct {
+	explore.Options
+	engine string
+	out    string
+	quiet  bool
+}
+
+func (l *lab) exploreCommand() *cobra.Command {
+	var f exploreFlags
+	cmd := &cobra.Command{
+		Use: "explore [KEY=VALUE…]", Short: "Look for bugs: run fault schedules made at random, and shrink what fails",
+		Long: `Make schedules of faults at random, run them as scenarios with every check on, and
+make the first that fails as small as possible: a scenario file that still fails, for
+peerlab run. KEY=VALUE are settings as in a scenario's cluster line, such as rejoin=0
+or SuspicionMult=2. The same seed makes the same schedules; what memberlist draws at
+random is another thing each time. The exit status is 0 when all pass, 1 when one
+fails, and 2 when none fails but one could not be told. docs/explore.md tells more.`,
+		Example: "  peerlab explore\n  peerlab explore --peers 8 --for 10m --seed 42 --runs 1000\n  peerlab explore --checks views rejoin=0",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.Settings = args
+			if !cmd.Flags().Changed("seed") {
+				f.Seed = rand.Uint64N(1_000_000)
+			}
+			return l.explore(cmd, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&f.Peers, "peers", 8, "`N` peers")
+	flags.DurationVar(&f.For, "for", 10*time.Minute, "`DURATION` of each schedule, in the time of its engine")
+	flags.Uint64Var(&f.Seed, "seed", 0, "of the first schedule; the next have the next (a new one)")
+	flags.IntVar(&f.Runs, "runs", 100, "`N` schedules; 0 goes on until interrupted")
+	flags.StringSliceVar(&f.Checks, "checks", explore.Checks(), "what is judged")
+	flags.BoolVar(&f.Shaping, "netem", false, "delay, duplicate and reorder packets, too, which Docker needs netem for")
+	flags.DurationVar(&f.Shrinking, "shrink", time.Minute, "`DURATION` that shrinking may take; 0 leaves what was found as it is")
+	flags.IntVar(&f.Workers, "parallel", 0, "run `N` at the same time (as many as this host carries)")
+	flags.StringVar(&f.engine, "engine", "sim", "`docker|sim`: real containers, or peers in this process in virtual time")
+	flags.StringVar(&f.out, "out", "", "`FILE` for the schedule that fails (found-SEED.txt)")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
+	return cmd
+}
+
+func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
+	if f.Runs < 0 || f.Workers < 0 || f.Shrinking < 0 {
+		return usageError{errors.New("--runs, --parallel and --shrink must not be negative")}
+	}
+	if err := f.Check(); err != nil {
+		return usageError{err}
+	}
+	host, done, err := l.host(cmd.Context(), f.engine)
+	if err != nil {
+		return err
+	}
+	defer done()
+	f.Host = host
+	if f.Workers == 0 {
+		f.Workers = runtime.NumCPU()
+		if f.engine == "docker" {
+			f.Workers = max(1, runtime.NumCPU()*scenarios.PeersPerCore/f.Peers)
+		}
+	}
+	errs, out := cmd.ErrOrStderr(), cmd.OutOrStdout()
+	fmt.Fprintf(errs, "seed %d\n", f.Seed)
+	if !f.quiet {
+		f.Progress = exploring(errs, f.Runs)
+	}
+	sum, err := explore.Search(cmd.Context(), f.Options)
+	if err != nil {
+		return err
+	}
+	found := sum.Finding
+	if found != nil && f.out == "" {
+		f.out = fmt.Sprintf("found-%d%s", found.Seed, scenarios.Extension)
+	}
+	if found != nil {
+		if err := os.WriteFile(f.out, []byte(found.Text), 0o644); err != nil {
+			return fmt.Errorf("save what was found: %w", err)
+		}
+	}
+	if l.json() {
+		if err := printJSON(cmd, exploredJSON(f, sum)); err != nil {
+			return err
+		}
+	} else {
+		printExplored(out, f, sum)
+	}
+	switch {
+	case found != nil:
+		return verdictStatus(scenarios.Status(observe.Fail))
+	case cmd.Context().Err() != nil && f.Runs > 0:
+		return fmt.Errorf("interrupted after %d of %d schedules: --seed %d goes on from there", sum.Done, f.Runs, f.Seed+uint64(sum.Done))
+	case sum.Unable > 0:
+		return verdictStatus(scenarios.Status(observe.Inconclusive))
+	}
+	return nil
+}
+
+// exploring writes how far the search is, on a line of its own now and then.
+func exploring(w io.Writer, runs int) func(explore.Progress) {
+	began := time.Now()
+	var last time.Time
+	return func(p explore.Progress) {
+		if p.Finding == "" && p.Done != runs && time.Since(last) < 2*time.Second {
+			return
+		}
+		last = time.Now()
+		after := time.Since(began).Seconds()
+		switch {
+		case p.Finding != "" && p.Shrunk == 0:
+			fmt.Fprintf(w, "%8.1fs  seed %d fails: %s\n", after, p.Seed, terminal.Line(p.Finding))
+		case p.Finding != "":
+			fmt.Fprintf(w, "%8.1fs  shrinking: %d lines, %d runs\n", after, p.Lines, p.Shrunk)
+		case runs > 0:
+			fmt.Fprintf(w, "%8.1fs  %d of %d schedules\n", after, p.Done, runs)
+		default:
+			fmt.Fprintf(w, "%8.1fs  %d schedules\n", after, p.Done)
+		}
+	}
+}
+
+func printExplored(out io.Writer, f exploreFlags, sum explore.Summary) {
+	found := sum.Finding
+	if found == nil {
+		fmt.Fprintf(out, "%d schedules of %d peers and %s from seed %d: no failure\n", sum.Done, f.Peers, f.For, f.Seed)
+		if sum.Unable > 0 {
+			fmt.Fprintf(out, "%d could not be told, such as %s\n", sum.Unable, terminal.Line(sum.Reason))
+		}
+		return
+	}
+	fmt.Fprintf(out, "%s\n", found.Text)
+	for line := range strings.Lines(found.Story) {
+		fmt.Fprintf(out, "    %s\n", terminal.Line(strings.TrimSuffix(line, "\n")))
+	}
+	path := f.out
+	if rel, err := filepath.Abs(path); err == nil {
+		path = rel
+	}
+	fmt.Fprintf(out, "seed %d fails, after %d schedules; the scenario is in %s\n", found.Seed, sum.Done, path)
+}
+
+// exploredJSON is what a search came to, for --format json.
+func exploredJSON(f exploreFlags, sum explore.Summary) any {
+	type finding struct {
+		Seed   uint64 `json:"seed"`
+		Why    string `json:"why"`
+		File   string `json:"file"`
+		Lines  int    `json:"lines"`
+		Of     int    `json:"of"`
+		Failed int    `json:"failed"`
+		Tried  int    `json:"tried"`
+	}
+	result := struct {
+		Seed    uint64   `json:"seed"`
+		Done    int      `json:"done"`
+		Unable  int      `json:"unable"`
+		Reason  string   `json:"reason,omitempty"`
+		Finding *finding `json:"finding,omitempty"`
+	}{Seed: f.Seed, Done: sum.Done, Unable: sum.Unable, Reason: sum.Reason}
+	if found := sum.Finding; found != nil {
+		result.Finding = &finding{found.Seed, found.Why, f.out, found.Lines, found.Of, found.Failed, found.Tried}
+	}
+	return result
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/observe"
+	"peerlab/scenarios"
+	"peerlab/scenarios/sweep"
+	"peerlab/terminal"
+)
+
+type sweepFlags struct {
+	vary, set []string
+	arm       string
+	engine    string
+	repeat    int
+	seed      uint64
+	out       string
+	parallel  int
+	quiet     bool
+}
+
+func (l *lab) sweepCommand() *cobra.Command {
+	var f sweepFlags
+	cmd := &cobra.Command{
+		Use: "sweep FILE", Short: "Run a scenario with every combination of some values, and compare what was measured",
+		Long: `Run a scenario, or gallery/NAME, with every combination of the values that --vary
+names, and print a table of what its measure lines measured; DIR/sweep.csv has a row for
+each run. A name in lower case is a variable of the scenario ($LOSS for loss) or, if it
+has none of that name, a setting of its cluster line, such as rejoin; one with capital
+and small letters is a field of memberlist's configuration. Settings take the place of
+those in the cluster line. What is complete in --out is not run again. The exit status
+is 0 when all runs pass, 1 when one fails, and 2 when none fails but one could not be
+told. docs/sweeps.md tells more.`,
+		Example: "  peerlab sweep gallery/crash --vary SuspicionMult=2..6 --repeat 10\n  peerlab sweep my.txt --vary loss=0,10,30% --vary rejoin=0,5s --out sweep",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("sweep needs one scenario: see %s --help", cmd.CommandPath())}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return l.sweep(cmd, f, args[0]) },
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.vary, "vary", nil, "`NAME=VALUES` such as SuspicionMult=2..6 or loss=0,10,30%; repeatable")
+	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
+	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
+	flags.StringVar(&f.engine, "engine", "sim", "`docker|sim`: real containers, or peers in this process in virtual time")
+	flags.IntVar(&f.repeat, "repeat", 1, "run each combination `N` times")
+	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run of each combination; the next have the next")
+	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
+	flags.IntVar(&f.parallel, "parallel", 0, "run `N` at the same time (as many as this host carries)")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
+	return cmd
+}
+
+func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
+	ctx := cmd.Context()
+	s := &sweep.Sweep{Batch: scenarios.Batch{Engine: f.engine, Arm: f.arm, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}}
+	for _, text := range f.vary {
+		a, err := sweep.ParseAxis(text)
+		if err != nil {
+			return usageError{fmt.Errorf("--vary %w", err)}
+		}
+		s.Axes = append(s.Axes, a)
+	}
+	if len(s.Axes) == 0 {
+		return usageError{errors.New("sweep needs --vary NAME=VALUES, such as --vary SuspicionMult=2..6")}
+	}
+	if f.repeat < 1 || f.parallel < 0 {
+		return usageError{errors.New("--repeat must be 1 or more, and --parallel not negative")}
+	}
+	var err error
+	if s.Set, err = scenarios.ParseSet(f.set); err != nil {
+		return usageError{fmt.Errorf("--set %w", err)}
+	}
+	if s.Scenario, err = scenarios.Open(file); err != nil {
+		return problems{err}
+	}
+	host, done, err := l.host(ctx, f.engine)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s.Host = host
+	if f.engine == "sim" {
+		s.Workers = f.parallel
+		if s.Workers == 0 {
+			s.Workers = runtime.NumCPU()
+		}
+	}
+	total, err := s.Check(ctx)
+	if err != nil {
+		if errors.As(err, new(scenarios.Problems)) {
+			return problems{err}
+		}
+		return err
+	}
+	if s.Dir, err = outDir(f.out, "peerlab-sweep-"); err != nil {
+		return err
+	}
+	if !f.quiet {
+		s.Told = sweeping(cmd.ErrOrStderr(), s.Axes, total)
+	}
+	runs, err := s.Run(ctx)
+	if len(runs) > 0 {
+		if err := l.printSweep(cmd, s, runs); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(runs), total, s.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	verdict := observe.Pass
+	for _, r := range runs {
+		verdict = scenarios.Worse(verdict, r.Verdict)
+	}
+	if verdict != observe.Pass {
+		return verdictStatus(scenarios.Status(verdict))
+	}
+	return nil
+}
+
+// outDir is where what happens is kept: a new directory if none is named.
+func outDir(out, prefix string) (string, error) {
+	if out == "" {
+		dir, err := os.MkdirTemp("", prefix)
+		if err != nil {
+			return "", fmt.Errorf("a place for what happens: %w", err)
+		}
+		return dir, nil
+	}
+	return filepath.Abs(out)
+}
+
+// sweeping writes a line for each run that ends.
+func sweeping(w io.Writer, axes []sweep.Axis, total int) func(sweep.Run) {
+	began, n := time.Now(), 0
+	return func(r sweep.Run) {
+		n++
+		var words []string
+		for i, v := range r.Values {
+			words = append(words, axes[i].Name+"="+v)
+		}
+		why := ""
+		if r.Verdict != observe.Pass {
+			why = ": " + r.Reason
+		}
+		if r.Earlier {
+			why += ", found in " + r.Dir
+		}
+		fmt.Fprintf(w, "%8.1fs  %d of %d  %s\n", time.Since(began).Seconds(), n, total,
+			terminal.Line(fmt.Sprintf("%s %s #%d: %s%s", strings.Join(words, " "), r.Name, r.Number, r.Verdict, why)))
+	}
+}
+
+func (l *lab) printSweep(cmd *cobra.Command, s *sweep.Sweep, runs []sweep.Run) error {
+	path := filepath.Join(s.Dir, "sweep.csv")
+	if err := writeCSV(path, s.Axes, runs); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	if l.json() {
+		all := []sweptJSON{}
+		for _, r := range runs {
+			varied := make(map[string]string)
+			for i, v := range r.Values {
+				varied[s.Axes[i].Name] = v
+			}
+			all = append(all, sweptJSON{varied, runOf(r.Done)})
+		}
+		return printJSON(cmd, all)
+	}
+	if err := sweep.Table(cmd.OutOrStdout(), s.Axes, runs); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "a row for each run is in %s\n", path)
+	return nil
+}
+
+// sweptJSON is one run of a sweep for --format json.
+type sweptJSON struct {
+	Varied map[string]string `json:"varied"`
+	runJSON
+}
+
+func writeCSV(path string, axes []sweep.Axis, runs []sweep.Run) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return sweep.CSV(f, axes, runs)
+}

@@ -1,0 +1,103 @@
+package compare
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"peerlab/event"
+	"peerlab/observe"
+	"peerlab/observe/theory"
+	"peerlab/scenarios"
+	"peerlab/testbed"
+)
+
+// crash is a run in which the others hold erin dead so long after its kill.
+func crash(after time.Duration, v observe.Verdict, chat observe.Verdict) *scenarios.Done {
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	peers := []string{"alice", "bob", "erin"}
+	var events []event.Event
+	add := func(at time.Duration, peer string, kind event.Kind, member string) {
+		events = append(events, event.Event{Time: began.Add(at), Peer: peer, Kind: kind, Member: member, Seq: uint64(len(events) + 1)})
+	}
+	for _, p := range peers {
+		add(0, testbed.Lab, testbed.LabStart, p)
+		add(0, p, event.PeerStarted, "")
+	}
+	for _, p := range peers {
+		for _, other := range peers {
+			add(time.Second, p, event.MemberJoin, other)
+		}
+		add(time.Second, p, event.PeerReady, "")
+	}
+	add(10*time.Second, testbed.Lab, testbed.LabKill, "erin")
+	for _, p := range peers[:2] {
+		add(10*time.Second+after, p, event.MemberDead, "erin")
+	}
+	return &scenarios.Done{Name: "crash", Number: 1, Result: &scenarios.Result{Record: observe.Record{
+		Scenario: "crash", Verdict: v, Events: events, Began: began, Ended: began.Add(time.Minute),
+		Model: theory.Model{
+			Nodes: 3, ProbeInterval: time.Second, IndirectChecks: 1, AwarenessMaxMultiplier: 8, SuspicionMult: 3, SuspicionMaxTimeoutMult: 6,
+			RetransmitMult: 2, GossipInterval: 100 * time.Millisecond, GossipNodes: 3, GossipToTheDeadTime: 15 * time.Second, PushPullInterval: 15 * time.Second,
+		},
+		Checks: []observe.Checked{{Name: "chat", Verdict: chat}},
+	}}}
+}
+
+func TestRows(t *testing.T) {
+	const s = time.Second
+	for name, test := range map[string]struct {
+		sim, docker *scenarios.Done
+		want        string // "" if they agree
+	}{
+		"the same":            {crash(5*s, "pass", "pass"), crash(6*s, "pass", "pass"), ""},
+		"late on containers":  {crash(5*s, "pass", "pass"), crash(9*s, "pass", "pass"), ""},
+		"too late":            {crash(5*s, "pass", "pass"), crash(12*s, "pass", "pass"), "detection kill first"},
+		"too late in sim":     {crash(9500*time.Millisecond, "pass", "pass"), crash(5*s, "pass", "pass"), "detection kill first"},
+		"too early":           {crash(5*s, "pass", "pass"), crash(s, "pass", "pass"), "is not within"},
+		"another verdict":     {crash(5*s, "pass", "pass"), crash(5*s, "fail", "pass"), "verdict: pass and fail"},
+		"a check that fails":  {crash(5*s, "fail", "pass"), crash(5*s, "fail", "fail"), "check chat: pass and fail"},
+		"could not be told":   {crash(5*s, "pass", "pass"), crash(5*s, "inconclusive", "pass"), "verdict: pass and inconclusive"},
+		"not run on one side": {crash(5*s, "pass", "pass"), nil, "verdict: pass and inconclusive"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var docker []*scenarios.Done
+			if test.docker != nil {
+				docker = append(docker, test.docker)
+			}
+			rows := Rows([]*scenarios.Done{test.sim}, docker)
+			if len(rows) != 1 || len(rows[0].Figures) == 0 {
+				t.Fatalf("rows: %+v", rows)
+			}
+			got := strings.Join(rows[0].Differs, "; ")
+			if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+				t.Errorf("differs: %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestReplace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "engines.md")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("# Engines\n" + begin + "\nold\n" + end + "\nafter\n")
+	for range 2 {
+		if err := Replace(path, "| new |\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || string(text) != "# Engines\n"+begin+"\n\n| new |\n\n"+end+"\nafter\n" {
+		t.Errorf("%q %v", text, err)
+	}
+	write("# Engines\n")
+	if err := Replace(path, "x"); err == nil || !strings.Contains(err.Error(), "no place for the table") {
+		t.Error(err)
+	}
+}

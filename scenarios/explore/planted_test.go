@@ -1,0 +1,111 @@
+package explore
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"peerlab/peer"
+	"peerlab/peer/chat"
+	"peerlab/scenarios"
+	"peerlab/testbed"
+	"peerlab/testbed/sim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// planted is the simulator with a bug in every peer.
+func planted(change func(*peer.Config)) scenarios.Host {
+	return func(ctx context.Context, seed uint64, do func(context.Context, testbed.Factory) error) error {
+		return sim.RunChanged(ctx, seed, change, do)
+	}
+}
+
+func flawed(f chat.Flaw) scenarios.Host {
+	return planted(func(c *peer.Config) { c.Chat.Flaws = []chat.Flaw{f} })
+}
+
+// A planted bug is found, and what is left of the schedule is a scenario of at
+// most six lines that fails again.
+func TestPlantedBugsAreFound(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		host     scenarios.Host
+		settings []string
+		want     string // in why it fails
+	}{
+		{"rejoin off", sim.Run, []string{"rejoin=0"}, "all see 2 alive"},
+		{"chat without anti-entropy", flawed(chat.NoSync), nil, "chat"},
+		{"chat that forgets to dedupe", flawed(chat.NoDedupe), nil, "twice"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			began := time.Now()
+			sum, err := Search(t.Context(), Options{
+				Shape: Shape{Peers: 8, For: 4 * time.Minute, Settings: test.settings},
+				Host:  test.host, Seed: 1, Runs: 30, Workers: 2,
+				Shrinking: 5 * time.Minute, // it ends by itself, before that
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := sum.Finding
+			if f == nil {
+				t.Fatalf("not found by %d schedules", sum.Done)
+			}
+			t.Logf("after %s and %d schedules\n%s", time.Since(began).Round(time.Millisecond), sum.Done, f.Text)
+			if !strings.Contains(f.Why, test.want) {
+				t.Errorf("it fails because of %q, want %q", f.Why, test.want)
+			}
+			if f.Lines > 6 || f.Lines != lines(f.Text) {
+				t.Errorf("%d lines, said to be %d: want 6 at most", lines(f.Text), f.Lines)
+			}
+			if f.Failed == 0 {
+				t.Error("it did not fail again")
+			}
+			again(t, test.host, f)
+		})
+	}
+}
+
+// lines counts those that are no comments.
+func lines(text string) (n int) {
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			n++
+		}
+	}
+	return n
+}
+
+// again reads the file that was found, and runs it until it fails.
+func again(t *testing.T, host scenarios.Host, f *Finding) {
+	t.Helper()
+	s, err := scenarios.Parse("found.txt", f.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.Title, "Found by search, seed") {
+		t.Errorf("its title is %q", s.Title)
+	}
+	for seed := range uint64(20) {
+		failed := false
+		err := host(t.Context(), seed, func(ctx context.Context, factory testbed.Factory) error {
+			plans, err := s.Plans(ctx, factory, "", nil)
+			if err != nil {
+				return err
+			}
+			failed = plans[0].Run(ctx, factory, scenarios.Options{}).Verdict == "fail"
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if failed {
+			return
+		}
+	}
+	t.Error("the file passes 20 times")
+}

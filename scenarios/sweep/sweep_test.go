@@ -1,0 +1,175 @@
+package sweep
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"peerlab/event"
+	"peerlab/observe"
+	"peerlab/scenarios"
+	"peerlab/testbed/sim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestParseAxis(t *testing.T) {
+	for text, want := range map[string]string{
+		"SuspicionMult=2..6":  "2 3 4 5 6",
+		"loss=0,10,30%":       "0% 10% 30%",
+		"loss=0%,10,30%":      "0% 10% 30%",
+		"ProbeInterval=1..3s": "1s 2s 3s",
+		"loss=0..30..10%":     "0% 10% 20% 30%",
+		"profile=lan,wan":     "lan wan",
+		"rejoin=0,5s":         "0s 5s",
+		"d=0.5,1.5s":          "0.5s 1.5s",
+		"set=50ms":            "50ms",
+	} {
+		a, err := ParseAxis(text)
+		if got := strings.Join(a.Values, " "); err != nil || got != want {
+			t.Errorf("%s: %s %v, want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "x", "=1", "x=", "x=1,,2", "x=1,1", "x=6..2", "x=1..5..0", "x=1..100000", "1x=2", "x=99999999999999999999..2"} {
+		if a, err := ParseAxis(text); err == nil {
+			t.Errorf("%q: %v, want an error", text, a)
+		}
+	}
+}
+
+func FuzzParseAxis(f *testing.F) {
+	for _, text := range []string{"SuspicionMult=2..6", "loss=0,10,30%", "a=1..9..2s", "b=-3..3", "c=é..é"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		a, err := ParseAxis(text)
+		if err == nil && (a.Name == "" || len(a.Values) == 0 || slices.Contains(a.Values, "")) {
+			t.Errorf("%q: %+v", text, a)
+		}
+	})
+}
+
+const crash = `set LOSS=0%
+cluster 3 SuspicionMult=9 rejoin=1s
+start
+await 30s all see 3 alive
+link alice <-> bob loss=$LOSS
+kill charly
+await $DETECT_ALL*3 alice,bob see charly dead
+measure detection
+`
+
+func newSweep(t *testing.T, axes ...string) *Sweep {
+	t.Helper()
+	sc, err := scenarios.Parse("crash.txt", crash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Sweep{
+		Batch:    scenarios.Batch{Host: sim.Run, Engine: "sim", Repeat: 2, Seed: 1, Dir: t.TempDir()},
+		Scenario: sc, Workers: 2,
+	}
+	for _, text := range axes {
+		a, err := ParseAxis(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Axes = append(s.Axes, a)
+	}
+	return s
+}
+
+// A field of memberlist takes the place of the cluster line's, a variable is
+// set, and a setting added; the CSV has a row for each run.
+func TestSweep(t *testing.T) {
+	s := newSweep(t, "SuspicionMult=2,8", "loss=0,5%", "rejoin=0,2s")
+	if runs, err := s.Check(t.Context()); err != nil || runs != 16 {
+		t.Fatalf("%d runs, %v", runs, err)
+	}
+	told := 0
+	s.Told = func(Run) { told++ }
+	runs, err := s.Run(t.Context())
+	if err != nil || len(runs) != 16 || told != 16 {
+		t.Fatalf("%d runs, told of %d: %v", len(runs), told, err)
+	}
+	detected := map[string][]float64{}
+	for _, r := range runs {
+		if r.Verdict != observe.Pass {
+			t.Errorf("%v: %s", r.Values, r.Reason)
+		}
+		if got := r.Settings["set"]; got != "SuspicionMult="+r.Values[0] {
+			t.Errorf("%v ran with %s", r.Values, got)
+		}
+		if got := r.Settings["rejoin"]; got != r.Values[2] {
+			t.Errorf("%v ran with rejoin=%s", r.Values, got)
+		}
+		lossy := slices.ContainsFunc(r.Events, func(e event.Event) bool { return strings.Contains(e.Text, "loss=5%") && e.Kind == "lab.link" })
+		if lossy != (r.Values[1] == "5%") {
+			t.Errorf("%v: lossy is %v", r.Values, lossy)
+		}
+		detected[r.Values[0]] = append(detected[r.Values[0]], r.values(figure{"detection", "kill first", "s"})...)
+	}
+	if a, b := observe.Summarise(detected["2"]).Mean, observe.Summarise(detected["8"]).Mean; !(a > 0 && b > a+4) {
+		t.Errorf("SuspicionMult 2 detects after %.1f s, 8 after %.1f s: want six probe intervals more", a, b)
+	}
+	var text, table bytes.Buffer
+	if err := CSV(&text, s.Axes, runs); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&text).ReadAll()
+	if err != nil || len(rows) != 17 || rows[0][0] != "SuspicionMult" || !slices.Contains(rows[0], "detection kill first [s]") {
+		t.Errorf("%d rows, %v: %v", len(rows), rows[0], err)
+	}
+	if err := Table(&table, s.Axes, runs); err != nil || strings.Count(table.String(), "2/2") != 8 {
+		t.Errorf("%v\n%s", err, table.String())
+	}
+
+	// The same again finds it all, and a third run of each is added to it.
+	s.Repeat = 3
+	runs, err = s.Run(t.Context())
+	earlier := 0
+	for _, r := range runs {
+		if r.Earlier {
+			earlier++
+		}
+	}
+	if err != nil || len(runs) != 24 || earlier != 16 {
+		t.Errorf("%d runs of which %d were there: %v", len(runs), earlier, err)
+	}
+}
+
+func TestSweepInterrupted(t *testing.T) {
+	s := newSweep(t, "SuspicionMult=2..9")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.Told = func(Run) { cancel() }
+	runs, err := s.Run(ctx)
+	if err == nil || len(runs) == 0 || len(runs) == 16 {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+	s.Told = nil
+	if runs, err = s.Run(t.Context()); err != nil || len(runs) != 16 {
+		t.Errorf("then %d runs, %v", len(runs), err)
+	}
+}
+
+func TestSweepsThatCannotBe(t *testing.T) {
+	for want, axes := range map[string][]string{
+		"nothing varies":                  {},
+		"varies twice":                    {"loss=1", "LOSS=2"},
+		"did you mean SuspicionMult":      {"SuspicionMul=2"},
+		"a peer has no setting":           {"lose=2"},
+		"is not within 0 and 100":         {"loss=120%"},
+		"more than 100000 runs":           {"SuspicionMult=1..900", "loss=1..90"},
+		"with SuspicionMult=x: crash.txt": {"SuspicionMult=x"},
+	} {
+		if _, err := newSweep(t, axes...).Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", axes, err, want)
+		}
+	}
+}

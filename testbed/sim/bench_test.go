@@ -1,0 +1,148 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+// BenchmarkCluster runs clusters of several sizes, LAN profile, without the
+// chat: all join, spend a minute, in which memberlist still gossips that they
+// have joined, and later another in which nothing happens, and detect a crash.
+// make bench-sim runs it; PEERS chooses the sizes.
+//
+//   - x-real: how many times faster than real time each of that is
+//   - peer-s/cpu-s: peers × virtual seconds of the idle minute for each second
+//     of a processor
+//   - MB: the most memory the process took; KB/pair: that for each of the n²
+//     entries of node tables
+func BenchmarkCluster(b *testing.B) {
+	// A simulation is garbage for the most part: collecting it less often costs
+	// memory and saves time.
+	defer debug.SetGCPercent(debug.SetGCPercent(200))
+	sizes := "50 200"
+	if s := os.Getenv("PEERS"); s != "" {
+		sizes = s
+	}
+	for size := range strings.FieldsSeq(sizes) {
+		n, err := strconv.Atoi(size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(size, func(b *testing.B) {
+			for range b.N {
+				clusterOf(b, n)
+			}
+		})
+	}
+}
+
+func clusterOf(b *testing.B, n int) {
+	resetPeak()
+	err := Run(b.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
+		names := testbed.Names(n)
+		spec := testbed.Spec{Peers: names, Settings: map[string]string{"no-chat": "true"}}
+		e := newCluster(f.(*factory).sim, spec) // Create stops at testbed.MaxPeers
+		defer e.Close(ctx)
+		watch := newStopwatch()
+		if err := e.Start(ctx, append(names, testbed.Bootstrap)...); err != nil {
+			return err
+		}
+		if err := count(ctx, e, event.MemberJoin, n*n); err != nil {
+			return err
+		}
+		join := watch.lap()
+		time.Sleep(time.Minute)
+		settle := watch.lap() // what is left to gossip of the joins
+		// As long as that takes at 1,000.
+		time.Sleep(2 * time.Minute)
+		watch.lap()
+		time.Sleep(time.Minute)
+		idle := watch.lap()
+		if err := e.Kill(ctx, names[n/2]); err != nil {
+			return err
+		}
+		if err := count(ctx, e, event.MemberDead, n-1); err != nil {
+			return err
+		}
+		crash := watch.lap()
+		for what, l := range map[string]lap{"join": join, "settle": settle, "idle": idle, "crash": crash} {
+			b.ReportMetric(l.virtual/l.real, what+"-x-real")
+		}
+		b.ReportMetric(float64(n)*idle.virtual/idle.cpu, "peer-s/cpu-s")
+		b.ReportMetric(join.virtual, "join-virtual-s")
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(peak()/1e6, "MB")
+	b.ReportMetric(peak()/1e3/float64(n*n), "KB/pair")
+	b.ReportMetric(0, "ns/op")
+	runtime.GC()
+	debug.FreeOSMemory()
+}
+
+// count waits until there were so many events of a kind.
+func count(ctx context.Context, e testbed.Engine, kind event.Kind, want int) error {
+	for seen, at := 0, 0; seen < want; {
+		events, err := e.History().Read(ctx, at)
+		if err != nil {
+			return fmt.Errorf("%d of %d %s: %w", seen, want, kind, err)
+		}
+		at += len(events)
+		for _, ev := range events {
+			if ev.Kind == kind {
+				seen++
+			}
+		}
+	}
+	return nil
+}
+
+// stopwatch measures virtual, real and processor time, in seconds.
+type stopwatch struct{ last lap }
+
+type lap struct{ virtual, real, cpu float64 }
+
+func newStopwatch() *stopwatch { return &stopwatch{now()} }
+
+func (s *stopwatch) lap() lap {
+	was := s.last
+	s.last = now()
+	return lap{s.last.virtual - was.virtual, s.last.real - was.real, s.last.cpu - was.cpu}
+}
+
+func now() lap {
+	var real syscall.Timeval
+	_ = syscall.Gettimeofday(&real) // which no bubble makes virtual
+	var used syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+	return lap{
+		virtual: float64(time.Now().UnixNano()) / 1e9,
+		real:    float64(real.Nano()) / 1e9,
+		cpu:     float64(used.Utime.Nano()+used.Stime.Nano()) / 1e9,
+	}
+}
+
+// resetPeak begins to measure the most memory anew.
+func resetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+
+// peak returns the most memory the process took, in bytes, where /proc tells.
+func peak() float64 {
+	status, _ := os.ReadFile("/proc/self/status")
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "\n")
+	kb, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(line), "kB")), 64)
+	return kb * 1024
+}
