@@ -30,6 +30,16 @@ func (g group) Members() []contact.Member {
 	return all
 }
 
+func (g group) Count() (online, registered int) {
+	g.members.EachOnline(func(meta membership.Meta) {
+		online++
+		if meta[metaRegistered] != "" {
+			registered++
+		}
+	})
+	return online, registered
+}
+
 func (g group) Changed() <-chan struct{} { return g.members.Changed() }
 
 func (g group) Announce(ctx context.Context, id string) error {

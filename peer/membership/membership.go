@@ -200,6 +200,16 @@ func (m *Membership) Members() []Member {
 	return members
 }
 
+// EachOnline calls f with the metadata of every member that is online, this
+// peer included, in no order. f must not change it, nor use the membership.
+func (m *Membership) EachOnline(f func(Meta)) {
+	m.table.each(func(n *nodeState) {
+		if n.State == memberlist.StateAlive || n.State == memberlist.StateSuspect {
+			f(m.shared.meta(n.Meta))
+		}
+	})
+}
+
 // Online returns the number of members that are alive or suspect, this peer
 // included.
 func (m *Membership) Online() int { return m.list.NumMembers() }
