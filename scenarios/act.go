@@ -67,11 +67,14 @@ func (r *run) stall(_ context.Context, names []string, pause, period time.Durati
 
 // stalling goes on until ctx ends, or something goes wrong.
 func (r *run) stalling(ctx context.Context, name string, pause, period time.Duration) error {
+	// What is begun is finished: a daemon goes on with what was asked of it, and
+	// would pause the peer after somebody else has resumed it.
+	doing := context.WithoutCancel(ctx)
 	for next := time.Now(); ; next = next.Add(period) {
 		if err := sleep(ctx, time.Until(next)); err != nil {
 			return err
 		}
-		if err := r.engine.Pause(ctx, name); err != nil {
+		if err := r.engine.Pause(doing, name); err != nil {
 			// It may have been killed meanwhile, and come back.
 			if errors.Is(err, testbed.ErrStopped) {
 				continue
@@ -81,7 +84,7 @@ func (r *run) stalling(ctx context.Context, name string, pause, period time.Dura
 		if err := sleep(ctx, time.Until(next.Add(pause))); err != nil {
 			return err
 		}
-		if err := r.engine.Resume(ctx, name); err != nil && !errors.Is(err, testbed.ErrStopped) {
+		if err := r.engine.Resume(doing, name); err != nil && !errors.Is(err, testbed.ErrStopped) {
 			return err
 		}
 	}

@@ -40,8 +40,8 @@ func (m *mail) read(w *world) {
 		case event.PeerStarted:
 			m.life[e.Peer]++
 			delete(m.ready, e.Peer)
-		case event.PeerReady:
-			m.ready[e.Peer] = true
+		case event.ChatJoin:
+			m.ready[e.Peer] = true // it has met somebody: from now on it is told
 		case event.ChatSent:
 			l := m.letter(e.Message)
 			l.author, l.text = e.Peer, e.Text
@@ -51,6 +51,7 @@ func (m *mail) read(w *world) {
 			}
 			l.has[e.Peer] = true
 		case event.ChatDelivered:
+			m.ready[e.Peer] = true
 			m.letter(e.Message).has[e.Peer] = true
 		}
 	}

@@ -29,7 +29,7 @@ func happenings() []kind {
 		},
 		{
 			form: "chat complete", short: "what was sent, all have", example: "chat complete",
-			detail: "All are those who run now and have since before it was sent. Of a message whose author does not run any more, it counts if somebody has it.",
+			detail: "All are those who run now and have been in the chat, having met another member, since before it was sent. Of a message whose author does not run any more, it counts if somebody has it.",
 			parse:  parseChat,
 		},
 		{

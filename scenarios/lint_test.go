@@ -38,7 +38,7 @@ func TestLintPoints(t *testing.T) {
 		{"await $DETECT_MX all see 3 alive", `2:7: there is no variable $DETECT_MX: did you mean DETECT_MAX`},
 		{"alice mesg hello", `2:7: a peer has no command "mesg": did you mean`},
 		{"alice", "2:1: want a line for alice's shell"},
-		{"kill", "2:1: kill PEER…: the arguments are missing"},
+		{"kill", "2:1: kill PEER… [for=DURATION]: the arguments are missing"},
 		{"cluster 5", "2:9: there is one cluster already"},
 		{"peer alice rejon=5s", `2:12: a peer has no setting "rejon": did you mean rejoin?`},
 		{"peer alice rejoin=soon", `2:12: setting rejoin="soon": must be a duration`},

@@ -98,13 +98,6 @@ func (t *table) each(f func(*nodeState)) {
 	}
 }
 
-// sizes returns the number of entries and of suspects.
-func (t *table) sizes() (nodes, suspects int) {
-	t.lock.RLock()
-	defer t.lock.RUnlock()
-	return len(*t.nodes), len(*t.timers)
-}
-
 // locked returns the entry for name, nil if there is none, for a caller that
 // runs inside one of memberlist's callbacks: those hold the lock already.
 func (t *table) locked(name string) *nodeState { return (*t.nodes)[name] }

@@ -151,7 +151,7 @@ func (k *shrinker) shrink(ctx context.Context) (failed, of int) {
 	if k.first(ctx, k.classics()) {
 		reliable = max(reliable/2, float64(k.measure(ctx, confirmations))/confirmations)
 	} else {
-		k.first(ctx, k.closings())
+		k.first(ctx, []schedule{k.closing()})
 	}
 	k.reduce(ctx)
 	failed = k.measure(ctx, last)
@@ -181,13 +181,13 @@ func (k *shrinker) reduce(ctx context.Context) {
 	}
 }
 
-// closings are the schedule that ends with the line that failed.
-func (k *shrinker) closings() []schedule {
+// closing is the schedule that ends with the line that failed.
+func (k *shrinker) closing() schedule {
 	steps := slices.Clone(k.best.steps)
-	for len(steps) > 0 && !k.decides(steps[len(steps)-1]) {
+	for len(steps) > 1 && !k.decides(steps[len(steps)-1]) {
 		steps = steps[:len(steps)-1]
 	}
-	return []schedule{k.best.with(steps)}
+	return k.best.with(steps)
 }
 
 // decides says whether this is the line that fails.
@@ -440,7 +440,8 @@ func (k *shrinker) inForeground(i int) (candidates []schedule) {
 // fewer lines than best: one peer is cut off, frozen or killed for a while, in
 // silence or while somebody talks.
 func (k *shrinker) classics() (candidates []schedule) {
-	decision := k.best.steps[len(k.best.steps)-1]
+	closing := k.closing().steps
+	decision := closing[len(closing)-1]
 	// Until somebody is held dead with the local profile, and until all are.
 	for _, d := range []time.Duration{8 * time.Second, 40 * time.Second} {
 		for n := 2; n <= min(3, len(k.best.peers)); n++ {

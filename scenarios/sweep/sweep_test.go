@@ -108,7 +108,11 @@ func TestSweep(t *testing.T) {
 		if got := r.Settings["rejoin"]; got != r.Values[2] {
 			t.Errorf("%v ran with rejoin=%s", r.Values, got)
 		}
-		lossy := slices.ContainsFunc(r.Events, func(e event.Event) bool { return strings.Contains(e.Text, "loss=5%") && e.Kind == "lab.link" })
+		record, err := observe.Load(r.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lossy := slices.ContainsFunc(record.Events, func(e event.Event) bool { return strings.Contains(e.Text, "loss=5%") && e.Kind == "lab.link" })
 		if lossy != (r.Values[1] == "5%") {
 			t.Errorf("%v: lossy is %v", r.Values, lossy)
 		}

@@ -34,6 +34,7 @@ func TestFigureStart(t *testing.T) {
 	var ratios []float64
 	for range 3 {
 		plain := startPlain(t, len(names))
+		t.Logf("%d plain containers: %s", len(names), plain.Round(10*time.Millisecond))
 		ours, started := startConverged(t, names)
 		ratios = append(ratios, ours.Seconds()/plain.Seconds())
 		t.Logf("%d plain containers start in %.2f s, as many peers are started after %.2f s and converged after %.2f s: × %.2f",
@@ -102,10 +103,12 @@ func startConverged(t *testing.T, names []string) (converged, started time.Durat
 	}
 	started = time.Since(began)
 	sees := make(map[testbed.Pair]bool)
+	waiting, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
 	for n := 0; len(sees) < len(names)*len(names); {
-		events, err := c.History().Read(ctx, n)
+		events, err := c.History().Read(waiting, n)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("started after %s; then only %d of %d pairs have seen each other: %v", started, len(sees), len(names)*len(names), err)
 		}
 		n += len(events)
 		for _, e := range events {

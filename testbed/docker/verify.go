@@ -168,6 +168,10 @@ func (v *verification) judge(ctx context.Context, results []fabric.Measurement, 
 			e.Error = err.Error()
 			if bad == nil {
 				bad = &testbed.NoEffectError{Pair: pair, Detail: err.Error()}
+				// 1,024 neighbours of all containers together is what hosts allow.
+				if n := len(v.peers); n*n > 1024 && !errors.Is(err, fabric.ErrNoEffect) {
+					bad.Detail += fmt.Sprintf("; %d peers may have too many neighbours for this host: see gc_thresh3 in docs/faults.md", n)
+				}
 			} else {
 				more++
 			}

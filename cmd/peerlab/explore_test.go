@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"peerlab/scenarios"
+)
+
+// peerlabSays runs the program, and returns its status and what it wrote.
+func peerlabSays(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = run(args, func(string) string { return "" }, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestExploreAndSweepMisused(t *testing.T) {
+	for want, args := range map[string][]string{
+		"want 3 to":           {"explore", "--peers", "2"},
+		"there is no check":   {"explore", "--checks", "chess"},
+		"want key=value":      {"explore", "rejoin"},
+		"must not be neg":     {"explore", "--runs", "-1"},
+		"one of docker, sim":  {"explore", "--engine", "swarm"},
+		"sweep needs one":     {"sweep"},
+		"sweep needs --vary":  {"sweep", "gallery/crash"},
+		"want NAME=VALUES":    {"sweep", "gallery/crash", "--vary", "x"},
+		"--repeat must be 1":  {"sweep", "gallery/crash", "--vary", "x=1", "--repeat", "0"},
+		"--repeat must be 1 ": {"compare", "--repeat", "0"},
+	} {
+		status, _, stderr := peerlabSays(t, args...)
+		if status != 2 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%v: status %d, %q, want %q", args, status, stderr, want)
+		}
+	}
+}
+
+// What explore finds is a file that run takes, and fails.
+func TestExploreFinds(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "found.txt")
+	status, stdout, stderr := peerlabSays(t, "explore", "--peers", "4", "--for", "2m", "--seed", "1", "--runs", "20", "--checks", "views", "--out", file, "rejoin=0")
+	if status != 1 || !strings.Contains(stdout, "the scenario is in "+file) || !strings.Contains(stderr, "seed 1\n") {
+		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), "cluster 2 rejoin=0\n") {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if _, err := scenarios.Read(file); err != nil {
+		t.Error(err)
+	}
+	if status, stdout, _ := peerlabSays(t, "run", "--engine", "sim", file, "--out", t.TempDir()); status != 1 {
+		t.Errorf("run: status %d\n%s", status, stdout)
+	}
+}
