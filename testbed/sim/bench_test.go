@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -31,7 +32,7 @@ func BenchmarkCluster(b *testing.B) {
 	// Collecting garbage less often saves time as long as there is memory: it is
 	// to be enough for 1,000 peers within 1.5 GB.
 	defer debug.SetGCPercent(debug.SetGCPercent(200))
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1400 << 20))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	sizes := "50 200"
 	if s := os.Getenv("PEERS"); s != "" {
 		sizes = s
@@ -40,6 +41,9 @@ func BenchmarkCluster(b *testing.B) {
 		n, err := strconv.Atoi(size)
 		if err != nil {
 			b.Fatal(err)
+		}
+		if debug.SetMemoryLimit(1400 << 20); n > 1000 {
+			debug.SetMemoryLimit(math.MaxInt64)
 		}
 		b.Run(size, func(b *testing.B) {
 			for range b.N {
