@@ -178,9 +178,8 @@ unit: ## tests that need no Docker, under the race detector
 	@go test -race $(UNITS)
 
 .PHONY: e2e
-e2e: image ## tests on real containers
-	@# They build images of their own: those of this clone lend them the layers.
-	go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
+e2e: ## tests on real containers, of images of their own
+	@go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
 
 .PHONY: gallery
 gallery: image ## every scenario of the gallery on containers, both arms
