@@ -21,7 +21,8 @@ func TestScenarios(t *testing.T) {
 	if shared.missing != nil {
 		t.Skip(shared.missing)
 	}
-	t.Parallel()
+	// Not in parallel with the other tests, which wait for it: its scenarios are
+	// many clusters already, and what else runs makes them inconclusive.
 	d, err := docker.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)

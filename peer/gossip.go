@@ -30,6 +30,8 @@ func (g group) Members() []contact.Member {
 	return all
 }
 
+func (g group) Count() (online, registered int) { return g.members.Online(), g.members.Marked() }
+
 func (g group) Changed() <-chan struct{} { return g.members.Changed() }
 
 func (g group) Announce(ctx context.Context, id string) error {

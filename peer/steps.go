@@ -83,7 +83,7 @@ func (p *Peer) create(meta membership.Meta) error {
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
 		Transport: transport, Meta: meta,
 		Channels: channels,
-		Events:   p.events, Log: p.log.With("layer", "membership"), Shared: p.conf.Network.Shared,
+		Events:   p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
 	})
 	if err != nil {
 		return err

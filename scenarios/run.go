@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -141,7 +142,7 @@ func (r *run) all(o Options) error {
 	r.scene = newScene(r.plan.arm, r.plan.given)
 	engine := r.scriptEngine()
 	lines := r.plan.Scenario.lines
-	for i, l := range append(lines, line{number: lines[len(lines)-1].number, text: "join", command: &command{}}) {
+	for i, l := range append(slices.Clip(lines), line{number: lines[len(lines)-1].number, text: "join", command: &command{}}) {
 		if o.Interrupted != nil && o.Interrupted() != nil {
 			r.stop(o.Interrupted())
 		}

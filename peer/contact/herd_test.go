@@ -176,6 +176,18 @@ func (m *member) Members() []Member {
 	return all
 }
 
+func (m *member) Count() (online, registered int) {
+	for _, v := range m.Members() {
+		if v.Online {
+			online++
+			if v.ID != "" {
+				registered++
+			}
+		}
+	}
+	return online, registered
+}
+
 func (m *member) Changed() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -23,6 +23,9 @@ type Member struct {
 type Group interface {
 	// Members returns everyone known, this peer included.
 	Members() []Member
+	// Count returns how many members are online, and how many of those are
+	// registered: what Keep asks for at every change.
+	Count() (online, registered int)
 	// Changed returns a channel that is closed at the next change.
 	Changed() <-chan struct{}
 	// Announce lets everyone know under which ID this peer is registered; ""
@@ -128,8 +131,13 @@ func (c *Contact) act(ctx context.Context, g Group, s *seat) time.Time {
 		}
 		return now // to see what came of it
 	}
-	members := g.Members()
-	wait, ok := turn(c.self.Name, last.Config.MaxPeers, members)
+	var members []Member
+	var wait time.Duration
+	ok := false
+	if places(last.Config.MaxPeers, g) > 0 {
+		members = g.Members()
+		wait, ok = turn(c.self.Name, last.Config.MaxPeers, members)
+	}
 	if !ok {
 		*s = seat{}
 		return never
@@ -149,6 +157,12 @@ func (c *Contact) act(ctx context.Context, g Group, s *seat) time.Time {
 	s.asked = now
 	_, _ = c.replace(ctx, View(members), gone(members)) // it logs
 	return now
+}
+
+// places returns how many places are free.
+func places(maxPeers int, g Group) int {
+	online, registered := g.Count()
+	return min(maxPeers, online) - registered
 }
 
 // turn says whether the peer called self is to ask for a free place, and how

@@ -43,6 +43,8 @@ type Options struct {
 	Channels map[byte]Channel
 	Events   *event.Log
 	Log      *slog.Logger // nil logs nothing
+	// Mark is a key of the metadata whose holders Marked counts.
+	Mark string
 	// Shared is what several memberships in one process have in common; nil
 	// for one alone.
 	Shared *Shared
@@ -91,6 +93,7 @@ func Create(o Options) (*Membership, error) {
 		o.Shared = new(Shared)
 	}
 	watch := newWatcher(o.Name, o.Events, coords, o.Shared)
+	watch.mark = o.Mark
 	logger := log.New(logWriter{o.Log, watch.nudge}, "", 0)
 	conf := o.Config
 	conf.Name = o.Name
@@ -198,6 +201,14 @@ func (m *Membership) Members() []Member {
 		members[i].RTT = m.watch.rtt[members[i].Name]
 	}
 	return members
+}
+
+// Marked returns the number of members, this peer included, that are online and
+// have Options.Mark in their metadata.
+func (m *Membership) Marked() int {
+	m.watch.mu.Lock()
+	defer m.watch.mu.Unlock()
+	return len(m.watch.marked)
 }
 
 // Online returns the number of members that are alive or suspect, this peer

@@ -43,6 +43,7 @@ func startAt(t *testing.T, name, bind string, settings ...string) node {
 	n := node{events: event.NewLog(name, 1000)}
 	n.Membership, err = membership.Create(membership.Options{
 		Name: name, Config: conf, Bind: bind, Events: n.events, Meta: membership.Meta{"chat": ":1/1"},
+		Mark: "chat",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -244,6 +245,30 @@ func TestMetadata(t *testing.T) {
 	room := 512 - len(`{"chat":":1/1","k":"","role":"db"}`)
 	if err := a.SetMeta(t.Context(), func(m membership.Meta) { m["k"] = strings.Repeat("x", room) }); err != nil {
 		t.Errorf("512 bytes are refused: %v", err)
+	}
+}
+
+func TestMarked(t *testing.T) {
+	a, b, c := start(t, "a"), start(t, "b"), start(t, "c")
+	b.join(t, a)
+	c.join(t, a)
+	a.awaitKind(t, event.MemberJoin, "c")
+	if got := a.Marked(); got != 3 {
+		t.Errorf("%d of three have the mark", got)
+	}
+	if err := b.SetMeta(t.Context(), func(m membership.Meta) { delete(m, "chat") }); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitKind(t, event.MemberUpdate, "b")
+	if got := a.Marked(); got != 2 {
+		t.Errorf("%d of two have the mark", got)
+	}
+	if err := c.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitKind(t, event.MemberDead, "c")
+	if got := a.Marked(); got != 1 {
+		t.Errorf("%d have the mark that one has", got)
 	}
 }
 

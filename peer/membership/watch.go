@@ -45,6 +45,7 @@ type watcher struct {
 	health func() int
 	coords *coordinates
 	shared *Shared
+	mark   string // see Options
 
 	mu       sync.Mutex
 	table    *table // nil until memberlist.Create has returned
@@ -53,6 +54,7 @@ type watcher struct {
 	touched  []string            // of known
 	suspects map[string]struct{} // of known
 	away     map[string]struct{} // of known: dead or left
+	marked   map[string]struct{} // of known: online, with mark in their metadata
 	lost     map[string]string   // the address of everyone who was online and then found dead
 	changed  chan struct{}       // closed after the next change
 	told     time.Time           // when changed was closed last
@@ -102,6 +104,7 @@ func newWatcher(self string, log *event.Log, coords *coordinates, shared *Shared
 		known:    make(map[string]*seen),
 		suspects: make(map[string]struct{}),
 		away:     make(map[string]struct{}),
+		marked:   make(map[string]struct{}),
 		lost:     make(map[string]string),
 		wake:     make(chan struct{}, 1),
 		changed:  make(chan struct{}),
@@ -230,6 +233,7 @@ func (w *watcher) reap(name string) {
 	delete(w.known, name)
 	delete(w.suspects, name)
 	delete(w.away, name)
+	delete(w.marked, name)
 	delete(w.rtt, name)
 	w.coords.forget(name)
 }
@@ -265,6 +269,11 @@ func (w *watcher) compare(n *nodeState) {
 				w.lost[n.Name] = was.addr
 			}
 		}
+	}
+	if (state == Alive || state == Suspect) && w.mark != "" && w.shared.meta(n.Meta)[w.mark] != "" {
+		w.marked[n.Name] = struct{}{}
+	} else {
+		delete(w.marked, n.Name)
 	}
 	e := event.Event{Member: n.Name, Addr: k.addr, Incarnation: n.Incarnation, Was: string(was.state)}
 	if was.state != state {

@@ -44,13 +44,19 @@ func (e *BlockedError) Error() string {
 func (e *BlockedError) Unwrap() error { return e.Left }
 
 // patience is for how long, in real time, nothing may happen in a simulation
-// before it is looked at.
-const patience = 2 * time.Second
+// before it is looked at, and twice as long after each time that it was found
+// at work, up to maxPatience: one that is large, on a machine that is busy, takes
+// its time.
+const (
+	patience    = 2 * time.Second
+	maxPatience = time.Minute
+)
 
 // guard waits for the end, and looks after a bubble that does not move: while a
 // goroutine waits for a lock, time stands still, and nobody else would tell.
 func (s *simulation) guard(done <-chan error) error {
-	look := time.NewTicker(patience)
+	pause := patience
+	look := time.NewTimer(pause)
 	defer look.Stop()
 	var ticks uint64
 	suspicious := false
@@ -60,16 +66,17 @@ func (s *simulation) guard(done <-chan error) error {
 			return err
 		case <-look.C:
 		}
-		now := s.ticks.Load()
-		if now != ticks {
+		switch now := s.ticks.Load(); {
+		case now != ticks:
 			ticks, suspicious = now, false
-			continue
-		}
-		stuck := s.stuck()
-		if stuck && suspicious {
+		case !s.stuck():
+			suspicious, pause = false, min(2*pause, maxPatience)
+		case suspicious:
 			return s.blocked("deadlock: a goroutine waits for a lock whose holder waits for time to pass", nil)
+		default:
+			suspicious, pause = true, patience
 		}
-		suspicious = stuck
+		look.Reset(pause)
 	}
 }
 

@@ -328,6 +328,23 @@ func TestExec(t *testing.T) {
 	})
 }
 
+func TestWithoutTheChat(t *testing.T) {
+	simulate(t, 2, map[string]string{"profile": "local", "no-chat": "true"}, func(l *lab) {
+		l.up()
+		time.Sleep(10 * time.Second)
+		if joined := l.since(0, event.ChatJoin); len(joined) > 0 {
+			l.t.Errorf("%v", joined)
+		}
+		var failed *testbed.CommandError
+		if err := l.Exec(l.ctx, "alice", "msg hello", nil); !errors.As(err, &failed) || !strings.Contains(failed.Message, "chat join") {
+			l.t.Errorf("%v", err)
+		}
+		l.exec("alice", "chat join")
+		l.exec("bob", "chat join")
+		l.await(time.Minute, "in the chat", func(view) bool { return len(l.since(0, event.ChatJoin)) == 2 })
+	})
+}
+
 func ignore(err, expected error) error {
 	if errors.Is(err, expected) {
 		return nil

@@ -47,7 +47,13 @@ func RunChanged(ctx context.Context, seed uint64, change func(*peer.Config), f f
 		return ctx.Err()
 	}
 	done := make(chan error, 1)
-	go func() { done <- s.bubble(ctx, f) }()
+	go func() {
+		// synctest ends this goroutine where its test has failed, as it does when
+		// the race detector has found something.
+		err := errors.New("the bubble's test failed: see what the race detector wrote")
+		defer func() { done <- err }()
+		err = s.bubble(ctx, f)
+	}()
 	err := s.guard(done)
 	if err != nil {
 		return fmt.Errorf("simulation with seed %d: %w", seed, err)
