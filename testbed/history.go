@@ -49,8 +49,9 @@ const (
 // called concurrently.
 type History struct {
 	mu     sync.Mutex
-	chunks [][]event.Event // all but the last hold chunk events
+	chunks []piece // all but the last hold chunk events
 	n      int
+	words  words
 	lab    uint64
 	more   chan struct{} // closed when there is more, or no more to come; nil while nobody waits
 	closed bool
@@ -59,6 +60,15 @@ type History struct {
 // chunk is how many events are kept in one piece: to copy millions each time
 // that they outgrow their place would take twice the memory.
 const chunk = 8192
+
+// unpacked is how many pieces, the latest, are ready to be read.
+const unpacked = 16
+
+// piece is part of a history.
+type piece struct {
+	events []event.Event
+	packed *packed // instead, in an old piece of a long history
+}
 
 // NewHistory returns an empty history.
 func NewHistory() *History { return new(History) }
@@ -88,10 +98,13 @@ func (h *History) add(e event.Event) {
 		return
 	}
 	if h.n%chunk == 0 {
-		h.chunks = append(h.chunks, nil)
+		h.chunks = append(h.chunks, piece{})
+		if old := len(h.chunks) - 1 - unpacked; old >= 0 {
+			h.chunks[old] = piece{packed: pack(&h.words, h.chunks[old].events)}
+		}
 	}
 	last := &h.chunks[len(h.chunks)-1]
-	*last = append(*last, e)
+	last.events = append(last.events, e)
 	h.n++
 	h.wake()
 }
@@ -130,20 +143,23 @@ func (h *History) since(n int) ([]event.Event, <-chan struct{}, bool) {
 	return h.after(min(max(n, 0), h.n)), h.more, h.closed
 }
 
-// after returns the events after the first n, a copy if they are in several
-// pieces. The caller holds mu.
+// after returns the events after the first n, a copy if they are not all in the
+// last piece. The caller holds mu.
 func (h *History) after(n int) []event.Event {
 	if n == h.n {
 		return nil
 	}
-	first := slices.Clip(h.chunks[n/chunk][n%chunk:])
-	if len(first) == h.n-n {
-		return first
+	i, n := n/chunk, n%chunk
+	if i == len(h.chunks)-1 {
+		return slices.Clip(h.chunks[i].events[n:])
 	}
-	all := make([]event.Event, 0, h.n-n)
-	all = append(all, first...)
-	for _, c := range h.chunks[n/chunk+1:] {
-		all = append(all, c...)
+	all := make([]event.Event, 0, h.n-i*chunk-n)
+	for ; i < len(h.chunks); i, n = i+1, 0 {
+		if p := h.chunks[i].packed; p != nil {
+			all = p.after(n, all)
+		} else {
+			all = append(all, h.chunks[i].events[n:]...)
+		}
 	}
 	return all
 }

@@ -80,23 +80,41 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestLongHistory reads across the pieces in which it is kept.
+// TestLongHistory reads across the pieces in which it is kept, packed or not,
+// and finds all as it was.
 func TestLongHistory(t *testing.T) {
 	h := NewHistory()
-	const n = 2*chunk + 2
-	for i := range n {
-		h.Add(event.Event{Seq: uint64(i)})
-	}
-	for _, after := range []int{-1, 0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, n - 1, n, n + 1} {
-		events, _ := h.Since(after)
-		from := min(max(after, 0), n)
-		if len(events) != n-from {
-			t.Fatalf("after %d: %d events, want %d", after, len(events), n-from)
+	const n = (unpacked+2)*chunk + 2
+	added := make([]event.Event, n)
+	for i := range added {
+		e := event.Event{
+			Time: time.Unix(0, int64(i)), Peer: "alice", Seq: uint64(i), Kind: event.MemberSuspect,
+			Member: "bob", Addr: "10.0.0.1:7946", Incarnation: uint32(i), Was: "alive", Health: i % 8, Members: i,
 		}
-		for i, e := range events {
-			if e.Seq != uint64(from+i) {
-				t.Fatalf("after %d: event %d is number %d", after, i, e.Seq)
-			}
+		switch i % 1000 {
+		case 1:
+			e.Text = "hello"
+		case 2:
+			e.Time = e.Time.UTC()
+		case 3:
+			e.Time = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+		case 4:
+			e.Seq = 1 << 40
+		case 5:
+			e.Health = -1
+		case 6:
+			e = event.Event{Kind: event.BootstrapError, Error: "refused", URL: "http://x"}
+		}
+		added[i] = e
+		h.Add(e)
+	}
+	if h.chunks[0].packed == nil || len(h.chunks[0].packed.whole) > chunk/100 {
+		t.Error("the first piece is not packed")
+	}
+	for _, after := range []int{-1, 0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 4*chunk + 7, n - 1, n, n + 1} {
+		events, _ := h.Since(after)
+		if want := added[min(max(after, 0), n):]; !slices.Equal(events, want) {
+			t.Errorf("after %d: not what was added", after)
 		}
 	}
 }
