@@ -19,10 +19,10 @@ const pollInterval = 20 * time.Millisecond
 
 // seen is what the watcher reported last of a member.
 type seen struct {
-	state       State
-	incarnation uint32
 	addr        string
 	meta        []byte
+	incarnation uint32
+	state       memberlist.NodeStateType
 	touched     bool // memberlist is about to change it, or has just done so
 }
 
@@ -228,7 +228,7 @@ func (w *watcher) reap(name string) {
 	k := w.known[name]
 	w.emit(event.Event{
 		Kind: event.MemberReap, Member: name, Addr: k.addr,
-		Incarnation: k.incarnation, Was: string(k.state),
+		Incarnation: k.incarnation, Was: string(states[k.state]),
 	})
 	delete(w.known, name)
 	delete(w.suspects, name)
@@ -240,22 +240,23 @@ func (w *watcher) reap(name string) {
 
 // compare reports what changed in one entry. The caller holds both locks.
 func (w *watcher) compare(n *nodeState) {
-	var was seen
 	k := w.known[n.Name]
 	known := k != nil
-	if known {
-		was = *k
-	}
-	state := states[n.State]
-	if known && was.state == state && was.incarnation == n.Incarnation && bytes.Equal(was.meta, n.Meta) {
+	if known && k.state == n.State && k.incarnation == n.Incarnation && bytes.Equal(k.meta, n.Meta) {
 		return
 	}
-	if !known {
+	var was State // "" if it was not known
+	var wasMeta []byte
+	if known {
+		was, wasMeta = states[k.state], k.meta
+	} else {
 		k = new(seen)
 		w.known[n.Name] = k
 	}
-	k.state, k.incarnation, k.meta = state, n.Incarnation, n.Meta
-	if !known || was.state != state {
+	k.state, k.incarnation, k.meta = n.State, n.Incarnation, n.Meta
+	state := states[n.State]
+	if was != state {
+		wasAddr := k.addr
 		k.addr = w.shared.addr(n.Addr, n.Port)
 		delete(w.suspects, n.Name)
 		delete(w.away, n.Name)
@@ -265,8 +266,8 @@ func (w *watcher) compare(n *nodeState) {
 			w.suspects[n.Name] = struct{}{}
 		case Dead, Left:
 			w.away[n.Name] = struct{}{}
-			if state == Dead && known && was.state != Left {
-				w.lost[n.Name] = was.addr
+			if state == Dead && (was == Alive || was == Suspect) {
+				w.lost[n.Name] = wasAddr
 			}
 		}
 	}
@@ -275,8 +276,8 @@ func (w *watcher) compare(n *nodeState) {
 	} else {
 		delete(w.marked, n.Name)
 	}
-	e := event.Event{Member: n.Name, Addr: k.addr, Incarnation: n.Incarnation, Was: string(was.state)}
-	if was.state != state {
+	e := event.Event{Member: n.Name, Addr: k.addr, Incarnation: n.Incarnation, Was: string(was)}
+	if was != state {
 		e.Time = n.StateChange
 	}
 	switch {
@@ -292,11 +293,11 @@ func (w *watcher) compare(n *nodeState) {
 		e.Kind, e.Health = event.MemberDead, w.health()
 	case state == Left:
 		e.Kind = event.MemberLeft
-	case was.state == Suspect:
+	case was == Suspect:
 		e.Kind = event.MemberRefute
-	case was.state != Alive:
+	case was != Alive:
 		e.Kind = event.MemberJoin
-	case !bytes.Equal(was.meta, n.Meta):
+	case !bytes.Equal(wasMeta, n.Meta):
 		e.Kind = event.MemberUpdate
 	default:
 		// Alive before and after with a new incarnation and nothing new to
