@@ -17,6 +17,10 @@ PATIENCE ?= 60
 PROJECT := $(or $(COMPOSE_PROJECT_NAME),$(shell sed -n 's/^COMPOSE_PROJECT_NAME=//p' .env))
 COMPOSE  = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 UNITS    = $$(go list ./... | grep -v '^peerlab/e2e$$')
+# What keeps a processor busy in virtual time, and what starts containers or
+# changes this host's network: each for itself, or they would feel each other.
+SIMULATED = peerlab/(scenarios|testbed/sim)(/|$$)
+HOSTED    = peerlab/(testbed/(docker|fabric)|cmd/(peerlab|fabric))(/|$$)
 BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w'
 
 .PHONY: help
@@ -174,13 +178,15 @@ lint: ## gofumpt, go vet, staticcheck
 test: unit e2e ## everything: unit tests under the race detector, then the containers
 
 .PHONY: unit
-unit: ## tests that need no Docker, under the race detector
-	@go test -race $(UNITS)
+unit: ## tests that need no Docker, under the race detector, and in virtual time
+	@go test -race $$(go list ./... | grep -Ev '$(SIMULATED)|$(HOSTED)|^peerlab/e2e$$')
+	go test -race -short -timeout 30m $$(go list ./... | grep -E '$(SIMULATED)')
+	go test -timeout 30m $$(go list ./... | grep -E '$(SIMULATED)')
 
 .PHONY: e2e
-e2e: image ## tests on real containers
-	@# They build images of their own: those of this clone lend them the layers.
-	go test -count=1 -timeout 15m -v ./e2e | grep --line-buffered -v '^=== '
+e2e: ## tests on real containers, of images of their own
+	@go test -race -p 1 -timeout 20m $$(go list ./... | grep -E '$(HOSTED)')
+	go test -count=1 -timeout 20m -v ./e2e | grep --line-buffered -v '^=== '
 
 .PHONY: gallery
 gallery: image ## every scenario of the gallery on containers, both arms

@@ -73,28 +73,20 @@ func sweep(ctx context.Context, docker client.APIClient, match func(owner) bool)
 	ours := make(client.Filters).Add("label", ownerLabel)
 	matches := func(labels map[string]string) bool { return match(owner(labels[ownerLabel])) }
 	var errs []error
-	var removing sync.WaitGroup
-	var mu sync.Mutex
-	failed := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		errs = append(errs, err)
-	}
+	failed := func(err error) { errs = append(errs, err) }
 
 	containers, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
 	if err != nil {
 		return fmt.Errorf("list containers: %w", err)
 	}
+	// One after the other: see testbed/docker's removeContainers.
 	for _, c := range containers.Items {
 		if matches(c.Labels) {
-			removing.Go(func() {
-				if _, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !errdefs.IsNotFound(err) {
-					failed(fmt.Errorf("remove container: %w", err))
-				}
-			})
+			if _, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !errdefs.IsNotFound(err) {
+				failed(fmt.Errorf("remove container: %w", err))
+			}
 		}
 	}
-	removing.Wait()
 	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
 	if err != nil {
 		return fmt.Errorf("list networks: %w", err)

@@ -217,15 +217,12 @@ func (c *cluster) remove(t *testing.T) {
 	c.mu.Lock()
 	all := slices.Clone(c.all)
 	c.mu.Unlock()
-	var removing sync.WaitGroup
+	// One after the other: see testbed/docker's removeContainers.
 	for _, life := range all {
-		removing.Go(func() {
-			if _, err := shared.docker.ContainerRemove(ctx, life.GetContainerID(), removeContainer); err != nil {
-				t.Errorf("remove %s: %v", life.name, err)
-			}
-		})
+		if _, err := shared.docker.ContainerRemove(ctx, life.GetContainerID(), removeContainer); err != nil {
+			t.Errorf("remove %s: %v", life.name, err)
+		}
 	}
-	removing.Wait()
 	if c.net == nil {
 		return
 	}

@@ -50,7 +50,7 @@ func imagesFor(ctx context.Context, o owner) (images, error) {
 					Context: dir, Dockerfile: "Dockerfile." + name,
 					Repo: "peerlab-e2e-" + name, Tag: o.tag(), BuildLogWriter: &output,
 					BuildOptionsModifier: func(options *client.ImageBuildOptions) {
-						options.Target = "prebuilt"
+						options.Target, options.NoCache = "prebuilt", true // as in dockertest
 						options.Labels = map[string]string{ownerLabel: string(o)}
 					},
 				},

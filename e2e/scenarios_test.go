@@ -21,7 +21,8 @@ func TestScenarios(t *testing.T) {
 	if shared.missing != nil {
 		t.Skip(shared.missing)
 	}
-	t.Parallel()
+	// Not in parallel with the other tests, which wait for it: its scenarios are
+	// many clusters already, and what else runs makes them inconclusive.
 	d, err := docker.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -63,15 +64,22 @@ func TestScenarios(t *testing.T) {
 					t.Skip("make gallery runs it")
 				}
 				t.Parallel()
-				done, err := b.Run(t.Context(), []*scenarios.Plan{p})
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, d := range done {
-					if d.Verdict != observe.Pass {
-						t.Errorf("%s: %s\n%s", d.Verdict, d.Reason, d.Story)
+				// As in the gallery's own test: what is wrong fails again.
+				again := &scenarios.Batch{Engine: b.Engine, Dir: t.TempDir(), Host: b.Host}
+				for try, batch := range []*scenarios.Batch{b, again} {
+					done, err := batch.Run(t.Context(), []*scenarios.Plan{p})
+					if err != nil {
+						t.Fatal(err)
+					}
+					failed := slices.DeleteFunc(done, func(d *scenarios.Done) bool { return d.Verdict == observe.Pass })
+					for _, d := range failed {
+						t.Logf("run %d: %s: %s\n%s", try+1, d.Verdict, d.Reason, d.Story)
+					}
+					if len(failed) == 0 {
+						return
 					}
 				}
+				t.Error("failed twice")
 			})
 		}
 	}

@@ -85,7 +85,7 @@ type message struct {
 	text string
 	log  int // its causes are the stream's first that many
 	by   *chatLife
-	nth  int // how many this life had sent before
+	nth  int // of those this life sent
 }
 
 type cause struct {
@@ -107,30 +107,15 @@ func (s *stream) find(seq uint64) (message, bool) {
 type chatLife struct {
 	peer    string
 	began   time.Time
-	joined  bool                 // it has shown itself to be in the chat
-	seen    map[string][]sighted // members that it saw join and not leave by themselves
-	sent    int
+	joined  bool // it has shown itself to be in the chat
+	met     Acquaintances
 	pending []cause // delivered since it last sent
 	reads   map[*stream]*reading
 	order   []*stream // of reads
 }
 
-// sighted is a member seen to join.
-type sighted struct {
-	at   time.Time
-	sent int // how many messages had been sent before
-}
-
-// owed says whether the author of m knew this life of l to be in the chat. A
-// member seen to join before it began is an earlier life of it.
-func (l *chatLife) owed(m message) bool {
-	for _, s := range m.by.seen[l.peer] {
-		if !s.at.Before(l.began) {
-			return s.sent <= m.nth
-		}
-	}
-	return false
-}
+// owed says whether the author of m knew this life of l to be in the chat.
+func (l *chatLife) owed(m message) bool { return m.by.met.Knew(l.peer, l.began, m.nth) }
 
 // reading is what one life has delivered of one stream.
 type reading struct {
@@ -188,7 +173,7 @@ func (c *chatChecker) learn(e *event.Event) {
 	}
 	l := c.lives[e.Peer]
 	if l == nil || e.Kind == event.PeerStarted {
-		l = &chatLife{peer: e.Peer, seen: make(map[string][]sighted), reads: make(map[*stream]*reading)}
+		l = &chatLife{peer: e.Peer, reads: make(map[*stream]*reading)}
 		if e.Kind == event.PeerStarted {
 			l.began = e.Time
 		}
@@ -198,11 +183,11 @@ func (c *chatChecker) learn(e *event.Event) {
 	switch e.Kind {
 	case event.ChatJoin:
 		l.joined = true
-		l.seen[e.Member] = append(l.seen[e.Member], sighted{e.Time, l.sent})
+		l.met.Joined(e.Member, e.Time)
 		return
 	case event.ChatLeave:
 		if e.Reason == "leave" { // whoever comes now is a new life of its chat
-			delete(l.seen, e.Member)
+			l.met.Left(e.Member)
 		}
 		return
 	case event.ChatSent, event.ChatDelivered:
@@ -241,8 +226,7 @@ func (c *chatChecker) send(l *chatLife, e *event.Event, id messageID) {
 	c.sent++
 	s.log = append(s.log, l.pending...)
 	l.pending = nil
-	s.msgs = append(s.msgs, message{id.seq, e.Time, e.Text, len(s.log), l, l.sent})
-	l.sent++
+	s.msgs = append(s.msgs, message{id.seq, e.Time, e.Text, len(s.log), l, l.met.Sent()})
 }
 
 func (c *chatChecker) stream(a author) *stream {

@@ -4,89 +4,97 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"peerlab/event"
+	"peerlab/observe"
 )
 
 // mail is what was sent in the chat and who has it.
 type mail struct {
-	next  int
-	life  map[string]int // how often a peer has started
-	sent  []*letter
-	by    map[string]*letter // by id
-	ready map[string]bool
+	next    int
+	now     map[string]*correspondent // the present life of each peer
+	present map[string]bool           // who is in the chat
+	sent    []*letter
+	last    map[string]*correspondent // which life sent last, by author/incarnation
+}
+
+// correspondent is one life of a peer.
+type correspondent struct {
+	began time.Time
+	met   observe.Acquaintances
+	has   map[string]bool // messages by id
 }
 
 // letter is one message.
 type letter struct {
 	id     string
+	stream string // author/incarnation
 	author string
 	text   string
-	// to are those to whom it matters: who was in the cluster when it was
-	// sent, each with its life then.
-	to  map[string]int
-	has map[string]bool
+	by     *correspondent
+	nth    int // of those it sent
 }
 
 func newMail() *mail {
-	return &mail{life: map[string]int{}, by: map[string]*letter{}, ready: map[string]bool{}}
+	return &mail{now: map[string]*correspondent{}, present: map[string]bool{}, last: map[string]*correspondent{}}
 }
 
 // read takes what has happened since.
 func (m *mail) read(w *world) {
 	for ; m.next < len(w.events); m.next++ {
-		e := w.events[m.next]
-		switch e.Kind {
-		case event.PeerStarted:
-			m.life[e.Peer]++
-			delete(m.ready, e.Peer)
-		case event.ChatJoin:
-			m.ready[e.Peer] = true // it has met somebody: from now on it is told
-		case event.ChatSent:
-			l := m.letter(e.Message)
-			l.author, l.text = e.Peer, e.Text
-			l.to = map[string]int{e.Peer: m.life[e.Peer]}
-			for name := range m.ready {
-				l.to[name] = m.life[name]
-			}
-			l.has[e.Peer] = true
-		case event.ChatDelivered:
-			m.ready[e.Peer] = true
-			m.letter(e.Message).has[e.Peer] = true
+		m.take(w.events[m.next])
+	}
+}
+
+func (m *mail) take(e event.Event) {
+	p := m.now[e.Peer]
+	if p == nil || e.Kind == event.PeerStarted {
+		p = &correspondent{has: map[string]bool{}}
+		if e.Kind == event.PeerStarted {
+			p.began = e.Time
 		}
+		m.now[e.Peer] = p
+		delete(m.present, e.Peer)
 	}
-}
-
-// letter returns the message of this id: it may be delivered, as far as the
-// history tells, before it is sent.
-func (m *mail) letter(id string) *letter {
-	l := m.by[id]
-	if l == nil {
-		l = &letter{id: id, has: map[string]bool{}}
-		m.by[id] = l
+	switch e.Kind {
+	case event.ChatJoin:
+		m.present[e.Peer], m.present[e.Member] = true, true
+		p.met.Joined(e.Member, e.Time)
+	case event.ChatLeave:
+		if e.Reason == "leave" {
+			delete(m.present, e.Member)
+			p.met.Left(e.Member)
+		}
+	case event.ChatSent:
+		m.present[e.Peer], p.has[e.Message] = true, true
+		l := &letter{id: e.Message, author: e.Peer, text: e.Text, by: p, nth: p.met.Sent()}
+		l.stream = l.id[:max(0, strings.LastIndexByte(l.id, '/'))]
+		m.last[l.stream] = p
 		m.sent = append(m.sent, l)
+	case event.ChatDelivered:
+		m.present[e.Peer], p.has[e.Message] = true, true
 	}
-	return l
 }
 
-// lacking are those who should have a message and do not.
+// lacking are those to whom a message is owed, as check chat judges it, and who
+// do not have it.
 func (m *mail) lacking(w *world, l *letter) (names []string) {
-	lives := func(name string) bool { return w.view.Runs(name) && m.life[name] == l.to[name] }
-	known := slices.ContainsFunc(holders(l), lives)
-	for name := range l.to {
-		if known && lives(name) && !l.has[name] {
+	in := func(name string) bool { return m.present[name] && w.view.Runs(name) }
+	known := in(l.author) && m.now[l.author] == m.last[l.stream]
+	for name, p := range m.now {
+		switch {
+		case !in(name) || name == l.author:
+		case p.has[l.id]:
+			known = true
+		case l.by.met.Knew(name, p.began, l.nth):
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
-	return names
-}
-
-func holders(l *letter) []string {
-	var names []string
-	for name := range l.has {
-		names = append(names, name)
+	if !known {
+		return nil
 	}
+	slices.Sort(names)
 	return names
 }
 

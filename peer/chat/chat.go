@@ -67,7 +67,7 @@ type Chat struct {
 	mu       sync.Mutex
 	history  *history
 	held     holdback
-	sent     vector             // what causes the latest message of this peer told
+	sent     vector             // what causes this peer's messages have told
 	members  map[string]*member // in the chat, or found dead less than forgetAfter ago
 	met      map[writer]*member // who called before membership told of it
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
@@ -224,14 +224,24 @@ func (c *Chat) send(ctx context.Context, text string, d *Delivery) (*entry, erro
 }
 
 // causes returns what this peer has delivered of others since its message
-// before; the caller holds c.mu.
+// before, and whom it has met since: those are named even if they have said
+// nothing, so that they know where this peer's words are meant for them. The
+// caller holds c.mu.
 func (c *Chat) causes() []mark {
 	var causes []mark
-	for w, t := range c.history.tracks {
-		if last := t.last(); w != c.self && last > c.sent[w] && len(causes) < maxCauses {
-			causes = append(causes, mark{w, last})
-			c.sent[w] = last
+	tell := func(w writer) {
+		last := c.history.have(w)
+		if told, known := c.sent[w]; known && last <= told || w == c.self || len(causes) >= maxCauses {
+			return
 		}
+		causes = append(causes, mark{w, last})
+		c.sent[w] = last
+	}
+	for name, incarnation := range c.shown {
+		tell(writer{name, incarnation})
+	}
+	for w := range c.history.tracks {
+		tell(w)
 	}
 	return causes
 }

@@ -168,6 +168,28 @@ func TestNewLifeGetsNothingOld(t *testing.T) {
 	}
 }
 
+// The author dies, and who has its message had it before it heard of the
+// newcomer, whom only the author knew.
+func TestNewcomerGetsWhatADeadAuthorMeantForIt(t *testing.T) {
+	a, b, c := join(t, "a", 1), join(t, "b", 1), join(t, "c", 1)
+	meet(a, b)
+	if _, err := a.SendAndWait(wait(t), "before c came"); err != nil {
+		t.Fatal(err)
+	}
+	a.Update([]chat.Presence{b.here, {Name: "c", Addr: "127.0.0.1:1", Incarnation: 1}})
+	for _, text := range []string{"to all three", "to all three again"} {
+		if _, err := a.Send(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.await(3)
+	a.leave()
+	meet(b, c)
+	if got := strings.Join(c.await(2), ", "); got != "to all three, to all three again" {
+		t.Errorf("c got %q", got)
+	}
+}
+
 func TestNewLifeOfTheAuthorIsNotTakenForTheOld(t *testing.T) {
 	a, b := join(t, "a", 1), join(t, "b", 1)
 	meet(a, b)

@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"peerlab/event"
@@ -59,12 +61,24 @@ func (c *Chat) deliver(e *entry) {
 
 // show tells the reader of e, if that is part of the conversation for it.
 func (c *Chat) show(e *entry) {
+	c.meant(e)
 	if e.seq <= c.begin[e.by] {
 		c.stats.Earlier++
 		return
 	}
 	c.stats.Delivered++
 	c.Events.Emit(event.Event{Kind: event.ChatDelivered, Message: e.id().String(), Member: e.by.name, Text: e.text})
+}
+
+// meant begins the conversation with e if its author knew this peer, whatever
+// the members asked had delivered before they knew.
+func (c *Chat) meant(e *entry) {
+	if e.seq > c.begin[e.by] || !slices.ContainsFunc(e.causes, func(m mark) bool { return m.of == c.self }) {
+		return
+	}
+	c.begin = maps.Clone(c.begin) // the store may be writing it
+	c.begin[e.by] = e.seq - 1
+	c.store.settle(c.begin)
 }
 
 // deliverHeld delivers what is held back for nothing any more.

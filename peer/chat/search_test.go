@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("chat.schedules", 40, "random schedules to try")
+	schedules = flag.Int("chat.schedules", 100, "random schedules to try")
 	fixedSeed = flag.Uint64("chat.seed", 0, "try one schedule only: the one of this seed")
 )
 

@@ -210,6 +210,7 @@ func TestForeignCertificate(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
+	a.leave() // which waits until it has seen to the connection
 	if a.Stats().Strangers != 1 {
 		t.Errorf("%+v", a.Stats())
 	}

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -49,6 +50,9 @@ func (c *Chat) repair() {
 		c.settle()
 		c.closeGaps()
 		c.history.forget()
+		maps.DeleteFunc(c.sent, func(w writer, _ uint64) bool { // who comes back is named again
+			return c.history.tracks[w] == nil && c.shown[w.name] != w.incarnation
+		})
 		if present := c.present(); len(present) > 0 && !c.flaws.noSync {
 			c.compare(present[rand.IntN(len(present))])
 		}

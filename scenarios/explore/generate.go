@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"peerlab/peer/chat"
 	"peerlab/testbed"
 )
 
@@ -46,12 +47,13 @@ type author struct {
 	shape Shape
 	now   *situation
 	moved bool
+	left  int // messages that may still be said
 	steps []step
 }
 
 // generate makes the schedule of a seed: the same one each time.
 func generate(seed uint64, shape Shape) schedule {
-	a := &author{Rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), shape: shape}
+	a := &author{Rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), shape: shape, left: chat.DefaultHistory}
 	s := schedule{peers: testbed.Names(shape.Peers), settings: shape.Settings}
 	a.now = newSituation(s.peers)
 	a.add(step{verb: start})
@@ -115,10 +117,20 @@ func (a *author) sides() (one, other []string) {
 	return one, a.which(func(name string) bool { return !slices.Contains(one, name) })
 }
 
-// talk has a peer say something, now and then, for as long as d.
+// talk has a peer say something, now and then, for as long as d. All that is said
+// in a schedule stays within what each peer keeps: who is away for longer is
+// not owed what it then misses, and that is no bug to find.
 func (a *author) talk(name string, d time.Duration) {
 	every := []time.Duration{500 * time.Millisecond, time.Second, 3 * time.Second}[a.IntN(3)]
+	share := a.left / 3
+	if share < 2 {
+		return
+	}
+	if least := d / time.Duration(share); every < least {
+		every = (least + 99*time.Millisecond).Truncate(100 * time.Millisecond)
+	}
 	if n := int(d / every); n > 1 {
+		a.left -= n
 		a.add(step{verb: say, who: []string{name}, n: n, every: every, back: true})
 	}
 }
@@ -178,7 +190,10 @@ func (a *author) fault(left time.Duration) {
 	add(len(slow) > 0, 2, func() { a.add(step{verb: throttle, who: one(slow), text: unthrottled}) })
 	add(a.now.service, 1, func() { a.add(step{verb: service, text: "stop"}) })
 	add(!a.now.service, 3, func() { a.add(step{verb: service, text: "start"}) })
-	add(len(acting) > 0, 3, func() { a.add(step{verb: say, who: one(acting), n: 1}) })
+	add(len(acting) > 0 && a.left > 0, 3, func() {
+		a.left--
+		a.add(step{verb: say, who: one(acting), n: 1})
+	})
 
 	sum := 0
 	for _, c := range choices {

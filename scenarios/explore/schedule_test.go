@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"peerlab/peer/chat"
 	"peerlab/scenarios"
 	"peerlab/testbed"
 	"peerlab/testbed/sim"
@@ -22,8 +23,13 @@ func TestSchedules(t *testing.T) {
 		if again := generate(seed, shape); again.text() != s.text() {
 			t.Fatalf("seed %d makes two schedules", seed)
 		}
+		said := 0
 		for _, st := range s.steps {
 			seen[st.verb]++
+			said += st.n
+		}
+		if said > chat.DefaultHistory {
+			t.Errorf("seed %d: %d messages: some will be given up, as the chat promises", seed, said)
 		}
 		if !s.sound(converged) {
 			t.Errorf("seed %d: unsound\n%s", seed, s.text())

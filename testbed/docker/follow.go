@@ -59,7 +59,7 @@ func (c *Cluster) followAll() {
 		for broken := false; !broken; {
 			select {
 			case msg := <-stream.Messages:
-				if msg.Action == events.ActionStart {
+				if msg.Action == events.ActionStart && !c.wokeOwn(msg.Actor.ID) {
 					members = c.wakeReaders()
 					if msg.Actor.Attributes[helperLabel] == agentHelper {
 						c.followAgents(members)
@@ -93,6 +93,31 @@ func (c *Cluster) rest() bool {
 	}
 }
 
+// wokeOwn has the reader of a peer that this engine has started look for more.
+// It says whether there was one: then nothing is new but that the peer runs, and
+// Docker need not list all containers for each of fifty that start together.
+func (c *Cluster) wokeOwn(id string) bool {
+	if !c.others.asked(deed{id, events.ActionStart}) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.readers[id]
+	if r == nil {
+		return false
+	}
+	r.look()
+	return true
+}
+
+// look has a reader look for more.
+func (r *reader) look() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
 // wakeReaders has every peer's reader look for more. It starts those that
 // there are not yet. It returns all members, by the ids of their containers.
 func (c *Cluster) wakeReaders() map[string]container {
@@ -120,10 +145,7 @@ func (c *Cluster) wakeReaders() map[string]container {
 			c.readers[m.id] = r
 			c.running.Go(r.run)
 		}
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
+		r.look()
 	}
 	return byID(members)
 }
@@ -179,10 +201,7 @@ func (r *reader) run() {
 			if !r.cluster.rest() {
 				return
 			}
-			select {
-			case r.wake <- struct{}{}:
-			default:
-			}
+			r.look()
 		}
 	}
 }

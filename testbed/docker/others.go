@@ -63,6 +63,13 @@ func (o *others) rest() {
 	o.rests = true
 }
 
+// asked says whether this engine has done d and has not heard of it yet.
+func (o *others) asked(d deed) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.expected(d, false)
+}
+
 // expected says whether this engine has done d, and forgets it if once is all.
 func (o *others) expected(d deed, forget bool) bool {
 	o.own[d] = slices.DeleteFunc(o.own[d], func(at time.Time) bool { return time.Since(at) > hearWithin })

@@ -277,7 +277,7 @@ func (x *Hello) GetFresh() bool {
 }
 
 // Mark names one writer (one life of a member) and a place among what it
-// wrote, from 1. A list of marks is a version vector: all up to that place.
+// wrote, from 1; 0 means nothing. A list of marks is a version vector: all up to that place.
 type Mark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Author        string                 `protobuf:"bytes,1,opt,name=author,proto3" json:"author,omitempty"`
@@ -344,7 +344,8 @@ type Message struct {
 	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Seq         uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
 	// What the author had delivered of others when it wrote this, as far as that
-	// has changed since the writer's message before.
+	// has changed since the writer's message before, and whom it had met since
+	// then: a life that is named here, be it with seq 0, is known to the author.
 	Causes        []*Mark `protobuf:"bytes,4,rep,name=causes,proto3" json:"causes,omitempty"`
 	Text          string  `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields

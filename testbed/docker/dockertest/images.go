@@ -69,7 +69,11 @@ func build(ctx context.Context, root, tag string, names ...string) ([]string, fu
 				FromDockerfile: testcontainers.FromDockerfile{
 					Context: dir, Dockerfile: "Dockerfile." + name,
 					Repo: "peerlab-test-" + name, Tag: strings.ToLower(tag), BuildLogWriter: &output,
-					BuildOptionsModifier: func(o *client.ImageBuildOptions) { o.Target = "prebuilt" },
+					BuildOptionsModifier: func(o *client.ImageBuildOptions) {
+						// Of layers of its own: those of the cache go with the images of
+						// another test while this one builds on them.
+						o.Target, o.NoCache = "prebuilt", true
+					},
 				},
 			})
 			if errs[i] != nil {
