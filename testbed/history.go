@@ -63,7 +63,7 @@ type History struct {
 const chunk = 8192
 
 // unpacked is how many pieces, the latest, are ready to be read.
-const unpacked = 16
+const unpacked = 4
 
 // piece is part of a history.
 type piece struct {
