@@ -55,10 +55,7 @@ peerlab run. NAME asks for one more check or measure, of all of the history: ` +
 			if err := l.printJudged(cmd, all); err != nil {
 				return err
 			}
-			if verdict != observe.Pass {
-				return verdictStatus(scenarios.Status(verdict))
-			}
-			return nil
+			return exit(verdict)
 		},
 	}
 }
