@@ -214,8 +214,10 @@ func (r *run) scriptEngine() *script.Engine {
 		e.Cmds[v.name] = &scriptCommand{r, v.name, v.judges, script.CmdUsage{Summary: v.short, Args: v.args, Detail: []string{v.detail}, Async: v.inBackground}}
 	}
 	e.Cmds["join"] = script.Wait()
-	for _, name := range r.plan.Spec.Peers {
-		e.Cmds[name] = &scriptCommand{r, name, false, script.CmdUsage{Summary: "run a line in " + name, Args: "LINE…", Async: true}}
+	for _, l := range r.plan.Scenario.lines {
+		if name := l.name.raw(); e.Cmds[name] == nil { // peers, one or several
+			e.Cmds[name] = &scriptCommand{r, name, false, script.CmdUsage{Summary: "run a line in " + name, Args: "LINE…", Async: true}}
+		}
 	}
 	for tag, text := range guardTexts() {
 		e.Conds[tag] = script.BoolCondition(text, r.plan.guards[tag])
