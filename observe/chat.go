@@ -108,7 +108,7 @@ type chatLife struct {
 	peer    string
 	began   time.Time
 	chat    uint64 // the incarnation of its chat, the latest if there were several
-	joined  bool // it has shown itself to be in the chat
+	joined  bool   // it has shown itself to be in the chat
 	met     Acquaintances
 	pending []cause // delivered since it last sent
 	reads   map[*stream]*reading
