@@ -22,6 +22,7 @@ type mail struct {
 // correspondent is one life of a peer.
 type correspondent struct {
 	began time.Time
+	chat  uint64 // the incarnation of its chat
 	met   observe.Acquaintances
 	has   map[string]bool // messages by id
 }
@@ -58,9 +59,11 @@ func (m *mail) take(e event.Event) {
 		delete(m.present, e.Peer)
 	}
 	switch e.Kind {
+	case event.ChatStart:
+		p.chat = e.Life
 	case event.ChatJoin:
 		m.present[e.Peer], m.present[e.Member] = true, true
-		p.met.Joined(e.Member, e.Time)
+		p.met.Joined(e.Member, e.Life, e.Time)
 	case event.ChatLeave:
 		if e.Reason == "leave" {
 			delete(m.present, e.Member)
@@ -87,7 +90,7 @@ func (m *mail) lacking(w *world, l *letter) (names []string) {
 		case !in(name) || name == l.author:
 		case p.has[l.id]:
 			known = true
-		case l.by.met.Knew(name, p.began, l.nth):
+		case l.by.met.Knew(name, p.chat, p.began, l.nth):
 			names = append(names, name)
 		}
 	}
