@@ -202,7 +202,7 @@ func (c *Chat) settle() {
 // skip gives up w's messages up to seq, and tells w.
 func (c *Chat) skip(w writer, seq uint64) {
 	c.history.skip(w, seq)
-	c.acks[w] = struct{}{}
+	c.ackTo(w)
 }
 
 // closeGaps gives up messages that nobody keeps any more: everybody present
@@ -313,7 +313,7 @@ func (c *Chat) gapEnd(w writer, first, top uint64) uint64 {
 }
 
 // wanted says whether the message was pulled over s; the caller holds c.mu.
-func (c *Chat) wanted(s *session, m *chatpb.Message) bool {
-	a, ok := c.asked[writer{m.GetAuthor(), m.GetIncarnation()}]
-	return ok && a.of == s && m.GetSeq() <= a.last
+func (c *Chat) wanted(s *session, w writer, seq uint64) bool {
+	a, ok := c.asked[w]
+	return ok && a.of == s && seq <= a.last
 }
