@@ -42,6 +42,9 @@ const (
 	ChatLeave     Kind = "chat.leave"     // member reason
 	ChatSent      Kind = "chat.sent"      // message text
 	ChatDelivered Kind = "chat.delivered" // message member text
+	// ChatSkipped says that messages of a member were given up, because nobody
+	// keeps them any more: so many, the last of which is named.
+	ChatSkipped Kind = "chat.skipped" // message member messages
 
 	BootstrapJoin   Kind = "bootstrap.join"   // url members
 	BootstrapRefill Kind = "bootstrap.refill" // url members
@@ -69,6 +72,7 @@ type Event struct {
 	Members     int    `json:"members,omitempty"`     // how many
 	Message     string `json:"message,omitempty"`     // a chat message's id, author/incarnation/sequence
 	Text        string `json:"text,omitempty"`        // a chat message's text
+	Messages    uint64 `json:"messages,omitempty"`    // how many chat messages
 	Packets     uint64 `json:"packets,omitempty"`     // how many UDP packets were sent
 	Streams     uint64 `json:"streams,omitempty"`     // how many TCP connections were made
 	Bytes       uint64 `json:"bytes,omitempty"`       // in those packets, and in those connections both ways

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"peerlab/event"
 	"peerlab/peer/chat/chatpb"
 )
 
@@ -244,6 +245,8 @@ func (c *Chat) closeGaps() {
 		if have := c.history.have(w); seq > have {
 			c.stats.Skipped += seq - have
 			c.skip(w, seq)
+			id := ID{w.name, w.incarnation, seq}
+			c.Events.Emit(event.Event{Kind: event.ChatSkipped, Message: id.String(), Member: w.name, Messages: seq - have})
 		}
 	}
 	c.store.skip(c.history)
