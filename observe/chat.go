@@ -117,7 +117,8 @@ func (s *stream) find(seq uint64) (message, bool) {
 type chatLife struct {
 	peer    string
 	began   time.Time
-	joined  bool // it has shown itself to be in the chat
+	chat    uint64 // the incarnation of its chat, the latest if there were several
+	joined  bool   // it has shown itself to be in the chat
 	met     Acquaintances
 	pending []cause // delivered since it last sent
 	reads   map[*stream]*reading
@@ -125,7 +126,7 @@ type chatLife struct {
 }
 
 // owed says whether the author of m knew this life of l to be in the chat.
-func (l *chatLife) owed(m message) bool { return m.by.met.Knew(l.peer, l.began, m.nth) }
+func (l *chatLife) owed(m message) bool { return m.by.met.Knew(l.peer, l.chat, l.began, m.nth) }
 
 // reading is what one life has delivered of one stream.
 type reading struct {
@@ -196,9 +197,12 @@ func (c *chatChecker) learn(e *event.Event) {
 		c.all = append(c.all, l)
 	}
 	switch e.Kind {
+	case event.ChatStart:
+		l.chat = e.Life
+		return
 	case event.ChatJoin:
 		l.joined = true
-		l.met.Joined(e.Member, e.Time)
+		l.met.Joined(e.Member, e.Life, e.Time)
 		return
 	case event.ChatLeave:
 		if e.Reason == "leave" { // whoever comes now is a new life of its chat

@@ -23,6 +23,7 @@ type mail struct {
 // correspondent is one life of a peer.
 type correspondent struct {
 	began time.Time
+	chat  uint64 // the incarnation of its chat
 	met   observe.Acquaintances
 	has   map[string]bool // messages by id
 	// skipped is, by author/incarnation, up to where it has given up what it did
@@ -63,9 +64,11 @@ func (m *mail) take(e event.Event) {
 		delete(m.present, e.Peer)
 	}
 	switch e.Kind {
+	case event.ChatStart:
+		p.chat = e.Life
 	case event.ChatJoin:
 		m.present[e.Peer], m.present[e.Member] = true, true
-		p.met.Joined(e.Member, e.Time)
+		p.met.Joined(e.Member, e.Life, e.Time)
 	case event.ChatLeave:
 		if e.Reason == "leave" {
 			delete(m.present, e.Member)
@@ -104,7 +107,7 @@ func (m *mail) lacking(w *world, l *letter) (names []string) {
 		case p.has[l.id]:
 			known = true
 		case l.seq <= p.skipped[l.stream]:
-		case l.by.met.Knew(name, p.began, l.nth):
+		case l.by.met.Knew(name, p.chat, p.began, l.nth):
 			names = append(names, name)
 		}
 	}

@@ -118,6 +118,7 @@ func Join(o Options) *Chat {
 	c.restore()
 	c.self = writer{c.Name, c.Incarnation}
 	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.Events.Emit(event.Event{Kind: event.ChatStart, Life: c.Incarnation})
 	if c.Gossip != nil {
 		c.Gossip.attach(c)
 	}

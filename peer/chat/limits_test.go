@@ -211,9 +211,11 @@ func TestComingsAndGoings(t *testing.T) {
 	var got []string
 	events, _ := a.events.Since(0)
 	for _, e := range events {
-		got = append(got, strings.TrimSpace(string(e.Kind)+" "+e.Reason))
+		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %d %s", e.Kind, e.Life, e.Reason)))
 	}
-	want := []string{"chat.join", "chat.leave gone", "chat.join", "chat.leave leave", "chat.join", "chat.leave leave", "chat.join"}
+	want := []string{
+		"chat.start 1", "chat.join 1", "chat.leave 0 gone", "chat.join 1", "chat.leave 0 leave", "chat.join 1", "chat.leave 0 leave", "chat.join 2",
+	}
 	if strings.Join(got, ", ") != strings.Join(want, ", ") {
 		t.Errorf("shown: %s", strings.Join(got, ", "))
 	}
