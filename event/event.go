@@ -44,6 +44,9 @@ const (
 	ChatLeave     Kind = "chat.leave"     // member reason
 	ChatSent      Kind = "chat.sent"      // message text
 	ChatDelivered Kind = "chat.delivered" // message member text
+	// ChatSkipped says that messages of a member were given up, because nobody
+	// keeps them any more: so many, the last of which is named.
+	ChatSkipped Kind = "chat.skipped" // message member messages
 
 	BootstrapJoin   Kind = "bootstrap.join"   // url members
 	BootstrapRefill Kind = "bootstrap.refill" // url members
@@ -72,6 +75,7 @@ type Event struct {
 	Message     string `json:"message,omitempty"`     // a chat message's id, author/incarnation/sequence
 	Text        string `json:"text,omitempty"`        // a chat message's text
 	Life        uint64 `json:"life,omitempty"`        // which incarnation of the member's chat, or of the observer's own
+	Messages    uint64 `json:"messages,omitempty"`    // how many chat messages
 	Packets     uint64 `json:"packets,omitempty"`     // how many UDP packets were sent
 	Streams     uint64 `json:"streams,omitempty"`     // how many TCP connections were made
 	Bytes       uint64 `json:"bytes,omitempty"`       // in those packets, and in those connections both ways

@@ -130,6 +130,17 @@ func TestChat(t *testing.T) {
 			breaks("validity", "b sent b/8/1"),
 		},
 
+		// Given up beyond the horizon.
+		{
+			"given up by one", with(without(talk(), "c", "b/8/1"), skipped(12, "c", "b/8/1", 1)),
+			holds("2 messages sent, 3 deliveries owed by 3 members that are up in the end; 1 given up beyond the horizon, by c"),
+		},
+		{"given up by one, lost by another", with(without(without(talk(), "c", "b/8/1"), "a", "b/8/1"), skipped(12, "c", "b/8/1", 1)), breaks("validity", "; a never delivered it")},
+		{"given up, and the author dies", with(without(without(talk(), "c", "b/8/1"), "c", "a/7/1"), skipped(12, "c", "b/8/1", 1), kill(12, "b")), breaks("validity", "a sent a/7/1")},
+		{"lost after what was given up", with(talk(skipped(12, "c", "b/8/1", 1)), sent(13, "b", "b/8/2"), delivered(13, "a", "b/8/2")), breaks("validity", "b/8/2")},
+		{"a cause that was given up", with(without(talk(), "c", "a/7/1"), skipped(10.5, "c", "a/7/1", 1)), holds("3 deliveries owed")},
+		{"given up in the life before", with(without(talk(skipped(12, "c", "b/8/1", 1), kill(12, "c")), "c", "b/8/1"), append(back(13, "c"), sent(15, "b", "b/8/2"), delivered(15, "a", "b/8/2"))...), breaks("validity", "b/8/2")},
+
 		// Agreement.
 		{"the author dies, one has it", with(without(talk(), "c", "b/8/1"), kill(12, "b")), breaks("agreement", "a delivered b/8/1; c never did")},
 		{"the author is cut off, one has it", with(without(talk(), "c", "b/8/1"), links(12, "b -> a,c drop=all")), breaks("agreement", "a delivered b/8/1; c never did")},

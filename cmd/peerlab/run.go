@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -254,6 +255,12 @@ func progress(w io.Writer, several bool) func(scenarios.Note) {
 func (l *lab) host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
 	switch engine {
 	case "sim":
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(sim.GCPercent)
+		}
+		if os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(sim.MemoryLimit)
+		}
 		return sim.Run, func() {}, nil
 	case "docker":
 		d, err := l.connect(ctx)

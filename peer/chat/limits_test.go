@@ -150,6 +150,16 @@ func TestBeyondTheHorizon(t *testing.T) {
 	if s := c.Stats(); int(s.Skipped) != 501-len(got) || len(got) < 90 || len(got) > 110 {
 		t.Errorf("c shows %d messages, %d are skipped", len(got), s.Skipped)
 	}
+	told := uint64(0)
+	events, _ := c.events.Since(0)
+	for _, e := range events {
+		if e.Kind == event.ChatSkipped {
+			told += e.Messages
+		}
+	}
+	if s := c.Stats(); told != s.Skipped {
+		t.Errorf("%d messages are skipped, the events tell of %d", s.Skipped, told)
+	}
 	for i, text := range got[1:] {
 		if text != fmt.Sprint(500-len(got)+1+i) {
 			t.Fatalf("c shows %q as number %d of %d", text, i, len(got))

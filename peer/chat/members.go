@@ -114,7 +114,7 @@ func (c *Chat) Update(members []Presence) {
 			c.drop(name)
 		}
 	}
-	c.lacked = nil
+	c.had = mark{}
 	c.settle()
 	c.moved()
 }
