@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"peerlab/observe"
 	"peerlab/testbed"
@@ -25,10 +26,30 @@ type outcome struct{ text string }
 
 func (o *outcome) Error() string { return o.text }
 
+// verdictOf is what a line comes to that ends with this.
+func verdictOf(err error) observe.Verdict {
+	switch {
+	case err == nil:
+		return observe.Pass
+	case errors.As(err, new(*outcome)):
+		return observe.Fail
+	}
+	return observe.Inconclusive
+}
+
 // skipped is the end of a scenario by its own decision.
 type skipped struct{ reason string }
 
-func (s *skipped) Error() string { return "skipped: " + s.reason }
+func (s *skipped) Error() string { return skippedReason + s.reason }
+
+// skippedReason begins the Reason of a run that ended itself.
+const skippedReason = "skipped: "
+
+// Skipped says that the scenario ended itself, for something that this host or
+// this engine does not have.
+func (r *Result) Skipped() bool {
+	return r.Verdict == observe.Inconclusive && strings.HasPrefix(r.Reason, skippedReason)
+}
 
 // lost is a peer that ended and that nothing in the scenario had end.
 type lost struct{ peer, how string }

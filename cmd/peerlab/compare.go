@@ -62,7 +62,10 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 			return err
 		}
 	}
-	rows := compare.Rows(done[0], done[1])
+	rows, err := compare.Rows(done[0], done[1])
+	if err != nil {
+		return err
+	}
 	var table strings.Builder
 	if err := compare.Markdown(&table, compared, rows); err != nil {
 		return err

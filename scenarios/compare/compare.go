@@ -24,6 +24,9 @@ type Row struct {
 	Figures  []Figure
 	// Differs says what does not agree, nothing if all does.
 	Differs []string
+	// Skipped says why the scenario ended itself on one of the engines, for what
+	// that does not have: then there is nothing to compare.
+	Skipped string
 }
 
 // Figure is one latency, on both engines, over all runs.
@@ -39,8 +42,9 @@ type Figure struct {
 // give the same answer to a scenario when their verdicts are the same, and those
 // of each of its checks, and when each latency lies in the band that theory
 // gives for it, on the second engine with Grace, or, where theory gives none,
-// when the medians are no further apart than Grace and half the larger one.
-func Rows(first, second []*scenarios.Done) (rows []Row) {
+// when the medians are no further apart than Grace and half the larger one. The
+// error says which run's directory cannot be read.
+func Rows(first, second []*scenarios.Done) (rows []Row, err error) {
 	of := func(done []*scenarios.Done, name string) (some []*scenarios.Done) {
 		for _, d := range done {
 			if d.Name == name {
@@ -55,13 +59,17 @@ func Rows(first, second []*scenarios.Done) (rows []Row) {
 			continue
 		}
 		seen[d.Name] = true
-		rows = append(rows, row(d.Name, of(first, d.Name), of(second, d.Name)))
+		r, err := row(d.Name, of(first, d.Name), of(second, d.Name))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
 	}
-	return rows
+	return rows, nil
 }
 
-func row(name string, first, second []*scenarios.Done) Row {
-	r := Row{Scenario: name}
+func row(name string, first, second []*scenarios.Done) (r Row, err error) {
+	r.Scenario = name
 	both := [2][]*scenarios.Done{first, second}
 	for i, runs := range both {
 		if len(runs) == 0 {
@@ -71,7 +79,13 @@ func row(name string, first, second []*scenarios.Done) Row {
 		r.Verdicts[i] = observe.Pass
 		for _, d := range runs {
 			r.Verdicts[i] = scenarios.Worse(r.Verdicts[i], d.Verdict)
+			if d.Skipped() {
+				r.Skipped = d.Reason
+			}
 		}
+	}
+	if r.Skipped != "" {
+		return r, nil
 	}
 	if r.Verdicts[0] != r.Verdicts[1] {
 		r.differ("verdict: %s and %s", r.Verdicts[0], r.Verdicts[1])
@@ -83,13 +97,15 @@ func row(name string, first, second []*scenarios.Done) Row {
 			r.differ("check %s: %s and %s", h.Name, or(a), or(b))
 		}
 	}
-	r.Figures = figures(both)
+	if r.Figures, err = figures(both); err != nil {
+		return r, err
+	}
 	for _, f := range r.Figures {
 		if why := f.differs(); f.Judged && why != "" {
 			r.differ("%s: %s", f.Name, why)
 		}
 	}
-	return r
+	return r, nil
 }
 
 func (r *Row) differ(format string, args ...any) {
@@ -121,16 +137,20 @@ func checked(runs []*scenarios.Done) map[string]observe.Verdict {
 var latencies = []string{"detection", "isolation"}
 
 // figures measures all runs, whatever their scenario measures.
-func figures(both [2][]*scenarios.Done) (all []Figure) {
+func figures(both [2][]*scenarios.Done) (all []Figure, err error) {
 	values := [2]map[string][]float64{{}, {}}
 	bands := make(map[string]*observe.Band)
 	var names []string
 	for i, runs := range both {
 		for _, d := range runs {
+			record, err := observe.Load(d.Dir)
+			if err != nil {
+				return nil, err
+			}
 			for _, measure := range latencies {
-				measured, err := observe.Measure(&d.Record, measure)
+				measured, err := observe.Measure(record, measure)
 				if err != nil {
-					continue // there is such a measure
+					return nil, err
 				}
 				for _, f := range measured.Figures {
 					name := measure + " " + f.Name
@@ -153,7 +173,7 @@ func figures(both [2][]*scenarios.Done) (all []Figure) {
 		}
 		all = append(all, f)
 	}
-	return all
+	return all, nil
 }
 
 func wider(a, b *observe.Band) *observe.Band {

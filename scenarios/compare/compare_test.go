@@ -46,6 +46,29 @@ func crash(after time.Duration, v observe.Verdict, chat observe.Verdict) *scenar
 	}}}
 }
 
+// saved is a run as a batch gives it back: its events are in its directory.
+func saved(t *testing.T, d *scenarios.Done) []*scenarios.Done {
+	t.Helper()
+	if d == nil {
+		return nil
+	}
+	d.Dir = t.TempDir()
+	if err := d.Save(d.Dir); err != nil {
+		t.Fatal(err)
+	}
+	d.Events = nil
+	return []*scenarios.Done{d}
+}
+
+func TestSkippedIsNotCompared(t *testing.T) {
+	skipped := crash(0, observe.Inconclusive, "")
+	skipped.Reason = "skipped: this host cannot delay packets"
+	rows, err := Rows(saved(t, crash(5*time.Second, observe.Pass, "")), saved(t, skipped))
+	if err != nil || len(rows) != 1 || len(rows[0].Differs) > 0 || rows[0].Skipped != skipped.Reason {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
 func TestRows(t *testing.T) {
 	const s = time.Second
 	for name, test := range map[string]struct {
@@ -63,11 +86,11 @@ func TestRows(t *testing.T) {
 		"not run on one side": {crash(5*s, "pass", "pass"), nil, "verdict: pass and inconclusive"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var docker []*scenarios.Done
-			if test.docker != nil {
-				docker = append(docker, test.docker)
+			sim, docker := saved(t, test.sim), saved(t, test.docker)
+			rows, err := Rows(sim, docker)
+			if err != nil {
+				t.Fatal(err)
 			}
-			rows := Rows([]*scenarios.Done{test.sim}, docker)
 			if len(rows) != 1 || len(rows[0].Figures) == 0 {
 				t.Fatalf("rows: %+v", rows)
 			}

@@ -16,8 +16,11 @@ func Markdown(w io.Writer, engines [2]string, rows []Row) error {
 	fmt.Fprintf(&b, "| scenario | %s | %s | latency | theory | %s | %s | same |\n|---|---|---|---|---|---|---|---|\n", engines[0], engines[1], engines[0], engines[1])
 	for _, r := range rows {
 		same := "yes"
-		if len(r.Differs) > 0 {
+		switch {
+		case len(r.Differs) > 0:
 			same = "**no**: " + strings.Join(r.Differs, "; ")
+		case r.Skipped != "":
+			same = r.Skipped
 		}
 		head := fmt.Sprintf("| %s | %s | %s |", r.Scenario, r.Verdicts[0], r.Verdicts[1])
 		if len(r.Figures) == 0 {
