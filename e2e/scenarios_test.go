@@ -36,11 +36,15 @@ func TestScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	images, remove, err := dockertest.Build(t.Context(), "..", shared.owner.tag())
+	guard, err := d.Guard()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(remove)
+	t.Cleanup(func() { _ = guard.Close(context.Background()) })
+	images, err := dockertest.Build(t.Context(), "..", guard.Labels())
+	if err != nil {
+		t.Fatal(err)
+	}
 	f := docker.NewFactory(d, docker.Options{PeerImage: images.Peer, BootstrapImage: images.Bootstrap, FabricImage: images.Fabric})
 	b := &scenarios.Batch{
 		Engine: f.Name(), Dir: t.TempDir(),

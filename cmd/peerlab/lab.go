@@ -202,7 +202,8 @@ func (l *lab) cleanCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "clean", Short: "Remove what tests and runs that have ended left behind", Args: exactly(0, "no argument"),
 		Long: `Remove containers and networks that belong to a process on this host that has
-ended. Clusters of peerlab up and of Compose stay: peerlab down removes them.`,
+ended, and images that tests had built. Clusters of peerlab up and of Compose
+stay: peerlab down removes them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := docker.Connect(cmd.Context())
 			if err != nil {
@@ -213,7 +214,7 @@ ended. Clusters of peerlab up and of Compose stay: peerlab down removes them.`,
 			if l.json() {
 				return errors.Join(err, printJSON(cmd, removed))
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "removed %d containers and %d networks\n", removed.Containers, removed.Networks)
+			fmt.Fprintf(cmd.OutOrStdout(), "removed %d containers, %d networks and %d images\n", removed.Containers, removed.Networks, removed.Images)
 			return err
 		},
 	}

@@ -100,11 +100,15 @@ func TestLab(t *testing.T) {
 	}
 	defer d.Close()
 	name := "cli-" + time.Now().Format("150405")
-	images, remove, err := dockertest.Build(t.Context(), "../..", name)
+	guard, err := d.Guard()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer remove()
+	defer guard.Close(t.Context())
+	images, err := dockertest.Build(t.Context(), "../..", guard.Labels())
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("PEERLAB_FABRIC_IMAGE", images.Fabric)
 	p := process{t, name}
 	up := []string{"up", "3", "--image", images.Peer, "--bootstrap-image", images.Bootstrap}

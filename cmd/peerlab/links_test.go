@@ -136,11 +136,15 @@ func TestSerfCluster(t *testing.T) {
 	}
 	defer d.Close()
 	p := process{t, "serf-" + time.Now().Format("150405")}
-	ref, remove, err := dockertest.BuildSerf(t.Context(), "../..", p.cluster)
+	guard, err := d.Guard()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer remove()
+	defer guard.Close(t.Context())
+	ref, err := dockertest.BuildSerf(t.Context(), "../..", guard.Labels())
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer p.call("down")
 	if _, status, errs := p.call("up", "2", "--adapter", "serf", "--image", ref); status != 0 || !strings.Contains(errs, "exec alice -- LINE") {
 		t.Fatalf("up: %d %s", status, errs)

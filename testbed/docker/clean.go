@@ -16,15 +16,20 @@ import (
 type Removed struct {
 	Containers int `json:"containers"`
 	Networks   int `json:"networks"`
+	Images     int `json:"images"`
 }
 
 // Clean removes what runs left whose process has ended on this host: each
-// cluster was to be gone with it. Clusters that were started to stay, stay.
+// cluster was to be gone with it, and so were the images that tests had built.
+// Clusters that were started to stay, stay.
 // What stands beside a cluster goes when nothing of the cluster is left.
 func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
-	removed, err := d.sweep(ctx, ownerLabel, func(labels map[string]string) bool {
-		return owner(labels[ownerLabel]).gone()
-	})
+	ended := func(label string) func(map[string]string) bool {
+		return func(labels map[string]string) bool { return owner(labels[label]).gone() }
+	}
+	removed, err := d.sweep(ctx, ownerLabel, ended(ownerLabel))
+	images, imagesErr := d.sweepImages(ctx, imageOwnerLabel, ended(imageOwnerLabel))
+	removed.Images, err = images, errors.Join(err, imagesErr)
 	there, listErr := d.Clusters(ctx)
 	if listErr != nil {
 		return removed, errors.Join(err, listErr)
@@ -33,7 +38,9 @@ func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
 		cluster, ok := labels[clusterLabel]
 		return ok && !slices.Contains(there, cluster)
 	})
-	return Removed{removed.Containers + beside.Containers, removed.Networks + beside.Networks}, errors.Join(err, besideErr)
+	removed.Containers += beside.Containers
+	removed.Networks += beside.Networks
+	return removed, errors.Join(err, besideErr)
 }
 
 // removeCluster removes all of one cluster. What Compose made carries its
@@ -73,7 +80,7 @@ func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[
 	}
 	removed, err := d.removeContainers(ctx, ids)
 	networks, networkErr := d.sweepNetworks(ctx, label, match)
-	return Removed{removed, networks}, errors.Join(err, networkErr)
+	return Removed{Containers: removed, Networks: networks}, errors.Join(err, networkErr)
 }
 
 // removeContainers removes what it can and says how many that were. In a Docker

@@ -1,8 +1,11 @@
 package docker
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -24,8 +27,8 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 	return info.Container.HostConfig.CPUQuota
 }
 
-// TestClean leaves a network behind in the name of a dead process and of one
-// that lives.
+// TestClean leaves a network and an image behind in the name of a dead process
+// and of one that lives.
 func TestClean(t *testing.T) {
 	needDocker(t)
 	host, _, _ := strings.Cut(string(thisProcess()), "/")
@@ -41,13 +44,73 @@ func TestClean(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		makeImage(t, map[string]string{imageOwnerLabel: string(test.owner), key: value})
 		if _, err := daemon.Clean(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if got := count(t, label); got != test.want {
 			t.Errorf("of %s, %d are there, want %d", test.owner, got, test.want)
 		}
+		if got := countImages(t, label); got != test.want {
+			t.Errorf("of %s, %d images are there, want %d", test.owner, got, test.want)
+		}
 		_, _ = daemon.api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{})
+		_, _ = daemon.sweepImages(context.Background(), key, func(labels map[string]string) bool { return labels[key] == value })
+	}
+}
+
+// makeImage makes an image with nothing in it but labels.
+func makeImage(t *testing.T, labels map[string]string) {
+	t.Helper()
+	var changes []string
+	for key, value := range labels {
+		changes = append(changes, "LABEL "+key+"="+value)
+	}
+	var empty bytes.Buffer
+	if err := tar.NewWriter(&empty).Close(); err != nil {
+		t.Fatal(err)
+	}
+	made, err := daemon.api.ImageImport(t.Context(), client.ImageImportSource{Source: &empty, SourceName: "-"}, "", client.ImageImportOptions{Changes: changes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.Close()
+	if said, err := io.ReadAll(made); err != nil || !bytes.Contains(said, []byte("sha256:")) {
+		t.Fatalf("make an image: %v, %s", err, said)
+	}
+}
+
+// countImages counts the images with a label.
+func countImages(t *testing.T, label string) int {
+	t.Helper()
+	all, err := daemon.api.ImageList(t.Context(), client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all.Items)
+}
+
+// TestGuard makes images that go with their guard.
+func TestGuard(t *testing.T) {
+	needDocker(t)
+	g, err := daemon.Guard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeImage(t, g.Labels())
+	other := map[string]string{imageRunLabel: newRun()}
+	makeImage(t, other)
+	if err := g.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := countImages(t, imageRunLabel+"="+g.run); n > 0 {
+		t.Errorf("%d images are left", n)
+	}
+	if n := countImages(t, imageRunLabel+"="+other[imageRunLabel]); n != 1 {
+		t.Errorf("%d are left of another's", n)
+	}
+	if _, err := daemon.sweepImages(t.Context(), imageRunLabel, func(labels map[string]string) bool { return labels[imageRunLabel] == other[imageRunLabel] }); err != nil {
+		t.Error(err)
 	}
 }
 

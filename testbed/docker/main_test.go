@@ -23,6 +23,7 @@ const imagesVariable = "PEERLAB_TEST_IMAGES"
 var (
 	daemon  *Daemon // nil where there is none
 	missing error   // why
+	guard   *Guard  // of the images
 	images  dockertest.Images
 )
 
@@ -52,13 +53,15 @@ func run(m *testing.M) int {
 	if built := strings.Fields(os.Getenv(imagesVariable)); len(built) == 3 {
 		images = dockertest.Images{Peer: built[0], Bootstrap: built[1], Fabric: built[2]}
 	} else if daemon != nil {
-		var remove func()
 		var err error
-		if images, remove, err = dockertest.Build(ctx, "../..", newRun()); err != nil {
+		if guard, err = daemon.Guard(); err == nil {
+			defer guard.Close(ctx)
+			images, err = dockertest.Build(ctx, "../..", guard.Labels())
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer remove()
 	}
 	if daemon != nil {
 		daemon.FabricImage = images.Fabric

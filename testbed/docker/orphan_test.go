@@ -58,6 +58,13 @@ func TestOrphan(t *testing.T) {
 			t.Fatal(err)
 		}
 		say("cut %s %d", c.wires.lab, c.made.watchdog.process.Process.Pid)
+	case "guards": // an image
+		g, err := daemon.Guard()
+		if err != nil {
+			t.Fatal(err)
+		}
+		makeImage(t, g.Labels())
+		say("guards %s", g.run)
 	case "cuts": // one that stands, again and again
 		c, err := daemon.Find(ctx, name)
 		for err == nil {
@@ -194,6 +201,27 @@ func TestNothingIsLeftBeside(t *testing.T) {
 	}
 	if peers, err := c.Peers(ctx); err != nil || len(peers) != 3 {
 		t.Errorf("%v, %v", peers, err)
+	}
+}
+
+// TestNoImageIsLeft kills a process that has images built.
+func TestNoImageIsLeft(t *testing.T) {
+	needDocker(t)
+	cmd, lines := orphan(t, "guards images")
+	run := ""
+	for run == "" && lines.Scan() {
+		_, _ = fmt.Sscanf(lines.Text(), "guards %s", &run)
+	}
+	label := imageRunLabel + "=" + run
+	had := countImages(t, label)
+	kill(t, cmd)
+	if had != 1 {
+		t.Fatalf("it had %d images, want 1", had)
+	}
+	for killed := time.Now(); countImages(t, label) > 0; <-time.After(100 * time.Millisecond) {
+		if time.Since(killed) > 40*time.Second {
+			t.Fatal("its image is left")
+		}
 	}
 }
 

@@ -17,11 +17,10 @@ import (
 // TestSerf runs five agents of HashiCorp's Serf, partitions them and heals.
 func TestSerf(t *testing.T) {
 	needDocker(t)
-	ref, remove, err := dockertest.BuildSerf(t.Context(), "../..", newRun())
+	ref, err := dockertest.BuildSerf(t.Context(), "../..", guard.Labels())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(remove)
 	all := []string{"alice", "bob", "charly", "dave", "erin"}
 	left, right := all[:2], all[2:]
 	c := create(t, Options{Peers: all, PeerImage: ref, Adapter: adapter.Serf{}})

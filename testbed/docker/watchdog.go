@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -59,10 +60,11 @@ func (w *watchdog) finish(word string) {
 	})
 }
 
-// WatchIfAsked must be called first by every program that calls Create. It
-// returns false in the program itself. In the process that Create starts of the
-// same program, to remove a cluster should the first one be killed, it returns
-// true once it has done its work, with the status to exit with.
+// WatchIfAsked must be called first by every program that calls Create or
+// Guard. It returns false in the program itself. In the process that these start
+// of the same program, to remove a cluster or images should the first one be
+// killed, it returns true once it has done its work, with the status to exit
+// with.
 func WatchIfAsked() (status int, asked bool) {
 	run := os.Getenv(watchVariable)
 	if run == "" {
@@ -72,7 +74,7 @@ func WatchIfAsked() (status int, asked bool) {
 		return 0, true
 	}
 	if err := removeRun(run); err != nil {
-		fmt.Fprintf(os.Stderr, "peerlab: something may be left, look for the label %s=%s: %v\n", runLabel, run, err)
+		fmt.Fprintf(os.Stderr, "peerlab: something may be left, look for the labels %s and %s with %s: %v\n", runLabel, imageRunLabel, run, err)
 		return 1, true
 	}
 	return 0, true
@@ -93,7 +95,9 @@ func removeRun(run string) error {
 	defer retry.Stop()
 	for quiet := 0; quiet < 4; {
 		removed, err := d.sweep(ctx, runLabel, func(labels map[string]string) bool { return labels[runLabel] == run })
-		if err == nil && removed == (Removed{}) {
+		images, imagesErr := d.sweepImages(ctx, imageRunLabel, func(labels map[string]string) bool { return labels[imageRunLabel] == run })
+		err = errors.Join(err, imagesErr)
+		if err == nil && removed == (Removed{}) && images == 0 {
 			quiet++
 		} else {
 			quiet = 0

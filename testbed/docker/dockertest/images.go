@@ -5,6 +5,7 @@ package dockertest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -21,24 +22,24 @@ import (
 type Images struct{ Peer, Bootstrap, Fabric string }
 
 // Build builds the programs in the repository at root, and from them the stage
-// `prebuilt` of each image under tags of their own. The function it returns
-// removes them.
-func Build(ctx context.Context, root, tag string) (Images, func(), error) {
-	refs, remove, err := build(ctx, root, tag, "peer", "bootstrap", "fabric")
+// `prebuilt` of each image under tags of their own. They have the labels of a
+// docker.Guard, which removes them.
+func Build(ctx context.Context, root string, labels map[string]string) (Images, error) {
+	refs, err := build(ctx, root, labels, "peer", "bootstrap", "fabric")
 	if err != nil {
-		return Images{}, nil, err
+		return Images{}, err
 	}
-	return Images{refs[0], refs[1], refs[2]}, remove, nil
+	return Images{refs[0], refs[1], refs[2]}, nil
 }
 
 // BuildSerf does the same for the image of a serf agent, of the module's
 // version of serf.
-func BuildSerf(ctx context.Context, root, tag string) (ref string, remove func(), err error) {
-	refs, remove, err := build(ctx, root, tag, "serf")
+func BuildSerf(ctx context.Context, root string, labels map[string]string) (ref string, err error) {
+	refs, err := build(ctx, root, labels, "serf")
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
-	return refs[0], remove, nil
+	return refs[0], nil
 }
 
 // program is the package that an image is made of.
@@ -49,17 +50,19 @@ func program(image string) string {
 	return "./cmd/" + image
 }
 
-func build(ctx context.Context, root, tag string, names ...string) ([]string, func(), error) {
+func build(ctx context.Context, root string, labels map[string]string, names ...string) ([]string, error) {
 	provider, err := testcontainers.NewDockerProvider()
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to Docker: %w", err)
+		return nil, fmt.Errorf("connect to Docker: %w", err)
 	}
+	defer provider.Close()
 	dir, err := buildContext(ctx, root, names)
 	if err != nil {
-		return nil, nil, errors.Join(err, provider.Close())
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 
+	tag := strings.ToLower(rand.Text())
 	refs, errs := make([]string, len(names)), make([]error, len(names))
 	var building sync.WaitGroup
 	for i, name := range names {
@@ -68,11 +71,11 @@ func build(ctx context.Context, root, tag string, names ...string) ([]string, fu
 			refs[i], errs[i] = provider.BuildImage(ctx, &testcontainers.ContainerRequest{
 				FromDockerfile: testcontainers.FromDockerfile{
 					Context: dir, Dockerfile: "Dockerfile." + name,
-					Repo: "peerlab-test-" + name, Tag: strings.ToLower(tag), BuildLogWriter: &output,
+					Repo: "peerlab-test-" + name, Tag: tag, BuildLogWriter: &output,
 					BuildOptionsModifier: func(o *client.ImageBuildOptions) {
 						// Of layers of its own: those of the cache go with the images of
 						// another test while this one builds on them.
-						o.Target, o.NoCache = "prebuilt", true
+						o.Target, o.NoCache, o.Labels = "prebuilt", true, labels
 					},
 				},
 			})
@@ -82,19 +85,7 @@ func build(ctx context.Context, root, tag string, names ...string) ([]string, fu
 		})
 	}
 	building.Wait()
-	remove := func() {
-		for _, ref := range refs {
-			if ref != "" {
-				_, _ = provider.Client().ImageRemove(context.WithoutCancel(ctx), ref, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-			}
-		}
-		_ = provider.Close()
-	}
-	if err := errors.Join(errs...); err != nil {
-		remove()
-		return nil, nil, err
-	}
-	return refs, remove, nil
+	return refs, errors.Join(errs...)
 }
 
 // buildContext returns a directory with what the images are made of.

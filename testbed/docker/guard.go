@@ -1,0 +1,73 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+)
+
+// Labels of images that are not to outlive the process that has them built. A
+// container has the labels of its image, too, so these are none of a cluster's.
+const (
+	imageRunLabel   = "peerlab.image.run"
+	imageOwnerLabel = "peerlab.image.owner"
+)
+
+// Guard removes images when this process ends, however it does, as Create has
+// clusters removed: those of the present sources, that tests build.
+type Guard struct {
+	daemon   *Daemon
+	run      string
+	watchdog *watchdog
+}
+
+// Guard starts to look after images. The program must begin with WatchIfAsked.
+func (d *Daemon) Guard() (*Guard, error) {
+	run := newRun()
+	watchdog, err := startWatchdog(run)
+	if err != nil {
+		return nil, err
+	}
+	return &Guard{d, run, watchdog}, nil
+}
+
+// Labels are what the images are to be built with.
+func (g *Guard) Labels() map[string]string {
+	return map[string]string{imageRunLabel: g.run, imageOwnerLabel: string(thisProcess())}
+}
+
+// Close removes the images. What uses them must be gone.
+func (g *Guard) Close(ctx context.Context) error {
+	_, err := g.daemon.sweepImages(ctx, imageRunLabel, func(labels map[string]string) bool { return labels[imageRunLabel] == g.run })
+	if err != nil {
+		g.watchdog.leaveTo() // it has more patience
+		return err
+	}
+	g.watchdog.keep()
+	return nil
+}
+
+// sweepImages removes the images that have a label and match.
+func (d *Daemon) sweepImages(ctx context.Context, label string, match func(labels map[string]string) bool) (removed int, err error) {
+	all, err := d.api.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
+	if err != nil {
+		return 0, fmt.Errorf("list images: %w", err)
+	}
+	var errs []error
+	for _, image := range all.Items {
+		if !match(image.Labels) {
+			continue
+		}
+		_, err := d.api.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+		switch {
+		case err == nil:
+			removed++
+		case !errdefs.IsNotFound(err):
+			errs = append(errs, fmt.Errorf("remove the image %s: %w", image.ID, err))
+		}
+	}
+	return removed, errors.Join(errs...)
+}
