@@ -195,7 +195,7 @@ func (c *Cluster) drain(ctx context.Context, m container) error {
 	select {
 	case r.drains <- read:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-c.ctx.Done():
 		return nil
 	}
@@ -203,7 +203,7 @@ func (c *Cluster) drain(ctx context.Context, m container) error {
 	case <-read:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-c.ctx.Done():
 		return nil
 	}
