@@ -111,7 +111,7 @@ func (c *Cluster) Stop(ctx context.Context, names ...string) error {
 		if err != nil {
 			return cmp.Or(context.Cause(waiting), err)
 		}
-		return c.drain(ctx, m)
+		return c.drain(waiting, m)
 	})
 }
 
@@ -136,7 +136,7 @@ func (c *Cluster) Kill(ctx context.Context, names ...string) error {
 		case err := <-wait.Error:
 			return cmp.Or(context.Cause(waiting), err)
 		}
-		return c.drain(ctx, m)
+		return c.drain(waiting, m)
 	})
 }
 

@@ -111,8 +111,8 @@ func allNames(members []container, told []event.Event) map[netip.Addr]string {
 // place of names; with follow until it ends.
 func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(event.Event)) error {
 	log, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
-	if errdefs.IsNotFound(err) {
-		return nil // it has just gone, with its network
+	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
+		return nil // it has just gone, or is about to, with its network
 	}
 	if err != nil {
 		return fmt.Errorf("read what was done to links: %w", err)

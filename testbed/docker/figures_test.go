@@ -92,9 +92,9 @@ func startConverged(t *testing.T, names []string) (converged, started time.Durat
 	ctx := t.Context()
 	began := time.Now()
 	o := options(names...)
-	// The image's own, as the plain ones have it: the local profile is meant for
-	// few peers. RetransmitMult stays, for every rumour is to reach everybody.
-	o.Env["PEER_PROFILE"] = "lan"
+	// The image's own settings, as the plain ones have them: the local profile is
+	// meant for few peers. But every rumour is to reach everybody.
+	o.Env = map[string]string{"PEER_SET": "RetransmitMult=8"}
 	c, err := daemon.Create(ctx, o)
 	if err != nil {
 		t.Fatal(err)
@@ -105,10 +105,7 @@ func startConverged(t *testing.T, names []string) (converged, started time.Durat
 		}
 	}()
 	c.History()
-	if err := c.Start(ctx, testbed.Bootstrap); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(ctx, names...); err != nil {
+	if err := c.Start(ctx, append([]string{testbed.Bootstrap}, names...)...); err != nil {
 		t.Fatal(err)
 	}
 	started = time.Since(began)

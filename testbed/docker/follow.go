@@ -195,7 +195,7 @@ func (c *Cluster) drain(ctx context.Context, m container) error {
 	select {
 	case r.drains <- read:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-c.ctx.Done():
 		return nil
 	}
@@ -203,7 +203,7 @@ func (c *Cluster) drain(ctx context.Context, m container) error {
 	case <-read:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-c.ctx.Done():
 		return nil
 	}
@@ -226,8 +226,8 @@ func (r *reader) run() {
 		switch {
 		case r.cluster.ctx.Err() != nil:
 			return
-		case errdefs.IsNotFound(err):
-			continue // removed: it will not be started again
+		case errdefs.IsNotFound(err), errdefs.IsConflict(err):
+			continue // removed, or about to be: it will not be started again
 		case err != nil:
 			r.cluster.problem(r.name, err)
 			if !r.cluster.rest() {
