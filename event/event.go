@@ -38,10 +38,15 @@ const (
 	MemberReap     Kind = "member.reap"     // member addr incarnation was
 	MemberConflict Kind = "member.conflict" // member addr (of the other holder of the name)
 
-	ChatJoin      Kind = "chat.join"      // member
+	// ChatStart is the beginning of a life of the peer's own chat.
+	ChatStart     Kind = "chat.start"     // life
+	ChatJoin      Kind = "chat.join"      // member life
 	ChatLeave     Kind = "chat.leave"     // member reason
 	ChatSent      Kind = "chat.sent"      // message text
 	ChatDelivered Kind = "chat.delivered" // message member text
+	// ChatSkipped says that messages of a member were given up, because nobody
+	// keeps them any more: so many, the last of which is named.
+	ChatSkipped Kind = "chat.skipped" // message member messages
 
 	BootstrapJoin   Kind = "bootstrap.join"   // url members
 	BootstrapRefill Kind = "bootstrap.refill" // url members
@@ -69,6 +74,8 @@ type Event struct {
 	Members     int    `json:"members,omitempty"`     // how many
 	Message     string `json:"message,omitempty"`     // a chat message's id, author/incarnation/sequence
 	Text        string `json:"text,omitempty"`        // a chat message's text
+	Life        uint64 `json:"life,omitempty"`        // which incarnation of the member's chat, or of the observer's own
+	Messages    uint64 `json:"messages,omitempty"`    // how many chat messages
 	Packets     uint64 `json:"packets,omitempty"`     // how many UDP packets were sent
 	Streams     uint64 `json:"streams,omitempty"`     // how many TCP connections were made
 	Bytes       uint64 `json:"bytes,omitempty"`       // in those packets, and in those connections both ways

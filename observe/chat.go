@@ -2,6 +2,8 @@ package observe
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -43,6 +45,11 @@ const (
 // shows breaks causal order if it was owed to it, unless it breaks validity or
 // agreement, which then is what is told.
 //
+// What a reader has given up, because it was away for longer than the chat's horizon
+// and nobody keeps it any more, is not owed to that reader: the chat says so in
+// its documentation, and by chat.skipped when it happens. How much that is is
+// told with the verdict.
+//
 // It takes time in proportion to deliveries: of the causes of a message only
 // those are looked at that its author's message before did not have.
 func checkChat(r *Record) Checked {
@@ -67,6 +74,9 @@ func checkChat(r *Record) Checked {
 	judged := fmt.Sprintf("%d messages sent, %d deliveries owed by %d members that are up in the end", c.sent, owed, members)
 	if len(groups) > 1 {
 		judged += fmt.Sprintf(", in %d parts", len(groups))
+	}
+	if c.skipped > 0 {
+		judged += fmt.Sprintf("; %d given up beyond the horizon, by %s", c.skipped, strings.Join(slices.Sorted(maps.Keys(c.skippers)), ", "))
 	}
 	return c.broken.judge(judged, doubt)
 }
@@ -107,7 +117,8 @@ func (s *stream) find(seq uint64) (message, bool) {
 type chatLife struct {
 	peer    string
 	began   time.Time
-	joined  bool // it has shown itself to be in the chat
+	chat    uint64 // the incarnation of its chat, the latest if there were several
+	joined  bool   // it has shown itself to be in the chat
 	met     Acquaintances
 	pending []cause // delivered since it last sent
 	reads   map[*stream]*reading
@@ -115,12 +126,14 @@ type chatLife struct {
 }
 
 // owed says whether the author of m knew this life of l to be in the chat.
-func (l *chatLife) owed(m message) bool { return m.by.met.Knew(l.peer, l.began, m.nth) }
+func (l *chatLife) owed(m message) bool { return m.by.met.Knew(l.peer, l.chat, l.began, m.nth) }
 
 // reading is what one life has delivered of one stream.
 type reading struct {
-	got    map[uint64]struct{}
-	merged int // of the stream's log
+	got map[uint64]struct{}
+	// skipped is up to where what was not delivered is given up.
+	skipped uint64
+	merged  int // of the stream's log
 	// need is the last message of the stream that is a cause of something
 	// delivered, and what that is.
 	need   uint64
@@ -156,6 +169,9 @@ type chatChecker struct {
 	sent    int
 	deeds   []deed // all that was sent and delivered
 	broken  broken
+
+	skipped  uint64 // messages given up, by all readers
+	skippers map[string]struct{}
 }
 
 type deed struct {
@@ -181,16 +197,19 @@ func (c *chatChecker) learn(e *event.Event) {
 		c.all = append(c.all, l)
 	}
 	switch e.Kind {
+	case event.ChatStart:
+		l.chat = e.Life
+		return
 	case event.ChatJoin:
 		l.joined = true
-		l.met.Joined(e.Member, e.Time)
+		l.met.Joined(e.Member, e.Life, e.Time)
 		return
 	case event.ChatLeave:
 		if e.Reason == "leave" { // whoever comes now is a new life of its chat
 			l.met.Left(e.Member)
 		}
 		return
-	case event.ChatSent, event.ChatDelivered:
+	case event.ChatSent, event.ChatDelivered, event.ChatSkipped:
 		l.joined = true
 	default:
 		return
@@ -199,6 +218,9 @@ func (c *chatChecker) learn(e *event.Event) {
 	switch {
 	case !ok:
 		c.wrong(e, "%s speaks of message %q, which is no message's id", e.Peer, e.Message)
+		return
+	case e.Kind == event.ChatSkipped:
+		c.skip(l, e, id)
 		return
 	case e.Kind == event.ChatDelivered:
 		l.pending = append(l.pending, cause{c.stream(id.author), id.seq})
@@ -209,6 +231,17 @@ func (c *chatChecker) learn(e *event.Event) {
 		c.send(l, e, id)
 	}
 	c.deeds = append(c.deeds, deed{l, e, id})
+}
+
+// skip notes what a reader has given up.
+func (c *chatChecker) skip(l *chatLife, e *event.Event, id messageID) {
+	r := l.reading(c.stream(id.author))
+	r.skipped = max(r.skipped, id.seq)
+	c.skipped += e.Messages
+	if c.skippers == nil {
+		c.skippers = make(map[string]struct{})
+	}
+	c.skippers[e.Peer] = struct{}{}
 }
 
 // send notes a message and what its causes are.
@@ -368,6 +401,7 @@ func (c *chatChecker) delivered(group []*chatLife, s *stream, m message, valid b
 		case !l.owed(m):
 		case has:
 			owed++
+		case l.reading(s).skipped >= m.seq:
 		default:
 			missing = append(missing, l)
 		}
@@ -408,7 +442,7 @@ func (c *chatChecker) missingCauses() {
 				}
 				_, got := r.got[m.seq]
 				_, told := r.told[m.seq]
-				if got || told || !l.owed(m) {
+				if got || told || m.seq <= r.skipped || !l.owed(m) {
 					continue
 				}
 				effect := c.stream(r.effect.author).id(r.effect.seq)

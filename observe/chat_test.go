@@ -64,6 +64,15 @@ func TestChat(t *testing.T) {
 		e.Reason = reason
 		return e
 	}
+	life := func(e event.Event, life uint64) event.Event {
+		e.Life = life
+		return e
+	}
+	// dAs is d in one life of its chat, of which a is told as of another: by
+	// somebody who has long been cut off, if that is an earlier one.
+	dAs := func(is, told uint64) []event.Event {
+		return append(cluster("d"), life(says(2, "d", event.ChatStart, ""), is), says(2, "d", event.ChatJoin, "a"), life(says(3, "a", event.ChatJoin, "d"), told))
+	}
 	kill := func(s float64, peer string) event.Event { return lab(s, testbed.LabKill, peer) }
 	// back is peer in a new life, seen by the others.
 	back := func(s float64, peer string) []event.Event {
@@ -110,6 +119,8 @@ func TestChat(t *testing.T) {
 		{"lost by one that was held dead", with(without(talk(), "c", "b/8/1"), reason(says(12, "a", event.ChatLeave, "c"), "gone")), breaks("validity", "b/8/1")},
 		{"lost by a newcomer its author did not know", with(talk(), append(cluster("d"), says(2, "d", event.ChatJoin, "a"))...), holds("4 deliveries owed by 4 members")},
 		{"lost by a newcomer its author knew", with(with(abc, append(cluster("d"), says(2, "d", event.ChatJoin, "a"), says(3, "a", event.ChatJoin, "d"))...), talk()[len(abc):]...), breaks("validity", "d never delivered it")},
+		{"lost by a newcomer of whom its author knew an earlier life", with(with(abc, dAs(6, 5)...), talk()[len(abc):]...), holds("4 deliveries owed by 4 members")},
+		{"lost by a newcomer of whom its author knew this life", with(with(abc, dAs(6, 6)...), talk()[len(abc):]...), breaks("validity", "d never delivered it")},
 		{"lost in a new life", with(talk(kill(12, "c")), back(13, "c")...), holds("2 deliveries owed by 3 members")},
 		{"lost after a new life has begun", with(without(talk(), "c", "b/8/1"), with(append([]event.Event{kill(12, "c")}, back(13, "c")...), sent(15, "b", "b/8/2"), delivered(16, "a", "b/8/2"))...), breaks("validity", "b sent b/8/2 at 03:00:15.000 and is up; c never")},
 		{"lost by an author in a new incarnation", with(without(talk(), "c", "b/8/1"), append([]event.Event{kill(12, "b"), kill(12, "a")}, back(13, "b")...)...), holds("1 deliveries owed by 2 members")},
@@ -118,6 +129,17 @@ func TestChat(t *testing.T) {
 				sent(15, "b", "b/8/2"), delivered(15.1, "a", "b/8/2"), delivered(15.1, "c", "b/8/2"))...),
 			breaks("validity", "b sent b/8/1"),
 		},
+
+		// Given up beyond the horizon.
+		{
+			"given up by one", with(without(talk(), "c", "b/8/1"), skipped(12, "c", "b/8/1", 1)),
+			holds("2 messages sent, 3 deliveries owed by 3 members that are up in the end; 1 given up beyond the horizon, by c"),
+		},
+		{"given up by one, lost by another", with(without(without(talk(), "c", "b/8/1"), "a", "b/8/1"), skipped(12, "c", "b/8/1", 1)), breaks("validity", "; a never delivered it")},
+		{"given up, and the author dies", with(without(without(talk(), "c", "b/8/1"), "c", "a/7/1"), skipped(12, "c", "b/8/1", 1), kill(12, "b")), breaks("validity", "a sent a/7/1")},
+		{"lost after what was given up", with(talk(skipped(12, "c", "b/8/1", 1)), sent(13, "b", "b/8/2"), delivered(13, "a", "b/8/2")), breaks("validity", "b/8/2")},
+		{"a cause that was given up", with(without(talk(), "c", "a/7/1"), skipped(10.5, "c", "a/7/1", 1)), holds("3 deliveries owed")},
+		{"given up in the life before", with(without(talk(skipped(12, "c", "b/8/1", 1), kill(12, "c")), "c", "b/8/1"), append(back(13, "c"), sent(15, "b", "b/8/2"), delivered(15, "a", "b/8/2"))...), breaks("validity", "b/8/2")},
 
 		// Agreement.
 		{"the author dies, one has it", with(without(talk(), "c", "b/8/1"), kill(12, "b")), breaks("agreement", "a delivered b/8/1; c never did")},

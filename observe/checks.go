@@ -44,34 +44,20 @@ func (c Checked) String() string {
 	return b.String()
 }
 
-var checks = []struct {
-	Help
-	of func(*Record) Checked
-}{
+var checks = choices[Checked]{
 	{Help{"chat", "the chat's promise: validity, agreement, integrity, causal order"}, checkChat},
 	{Help{"membership", "what memberlist never does, whatever happens to it"}, checkMembership},
 }
 
 // Checks lists what Check knows.
-func Checks() []Help {
-	var all []Help
-	for _, c := range checks {
-		all = append(all, c.Help)
-	}
-	return all
-}
+func Checks() []Help { return checks.help() }
 
 // Check judges a run by the check of that name. It does not change the record.
 // An unknown name is an error that lists the known ones.
 func Check(r *Record, name string) (Checked, error) {
-	for _, c := range checks {
-		if c.Name == name {
-			checked := c.of(r)
-			checked.Name = name
-			return checked, nil
-		}
-	}
-	return Checked{}, unknownName("check", name, Checks())
+	checked, err := checks.take("check", name, r)
+	checked.Name = name
+	return checked, err
 }
 
 // broken collects violations, of each promise the smallest.

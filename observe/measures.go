@@ -2,19 +2,12 @@ package observe
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"peerlab/observe/theory"
 )
 
-// Help is one line about a measure or a check.
-type Help struct{ Name, Text string }
-
-var measures = []struct {
-	Help
-	of func(*Record) Measured
-}{
+var measures = choices[Measured]{
 	{Help{"detection", "for each member killed, paused or cut off: time until the first and until all others held it dead"}, measureDetection},
 	{Help{"isolation", "for each peer cut off from everybody: time until it held the first and the last of the others dead"}, measureIsolation},
 	{Help{"fp", "false positives (FP), those by healthy observers (FP⁻), flaps, suspicions, refutations"}, measureFalsePositives},
@@ -24,41 +17,22 @@ var measures = []struct {
 }
 
 // Measures lists what Measure knows.
-func Measures() []Help {
-	var all []Help
-	for _, m := range measures {
-		all = append(all, m.Help)
-	}
-	return all
-}
+func Measures() []Help { return measures.help() }
 
 // Measure takes the measure of that name of a run. It does not change the
 // record. An unknown name is an error that lists the known ones.
 func Measure(r *Record, name string) (Measured, error) {
-	for _, m := range measures {
-		if m.Name == name {
-			measured := m.of(r)
-			measured.Name = name
-			if measured.Figures == nil {
-				measured.Figures = []Figure{} // [] in JSON, not null
-			}
-			for i := range measured.Figures {
-				if f := &measured.Figures[i]; f.Values == nil {
-					f.Values = []float64{}
-				}
-			}
-			return measured, nil
+	measured, err := measures.take("measure", name, r)
+	measured.Name = name
+	if measured.Figures == nil {
+		measured.Figures = []Figure{} // [] in JSON, not null
+	}
+	for i := range measured.Figures {
+		if f := &measured.Figures[i]; f.Values == nil {
+			f.Values = []float64{}
 		}
 	}
-	return Measured{}, unknownName("measure", name, Measures())
-}
-
-func unknownName(what, name string, known []Help) error {
-	names := make([]string, len(known))
-	for i, h := range known {
-		names[i] = h.Name
-	}
-	return fmt.Errorf("no %s %q: there are %s", what, name, strings.Join(names, ", "))
+	return measured, err
 }
 
 // predicted collects values whose expectation may differ from one to the next.

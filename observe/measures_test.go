@@ -278,6 +278,10 @@ func delivered(s float64, peer, id string) event.Event {
 	return event.Event{Time: at(s), Peer: peer, Kind: event.ChatDelivered, Message: id, Text: "text of " + id}
 }
 
+func skipped(s float64, peer, id string, n uint64) event.Event {
+	return event.Event{Time: at(s), Peer: peer, Kind: event.ChatSkipped, Message: id, Messages: n}
+}
+
 // inChat is cluster with everybody in the chat at 2 s.
 func inChat(peers ...string) []event.Event {
 	events := cluster(peers...)

@@ -19,6 +19,8 @@ const (
 	Inconclusive Verdict = "inconclusive"
 )
 
+func (v Verdict) known() bool { return v == Pass || v == Fail || v == Inconclusive }
+
 // Record is one run of a scenario: what was run, how it ended, and everything
 // that happened.
 type Record struct {
@@ -29,6 +31,8 @@ type Record struct {
 	// Settings of every peer and Own of single ones, as in testbed.Spec.
 	Settings map[string]string
 	Own      map[string]map[string]string
+	// Peers are the names of the cluster's peers, in the order of the scenario.
+	Peers []string
 	// Model is what the theory goes by; a zero Model expects nothing.
 	Model theory.Model
 	// Began and Ended are by the clock of the run: virtual in a simulator.
@@ -40,8 +44,55 @@ type Record struct {
 	// Checks and Measures are the results of those that the scenario asked for.
 	Checks   []Checked
 	Measures []Measured
+	// Asked are the lines that judged, in their order; nil in a record from
+	// before they were kept.
+	Asked []Asked
 
 	Events []event.Event
+}
+
+// Asked is a line of the scenario that judged the history: an await, a hold, a
+// check or a measure. With the events it has what is needed to judge again.
+type Asked struct {
+	Line int `json:"line"`
+	// Text is the line as it is written.
+	Text string `json:"text"`
+	// Prefix is ! for a line that had to fail, ? for one that might.
+	Prefix string `json:"prefix,omitempty"`
+	// Words are the verb and its arguments, variables replaced.
+	Words []string `json:"words"`
+	// From and To are how many events had been read when the line first looked,
+	// and when it last did. Conditions on events count from the event with the
+	// index Mark.
+	From int `json:"from"`
+	To   int `json:"to"`
+	Mark int `json:"mark,omitempty"`
+	// Ended is when it last looked.
+	Ended time.Time `json:"ended"`
+	// Unseen says that it asked the cluster for what the history does not tell.
+	Unseen bool `json:"unseen,omitempty"`
+	// Verdict is what it came to, before Prefix, and Found why that is no pass.
+	Verdict Verdict `json:"verdict"`
+	Found   string  `json:"found,omitempty"`
+}
+
+// Came is what the line came to for the scenario: a line with ! passes when it
+// fails, and one with ? either way.
+func (a Asked) Came() Verdict {
+	switch {
+	case a.Verdict == Inconclusive:
+		return Inconclusive
+	case a.Prefix == "?", a.Prefix == "!" && a.Verdict == Fail, a.Prefix == "" && a.Verdict == Pass:
+		return Pass
+	}
+	return Fail
+}
+
+// Until returns the record as it was at the end of a line.
+func (r *Record) Until(a Asked) *Record {
+	part := *r
+	part.Events, part.Ended = r.Events[:a.To], a.Ended
+	return &part
 }
 
 // Busy returns what the history tells of a host that did not keep time.

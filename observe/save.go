@@ -45,6 +45,7 @@ type result struct {
 	Seed     uint64                       `json:"seed,omitempty"`
 	Settings map[string]string            `json:"settings,omitempty"`
 	Own      map[string]map[string]string `json:"own,omitempty"`
+	Peers    []string                     `json:"peers,omitempty"`
 	Model    *model                       `json:"model,omitempty"`
 	Began    time.Time                    `json:"began"`
 	Ended    time.Time                    `json:"ended"`
@@ -52,6 +53,7 @@ type result struct {
 	Reason   string                       `json:"reason,omitempty"`
 	Checks   []Checked                    `json:"checks,omitempty"`
 	Measures []Measured                   `json:"measures,omitempty"`
+	Asked    []Asked                      `json:"asked,omitzero"`
 	Events   int                          `json:"events"`
 }
 
@@ -188,9 +190,9 @@ func (r *Record) encode(w io.Writer) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(result{
-		Version: Version, Scenario: r.Scenario, Engine: r.Engine, Seed: r.Seed, Settings: r.Settings, Own: r.Own,
+		Version: Version, Scenario: r.Scenario, Engine: r.Engine, Seed: r.Seed, Settings: r.Settings, Own: r.Own, Peers: r.Peers,
 		Model: modelOf(r.Model), Began: r.Began.UTC(), Ended: r.Ended.UTC(), Verdict: r.Verdict, Reason: r.Reason,
-		Checks: r.Checks, Measures: r.Measures, Events: len(r.Events),
+		Checks: r.Checks, Measures: r.Measures, Asked: r.Asked, Events: len(r.Events),
 	})
 }
 
@@ -255,7 +257,7 @@ func decode(from io.Reader) (*Record, int, error) {
 	switch {
 	case s.Version != Version:
 		return nil, 0, fmt.Errorf("version %d: this program reads version %d", s.Version, Version)
-	case s.Verdict != Pass && s.Verdict != Fail && s.Verdict != Inconclusive:
+	case !s.Verdict.known():
 		return nil, 0, fmt.Errorf("verdict %q: want pass, fail or inconclusive", s.Verdict)
 	}
 	if s.Model != nil {
@@ -263,10 +265,31 @@ func decode(from io.Reader) (*Record, int, error) {
 			return nil, 0, err
 		}
 	}
+	read := 0
+	for _, a := range s.Asked {
+		if err := a.check(read, s.Events); err != nil {
+			return nil, 0, fmt.Errorf("asked in line %d: %w", a.Line, err)
+		}
+		read = a.To
+	}
 	return &Record{
-		Scenario: s.Scenario, Engine: s.Engine, Seed: s.Seed, Settings: s.Settings, Own: s.Own, Model: s.Model.theory(),
-		Began: s.Began, Ended: s.Ended, Verdict: s.Verdict, Reason: s.Reason, Checks: s.Checks, Measures: s.Measures,
+		Scenario: s.Scenario, Engine: s.Engine, Seed: s.Seed, Settings: s.Settings, Own: s.Own, Peers: s.Peers, Model: s.Model.theory(),
+		Began: s.Began, Ended: s.Ended, Verdict: s.Verdict, Reason: s.Reason, Checks: s.Checks, Measures: s.Measures, Asked: s.Asked,
 	}, s.Events, nil
+}
+
+// check says why no line of a run with so many events asked this, after one
+// that had read so many.
+func (a Asked) check(read, events int) error {
+	switch {
+	case a.From < read || a.From > a.To || a.To > events || a.Mark < 0 || a.Mark > a.From:
+		return fmt.Errorf("event %d (mark %d) to %d, of %d, after %d", a.From, a.Mark, a.To, events, read)
+	case len(a.Words) < 2:
+		return errors.New("without words")
+	case !a.Verdict.known():
+		return fmt.Errorf("verdict %q: want pass, fail or inconclusive", a.Verdict)
+	}
+	return nil
 }
 
 // ReadEvents reads events as JSON lines, as events.jsonl and peerlab events have

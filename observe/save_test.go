@@ -25,7 +25,7 @@ func full(t *testing.T) *Record {
 		lab(10, testbed.LabKill, "c"), says(15, "a", event.MemberDead, "c"), says(16, "b", event.MemberDead, "c"), links(20, "")))
 	r := &Record{
 		Scenario: "crash", Engine: "sim", Seed: 7, Settings: map[string]string{"profile": "lan"},
-		Own: map[string]map[string]string{"a": {"rejoin": "0"}}, Model: lan(3), Began: at(0), Ended: at(30),
+		Own: map[string]map[string]string{"a": {"rejoin": "0"}}, Peers: []string{"a", "b", "c"}, Model: lan(3), Began: at(0), Ended: at(30),
 		Verdict: Fail, Reason: "line 3: check chat: \x1b[31mno\ufffe", Events: events,
 	}
 	for _, h := range Measures() {
@@ -42,6 +42,10 @@ func full(t *testing.T) *Record {
 		}
 		r.Checks = append(r.Checks, c)
 	}
+	r.Asked = []Asked{{
+		Line: 3, Text: "! await $T a sees c dead", Prefix: "!", Words: []string{"await", "10s", "a", "sees", "c", "dead"},
+		From: 2, To: len(events), Mark: 1, Ended: at(25), Unseen: true, Verdict: Fail, Found: "not within 10s",
+	}}
 	return r
 }
 
@@ -180,6 +184,10 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 		{"of another run", replace(ResultFile, `"events": `, `"events": 1`), "do not belong together"},
 		{"absurd nodes", replace(ResultFile, `"nodes": 3`, `"nodes": -3`), "-3 is not within"},
 		{"absurd interval", replace(ResultFile, `"probe_interval": 1`, `"probe_interval": -1`), "-1 seconds"},
+		{"asked of what did not happen", replace(ResultFile, `"from": 2`, `"from": 1000`), "asked in line 3: event 1000"},
+		{"asked for nothing known", replace(ResultFile, `"verdict": "fail",
+      "found"`, `"verdict": "well",
+      "found"`), "asked in line 3: verdict"},
 		{"links nobody can read", replace(EventsFile, `"lab.heal"`, `"lab.heal","text":"a => b"`), "want A,B -> C"},
 	}
 	for _, test := range tests {

@@ -218,6 +218,8 @@ func chatLine(e event.Event) string {
 		return "<" + e.Peer + "> " + e.Text
 	case event.ChatDelivered:
 		return "<" + e.Member + "> " + e.Text
+	case event.ChatSkipped:
+		return fmt.Sprintf("<skipped> %d messages of %s, which nobody keeps any more", e.Messages, e.Member)
 	case event.ChatJoin:
 		return "<joined> " + e.Member + " has joined"
 	case event.ChatLeave:

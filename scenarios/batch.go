@@ -254,7 +254,7 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 	case err != nil && res == nil:
 		now := time.Now()
 		res = &Result{Record: observe.Record{
-			Scenario: j.name, Engine: b.Engine, Settings: j.plan.Spec.Settings, Own: j.plan.Spec.Own,
+			Scenario: j.name, Engine: b.Engine, Settings: j.plan.Spec.Settings, Own: j.plan.Spec.Own, Peers: j.plan.Spec.Peers,
 			Began: now, Ended: now, Verdict: observe.Inconclusive, Reason: firstLine(err.Error()),
 		}, Story: err.Error()}
 	case err != nil && res.Verdict == observe.Pass:

@@ -10,8 +10,8 @@ import (
 // change: short ones in which, together, each verb, fault and condition occurs.
 func ForContainers() []string {
 	return []string{
-		"address-change", "bootstrap-outage", "chat-author-crash", "chat-partition", "converge", "crash", "leave",
-		"partition", "pause", "tour", "tour-of-links",
+		"address-change", "bootstrap-outage", "chat-author-crash", "chat-partition", "converge", "crash", "flapping-link",
+		"leave", "majority-paused", "partition", "pause", "tour", "tour-of-links", "two-with-one-name",
 	}
 }
 

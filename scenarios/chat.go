@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,14 +23,19 @@ type mail struct {
 // correspondent is one life of a peer.
 type correspondent struct {
 	began time.Time
+	chat  uint64 // the incarnation of its chat
 	met   observe.Acquaintances
 	has   map[string]bool // messages by id
+	// skipped is, by author/incarnation, up to where it has given up what it did
+	// not get.
+	skipped map[string]uint64
 }
 
 // letter is one message.
 type letter struct {
 	id     string
 	stream string // author/incarnation
+	seq    uint64
 	author string
 	text   string
 	by     *correspondent
@@ -50,7 +56,7 @@ func (m *mail) read(w *world) {
 func (m *mail) take(e event.Event) {
 	p := m.now[e.Peer]
 	if p == nil || e.Kind == event.PeerStarted {
-		p = &correspondent{has: map[string]bool{}}
+		p = &correspondent{has: map[string]bool{}, skipped: map[string]uint64{}}
 		if e.Kind == event.PeerStarted {
 			p.began = e.Time
 		}
@@ -58,9 +64,11 @@ func (m *mail) take(e event.Event) {
 		delete(m.present, e.Peer)
 	}
 	switch e.Kind {
+	case event.ChatStart:
+		p.chat = e.Life
 	case event.ChatJoin:
 		m.present[e.Peer], m.present[e.Member] = true, true
-		p.met.Joined(e.Member, e.Time)
+		p.met.Joined(e.Member, e.Life, e.Time)
 	case event.ChatLeave:
 		if e.Reason == "leave" {
 			delete(m.present, e.Member)
@@ -69,12 +77,23 @@ func (m *mail) take(e event.Event) {
 	case event.ChatSent:
 		m.present[e.Peer], p.has[e.Message] = true, true
 		l := &letter{id: e.Message, author: e.Peer, text: e.Text, by: p, nth: p.met.Sent()}
-		l.stream = l.id[:max(0, strings.LastIndexByte(l.id, '/'))]
+		l.stream, l.seq = cutID(l.id)
 		m.last[l.stream] = p
 		m.sent = append(m.sent, l)
 	case event.ChatDelivered:
 		m.present[e.Peer], p.has[e.Message] = true, true
+	case event.ChatSkipped:
+		stream, seq := cutID(e.Message)
+		p.skipped[stream] = seq
 	}
+}
+
+// cutID cuts a message's id into what its author's incarnation says and the
+// number.
+func cutID(id string) (stream string, seq uint64) {
+	i := max(0, strings.LastIndexByte(id, '/'))
+	seq, _ = strconv.ParseUint(strings.TrimPrefix(id[i:], "/"), 10, 64)
+	return id[:i], seq
 }
 
 // lacking are those to whom a message is owed, as check chat judges it, and who
@@ -87,7 +106,8 @@ func (m *mail) lacking(w *world, l *letter) (names []string) {
 		case !in(name) || name == l.author:
 		case p.has[l.id]:
 			known = true
-		case l.by.met.Knew(name, p.began, l.nth):
+		case l.seq <= p.skipped[l.stream]:
+		case l.by.met.Knew(name, p.chat, p.began, l.nth):
 			names = append(names, name)
 		}
 	}

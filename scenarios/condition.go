@@ -130,11 +130,16 @@ func (s subject) first(w *world, f func(name string) bool, why func(name string)
 			told = append(told, why(name))
 		}
 	}
+	return some(told, "; ")
+}
+
+// some joins the first few of what is told.
+func some(told []string, separator string) string {
 	const shown = 4
 	if more := len(told) - shown; more > 0 {
-		told = append(told[:shown], fmt.Sprintf("and %d more", more))
+		told = append(told[:shown:shown], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(told, "; ")
+	return strings.Join(told, separator)
 }
 
 // cutAt splits words at the first of the given ones.

@@ -104,14 +104,18 @@ func TestEachVerbAndCondition(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(name, "/", " "), func(t *testing.T) {
 			t.Parallel()
-			if res := play(t, m.pass); res.Verdict != observe.Pass {
+			res := play(t, m.pass)
+			if res.Verdict != observe.Pass {
 				t.Errorf("%s: %s\n%s", res.Verdict, res.Reason, res.Story)
 			}
+			sameAgain(t, &res.Record)
 			want := m.verdict
 			if want == "" {
 				want = observe.Fail
 			}
-			if res := play(t, m.mutated); res.Verdict != want || !strings.Contains(res.Reason, m.want) {
+			res = play(t, m.mutated)
+			sameAgain(t, &res.Record)
+			if res.Verdict != want || !strings.Contains(res.Reason, m.want) {
 				t.Errorf("mutated: %s: %s\n%s", res.Verdict, res.Reason, res.Story)
 			}
 		})

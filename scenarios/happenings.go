@@ -92,7 +92,7 @@ func (c *counter) read(w *world) int {
 var eventKinds = []event.Kind{
 	event.PeerStarted, event.PeerReady, event.PeerStopping, event.PeerHealth, event.PeerTraffic,
 	event.MemberJoin, event.MemberSuspect, event.MemberRefute, event.MemberDead, event.MemberLeft, event.MemberUpdate, event.MemberReap, event.MemberConflict,
-	event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered,
+	event.ChatStart, event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered, event.ChatSkipped,
 	event.BootstrapJoin, event.BootstrapRefill, event.BootstrapLeave, event.BootstrapError,
 	testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabPause, testbed.LabResume, testbed.LabThrottle, testbed.LabMove, testbed.LabExit,
 	testbed.LabCut, testbed.LabLink, testbed.LabHeal, testbed.LabProbe, testbed.LabBusy, testbed.LabMark, testbed.LabError,

@@ -10,9 +10,33 @@ import (
 	"peerlab/observe"
 )
 
+// ask notes a line that judges, before it does.
+func (r *run) ask(verb string, words []string) {
+	r.asked = &observe.Asked{
+		Line: r.line.number, Text: strings.TrimSpace(r.line.text), Prefix: r.line.prefix, Words: append([]string{verb}, words...),
+		From: len(r.world.events), Mark: r.world.from,
+	}
+}
+
+// asks notes whether the line asks the cluster for what no event tells.
+func (r *run) asks(c condition) {
+	if r.asked != nil {
+		r.asked.Unseen = c.asks
+	}
+}
+
+// answered keeps what the line came to.
+func (r *run) answered(err error) {
+	a := r.asked
+	a.To, a.Ended, a.Verdict = len(r.world.events), time.Now().UTC(), verdictOf(err)
+	if err != nil {
+		a.Found = strings.TrimSpace(err.Error())
+	}
+	r.record.Asked, r.asked = append(r.record.Asked, *a), nil
+}
+
 // sofar is the record of the run up to now.
 func (r *run) sofar() *observe.Record {
-	r.catchUp()
 	record := *r.record
 	record.Events, record.Ended = r.world.events, time.Now()
 	return &record
@@ -25,6 +49,11 @@ func (r *run) checkNamed(name string) error {
 		return err
 	}
 	r.record.Checks = append(r.record.Checks, checked)
+	return of(checked)
+}
+
+// of is a check's result as that of a line.
+func of(checked observe.Checked) error {
 	switch checked.Verdict {
 	case observe.Pass:
 		return nil

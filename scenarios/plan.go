@@ -259,7 +259,7 @@ func (sc *scene) parse(c *command, text []string) (action, error) {
 	case isVerb:
 		sc.uses[name] = true
 		return v.parse(sc, a)
-	case slices.Contains(sc.spec.Peers, name):
+	case sc.defined && sc.isPeers(name):
 		return sc.parseLine(name, a, c.prefix == "")
 	case !sc.defined:
 		return nil, at(c.name, fmt.Errorf("there is no verb %q: %s", name, meant(name, verbNames())))

@@ -57,6 +57,8 @@ type run struct {
 	world  *world
 	state  *script.State
 	began  time.Time
+	line   line           // that runs now
+	asked  *observe.Asked // what it asks, if it judges
 
 	ctx   context.Context
 	abort context.CancelCauseFunc // with what makes the run inconclusive
@@ -72,7 +74,7 @@ type run struct {
 // Run runs the plan on a new cluster and removes it again.
 func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	res := &Result{Record: observe.Record{
-		Scenario: p.Name(), Engine: f.Name(), Settings: p.Spec.Settings, Own: p.Spec.Own, Model: p.model, Began: time.Now(),
+		Scenario: p.Name(), Engine: f.Name(), Settings: p.Spec.Settings, Own: p.Spec.Own, Peers: p.Spec.Peers, Model: p.model, Asked: []observe.Asked{}, Began: time.Now(),
 	}}
 	if o.Progress == nil {
 		o.Progress = func(time.Duration, int, string) {}
@@ -153,16 +155,17 @@ func (r *run) all(o Options) error {
 			r.tell(time.Since(r.began), l.number, l.text)
 			r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, l.number, l.text)})
 		}
-		if err := r.line(engine, l); err != nil {
+		if err := r.one(engine, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// line runs one line. Those before it are left blank, so that the script's
+// one runs one line. Those before it are left blank, so that the script's
 // engine counts as people do.
-func (r *run) line(engine *script.Engine, l line) error {
+func (r *run) one(engine *script.Engine, l line) error {
+	r.line = l
 	for name := range r.scene.vars {
 		if err := r.state.Setenv(name, r.scene.vars[name]); err != nil {
 			r.stop(err)
@@ -208,11 +211,13 @@ func (e *lineError) Unwrap() error { return e.err }
 func (r *run) scriptEngine() *script.Engine {
 	e := &script.Engine{Cmds: map[string]script.Cmd{}, Conds: map[string]script.Cond{}}
 	for _, v := range verbs() {
-		e.Cmds[v.name] = &scriptCommand{r, v.name, script.CmdUsage{Summary: v.short, Args: v.args, Detail: []string{v.detail}, Async: v.inBackground}}
+		e.Cmds[v.name] = &scriptCommand{r, v.name, v.judges, script.CmdUsage{Summary: v.short, Args: v.args, Detail: []string{v.detail}, Async: v.inBackground}}
 	}
 	e.Cmds["join"] = script.Wait()
-	for _, name := range r.plan.Spec.Peers {
-		e.Cmds[name] = &scriptCommand{r, name, script.CmdUsage{Summary: "run a line in " + name, Args: "LINE…", Async: true}}
+	for _, l := range r.plan.Scenario.lines {
+		if name := l.name.raw(); e.Cmds[name] == nil { // peers, one or several
+			e.Cmds[name] = &scriptCommand{r, name, false, script.CmdUsage{Summary: "run a line in " + name, Args: "LINE…", Async: true}}
+		}
 	}
 	for tag, text := range guardTexts() {
 		e.Conds[tag] = script.BoolCondition(text, r.plan.guards[tag])
@@ -223,9 +228,10 @@ func (r *run) scriptEngine() *script.Engine {
 
 // scriptCommand is a verb, or a peer, for rsc.io/script.
 type scriptCommand struct {
-	run   *run
-	name  string
-	usage script.CmdUsage
+	run    *run
+	name   string
+	judges bool
+	usage  script.CmdUsage
 }
 
 func (c *scriptCommand) Usage() *script.CmdUsage { return &c.usage }
@@ -248,7 +254,14 @@ func (c *scriptCommand) Run(s *script.State, words ...string) (script.WaitFunc, 
 		return err
 	}
 	if !c.usage.Async {
+		c.run.catchUp()
+		if c.judges {
+			c.run.ask(c.name, words)
+		}
 		err := act()
+		if c.judges {
+			c.run.answered(err)
+		}
 		if out.Len() == 0 {
 			return nil, err // what the line before wrote stays readable
 		}

@@ -17,6 +17,8 @@ type verb struct {
 	example string
 	// inBackground allows a & at the end of the line.
 	inBackground bool
+	// judges says that what it comes to follows from the history.
+	judges bool
 	// parse reads the arguments in the light of the scene, changes the scene
 	// as the verb will change the cluster, and returns what to do. The error
 	// may be a *Problem with a place of its own.

@@ -25,7 +25,7 @@ import (
 func talking() []verb {
 	return []verb{
 		{
-			name: "repeat", args: "N [every=DURATION] PEER LINE…", short: "have a peer run a line N times",
+			name: "repeat", args: "N [every=DURATION] PEER… LINE…", short: "have a peer run a line N times",
 			detail: "{} in the line is the number of the time, from 1. With & at the end it goes on in the background, and what follows runs meanwhile.", example: "repeat 50 every=100ms alice msg 'number {}' &",
 			inBackground: true,
 			parse:        parseRepeat,
@@ -91,7 +91,8 @@ func parseRepeat(sc *scene, a args) (action, error) {
 	if _, err := sc.parseLine(a.text[0], a.rest(1), true); err != nil {
 		return nil, err
 	}
-	name, words := a.text[0], slices.Clone(a.text[1:])
+	names, err := sc.peers(a.text[:1])
+	words := slices.Clone(a.text[1:])
 	return func(ctx context.Context, r *run, out io.Writer) error {
 		next := time.Now()
 		for i := range n {
@@ -99,7 +100,7 @@ func parseRepeat(sc *scene, a args) (action, error) {
 			for k, w := range words {
 				line[k] = strings.ReplaceAll(w, "{}", strconv.Itoa(i+1))
 			}
-			if err := r.exec(ctx, name, line, out); err != nil {
+			if err := r.exec(ctx, names, line, out); err != nil {
 				return err
 			}
 			next = next.Add(every)
@@ -108,20 +109,28 @@ func parseRepeat(sc *scene, a args) (action, error) {
 			}
 		}
 		return nil
-	}, nil
+	}, err
 }
 
-// parseLine reads a line of a peer's shell.
-func (sc *scene) parseLine(name string, a args, mustWork bool) (action, error) {
-	if !slices.Contains(sc.spec.Peers, name) {
-		return nil, testbed.NoPeer(name, sc.spec.Peers)
+// isPeers says whether a word names peers that a line is for: one, or a list.
+func (sc *scene) isPeers(name string) bool {
+	return slices.Contains(sc.spec.Peers, name) || name == all || strings.Contains(name, ",") || strings.Contains(name, "..")
+}
+
+// parseLine reads a line of the shell of one or several peers.
+func (sc *scene) parseLine(list string, a args, mustWork bool) (action, error) {
+	names, err := sc.peers([]string{list})
+	if err != nil {
+		return nil, err
 	}
 	if len(a.text) == 0 {
-		return nil, fmt.Errorf("want a line for %s's shell, such as %s members", name, name)
+		return nil, fmt.Errorf("want a line for %s's shell, such as %s members", list, list)
 	}
 	first := strings.TrimPrefix(a.text[0], "/")
 	if slices.Contains([]string{"quit", "exit", "abort"}, first) {
-		sc.ends[name] = true
+		for _, name := range names {
+			sc.ends[name] = true
+		}
 	}
 	if known := peerWords(); mustWork && !slices.Contains(known, first) {
 		text := fmt.Sprintf("a peer has no command %q: see docs/commands.md", first)
@@ -135,7 +144,7 @@ func (sc *scene) parseLine(name string, a args, mustWork bool) (action, error) {
 			return nil, at(a.words[i], testbed.NoPeer(other, sc.spec.Peers))
 		}
 	}
-	return func(ctx context.Context, r *run, out io.Writer) error { return r.exec(ctx, name, a.text, out) }, nil
+	return func(ctx context.Context, r *run, out io.Writer) error { return r.exec(ctx, names, a.text, out) }, nil
 }
 
 // contacts are the peers that a line joins by name, by the place of the word:
@@ -198,9 +207,34 @@ var peerWords = sync.OnceValue(func() []string {
 	return words
 })
 
-// exec runs a line in a peer. A failure of the command is an outcome; all else
-// that can go wrong is trouble.
-func (r *run) exec(ctx context.Context, name string, words []string, out io.Writer) error {
+// exec runs a line in peers, in all at the same time. What they say comes in
+// their order, and the failure of one is that of the line.
+func (r *run) exec(ctx context.Context, names, words []string, out io.Writer) error {
+	said, errs := make([]bytes.Buffer, len(names)), make([]error, len(names))
+	var running sync.WaitGroup
+	for i, name := range names {
+		running.Go(func() { errs[i] = r.execOne(ctx, name, words, &said[i]) })
+	}
+	running.Wait()
+	var failures []string
+	for i, err := range errs {
+		_, _ = out.Write(said[i].Bytes())
+		var failed *outcome
+		if errors.As(err, &failed) {
+			failures = append(failures, failed.text)
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(failures) > 0 {
+		return &outcome{text: strings.Join(failures, "; ")}
+	}
+	return nil
+}
+
+// execOne runs a line in a peer. A failure of the command is an outcome; all
+// else that can go wrong is trouble.
+func (r *run) execOne(ctx context.Context, name string, words []string, out io.Writer) error {
 	words, err := r.address(ctx, words)
 	if err != nil {
 		return err

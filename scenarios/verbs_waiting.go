@@ -16,15 +16,15 @@ import (
 func waiting() []verb {
 	return []verb{
 		{
-			name: "await", args: "DURATION CONDITION", short: "wait until the condition holds, and fail if it does not in time",
-			detail: "It looks whenever something happens.", example: "await $DETECT_MAX*2 all see 4 alive",
+			name: "await", judges: true, args: "DURATION CONDITION", short: "wait until the condition holds, and fail if it does not in time",
+			detail: "Looks after each single event.", example: "await $DETECT_MAX*2 all see 4 alive",
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
 				return func(ctx context.Context, r *run, _ io.Writer) error { return r.await(ctx, limit, c) }, err
 			},
 		},
 		{
-			name: "hold", args: "DURATION CONDITION", short: "the condition holds now and all the time until then",
+			name: "hold", judges: true, args: "DURATION CONDITION", short: "the condition holds now and all the time until then",
 			detail: "Looks after each single event. Conditions on events count from the beginning of the hold.", example: "hold 30s nobody dies",
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
@@ -44,12 +44,12 @@ func waiting() []verb {
 			},
 		},
 		{
-			name: "check", args: "CONDITION|NAME", short: "the condition holds now, or the history fulfils a promise", example: "check chat",
+			name: "check", judges: true, args: "CONDITION|NAME", short: "the condition holds now, or the history fulfils a promise", example: "check chat",
 			detail: "A condition is one as for await. The promises are judged by what has happened since the beginning: " + listing(observe.Checks()) + ".",
 			parse:  parseCheck,
 		},
 		{
-			name: "measure", args: "NAME…", short: "measure what has happened, beside what theory says", example: "measure detection",
+			name: "measure", judges: true, args: "NAME…", short: "measure what has happened, beside what theory says", example: "measure detection",
 			detail: "Measures: " + listing(observe.Measures()) + ".",
 			parse:  parseMeasure,
 		},

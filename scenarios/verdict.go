@@ -26,6 +26,17 @@ type outcome struct{ text string }
 
 func (o *outcome) Error() string { return o.text }
 
+// verdictOf is what a line comes to that ends with this.
+func verdictOf(err error) observe.Verdict {
+	switch {
+	case err == nil:
+		return observe.Pass
+	case errors.As(err, new(*outcome)):
+		return observe.Fail
+	}
+	return observe.Inconclusive
+}
+
 // skipped is the end of a scenario by its own decision.
 type skipped struct{ reason string }
 

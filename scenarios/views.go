@@ -118,7 +118,7 @@ func parseExactly(sc *scene, a args) (condition, bool, error) {
 		return s.each(w, func(name string) bool { return len(differs(w, name)) == 0 })
 	}, func(w *world) string {
 		return s.first(w, func(name string) bool { return len(differs(w, name)) == 0 }, func(name string) string {
-			return fmt.Sprintf("%s sees %s", name, strings.Join(differs(w, name), ", "))
+			return fmt.Sprintf("%s sees %s", name, some(differs(w, name), ", "))
 		})
 	}), true, nil
 }
@@ -184,7 +184,7 @@ func parseSees(sc *scene, a args) (condition, bool, error) {
 	}
 	return plain(func(w *world) bool { return s.each(w, fine(w)) }, func(w *world) string {
 		return s.first(w, fine(w), func(name string) string {
-			return fmt.Sprintf("%s sees %s", name, strings.Join(wrong(w, name), ", "))
+			return fmt.Sprintf("%s sees %s", name, some(wrong(w, name), ", "))
 		})
 	}), true, nil
 }

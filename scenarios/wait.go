@@ -68,30 +68,23 @@ func (r *run) expectEnd(names []string) {
 	}
 }
 
-// step waits until something has happened, or until the time to ask again, and
-// reads it; with one it reads a single event. The error is that of ctx, or why
-// nothing more will happen.
-func (r *run) step(ctx context.Context, c condition, one bool) error {
+// step waits until something has happened, and reads one event of it. For a
+// condition that asks, it waits until the time to ask again at most, and reads
+// all there is. The error is that of ctx, or why nothing more will happen.
+func (r *run) step(ctx context.Context, c condition) error {
+	outer := ctx
 	if c.asks {
 		var cancel context.CancelFunc
-		outer := ctx
 		ctx, cancel = context.WithTimeout(ctx, asking)
 		defer cancel()
-		events, err := r.engine.History().Read(ctx, len(r.world.events))
-		if err != nil && outer.Err() == nil && ctx.Err() != nil {
-			return nil // time to ask
-		}
-		return r.take(events, err, one)
 	}
 	events, err := r.engine.History().Read(ctx, len(r.world.events))
-	return r.take(events, err, one)
-}
-
-func (r *run) take(events []event.Event, err error, one bool) error {
-	if err != nil {
+	switch {
+	case err != nil && outer.Err() == nil && ctx.Err() != nil:
+		return nil // time to ask
+	case err != nil:
 		return err
-	}
-	if one {
+	case !c.asks:
 		events = events[:1]
 	}
 	for _, e := range events {
@@ -100,38 +93,42 @@ func (r *run) take(events []event.Event, err error, one bool) error {
 	return r.trouble()
 }
 
-// await waits until c holds, for at most limit.
+// await waits until c holds, for at most limit. It looks after each single
+// event, so that the history tells afterwards what it saw.
 func (r *run) await(ctx context.Context, limit time.Duration, c condition) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	r.catchUp()
+	r.asks(c)
 	for {
 		ok, err := c.holds(ctx, r.world)
 		if err == nil && ok {
 			return r.trouble()
 		}
 		if err == nil {
-			err = r.step(ctx, c, false)
+			err = r.step(ctx, c)
 		}
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
-			return r.tooLate(limit, c)
+			return tooLate(r.world, limit.String(), c)
 		case err != nil:
 			return err
 		}
 	}
 }
 
-// tooLate says that c did not hold in time. What made it so may just have arrived.
-func (r *run) tooLate(limit time.Duration, c condition) error {
-	r.catchUp()
-	text := fmt.Sprintf("not within %s: %s", limit, c.text)
+// tooLate says that c did not hold in time.
+func tooLate(w *world, limit string, c condition) error {
+	return &outcome{text: fmt.Sprintf("not within %s: %s", limit, c.text) + because(w, c)}
+}
+
+// because is what is missing, after a colon.
+func because(w *world, c condition) string {
 	if c.why != nil {
-		if why := c.why(r.world); why != "" {
-			text += ": " + why
+		if why := c.why(w); why != "" {
+			return ": " + why
 		}
 	}
-	return &outcome{text: text}
+	return ""
 }
 
 // hold wants c to hold now and for as long as limit.
@@ -140,16 +137,16 @@ func (r *run) hold(ctx context.Context, limit time.Duration, c condition) error 
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	r.catchUp()
+	r.asks(c)
 	defer func(from int) { r.world.from = from }(r.world.from)
 	r.world.mark()
 	for {
 		ok, err := c.holds(outer, r.world)
 		if err == nil && !ok {
-			return r.broken(time.Since(began), c)
+			return broken(r.world, time.Since(began), c)
 		}
 		if err == nil {
-			err = r.step(ctx, c, true)
+			err = r.step(ctx, c)
 		}
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && outer.Err() == nil:
@@ -161,28 +158,23 @@ func (r *run) hold(ctx context.Context, limit time.Duration, c condition) error 
 }
 
 // broken says that c did not go on to hold, and what happened.
-func (r *run) broken(after time.Duration, c condition) error {
+func broken(w *world, after time.Duration, c condition) error {
 	text := "does not hold: " + c.text
 	if after >= time.Millisecond {
 		text = fmt.Sprintf("no longer holds after %s: %s", after.Round(time.Millisecond), c.text)
 	}
-	if c.why != nil {
-		if why := c.why(r.world); why != "" {
-			text += ": " + why
-		}
-	}
-	return &outcome{text: text}
+	return &outcome{text: text + because(w, c)}
 }
 
 // check wants c to hold now.
 func (r *run) check(ctx context.Context, c condition) error {
-	r.catchUp()
+	r.asks(c)
 	ok, err := c.holds(ctx, r.world)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return r.broken(0, c)
+		return broken(r.world, 0, c)
 	}
 	return r.trouble()
 }

@@ -24,9 +24,10 @@ const (
 	LabMove     event.Kind = "lab.move"     // addr: the new one
 	// LabExit tells that Member ended and nobody had asked for it.
 	LabExit event.Kind = "lab.exit" // text: the status, 137 for SIGKILL
-	// A change of links: lab.cut if any drops packets, lab.link if none does,
-	// lab.heal if all are healthy. Text: all that is then in force, as
-	// ParseLinks reads it. Stamped when the kernel, or the simulator, follows.
+	// A change of links, as Links.Kind decides: lab.cut if some packets never
+	// pass, lab.link if chance or time is all that is against them, lab.heal if
+	// all links are healthy. Text: all that is then in force, as ParseLinks reads
+	// it. Stamped when the kernel, or the simulator, follows.
 	LabCut  event.Kind = "lab.cut"  // text
 	LabLink event.Kind = "lab.link" // text
 	LabHeal event.Kind = "lab.heal" // text
@@ -62,7 +63,7 @@ type History struct {
 const chunk = 8192
 
 // unpacked is how many pieces, the latest, are ready to be read.
-const unpacked = 16
+const unpacked = 4
 
 // piece is part of a history.
 type piece struct {

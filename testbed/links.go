@@ -56,8 +56,8 @@ func (l Links) Pairs() []Pair {
 	})
 }
 
-// Kind returns what a change to l is in the history: lab.cut, lab.link or
-// lab.heal. Loss at random cuts nothing, unless it is of everything.
+// Kind returns what a change to l is in the history, on every engine: lab.cut,
+// lab.link or lab.heal. Loss at random cuts nothing, unless it is of everything.
 func (l Links) Kind() event.Kind {
 	kind := LabHeal
 	for _, link := range l {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"peerlab/event"
 )
 
 func TestPartition(t *testing.T) {
@@ -98,6 +100,32 @@ func TestLinksOver(t *testing.T) {
 	}
 	if rest := sum.Without(Pair{"a", "b"}, Pair{"c", "d"}); !maps.Equal(rest, Links{{"b", "a"}: {Loss: 5}}) {
 		t.Errorf("without: %v", rest)
+	}
+}
+
+func TestLinksKind(t *testing.T) {
+	for text, want := range map[string]event.Kind{
+		"":                                    LabHeal,
+		"a -> b loss=99%":                     LabLink,
+		"a -> b delay=1s":                     LabLink,
+		"a -> b loss=100%":                    LabCut,
+		"a -> b over=1000":                    LabCut,
+		"a -> b drop=udp":                     LabCut,
+		"a -> b loss=1%; b -> a drop=all":     LabCut,
+		"a -> b drop=all; a -> c loss=1%":     LabCut,
+		"a -> b loss=1%; b -> a rate=9000bit": LabLink,
+	} {
+		l, err := ParseLinks(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := l.Kind(); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	if got := (Links{{"a", "b"}: {}}).Kind(); got != LabHeal {
+		t.Errorf("a healthy link: %s", got)
 	}
 }
 

@@ -15,35 +15,59 @@ import (
 // checkCommand judges saved runs again.
 func (l *lab) checkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "check DIR…", Short: "Judge saved runs again, by the checks of this program",
-		Long: `Judge saved runs again, by all checks that this program knows, and take all its
-measures. DIR is a run's directory, or one that holds some, such as --out of peerlab
-run. The exit status is that of peerlab run.`,
+		Use: "check DIR… [NAME…]", Short: "Judge saved runs again, with the checks and conditions of this program",
+		Long: `Judge saved runs again: what the lines of the scenario asked (await, hold, check,
+measure), each by the part of the history that it had, with the checks and conditions
+of this program. DIR is a run's directory, or one that holds some, such as --out of
+peerlab run. NAME asks for one more check or measure, of all of the history: ` + strings.Join(asked(), ", ") + `
+(a directory of such a name is ./NAME). The exit status is that of peerlab run.`,
 		Args: atLeast(1, "the directory of a saved run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dirs, err := scenarios.Saved(args)
+			var names, places []string
+			for _, arg := range args {
+				if slices.Contains(asked(), arg) {
+					names = append(names, arg)
+				} else {
+					places = append(places, arg)
+				}
+			}
+			if len(places) == 0 {
+				return usageError{fmt.Errorf("check needs the directory of a saved run: see %s --help", cmd.CommandPath())}
+			}
+			dirs, err := scenarios.Saved(places)
 			if err != nil {
 				return usageError{err}
 			}
 			verdict := observe.Pass
 			var all []rejudged
 			for _, dir := range dirs {
-				one, err := judgeAgain(dir)
+				record, err := observe.Load(dir)
 				if err != nil {
 					return untold(err)
 				}
-				all = append(all, one)
-				verdict = scenarios.Worse(verdict, one.Verdict)
+				again, err := scenarios.JudgeAgain(record, names...)
+				if err != nil {
+					return err
+				}
+				all = append(all, rejudgedOf(dir, record, again))
+				verdict = scenarios.Worse(verdict, again.Verdict)
 			}
 			if err := l.printJudged(cmd, all); err != nil {
 				return err
 			}
-			if verdict != observe.Pass {
-				return verdictStatus(scenarios.Status(verdict))
-			}
-			return nil
+			return exit(verdict)
 		},
 	}
+}
+
+// asked are the names of checks and measures, each once.
+func asked() (names []string) {
+	for _, h := range slices.Concat(observe.Checks(), observe.Measures()) {
+		if !slices.Contains(names, h.Name) {
+			names = append(names, h.Name)
+		}
+	}
+	return names
 }
 
 // rejudged is a saved run and what it comes to now.
@@ -51,37 +75,34 @@ type rejudged struct {
 	Dir      string             `json:"dir"`
 	Scenario string             `json:"scenario"`
 	Was      observe.Verdict    `json:"was"`
-	Reason   string             `json:"reason,omitempty"`
 	Verdict  observe.Verdict    `json:"verdict"`
+	Reason   string             `json:"reason,omitempty"`
+	Note     string             `json:"note,omitempty"`
+	Lines    []rejudgedLine     `json:"lines"`
 	Checks   []observe.Checked  `json:"checks"`
 	Measures []observe.Measured `json:"measures"`
 }
 
-func judgeAgain(dir string) (rejudged, error) {
-	record, err := observe.Load(dir)
-	if err != nil {
-		return rejudged{}, err
+// rejudgedLine is a line of its scenario.
+type rejudgedLine struct {
+	Line    int             `json:"line"`
+	Text    string          `json:"text"`
+	Was     observe.Verdict `json:"was"`
+	Verdict observe.Verdict `json:"verdict"`
+	Found   string          `json:"found,omitempty"`
+	// Unseen says that no event tells: it is as it was.
+	Unseen bool `json:"unseen,omitempty"`
+}
+
+func rejudgedOf(dir string, record *observe.Record, again *scenarios.Again) rejudged {
+	r := rejudged{
+		Dir: dir, Scenario: record.Scenario, Was: record.Verdict, Verdict: again.Verdict, Reason: again.Reason, Note: again.Note,
+		Lines: []rejudgedLine{}, Checks: again.Checks, Measures: again.Measures,
 	}
-	again := rejudged{Dir: dir, Scenario: record.Scenario, Was: record.Verdict, Reason: record.Reason, Verdict: record.Verdict}
-	for _, h := range observe.Checks() {
-		checked, err := observe.Check(record, h.Name)
-		if err != nil {
-			return again, err
-		}
-		again.Checks = append(again.Checks, checked)
-		// What nobody asked for need not have had anything to judge.
-		if checked.Verdict == observe.Fail || slices.ContainsFunc(record.Checks, func(c observe.Checked) bool { return c.Name == h.Name }) {
-			again.Verdict = scenarios.Worse(again.Verdict, checked.Verdict)
-		}
+	for i, l := range again.Lines {
+		r.Lines = append(r.Lines, rejudgedLine{l.Line, l.Text, again.Was[i], l.Came(), l.Found, l.Unseen})
 	}
-	for _, h := range observe.Measures() {
-		measured, err := observe.Measure(record, h.Name)
-		if err != nil {
-			return again, err
-		}
-		again.Measures = append(again.Measures, measured)
-	}
-	return again, nil
+	return r
 }
 
 func (l *lab) printJudged(cmd *cobra.Command, all []rejudged) error {
@@ -98,6 +119,19 @@ func (l *lab) printJudged(cmd *cobra.Command, all []rejudged) error {
 			fmt.Fprintf(&b, ": %s", one.Reason)
 		}
 		b.WriteByte('\n')
+		if one.Note != "" {
+			fmt.Fprintf(&b, "  %s\n", one.Note)
+		}
+		for _, line := range one.Lines {
+			fmt.Fprintf(&b, "  line %d: %s: %s", line.Line, line.Verdict, line.Text)
+			switch {
+			case line.Unseen:
+				b.WriteString(" (as it was: no event tells)")
+			case line.Verdict != line.Was:
+				fmt.Fprintf(&b, " (it was %s)", line.Was)
+			}
+			b.WriteByte('\n')
+		}
 		for _, c := range one.Checks {
 			b.WriteString(c.String())
 		}

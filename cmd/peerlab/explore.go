@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,9 +22,8 @@ import (
 
 type exploreFlags struct {
 	explore.Options
-	engine string
-	out    string
-	quiet  bool
+	engineFlags
+	out string
 }
 
 func (l *lab) exploreCommand() *cobra.Command {
@@ -53,16 +53,17 @@ fails, and 2 when none fails but one could not be told. docs/explore.md tells mo
 	flags.StringSliceVar(&f.Checks, "checks", explore.Checks(), "what is judged")
 	flags.BoolVar(&f.Shaping, "netem", false, "delay, duplicate and reorder packets, too, which Docker needs netem for")
 	flags.DurationVar(&f.Shrinking, "shrink", time.Minute, "`DURATION` that shrinking may take; 0 leaves what was found as it is")
-	flags.IntVar(&f.Workers, "parallel", 0, "run `N` at the same time (as many as this host carries)")
-	flags.StringVar(&f.engine, "engine", "sim", "`docker|sim`: real containers, or peers in this process in virtual time")
+	f.add(flags, "sim")
 	flags.StringVar(&f.out, "out", "", "`FILE` for the schedule that fails (found-SEED.txt)")
-	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
 	return cmd
 }
 
 func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
-	if f.Runs < 0 || f.Workers < 0 || f.Shrinking < 0 {
-		return usageError{errors.New("--runs, --parallel and --shrink must not be negative")}
+	if f.Runs < 0 || f.Shrinking < 0 {
+		return usageError{errors.New("--runs and --shrink must not be negative")}
+	}
+	if err := f.check(); err != nil {
+		return err
 	}
 	if err := f.Check(); err != nil {
 		return usageError{err}
@@ -72,13 +73,11 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 		return err
 	}
 	defer done()
-	f.Host = host
-	if f.Workers == 0 {
-		f.Workers = runtime.NumCPU()
-		if f.engine == "docker" {
-			f.Workers = max(1, runtime.NumCPU()*scenarios.PeersPerCore/f.Peers)
-		}
+	carries := runtime.NumCPU()
+	if f.engine == "docker" {
+		carries = max(1, carries*scenarios.PeersPerCore/f.Peers)
 	}
+	f.Host, f.Workers = host, cmp.Or(f.parallel, carries)
 	errs, out := cmd.ErrOrStderr(), cmd.OutOrStdout()
 	fmt.Fprintf(errs, "seed %d\n", f.Seed)
 	if !f.quiet {
@@ -106,11 +105,11 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 	}
 	switch {
 	case found != nil:
-		return verdictStatus(scenarios.Status(observe.Fail))
+		return exit(observe.Fail)
 	case cmd.Context().Err() != nil && f.Runs > 0:
 		return fmt.Errorf("interrupted after %d of %d schedules: --seed %d goes on from there", sum.Done, f.Runs, f.Seed+uint64(sum.Done))
 	case sum.Unable > 0:
-		return verdictStatus(scenarios.Status(observe.Inconclusive))
+		return exit(observe.Inconclusive)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ type lab struct {
 
 func addLab(root *cobra.Command, env func(string) string) {
 	l := &lab{}
-	root.Short = "The laboratory: clusters of peers in containers"
+	root.Short = "Clusters of real peers, started, broken and measured, in containers or in virtual time"
 	flags := root.PersistentFlags()
 	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, if there are several (or PEERLAB_CLUSTER)")
 	flags.StringVar(&l.format, "format", "text", "`text|json`")
@@ -37,15 +37,27 @@ func addLab(root *cobra.Command, env func(string) string) {
 		}
 		return nil
 	}
-	root.AddCommand(
-		l.upCommand(), l.downCommand(), l.psCommand(),
-		l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand(),
-		l.killCommand(), l.stopCommand(), l.startCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
-		l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand(),
-		l.runCommand(), l.checkCommand(), l.galleryCommand(),
-		l.exploreCommand(), l.sweepCommand(), l.compareCommand(),
-		l.cleanCommand(), l.doctorCommand(env),
-	)
+	for _, g := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Clusters", []*cobra.Command{l.upCommand(), l.downCommand(), l.psCommand()}},
+		{"In and from peers", []*cobra.Command{l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand()}},
+		{"What happens to peers", []*cobra.Command{
+			l.killCommand(), l.stopCommand(), l.startCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
+		}},
+		{"What happens to links", []*cobra.Command{l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand()}},
+		{"Experiments", []*cobra.Command{
+			l.runCommand(), l.checkCommand(), l.galleryCommand(), l.exploreCommand(), l.sweepCommand(), l.compareCommand(),
+		}},
+		{"This machine", []*cobra.Command{l.doctorCommand(env), l.cleanCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+		}
+		root.AddCommand(g.commands...)
+	}
 	for _, c := range root.Commands() {
 		c.SetFlagErrorFunc(flagError)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -180,7 +181,9 @@ func TestLab(t *testing.T) {
 	}
 	p.fails(2, "needs a terminal", "attach", "alice")
 	attachInTerminal(t, p)
+	ended := follow(t, p)
 	p.must("down")
+	ended()
 	p.fails(1, "no such cluster", "ps")
 
 	api, err := client.New(client.FromEnv)
@@ -190,6 +193,45 @@ func TestLab(t *testing.T) {
 	defer api.Close()
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGKILL} {
 		endUp(t, api, up, sig, p.cluster)
+	}
+}
+
+// follow starts events --follow and returns when it follows. The function wants
+// it to end by itself, now that the cluster is gone.
+func follow(t *testing.T, p process) (ended func()) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	cmd := exec.CommandContext(ctx, os.Args[0], "events", "--follow")
+	cmd.Env = append(os.Environ(), selfVariable+"=1", "PEERLAB_CLUSTER="+p.cluster)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatal("events --follow shows none")
+	}
+	return func() {
+		t.Helper()
+		defer cancel()
+		killed := false
+		for lines.Scan() {
+			killed = killed || strings.Contains(lines.Text(), string(testbed.LabKill))
+			if strings.Contains(lines.Text(), string(testbed.LabError)) {
+				t.Errorf("followed to the end: %s", lines.Text())
+			}
+		}
+		if err := cmd.Wait(); err != nil || !strings.Contains(errs.String(), p.cluster+" is gone") {
+			t.Errorf("events --follow, the cluster being gone: %v %q", err, &errs)
+		}
+		if !killed {
+			t.Error("events --follow does not show the end")
+		}
 	}
 }
 

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"peerlab/observe"
 	"peerlab/scenarios"
@@ -19,16 +21,34 @@ import (
 	"peerlab/testbed/sim"
 )
 
-type runFlags struct {
+// engineFlags are those of every command that runs scenarios.
+type engineFlags struct {
 	engine   string
-	set      []string
-	arm      string
-	repeat   int
-	out      string
-	seed     uint64
 	parallel int
 	quiet    bool
-	helpMD   bool
+}
+
+func (f *engineFlags) add(flags *pflag.FlagSet, engine string) {
+	flags.StringVar(&f.engine, "engine", engine, "`docker|sim`: real containers, or peers in this process in virtual time")
+	flags.IntVar(&f.parallel, "parallel", 0, "run `N` at the same time (as many as this host carries)")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
+}
+
+func (f *engineFlags) check() error {
+	if f.parallel < 0 {
+		return usageError{fmt.Errorf("--parallel %d: want 1 or more, or 0 for as many as this host carries", f.parallel)}
+	}
+	return nil
+}
+
+type runFlags struct {
+	engineFlags
+	set    []string
+	arm    string
+	repeat int
+	out    string
+	seed   uint64
+	helpMD bool
 }
 
 func (l *lab) runCommand() *cobra.Command {
@@ -65,14 +85,12 @@ it was interrupted. docs/scenarios.md describes the language.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.engine, "engine", "docker", "`docker|sim`: real containers, or peers in this process in virtual time")
+	f.add(flags, "docker")
 	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
 	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
 	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times: distributions and a confidence interval")
 	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
 	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run; the next have the next")
-	flags.IntVar(&f.parallel, "parallel", 0, "run `N` at the same time (as many as this host carries)")
-	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
 	flags.BoolVar(&f.helpMD, "help-verbs", false, "print the reference of verbs and conditions, as Markdown")
 	return cmd
 }
@@ -95,6 +113,14 @@ func untold(err error) error {
 	return untoldError{err}
 }
 
+// exit ends the program with the status for a verdict.
+func exit(v observe.Verdict) error {
+	if v == observe.Pass {
+		return nil
+	}
+	return verdictStatus(scenarios.Status(v))
+}
+
 func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	ctx := cmd.Context()
 	set, err := scenarios.ParseSet(f.set)
@@ -104,8 +130,8 @@ func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	if f.repeat < 1 || f.repeat > 100_000 {
 		return usageError{fmt.Errorf("--repeat %d: want 1 or more", f.repeat)}
 	}
-	if f.parallel < 0 {
-		return usageError{fmt.Errorf("--parallel %d: want 1 or more, or 0 for as many as this host carries", f.parallel)}
+	if err := f.check(); err != nil {
+		return err
 	}
 	var files []string
 	b := &scenarios.Batch{Engine: f.engine, Arm: f.arm, Set: set, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}
@@ -134,10 +160,7 @@ func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 		}
 		verdict = scenarios.Worse(verdict, v)
 	}
-	if verdict != observe.Pass {
-		return verdictStatus(scenarios.Status(verdict))
-	}
-	return nil
+	return exit(verdict)
 }
 
 // open reads the scenarios named, and returns the test files among them. All
@@ -232,6 +255,12 @@ func progress(w io.Writer, several bool) func(scenarios.Note) {
 func (l *lab) host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
 	switch engine {
 	case "sim":
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(sim.GCPercent)
+		}
+		if os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(sim.MemoryLimit)
+		}
 		return sim.Run, func() {}, nil
 	case "docker":
 		d, err := l.connect(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -75,11 +76,30 @@ func TestRepeatAndCheck(t *testing.T) {
 		t.Errorf("%d\n%s\n%s", status, out, errs)
 	}
 	status, out, errs = call(nil, "check", dir)
-	if status != 0 || strings.Count(out, ": pass\n") < 4 || !strings.Contains(out, "detection kill first") {
+	if status != 0 || strings.Count(out, "  line 5: pass: await 1m all see bob dead\n") != 4 || !strings.Contains(out, "detection kill first") || strings.Contains(out, "chat") {
 		t.Errorf("%d\n%s\n%s", status, out, errs)
 	}
+	// Nobody chatted, which only matters to who asks.
+	if status, out, _ := call(nil, "check", dir, "chat"); status != 2 || !strings.Contains(out, "check chat: inconclusive") {
+		t.Errorf("%d\n%s", status, out)
+	}
+	// What is changed does not pass.
+	results, err := filepath.Glob(filepath.Join(dir, "*", "002", "events.jsonl"))
+	if err != nil || len(results) != 1 {
+		t.Fatal(results, err)
+	}
+	events, err := os.ReadFile(results[0])
+	if err == nil {
+		err = os.WriteFile(results[0], bytes.ReplaceAll(events, []byte(`"member.dead"`), []byte(`"member.suspect"`)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, out, _ := call(nil, "check", dir); status != 1 || !strings.Contains(out, ": fail (it was pass): line 5: await 1m all see bob dead: not within 1m") {
+		t.Errorf("%d\n%s", status, out)
+	}
 	// What is damaged is no run, and an empty directory holds none.
-	results, err := filepath.Glob(filepath.Join(dir, "*", "001", "events.jsonl"))
+	results, err = filepath.Glob(filepath.Join(dir, "*", "001", "events.jsonl"))
 	if err != nil || len(results) != 1 {
 		t.Fatal(results, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -19,14 +20,12 @@ import (
 )
 
 type sweepFlags struct {
+	engineFlags
 	vary, set []string
 	arm       string
-	engine    string
 	repeat    int
 	seed      uint64
 	out       string
-	parallel  int
-	quiet     bool
 }
 
 func (l *lab) sweepCommand() *cobra.Command {
@@ -54,12 +53,10 @@ told. docs/sweeps.md tells more.`,
 	flags.StringArrayVar(&f.vary, "vary", nil, "`NAME=VALUES` such as SuspicionMult=2..6 or loss=0,10,30%; repeatable")
 	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
 	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
-	flags.StringVar(&f.engine, "engine", "sim", "`docker|sim`: real containers, or peers in this process in virtual time")
+	f.add(flags, "sim")
 	flags.IntVar(&f.repeat, "repeat", 1, "run each combination `N` times")
 	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run of each combination; the next have the next")
 	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
-	flags.IntVar(&f.parallel, "parallel", 0, "run `N` at the same time (as many as this host carries)")
-	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
 	return cmd
 }
 
@@ -76,8 +73,11 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	if len(s.Axes) == 0 {
 		return usageError{errors.New("sweep needs --vary NAME=VALUES, such as --vary SuspicionMult=2..6")}
 	}
-	if f.repeat < 1 || f.parallel < 0 {
-		return usageError{errors.New("--repeat must be 1 or more, and --parallel not negative")}
+	if f.repeat < 1 {
+		return usageError{errors.New("--repeat must be 1 or more")}
+	}
+	if err := f.check(); err != nil {
+		return err
 	}
 	var err error
 	if s.Set, err = scenarios.ParseSet(f.set); err != nil {
@@ -93,10 +93,7 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	defer done()
 	s.Host = host
 	if f.engine == "sim" {
-		s.Workers = f.parallel
-		if s.Workers == 0 {
-			s.Workers = runtime.NumCPU()
-		}
+		s.Workers = cmp.Or(f.parallel, runtime.NumCPU())
 	}
 	total, err := s.Check(ctx)
 	if err != nil {
@@ -127,10 +124,7 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	for _, r := range runs {
 		verdict = scenarios.Worse(verdict, r.Verdict)
 	}
-	if verdict != observe.Pass {
-		return verdictStatus(scenarios.Status(verdict))
-	}
-	return nil
+	return exit(verdict)
 }
 
 // outDir is where what happens is kept: a new directory if none is named.

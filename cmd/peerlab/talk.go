@@ -138,19 +138,25 @@ func (l *lab) eventsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "events", Short: "Show what all peers reported, in the order in which it happened", Args: exactly(0, "no argument"),
 		Long: `Show what all peers reported since the cluster was made, in the order in which it
-happened. With --follow, what they report from then on comes too; the order is
-then kept among events less than a tenth of a second apart in arriving.`,
+happened. With --follow, what they report from then on comes too, until the
+cluster is gone; the order is then kept among events less than a tenth of a
+second apart in arriving.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
 				if !follow {
 					events, err := c.Reported(cmd.Context())
 					return errors.Join(l.printEvents(cmd.OutOrStdout(), testbed.Sorted(events)), err)
 				}
-				return unlessInterrupted(cmd.Context(), l.followEvents(cmd.Context(), c, cmd.OutOrStdout()))
+				err := l.followEvents(cmd.Context(), c, cmd.OutOrStdout())
+				if errors.Is(err, testbed.ErrClosed) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "the cluster %s is gone\n", c.Name())
+					return nil
+				}
+				return unlessInterrupted(cmd.Context(), err)
 			})
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "until Ctrl-C")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "until the cluster is gone, or Ctrl-C")
 	return cmd
 }
 

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -46,8 +45,8 @@ func (c *Chat) answer(conn net.Conn) error {
 		}
 		conn, certain = secured, name
 	}
-	reader := bufio.NewReaderSize(conn, buffer)
-	f, err := readFrame(reader)
+	reader := &frameReader{conn: conn}
+	f, err := reader.one()
 	if err != nil {
 		c.countBad(err)
 		return err

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -112,7 +111,7 @@ func (c *Chat) converse(m *member, addr string, connected func()) error {
 }
 
 // connect dials a member and exchanges hello.
-func (c *Chat) connect(ctx context.Context, to writer, addr string) (net.Conn, *bufio.Reader, error) {
+func (c *Chat) connect(ctx context.Context, to writer, addr string) (net.Conn, *frameReader, error) {
 	if addr == "" {
 		return nil, nil, errors.New("the member is not reachable now")
 	}
@@ -133,7 +132,7 @@ func (c *Chat) connect(ctx context.Context, to writer, addr string) (net.Conn, *
 }
 
 // greet says hello, waits for the answer, and checks that it comes from to.
-func (c *Chat) greet(ctx context.Context, conn *net.Conn, to writer) (*bufio.Reader, error) {
+func (c *Chat) greet(ctx context.Context, conn *net.Conn, to writer) (*frameReader, error) {
 	if c.Secret != nil {
 		secured, err := c.Secret.client(ctx, *conn, c.Name, to.name)
 		if err != nil {
@@ -144,8 +143,8 @@ func (c *Chat) greet(ctx context.Context, conn *net.Conn, to writer) (*bufio.Rea
 	if _, err := (*conn).Write(appendFrame(nil, c.hello(to.name))); err != nil {
 		return nil, err
 	}
-	reader := bufio.NewReaderSize(*conn, buffer)
-	f, err := readFrame(reader)
+	reader := &frameReader{conn: *conn}
+	f, err := reader.one()
 	if err != nil {
 		c.countBad(err)
 		return nil, err
@@ -195,7 +194,7 @@ func (c *Chat) Ping(ctx context.Context, name string) (time.Duration, error) {
 		return 0, fmt.Errorf("ping %s: %w", name, err)
 	}
 	for {
-		f, err := readFrame(reader)
+		f, err := reader.one()
 		if err != nil {
 			return 0, fmt.Errorf("ping %s: %w", name, cmp.Or(ctx.Err(), err))
 		}

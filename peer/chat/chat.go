@@ -12,7 +12,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"peerlab/event"
-	"peerlab/peer/chat/chatpb"
 )
 
 // Options are what Join needs. Name, Incarnation, Listener and Events must be
@@ -67,12 +66,13 @@ type Chat struct {
 	mu       sync.Mutex
 	history  *history
 	held     holdback
+	texts    texts
 	sent     vector             // what causes this peer's messages have told
 	members  map[string]*member // in the chat, or found dead less than forgetAfter ago
 	met      map[writer]*member // who called before membership told of it
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
 	asked    map[writer]asked
-	lacked   *entry    // the oldest kept, if a member is known to lack it
+	had      mark      // of one writer, up to where every member is known to have what it wrote
 	settled  bool      // it is known where the conversation begins for the reader
 	begin    vector    // namely after that
 	answered time.Time // when the first sync came
@@ -81,7 +81,7 @@ type Chat struct {
 	large    uint64    // the last message that gossip cannot carry
 	waiting  map[*Delivery]struct{}
 	progress chan struct{} // closed when others have more, or room was made
-	acks     map[writer]struct{}
+	acks     []writer      // whose messages were delivered
 	stats    counters
 }
 
@@ -111,7 +111,6 @@ func Join(o Options) *Chat {
 		asked:    make(map[writer]asked),
 		waiting:  make(map[*Delivery]struct{}),
 		progress: make(chan struct{}),
-		acks:     make(map[writer]struct{}),
 	}
 	if o.Limits.Rate > 0 {
 		c.rate = rate.NewLimiter(rate.Limit(o.Limits.Rate), max(1, int(o.Limits.Rate)))
@@ -119,6 +118,7 @@ func Join(o Options) *Chat {
 	c.restore()
 	c.self = writer{c.Name, c.Incarnation}
 	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.Events.Emit(event.Event{Kind: event.ChatStart, Life: c.Incarnation})
 	if c.Gossip != nil {
 		c.Gossip.attach(c)
 	}
@@ -203,13 +203,13 @@ func (c *Chat) send(ctx context.Context, text string, d *Delivery) (*entry, erro
 		return nil, err
 	}
 	e := &entry{by: c.self, seq: c.history.have(c.self) + 1, causes: c.causes(), text: text}
-	e.frame = appendFrame(nil, &chatpb.Frame{Kind: &chatpb.Frame_Message{Message: e.message()}})
+	e.head = appendHead(nil, fieldMessage, e)
 	c.stats.Sent++
 	if d != nil {
 		c.expect(d, e)
 	}
 	c.keep(e)
-	c.Events.Emit(event.Event{Kind: event.ChatSent, Message: e.id().String(), Text: text})
+	c.Events.Emit(event.Event{Kind: event.ChatSent, Message: c.texts.keep(e.id().append(make([]byte, 0, 64))), Text: text})
 	if c.Gossip != nil && !c.Gossip.send(e) {
 		c.large = e.seq
 	}
@@ -250,7 +250,9 @@ func (c *Chat) causes() []mark {
 func (c *Chat) keep(e *entry) {
 	c.history.add(e)
 	c.store.put(e)
-	c.trim()
+	if h := c.history; h.places%32 == 0 || h.len() > c.Limits.Horizon || h.bytes > c.Limits.HorizonBytes {
+		c.trim() // now and then will do
+	}
 }
 
 // Leave waits for outstanding acks as long as ctx allows, then closes the

@@ -4,9 +4,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/memberlist"
-	"google.golang.org/protobuf/proto"
-
-	"peerlab/peer/chat/chatpb"
 )
 
 // MaxGossip is the longest message, encoded, that gossip carries, in bytes: it
@@ -58,11 +55,10 @@ func (g *Gossip) detach(c *Chat) {
 
 // send gossips e, and says whether it can. The caller holds Chat.mu.
 func (g *Gossip) send(e *entry) bool {
-	b, err := proto.Marshal(e.message())
-	if err != nil || len(b) > MaxGossip {
+	if e.encodedSize() > MaxGossip {
 		return false
 	}
-	g.pass(b)
+	g.pass(e.encode(nil))
 	return true
 }
 
@@ -102,8 +98,8 @@ func (g *Gossip) Receive(msg []byte) {
 			return
 		}
 	}
-	var m chatpb.Message
-	if proto.Unmarshal(msg, &m) != nil || checkMessage(&m) != nil {
+	m, err := decodeMessage(msg, "")
+	if err != nil {
 		c.bump(&c.stats.Malformed)
 		return
 	}
@@ -117,7 +113,7 @@ func (g *Gossip) Receive(msg []byte) {
 	}
 	if c.held.count > 0 && c.settled {
 		// Its author has what it follows.
-		if author := c.find(writer{m.GetAuthor(), m.GetIncarnation()}); author != nil && author.out != nil {
+		if author := c.find(m.by); author != nil && author.out != nil {
 			author.out.askLater(askDelay)
 		}
 	}

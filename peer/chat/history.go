@@ -1,10 +1,6 @@
 package chat
 
-import (
-	"maps"
-
-	"peerlab/peer/chat/chatpb"
-)
+import "maps"
 
 // entry is one message in the history. It does not change once it is there.
 type entry struct {
@@ -13,7 +9,7 @@ type entry struct {
 	causes []mark
 	text   string
 	place  uint64 // in the order of delivery, from 1
-	frame  []byte // as pushed, for this peer's own
+	head   []byte // of the frame in which it is pushed, for this peer's own
 }
 
 // overhead is what an entry takes beside its text and causes, in bytes.
@@ -23,27 +19,9 @@ func (e *entry) size() int { return len(e.text) + 48*len(e.causes) + overhead }
 
 func (e *entry) id() ID { return ID{e.by.name, e.by.incarnation, e.seq} }
 
-func (e *entry) message() *chatpb.Message {
-	m := &chatpb.Message{Author: e.by.name, Incarnation: e.by.incarnation, Seq: e.seq, Text: e.text}
-	for _, c := range e.causes {
-		m.Causes = append(m.Causes, &chatpb.Mark{Author: c.of.name, Incarnation: c.of.incarnation, Seq: c.seq})
-	}
-	return m
-}
-
-func entryOf(m *chatpb.Message) *entry {
-	e := &entry{by: writer{m.GetAuthor(), m.GetIncarnation()}, seq: m.GetSeq(), text: m.GetText()}
-	if n := len(m.GetCauses()); n > 0 {
-		e.causes = make([]mark, n)
-		for i, c := range m.GetCauses() {
-			e.causes[i] = mark{writer{c.GetAuthor(), c.GetIncarnation()}, c.GetSeq()}
-		}
-	}
-	return e
-}
-
 // track is what is kept of one writer: the messages floor+1, floor+2, ….
 type track struct {
+	of      writer
 	floor   uint64
 	entries []*entry
 }
@@ -55,6 +33,7 @@ func (t *track) last() uint64 { return t.floor + uint64(len(t.entries)) }
 // because delivery is: nothing kept is the cause of something dropped.
 type history struct {
 	tracks map[writer]*track
+	recent *track // looked up last, if not nil
 	order  []*entry
 	first  int // of order, that is still kept
 	bytes  int
@@ -68,9 +47,17 @@ func newHistory() *history {
 	return &history{tracks: make(map[writer]*track), ended: make(map[string]uint64)}
 }
 
+// track returns what is kept of w, nil if nothing ever was.
+func (h *history) track(w writer) *track {
+	if h.recent == nil || h.recent.of != w {
+		h.recent = h.tracks[w]
+	}
+	return h.recent
+}
+
 // have returns up to where w's messages were delivered or given up.
 func (h *history) have(w writer) uint64 {
-	if t := h.tracks[w]; t != nil {
+	if t := h.track(w); t != nil {
 		return t.last()
 	}
 	return 0
@@ -102,9 +89,9 @@ func (h *history) floors() vector {
 
 // add appends e, whose turn it is.
 func (h *history) add(e *entry) {
-	t := h.tracks[e.by]
+	t := h.track(e.by)
 	if t == nil {
-		t = &track{}
+		t = &track{of: e.by}
 		h.tracks[e.by] = t
 	}
 	h.places++
@@ -118,13 +105,14 @@ func (h *history) add(e *entry) {
 // longer be asked for.
 func (h *history) skip(w writer, seq uint64) {
 	if h.have(w) < seq {
-		h.tracks[w] = &track{floor: seq}
+		h.tracks[w] = &track{of: w, floor: seq}
+		h.recent = nil
 	}
 }
 
 // get returns w's messages from first to last that are kept.
 func (h *history) get(w writer, first, last uint64) []*entry {
-	t := h.tracks[w]
+	t := h.track(w)
 	if t == nil {
 		return nil
 	}
@@ -155,7 +143,7 @@ func (h *history) drop() {
 		h.first = 0
 	}
 	h.bytes -= e.size()
-	if t := h.tracks[e.by]; len(t.entries) > 0 && t.entries[0] == e {
+	if t := h.track(e.by); len(t.entries) > 0 && t.entries[0] == e {
 		t.entries[0] = nil
 		t.entries = t.entries[1:]
 		t.floor++
@@ -172,6 +160,7 @@ func (h *history) forget() {
 	if len(h.tracks) <= maxEnded {
 		return
 	}
+	h.recent = nil
 	latest := make(map[string]uint64)
 	for w := range h.tracks {
 		latest[w.name] = max(latest[w.name], w.incarnation)

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bufio"
 	"context"
 	"net"
 	"strings"
@@ -71,7 +70,7 @@ func TestWhatAConnectionMayCarry(t *testing.T) {
 			c := bare(t)
 			n := newNetwork()
 			ours, theirs := newPipes(n, "a", "b")
-			s := &session{chat: c, conn: theirs, reader: bufio.NewReader(theirs), member: c.meet(writer{"a", 1})}
+			s := &session{chat: c, conn: theirs, reader: &frameReader{conn: theirs}, member: c.meet(writer{"a", 1})}
 			if err := s.hold(); err != nil {
 				t.Fatal(err)
 			}
@@ -104,7 +103,10 @@ func TestWhatAConnectionMayCarry(t *testing.T) {
 // A relayed message may come only from the one who was asked, and up to where.
 func TestPulledOnly(t *testing.T) {
 	c := bare(t)
-	a, b := &session{chat: c, member: c.meet(writer{"a", 1})}, &session{chat: c, member: c.meet(writer{"d", 1})}
+	on := func(name string) *session {
+		return &session{chat: c, reader: new(frameReader), member: c.meet(writer{name, 1})}
+	}
+	a, b := on("a"), on("d")
 	for _, s := range []*session{a, b} {
 		if err := s.hold(); err != nil {
 			t.Fatal(err)
@@ -125,7 +127,11 @@ func TestPulledOnly(t *testing.T) {
 	relay := func(s *session, m *chatpb.Message) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		s.take(&chatpb.Frame{Kind: &chatpb.Frame_Relayed{Relayed: m}}, time.Now())
+		a, err := arrivalOf(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.takeAll([]incoming{{arrival: a, relayed: true}}, time.Now())
 	}
 	relay(b, text("c", 1, "of who was not asked"))
 	relay(a, text("c", 3, "beyond what was asked"))

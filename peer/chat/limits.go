@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -55,16 +56,11 @@ const forgetAfter = 10 * time.Minute
 // any beyond the horizon. The caller holds c.mu.
 func (c *Chat) trim() {
 	h := c.history
-	if h.places%32 != 0 && h.len() < c.Limits.Horizon/4*3 && h.bytes < c.Limits.HorizonBytes/4*3 {
-		return // now and then will do
-	}
 	beyond := func(messages, bytes int) bool { return h.len() > messages || h.bytes > bytes }
 	dropped := false
 	for beyond(c.Limits.History, c.Limits.HorizonBytes/4) {
-		oldest := h.oldest()
-		all := oldest != c.lacked && c.hadByAll(oldest)
+		all := c.hadByAll(h.oldest())
 		if !all && !beyond(c.Limits.Horizon, c.Limits.HorizonBytes) {
-			c.lacked = oldest
 			break
 		}
 		if !all {
@@ -81,12 +77,15 @@ func (c *Chat) trim() {
 // hadByAll says whether every member is known to have e, those that were found
 // dead not long ago included.
 func (c *Chat) hadByAll(e *entry) bool {
-	for _, m := range c.members {
-		if m.have[e.by] < e.seq && m.writer != e.by {
-			return false
+	if c.had.of != e.by { // else nobody has told more since
+		c.had = mark{e.by, math.MaxUint64}
+		for _, m := range c.members {
+			if m.writer != e.by {
+				c.had.seq = min(c.had.seq, m.have[e.by])
+			}
 		}
 	}
-	return true
+	return e.seq <= c.had.seq
 }
 
 // stallAfter is how long a member may take nothing before authors no longer

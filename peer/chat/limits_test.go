@@ -150,6 +150,16 @@ func TestBeyondTheHorizon(t *testing.T) {
 	if s := c.Stats(); int(s.Skipped) != 501-len(got) || len(got) < 90 || len(got) > 110 {
 		t.Errorf("c shows %d messages, %d are skipped", len(got), s.Skipped)
 	}
+	told := uint64(0)
+	events, _ := c.events.Since(0)
+	for _, e := range events {
+		if e.Kind == event.ChatSkipped {
+			told += e.Messages
+		}
+	}
+	if s := c.Stats(); told != s.Skipped {
+		t.Errorf("%d messages are skipped, the events tell of %d", s.Skipped, told)
+	}
 	for i, text := range got[1:] {
 		if text != fmt.Sprint(500-len(got)+1+i) {
 			t.Fatalf("c shows %q as number %d of %d", text, i, len(got))
@@ -201,9 +211,11 @@ func TestComingsAndGoings(t *testing.T) {
 	var got []string
 	events, _ := a.events.Since(0)
 	for _, e := range events {
-		got = append(got, strings.TrimSpace(string(e.Kind)+" "+e.Reason))
+		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %d %s", e.Kind, e.Life, e.Reason)))
 	}
-	want := []string{"chat.join", "chat.leave gone", "chat.join", "chat.leave leave", "chat.join", "chat.leave leave", "chat.join"}
+	want := []string{
+		"chat.start 1", "chat.join 1", "chat.leave 0 gone", "chat.join 1", "chat.leave 0 leave", "chat.join 1", "chat.leave 0 leave", "chat.join 2",
+	}
 	if strings.Join(got, ", ") != strings.Join(want, ", ") {
 		t.Errorf("shown: %s", strings.Join(got, ", "))
 	}

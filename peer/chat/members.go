@@ -106,7 +106,7 @@ func (c *Chat) Update(members []Presence) {
 		c.moveTo(m, p.Addr)
 		if c.shown[p.Name] == 0 {
 			c.shown[p.Name] = p.Incarnation
-			c.Events.Emit(event.Event{Kind: event.ChatJoin, Member: p.Name, Addr: p.Addr})
+			c.Events.Emit(event.Event{Kind: event.ChatJoin, Member: p.Name, Addr: p.Addr, Life: p.Incarnation})
 		}
 	}
 	for name, m := range c.members {
@@ -114,7 +114,7 @@ func (c *Chat) Update(members []Presence) {
 			c.drop(name)
 		}
 	}
-	c.lacked = nil
+	c.had = mark{}
 	c.settle()
 	c.moved()
 }

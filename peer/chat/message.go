@@ -24,11 +24,12 @@ type ID struct {
 }
 
 // String returns author/incarnation/sequence.
-func (id ID) String() string {
-	b := make([]byte, 0, len(id.Author)+42)
+func (id ID) String() string { return string(id.append(make([]byte, 0, 64))) }
+
+func (id ID) append(b []byte) []byte {
 	b = append(append(b, id.Author...), '/')
 	b = append(strconv.AppendUint(b, id.Incarnation, 10), '/')
-	return string(strconv.AppendUint(b, id.Seq, 10))
+	return strconv.AppendUint(b, id.Seq, 10)
 }
 
 // CheckText says why text cannot be sent.

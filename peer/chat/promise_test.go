@@ -94,8 +94,13 @@ func promises(lives []*life) []string {
 			continue
 		}
 		has := make(map[string]bool)
+		given := make(map[string]uint64) // up
 		events, _ := q.log.Since(0)
 		for _, e := range events {
+			if e.Kind == event.ChatSkipped {
+				stream, seq := cutID(e.Message)
+				given[stream] = seq
+			}
 			if e.Kind == event.ChatDelivered || e.Kind == event.ChatSent {
 				has[e.Message] = true
 			}
@@ -106,8 +111,9 @@ func promises(lives []*life) []string {
 			}
 			events, _ := p.log.Since(0)
 			for _, e := range events {
+				stream, seq := cutID(e.Message)
 				switch owed := sent[e.Message].to[writer{q.name, q.incarnation}]; {
-				case !owed || has[e.Message]:
+				case !owed || has[e.Message] || seq <= given[stream]:
 				case e.Kind == event.ChatDelivered:
 					fail("agreement: %s delivered %s, %s never did", p.name, e.Message, q.name)
 				case e.Kind == event.ChatSent:
@@ -117,4 +123,11 @@ func promises(lives []*life) []string {
 		}
 	}
 	return broken
+}
+
+// cutID cuts a message's id into its writer and its number.
+func cutID(id string) (of string, seq uint64) {
+	i := strings.LastIndexByte(id, '/')
+	seq, _ = strconv.ParseUint(id[i+1:], 10, 64)
+	return id[:max(i, 0)], seq
 }

@@ -6,28 +6,39 @@ import (
 	"time"
 
 	"peerlab/event"
-	"peerlab/peer/chat/chatpb"
 )
 
-// receive takes in a message that has passed checkMessage, from wherever, and
-// says whether it is news. The caller holds c.mu.
-func (c *Chat) receive(m *chatpb.Message) bool {
-	w, seq := writer{m.GetAuthor(), m.GetIncarnation()}, m.GetSeq()
+// receive takes in a message, from wherever, and says whether it is news. The
+// caller holds c.mu.
+func (c *Chat) receive(a *arrival) bool {
+	w, seq := a.by, a.seq
 	if w == c.self || c.history.past(w, seq) || c.held.has(w, seq) {
 		c.stats.Duplicates++
 		if c.flaws.noDedupe && w != c.self {
-			c.show(entryOf(m))
+			e := a.entry
+			e.text = string(a.body)
+			c.show(&e)
 		}
 		return false
 	}
-	e := entryOf(m)
-	if c.flaws.noHoldback {
-		c.show(e)
-	}
+	e := new(entry)
+	*e = a.entry
 	if seq == c.history.have(w)+1 && c.ready(e) {
+		if a.given {
+			e.text = stringOf(a.body)
+		} else {
+			e.text = c.texts.keep(a.body)
+		}
+		if c.flaws.noHoldback {
+			c.show(e)
+		}
 		c.deliver(e)
 		c.deliverHeld()
 		return true
+	}
+	e.text = string(a.body) // which may be kept longer than what comes later
+	if c.flaws.noHoldback {
+		c.show(e)
 	}
 	if !c.held.add(e) {
 		c.stats.Refused++
@@ -56,7 +67,7 @@ func (c *Chat) deliver(e *entry) {
 		c.show(e)
 	}
 	c.keep(e)
-	c.acks[e.by] = struct{}{}
+	c.ackTo(e.by)
 }
 
 // show tells the reader of e, if that is part of the conversation for it.
@@ -67,7 +78,7 @@ func (c *Chat) show(e *entry) {
 		return
 	}
 	c.stats.Delivered++
-	c.Events.Emit(event.Event{Kind: event.ChatDelivered, Message: e.id().String(), Member: e.by.name, Text: e.text})
+	c.Events.Emit(event.Event{Kind: event.ChatDelivered, Message: c.texts.keep(e.id().append(make([]byte, 0, 64))), Member: e.by.name, Text: e.text})
 }
 
 // meant begins the conversation with e if its author knew this peer, whatever
@@ -91,10 +102,17 @@ func (c *Chat) deliverHeld() {
 	}
 }
 
+// ackTo notes that w is to be told.
+func (c *Chat) ackTo(w writer) {
+	if n := len(c.acks); n == 0 || c.acks[n-1] != w {
+		c.acks = append(c.acks, w)
+	}
+}
+
 // acknowledge tells authors what was delivered of theirs; the caller holds
 // c.mu.
 func (c *Chat) acknowledge() {
-	for w := range c.acks {
+	for _, w := range c.acks {
 		if m := c.find(w); m != nil {
 			for _, s := range m.sessions {
 				if !s.caller { // the author pushes on those it opened
@@ -104,7 +122,7 @@ func (c *Chat) acknowledge() {
 			}
 		}
 	}
-	clear(c.acks)
+	c.acks = c.acks[:0]
 }
 
 // find returns the member of which w is the present life, nil if there is none.
@@ -121,7 +139,7 @@ func (c *Chat) learn(m *member, w writer, seq uint64) {
 		return
 	}
 	m.have[w] = seq
-	c.lacked = nil
+	c.had = mark{}
 	m.progress = time.Now()
 	if w == c.self {
 		c.acked(m.name, seq)

@@ -341,14 +341,20 @@ func TestReusedSequenceIsFound(t *testing.T) {
 	var lives []*life
 	for range 2 {
 		l := &life{name: "a", incarnation: 1, log: event.NewLog("a", 100)}
+		l.began = time.Now()
 		c := Join(Options{Name: "a", Incarnation: 1, Listener: newNetwork().listen("a"), Events: l.log, State: state, flaws: flaws{noPersist: true}})
 		if _, err := c.SendKept(t.Context(), "hello"); err != nil {
 			t.Fatal(err)
 		}
 		c.Leave(t.Context())
+		l.ended = time.Now()
 		lives = append(lives, l)
 	}
 	if broken := promises(lives); !slices.ContainsFunc(broken, func(b string) bool { return strings.Contains(b, "sent twice") }) {
 		t.Errorf("not found: %q", broken)
+	}
+	c := judged(t, lives)
+	if c.Verdict != observe.Fail || !strings.Contains(c.String(), "the number is used twice") {
+		t.Errorf("the check that peerlab has does not find it: %s", c)
 	}
 }

@@ -1,11 +1,9 @@
 package chat
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -20,6 +18,11 @@ const (
 	helloTimeout  = 5 * time.Second
 	idleTimeout   = 30 * time.Second // after which who called hangs up
 	askDelay      = 100 * time.Millisecond
+	// How much is written at once, in bytes: more, if what was written before took
+	// a short time only.
+	firstParcel = 64 << 10
+	maxParcel   = 512 << 10
+	short       = 100 * time.Millisecond
 	// maxServing bounds what one member can ask for at once, in messages.
 	maxServing = 20_000
 	maxPongs   = 16
@@ -31,7 +34,7 @@ const (
 type session struct {
 	chat   *Chat
 	conn   net.Conn
-	reader *bufio.Reader
+	reader *frameReader
 	member *member
 	caller bool   // this peer called, and pushes
 	addr   string // which it called
@@ -39,6 +42,7 @@ type session struct {
 
 	synced    bool   // the other has told what it has: pushing can begin
 	next      uint64 // the next of this peer's messages to push
+	parcel    int    // how much to push at once, in bytes
 	ackDue    bool
 	syncDue   bool
 	answering bool // the sync due is an answer
@@ -68,7 +72,7 @@ func (s *session) hold() error {
 		return errors.New("the member has moved")
 	}
 	now := time.Now()
-	s.heard, s.lastUsed, s.wake = now, now, make(chan struct{}, 1)
+	s.heard, s.lastUsed, s.wake, s.parcel = now, now, make(chan struct{}, 1), firstParcel
 	s.member.sessions = append(s.member.sessions, s)
 	s.member.progress = now
 	s.member.failed = false
@@ -117,82 +121,69 @@ func (s *session) run(ctx context.Context) error {
 	return err
 }
 
+// ackEvery is after how many frames at the latest is acked what keeps coming.
+const ackEvery = 64
+
 // read takes in frames until the connection ends.
 func (s *session) read() error {
 	c := s.chat
-	var now time.Time
-	for n := 1; ; n++ {
-		waits := s.reader.Buffered() == 0
-		f, err := readFrame(s.reader)
-		if waits || n%64 == 0 {
-			now = time.Now()
-		}
-		if err != nil {
-			c.countBad(err)
-			return err
-		}
-		if err := s.check(f); err != nil {
-			c.countBad(err)
-			return err
-		}
+	var frames []incoming
+	for n := 0; ; {
+		var err error
+		frames, err = s.reader.batch(frames[:0])
+		now := time.Now()
 		c.mu.Lock()
-		s.take(f, now)
-		if s.reader.Buffered() == 0 || n%64 == 0 {
+		s.takeAll(frames, now)
+		if n += len(frames); s.reader.empty() || n >= ackEvery {
+			n = 0
 			c.acknowledge()
 			wake(s.wake)
 		}
 		c.mu.Unlock()
+		clear(frames) // and nothing is kept by it
+		if err != nil {
+			c.countBad(err)
+			return err
+		}
 		if err := c.store.room(c.ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// check says what is wrong with f in itself.
-func (s *session) check(f *chatpb.Frame) error {
-	switch k := f.GetKind().(type) {
-	case *chatpb.Frame_Message:
-		return checkMessage(k.Message)
-	case *chatpb.Frame_Relayed:
-		return checkMessage(k.Relayed)
-	case *chatpb.Frame_Hello:
-		return errBadFrame{why: "with a second hello"}
-	case *chatpb.Frame_Sync:
-		return cmp.Or(checkMarks(k.Sync.GetHave()), checkMarks(k.Sync.GetFloor()), checkMarks(k.Sync.GetSince()), checkMarks(k.Sync.GetPresent()))
-	case *chatpb.Frame_Pull:
-		if n := len(k.Pull.GetRanges()); n > maxRanges {
-			return errBadFrame{fmt.Sprintf("with a pull of %d ranges: the limit is %d", n, maxRanges), true}
-		}
+// takeAll does what frames, which came about now, ask for; the caller holds c.mu.
+func (s *session) takeAll(frames []incoming, now time.Time) {
+	s.giveAway(frames)
+	for i := range frames {
+		s.take(&frames[i], now)
 	}
-	return nil
 }
 
-// take does what f, which came about now, asks for; the caller holds c.mu.
-func (s *session) take(f *chatpb.Frame, now time.Time) {
+// giveAway saves copying the texts of frames, where they are much of what was read
+// and the next that the author has to say, so that they will be kept.
+func (s *session) giveAway(frames []incoming) {
+	have := s.chat.history.have(s.member.writer)
+	n, bytes := 0, 0
+	for n < len(frames) && frames[n].is(s.member.writer, have+uint64(n)+1) {
+		bytes += len(frames[n].body)
+		n++
+	}
+	if s.reader.giveAway(bytes) {
+		for i := range frames[:n] {
+			frames[i].given = true
+		}
+	}
+}
+
+// take does what f asks for.
+func (s *session) take(f *incoming, now time.Time) {
 	c, m := s.chat, s.member
 	s.heard, s.lastUsed = now, now
-	switch k := f.GetKind().(type) {
-	case *chatpb.Frame_Message:
-		w := writer{k.Message.GetAuthor(), k.Message.GetIncarnation()}
-		if w != m.writer {
-			c.stats.Forged++
-			return
-		}
-		m.flowing = now
-		c.receive(k.Message)
-		m.have[w] = max(m.have[w], k.Message.GetSeq())
-		s.askForHeld()
-		if c.history.past(w, k.Message.GetSeq()) {
-			s.ackDue = true // also of what came twice: its author does not know
-		}
-	case *chatpb.Frame_Relayed:
-		if !c.wanted(s, k.Relayed) {
-			c.stats.Unasked++
-			return
-		}
-		c.receive(k.Relayed)
-		s.askForHeld()
-		s.pullDue = true
+	if f.other == nil {
+		s.takeMessage(f, now)
+		return
+	}
+	switch k := f.other.GetKind().(type) {
 	case *chatpb.Frame_Ack:
 		c.learn(m, c.self, min(k.Ack.GetSeq(), c.history.have(c.self)))
 	case *chatpb.Frame_Sync:
@@ -217,6 +208,31 @@ func (s *session) take(f *chatpb.Frame, now time.Time) {
 	default:
 		c.stats.Unknown++
 	}
+}
+
+// takeMessage takes in a message of the other's own, or one that was pulled from
+// it.
+func (s *session) takeMessage(f *incoming, now time.Time) {
+	c, m := s.chat, s.member
+	switch {
+	case f.relayed && !c.wanted(s, f.by, f.seq):
+		c.stats.Unasked++
+		return
+	case f.relayed:
+		c.receive(&f.arrival)
+		s.pullDue = true
+	case f.by != m.writer:
+		c.stats.Forged++
+		return
+	default:
+		m.flowing = now
+		c.receive(&f.arrival)
+		m.have[f.by] = max(m.have[f.by], f.seq)
+		if c.history.past(f.by, f.seq) {
+			s.ackDue = true // also of what came twice: its author does not know
+		}
+	}
+	s.askForHeld()
 }
 
 // askForHeld makes sure that what held messages lack is asked for, from the one
@@ -297,7 +313,7 @@ func (s *session) collect() (p parcel, pause time.Duration, err error) {
 	s.pongs = nil
 
 	size := 0
-	for len(s.serving) > 0 && size < buffer {
+	for len(s.serving) > 0 && size < firstParcel {
 		e := s.serving[0]
 		s.serving = s.serving[1:]
 		p.relay = append(p.relay, e)
@@ -307,9 +323,9 @@ func (s *session) collect() (p parcel, pause time.Duration, err error) {
 	if s.caller && s.synced {
 		s.next = max(s.next, m.have[c.self]+1)
 		push := c.history.get(c.self, s.next, c.pushable())
-		for len(push) > 0 && size < buffer {
+		for len(push) > 0 && size < s.parcel {
 			p.push = append(p.push, push[0])
-			size += len(push[0].frame)
+			size += len(push[0].text)
 			s.next = push[0].seq + 1
 			push = push[1:]
 		}
@@ -371,7 +387,7 @@ var errIdle = errors.New("idle")
 func (s *session) write(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	b := make([]byte, 0, 2*buffer)
+	var b []byte
 	for {
 		p, pause, err := s.collect()
 		if errors.Is(err, errIdle) {
@@ -395,14 +411,50 @@ func (s *session) write(ctx context.Context) error {
 			b = appendFrame(b, f)
 		}
 		for _, e := range p.relay {
-			b = appendFrame(b, &chatpb.Frame{Kind: &chatpb.Frame_Relayed{Relayed: e.message()}})
+			b = append(appendHead(b, fieldRelayed, e), e.text...)
 		}
-		_ = s.conn.SetWriteDeadline(time.Now().Add(answerTimeout))
+		began := time.Now()
+		_ = s.conn.SetWriteDeadline(began.Add(answerTimeout))
 		if err := writeAll(s.conn, b, p.push); err != nil {
 			return err
 		}
-		if cap(b) > 4*buffer {
-			b = make([]byte, 0, 2*buffer)
+		if cap(b) > maxParcel {
+			b = nil
+		}
+		// The more at once, the less often the other is woken; but what is slow
+		// has to be done in time.
+		s.parcel = firstParcel
+		if time.Since(began) < short {
+			s.parcel = maxParcel
 		}
 	}
+}
+
+// writeAll writes b and the messages of this peer. What is long is not copied for
+// that, if the connection is one of TCP.
+func writeAll(conn net.Conn, b []byte, push []*entry) error {
+	size := 0
+	for _, e := range push {
+		size += len(e.head) + len(e.text)
+	}
+	if c, ok := conn.(counted); ok && size > 1024*len(push) {
+		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			all := make(net.Buffers, 0, 1+2*len(push))
+			if len(b) > 0 {
+				all = append(all, b)
+			}
+			for _, e := range push {
+				all = append(all, e.head, bytesOf(e.text))
+			}
+			n, err := all.WriteTo(tcp)
+			c.out.Add(uint64(n))
+			return err
+		}
+	}
+	b = slices.Grow(b, size)
+	for _, e := range push {
+		b = append(append(b, e.head...), e.text...)
+	}
+	_, err := conn.Write(b)
+	return err
 }

@@ -3,7 +3,6 @@ package chat
 import (
 	"errors"
 	"net"
-	"slices"
 	"sync/atomic"
 )
 
@@ -107,35 +106,6 @@ func (c counted) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.in.Add(uint64(n))
 	return n, err
-}
-
-// writeAll writes all of b. Frames that are long are not copied for that, if the
-// connection is one of TCP.
-func writeAll(conn net.Conn, b []byte, frames []*entry) error {
-	size := 0
-	for _, e := range frames {
-		size += len(e.frame)
-	}
-	if c, ok := conn.(counted); ok && size > 1024*len(frames) {
-		if tcp, ok := c.Conn.(*net.TCPConn); ok {
-			all := make(net.Buffers, 0, 1+len(frames))
-			if len(b) > 0 {
-				all = append(all, b)
-			}
-			for _, e := range frames {
-				all = append(all, e.frame)
-			}
-			n, err := all.WriteTo(tcp)
-			c.out.Add(uint64(n))
-			return err
-		}
-	}
-	b = slices.Grow(b, size)
-	for _, e := range frames {
-		b = append(b, e.frame...)
-	}
-	_, err := conn.Write(b)
-	return err
 }
 
 func (c counted) Write(b []byte) (int, error) {

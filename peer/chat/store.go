@@ -12,9 +12,6 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
-	"google.golang.org/protobuf/proto"
-
-	"peerlab/peer/chat/chatpb"
 )
 
 // store keeps the history in a file. What is put is written by one goroutine,
@@ -121,18 +118,19 @@ func load(tx *bbolt.Tx, h *history) error {
 	if err := loadMarks(tx.Bucket(bucketFloors), h.skip); err != nil {
 		return err
 	}
+	author := ""
 	return tx.Bucket(bucketLog).ForEach(func(k, v []byte) error {
-		var m chatpb.Message
 		if len(k) != 8 {
 			return errors.New("a damaged message")
 		}
-		if err := proto.Unmarshal(v, &m); err != nil {
+		m, err := decodeMessage(v, author)
+		if err != nil {
 			return err
 		}
-		if err := checkMessage(&m); err != nil {
-			return err
-		}
-		e := entryOf(&m)
+		author = m.by.name
+		e := new(entry)
+		*e = m.entry
+		e.text = string(m.body)
 		h.places = binary.BigEndian.Uint64(k) - 1
 		switch have := h.have(e.by); {
 		case e.seq <= have:
@@ -329,11 +327,7 @@ func (s *store) write(w work) error {
 			if e.place < w.from {
 				continue
 			}
-			b, err := proto.Marshal(e.message())
-			if err != nil {
-				return err
-			}
-			if err := log.Put(binary.BigEndian.AppendUint64(nil, e.place), b); err != nil {
+			if err := log.Put(binary.BigEndian.AppendUint64(nil, e.place), e.encode(nil)); err != nil {
 				return err
 			}
 		}

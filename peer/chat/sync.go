@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"peerlab/event"
 	"peerlab/peer/chat/chatpb"
 )
 
@@ -202,7 +203,7 @@ func (c *Chat) settle() {
 // skip gives up w's messages up to seq, and tells w.
 func (c *Chat) skip(w writer, seq uint64) {
 	c.history.skip(w, seq)
-	c.acks[w] = struct{}{}
+	c.ackTo(w)
 }
 
 // closeGaps gives up messages that nobody keeps any more: everybody present
@@ -244,6 +245,8 @@ func (c *Chat) closeGaps() {
 		if have := c.history.have(w); seq > have {
 			c.stats.Skipped += seq - have
 			c.skip(w, seq)
+			id := ID{w.name, w.incarnation, seq}
+			c.Events.Emit(event.Event{Kind: event.ChatSkipped, Message: id.String(), Member: w.name, Messages: seq - have})
 		}
 	}
 	c.store.skip(c.history)
@@ -313,7 +316,7 @@ func (c *Chat) gapEnd(w writer, first, top uint64) uint64 {
 }
 
 // wanted says whether the message was pulled over s; the caller holds c.mu.
-func (c *Chat) wanted(s *session, m *chatpb.Message) bool {
-	a, ok := c.asked[writer{m.GetAuthor(), m.GetIncarnation()}]
-	return ok && a.of == s && m.GetSeq() <= a.last
+func (c *Chat) wanted(s *session, w writer, seq uint64) bool {
+	a, ok := c.asked[w]
+	return ok && a.of == s && seq <= a.last
 }

@@ -13,6 +13,8 @@ type writer struct {
 	incarnation uint64
 }
 
+func (w writer) valid() bool { return validName(w.name) && w.incarnation != 0 }
+
 func compareWriters(a, b writer) int {
 	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.incarnation, b.incarnation))
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -272,16 +273,25 @@ func (m *Membership) Missing() []string {
 	if len(lost) == 0 {
 		return nil
 	}
-	online := make(map[string]bool) // by address: another may be there now
+	// Another may be at the address of one who is lost. At many members few are:
+	// theirs are looked for, rather than everybody's written down.
+	taken := make(map[string]bool, len(lost))
+	wanted := make(map[netip.AddrPort]string, len(lost))
+	for _, addr := range lost {
+		where, _ := netip.ParseAddrPort(addr)
+		wanted[where] = addr
+	}
 	m.table.each(func(n *nodeState) {
 		if n.State == memberlist.StateAlive || n.State == memberlist.StateSuspect {
 			delete(lost, n.Name)
-			online[m.shared.addr(n.Addr, n.Port)] = true
+			if addr, ok := wanted[addrPort(n.Addr, n.Port)]; ok {
+				taken[addr] = true
+			}
 		}
 	})
 	var missing []string
 	for _, name := range slices.Sorted(maps.Keys(lost)) {
-		if !online[lost[name]] {
+		if !taken[lost[name]] {
 			missing = append(missing, lost[name])
 		}
 	}

@@ -38,10 +38,15 @@ func (s *Shared) meta(b []byte) Meta {
 	return m
 }
 
+// addrPort returns the address of an entry, the zero one where the IP is none.
+func addrPort(ip net.IP, port uint16) netip.AddrPort {
+	a, _ := netip.AddrFromSlice(ip)
+	return netip.AddrPortFrom(a.Unmap(), port)
+}
+
 // addr writes host:port.
 func (s *Shared) addr(ip net.IP, port uint16) string {
-	a, _ := netip.AddrFromSlice(ip)
-	key := netip.AddrPortFrom(a.Unmap(), port)
+	key := addrPort(ip, port)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text, ok := s.addrs[key]

@@ -26,6 +26,11 @@ type seen struct {
 	touched     bool // memberlist is about to change it, or has just done so
 }
 
+// is says whether n is as it was reported.
+func (k *seen) is(n *nodeState) bool {
+	return k.state == n.State && k.incarnation == n.Incarnation && bytes.Equal(k.meta, n.Meta)
+}
+
 // watcher turns what happens in a Memberlist's node table into events.
 //
 // Join, death and leave are caught in memberlist's callbacks, at the instant
@@ -184,10 +189,13 @@ func (w *watcher) poll(t *table) (alone bool) {
 	}
 	look(w.self)
 	for _, name := range w.touched {
-		if k := w.known[name]; k != nil {
+		k := w.known[name]
+		if k != nil {
 			k.touched = false
 		}
-		look(name)
+		if n := t.locked(name); k == nil || n == nil || !k.is(n) {
+			look(name)
+		}
 	}
 	w.touched = w.touched[:0]
 	for name := range *t.timers {
@@ -242,7 +250,7 @@ func (w *watcher) reap(name string) {
 func (w *watcher) compare(n *nodeState) {
 	k := w.known[n.Name]
 	known := k != nil
-	if known && k.state == n.State && k.incarnation == n.Incarnation && bytes.Equal(k.meta, n.Meta) {
+	if known && k.is(n) {
 		return
 	}
 	var was State // "" if it was not known
@@ -351,13 +359,17 @@ func (w *watcher) callback(name string) {
 	if w.table == nil {
 		return // still inside memberlist.Create; open reports it
 	}
-	if n := w.table.locked(name); n != nil {
+	n, k := w.table.locked(name), w.known[name]
+	switch {
+	case n != nil && (k == nil || !k.is(n)):
 		w.compare(n)
-	} else if w.known[name] != nil {
+		k = w.known[name]
+	case n == nil && k != nil:
 		// NotifyAlive about a member reaped since the last poll.
 		w.reap(name)
+		return
 	}
-	if k := w.known[name]; k != nil && !k.touched {
+	if k != nil && !k.touched {
 		k.touched = true
 		w.touched = append(w.touched, name)
 	}

@@ -19,6 +19,8 @@ func noticeOf(self string, e event.Event) string {
 	switch e.Kind {
 	case event.ChatDelivered:
 		line = "<" + e.Member + "> " + e.Text
+	case event.ChatSkipped:
+		line = fmt.Sprintf("<skipped> %d messages of %s, which nobody keeps any more", e.Messages, e.Member)
 	case event.ChatJoin:
 		line = "<joined> " + e.Member + " has joined"
 	case event.ChatLeave:

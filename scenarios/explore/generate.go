@@ -27,8 +27,9 @@ type Shape struct {
 
 const (
 	unthrottled = "off"
-	// forming is how long a cluster has to form.
-	forming = "30s all see $N alive"
+	// forming is how long a cluster has to form: whom gossip missed hears of the
+	// others in a push/pull, unless its partner was missed, too.
+	forming = "$PUSHPULL*4 all see $N alive"
 	// settling is how long views take to converge after the last fault, at most:
 	// a suspicion under way may still come to its end; whoever is held dead
 	// wrongly is contacted within one and a half rejoin intervals, tried once

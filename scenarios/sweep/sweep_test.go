@@ -6,13 +6,16 @@ import (
 	"encoding/csv"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"peerlab/event"
 	"peerlab/observe"
+	"peerlab/peer"
 	"peerlab/scenarios"
+	"peerlab/testbed"
 	"peerlab/testbed/sim"
 )
 
@@ -175,5 +178,60 @@ func TestSweepsThatCannotBe(t *testing.T) {
 		if _, err := newSweep(t, axes...).Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", axes, err, want)
 		}
+	}
+}
+
+// TestBlocked: combinations in which the simulation cannot go on are told from
+// the others, with the line and who waits where, and the others run.
+func TestBlocked(t *testing.T) {
+	s := newSweep(t, "SuspicionMult=2,3")
+	var gate sync.Mutex
+	gate.Lock()
+	begun, ended := 0, make(chan bool, 10)
+	defer func() {
+		gate.Unlock()
+		for range begun {
+			<-ended // what was left behind
+		}
+	}()
+	s.Repeat, s.Workers = 1, 1
+	s.Host = func(ctx context.Context, seed uint64, do func(context.Context, testbed.Factory) error) error {
+		begun++
+		return sim.RunChanged(ctx, seed, func(c *peer.Config) {
+			observe, blocks := c.Observe, slices.Contains(c.Set, "SuspicionMult=3")
+			c.Observe = func(e event.Event) {
+				if blocks && e.Kind == event.MemberDead {
+					gate.Lock()
+					defer gate.Unlock()
+				}
+				observe(e)
+			}
+		}, func(ctx context.Context, f testbed.Factory) error {
+			defer func() { ended <- true }()
+			return do(ctx, f)
+		})
+	}
+	runs, err := s.Run(t.Context())
+	if err != nil || len(runs) != 2 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	if runs[0].Verdict != observe.Pass {
+		t.Errorf("%v: %s", runs[0].Values, runs[0].Reason)
+	}
+	r := runs[1]
+	if r.Verdict != observe.Inconclusive || !strings.Contains(r.Reason, "deadlock") || !strings.Contains(r.Reason, "crash.txt:7: await") {
+		t.Errorf("%v: %s: %s", r.Values, r.Verdict, r.Reason)
+	}
+	for _, part := range []string{"the driver: ", "alice: ", "sweep.TestBlocked", "for a lock"} {
+		if !strings.Contains(r.Story, part) {
+			t.Errorf("not said: %q, but\n%s", part, r.Story)
+		}
+	}
+	if strings.Contains(r.Story, "synctest bubble") {
+		t.Errorf("a dump:\n%s", r.Story)
+	}
+	var table bytes.Buffer
+	if err := Table(&table, s.Axes, runs); err != nil || !strings.Contains(table.String(), "0/0") && !strings.Contains(table.String(), "0/1") {
+		t.Errorf("%v\n%s", err, table.String())
 	}
 }

@@ -1,10 +1,12 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"strconv"
+	"time"
 
 	"github.com/containerd/errdefs"
 	api "github.com/moby/moby/api/types/container"
@@ -17,6 +19,16 @@ import (
 
 // grace is how long a peer has to leave, in seconds.
 const grace = 10
+
+// endPatience is how long Docker has, beyond grace, to tell that a process it
+// was asked to end has ended: a matter of a tenth of a second.
+const endPatience = 30 * time.Second
+
+// errSilent is what Stop and Kill say when it does not. Peers that end together
+// leave their network together, as removeContainers takes care that containers
+// do not; to end them in turn would be another fault than the one asked for.
+var errSilent = fmt.Errorf("the Docker daemon did not tell within %s that it has ended: if docker ps hangs, only a restart of Docker helps, "+
+	"which before version 23 can stop for good when containers end at the same time (moby/libnetwork#2679)", endPatience)
 
 // Peers implements testbed.Engine.
 func (c *Cluster) Peers(ctx context.Context) ([]testbed.Peer, error) {
@@ -90,12 +102,14 @@ func (c *Cluster) Stop(ctx context.Context, names ...string) error {
 			}
 		}
 		seconds := grace
+		waiting, cancel := context.WithTimeoutCause(ctx, grace*time.Second+endPatience, errSilent)
+		defer cancel()
 		err := c.do(testbed.LabStop, "", m, events.ActionDie, func() error {
-			_, err := c.daemon.api.ContainerStop(ctx, m.id, client.ContainerStopOptions{Timeout: &seconds})
+			_, err := c.daemon.api.ContainerStop(waiting, m.id, client.ContainerStopOptions{Timeout: &seconds})
 			return err
 		})
 		if err != nil {
-			return err
+			return cmp.Or(context.Cause(waiting), err)
 		}
 		return c.drain(ctx, m)
 	})
@@ -107,18 +121,20 @@ func (c *Cluster) Kill(ctx context.Context, names ...string) error {
 		if m.State == testbed.Stopped {
 			return testbed.ErrStopped
 		}
+		waiting, cancel := context.WithTimeoutCause(ctx, endPatience, errSilent)
+		defer cancel()
 		err := c.do(testbed.LabKill, "", m, events.ActionDie, func() error {
-			_, err := c.daemon.api.ContainerKill(ctx, m.id, client.ContainerKillOptions{Signal: "KILL"})
+			_, err := c.daemon.api.ContainerKill(waiting, m.id, client.ContainerKillOptions{Signal: "KILL"})
 			return err
 		})
 		if err != nil {
-			return err
+			return cmp.Or(context.Cause(waiting), err)
 		}
-		wait := c.daemon.api.ContainerWait(ctx, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
+		wait := c.daemon.api.ContainerWait(waiting, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
 		select {
 		case <-wait.Result:
 		case err := <-wait.Error:
-			return err
+			return cmp.Or(context.Cause(waiting), err)
 		}
 		return c.drain(ctx, m)
 	})

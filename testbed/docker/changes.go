@@ -65,6 +65,7 @@ func (c *Cluster) followAgents(members map[string]container) {
 			continue
 		}
 		c.agents[id] = true
+		members := maps.Clone(members) // the caller's will change
 		c.running.Go(func() {
 			err := c.daemon.changes(c.ctx, id, true, func(e event.Event) {
 				links, err := testbed.ParseLinks(e.Text)

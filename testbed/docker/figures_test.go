@@ -51,16 +51,22 @@ func startPlain(t *testing.T, n int) time.Duration {
 	ctx := t.Context()
 	run := newRun()
 	labels := map[string]string{runLabel: run, ownerLabel: string(thisProcess())}
+	watchdog, err := startWatchdog(run)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer func() {
 		if _, err := daemon.sweep(context.Background(), runLabel, func(l map[string]string) bool { return l[runLabel] == run }); err != nil {
 			t.Error(err)
+			watchdog.leaveTo()
 		}
+		watchdog.keep()
 	}()
 	began := time.Now()
 	if _, err := daemon.api.NetworkCreate(ctx, "plain-"+run, client.NetworkCreateOptions{Driver: "bridge", Labels: labels}); err != nil {
 		t.Fatal(err)
 	}
-	err := each(make([]struct{}, n), func(int, struct{}) error {
+	err = each(make([]struct{}, n), func(int, struct{}) error {
 		made, err := daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 			Config: &api.Config{Image: images.Peer, Cmd: []string{"run", "--bare"}, Labels: labels},
 			HostConfig: &api.HostConfig{
@@ -85,7 +91,11 @@ func startConverged(t *testing.T, names []string) (converged, started time.Durat
 	t.Helper()
 	ctx := t.Context()
 	began := time.Now()
-	c, err := daemon.Create(ctx, options(names...))
+	o := options(names...)
+	// The image's own, as the plain ones have it: the local profile is meant for
+	// few peers. RetransmitMult stays, for every rumour is to reach everybody.
+	o.Env["PEER_PROFILE"] = "lan"
+	c, err := daemon.Create(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -36,7 +38,8 @@ type reader struct {
 const retryAfter = time.Second
 
 // History implements testbed.Engine. The first call starts the reading, and
-// what the peers had reported before comes first.
+// what the peers had reported before comes first. It ends when the last
+// container of the cluster is removed, whoever does that.
 func (c *Cluster) History() *testbed.History {
 	c.follow.Do(func() { c.running.Go(c.followAll) })
 	return c.history
@@ -55,10 +58,21 @@ func (c *Cluster) followAll() {
 		// Asked for first: what starts after the list was made is told.
 		stream := c.daemon.api.Events(c.ctx, client.EventsListOptions{Since: since, Filters: told()})
 		members := c.wakeReaders()
+		if members != nil && len(members) == 0 {
+			c.conclude()
+			return
+		}
 		c.followAgents(members)
 		for broken := false; !broken; {
 			select {
 			case msg := <-stream.Messages:
+				if _, ours := members[msg.Actor.ID]; ours && msg.Action == events.ActionDestroy {
+					delete(members, msg.Actor.ID)
+					if len(members) == 0 && c.gone() {
+						c.conclude()
+						return
+					}
+				}
 				if msg.Action == events.ActionStart && !c.wokeOwn(msg.Actor.ID) {
 					members = c.wakeReaders()
 					if msg.Actor.Attributes[helperLabel] == agentHelper {
@@ -79,6 +93,24 @@ func (c *Cluster) followAll() {
 			return
 		}
 	}
+}
+
+// gone says whether nothing is left of the cluster.
+func (c *Cluster) gone() bool {
+	members, err := c.daemon.list(c.ctx, c.name)
+	return err == nil && len(members) == 0
+}
+
+// conclude ends the history of a cluster of which nothing is left, once all
+// that its peers reported is there.
+func (c *Cluster) conclude() {
+	c.mu.Lock()
+	ids := slices.Collect(maps.Keys(c.readers))
+	c.mu.Unlock()
+	for _, id := range ids {
+		_ = c.drain(c.ctx, container{id: id}) // fails when this engine ends, too
+	}
+	c.history.Close()
 }
 
 // rest waits before a retry and says whether there is to be one.

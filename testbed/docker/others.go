@@ -140,6 +140,7 @@ func told() client.Filters {
 	f := make(client.Filters).Add("type", string(events.ContainerEventType))
 	for _, action := range []events.Action{
 		events.ActionStart, events.ActionKill, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate,
+		events.ActionDestroy,
 	} {
 		f.Add("event", string(action))
 	}

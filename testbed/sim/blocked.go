@@ -15,8 +15,9 @@ import (
 // BlockedError says that a simulation cannot go on.
 type BlockedError struct {
 	Why string
-	// Last is what a cluster's history noted last of the engine and of whoever
-	// drives it, such as a line of a scenario (testbed.LabMark).
+	// Last is the last note in a cluster's history of whoever drives it, such as
+	// a line of a scenario (testbed.LabMark), and the last thing that the engine
+	// has done since.
 	Last string
 	// Who tells of everyone that waits, and where: the driver and peers.
 	Who []string
@@ -143,7 +144,7 @@ func label(ctx context.Context, peer string, f func()) {
 	pprof.Do(ctx, pprof.Labels(simLabel, bubbleID(), peerLabel, peer), func(context.Context) { f() })
 }
 
-// waiting says who waits where.
+// waiting says who waits where: the driver last.
 func (s *simulation) waiting() []string {
 	id, _ := s.id.Load().(string)
 	var b bytes.Buffer
@@ -157,11 +158,26 @@ func (s *simulation) waiting() []string {
 		if m := peerOf.FindStringSubmatch(block); m != nil && m[1] != "" {
 			name = m[1]
 		}
-		peers[name] = append(peers[name], place(block))
+		peers[name] = append(peers[name], place(profiled.FindAllStringSubmatch(block, -1)))
+	}
+	// What a timer started has no label.
+	for block := range strings.SplitSeq(string(stacks()), "\n\n") {
+		if m := header.FindStringSubmatch(block); m != nil && slices.Contains(strings.Split(m[1], ", "), id) && strings.Contains(block, "created by time.goFunc") {
+			peers["a timer"] = append(peers["a timer"], place(traced.FindAllStringSubmatch(block, -1)))
+		}
 	}
 	var who []string
 	for name, places := range peers {
-		slices.Sort(places)
+		// Who waits for a lock first: most of the others always wait.
+		slices.SortFunc(places, func(a, b string) int {
+			if d := strings.HasSuffix(a, forLock); d != strings.HasSuffix(b, forLock) {
+				if d {
+					return -1
+				}
+				return 1
+			}
+			return strings.Compare(a, b)
+		})
 		places = slices.Compact(places)
 		const shown = 6
 		if more := len(places) - shown; more > 0 {
@@ -185,15 +201,19 @@ func (s *simulation) waiting() []string {
 	return who
 }
 
+const forLock = " for a lock"
+
 var (
 	peerOf = regexp.MustCompile(`"` + peerLabel + `":"([^"]*)"`)
-	frame  = regexp.MustCompile(`(?m)^#\s+0x[0-9a-f]+\s+(\S+?)\+0x[0-9a-f]+\s+(\S+)$`)
+	// The functions of a goroutine with their lines, in a profile and in a stack
+	// trace.
+	profiled = regexp.MustCompile(`(?m)^#\s+0x[0-9a-f]+\s+(\S+?)\+0x[0-9a-f]+\s+(\S+)$`)
+	traced   = regexp.MustCompile(`(?m)^(\S+)\(.*\)\n\t(\S+)`)
 )
 
 // place is where a goroutine waits: for what, and the first line that is not of
 // Go's own packages.
-func place(block string) string {
-	frames := frame.FindAllStringSubmatch(block, -1)
+func place(frames [][]string) string {
 	if len(frames) == 0 {
 		return "?"
 	}
@@ -201,16 +221,22 @@ func place(block string) string {
 	for _, f := range frames {
 		name, at := f[1], f[2]
 		if strings.Contains(name, "Mutex") {
-			lock = " for a lock"
+			lock = forLock
 		}
-		first, _, _ := strings.Cut(name, "/")
-		if !strings.Contains(first, ".") || strings.HasPrefix(name, "peerlab") || strings.HasPrefix(name, "main.") {
-			if !strings.HasPrefix(name, "peerlab") && !strings.HasPrefix(name, "main.") {
-				continue
-			}
+		if !standard(name) {
+			return fmt.Sprintf("%s (%s)%s", name[strings.LastIndex(name, "/")+1:], at[strings.LastIndex(at, "/")+1:], lock)
 		}
-		return fmt.Sprintf("%s (%s)%s", name[strings.LastIndex(name, "/")+1:], at[strings.LastIndex(at, "/")+1:], lock)
 	}
 	name := frames[0][1]
 	return name[strings.LastIndex(name, "/")+1:] + lock
+}
+
+// standard says whether a function is one of Go's own packages: their paths
+// begin with no domain.
+func standard(function string) bool {
+	first, _, nested := strings.Cut(function, "/")
+	if !nested {
+		first, _, _ = strings.Cut(first, ".")
+	}
+	return first != "peerlab" && first != "main" && !strings.Contains(first, ".")
 }

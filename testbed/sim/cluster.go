@@ -127,15 +127,7 @@ func (c *Cluster) SetLinks(_ context.Context, links testbed.Links) error {
 		return errClosed
 	}
 	c.links = links
-	kind := testbed.LabHeal
-	for _, l := range links {
-		kind = testbed.LabLink
-		if l.Drop != testbed.DropNone {
-			kind = testbed.LabCut
-			break
-		}
-	}
-	c.record(kind, "", "", links.String())
+	c.record(links.Kind(), "", "", links.String())
 	c.network.setLinks(links)
 	return nil
 }

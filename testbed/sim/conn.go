@@ -195,7 +195,7 @@ func (c *conn) again(at time.Time) {
 // arrive takes a part of the stream. The caller holds the lock.
 func (c *conn) arrive(now time.Time, part []byte) {
 	switch {
-	case c.life.end != lives && c.life.host.life == c.life && c.life.end == killed:
+	case c.life.end == killed && c.life.host.life == c.life:
 		// Nobody there, who could say so.
 		c.other.queue = append([][]byte{part}, c.other.queue...)
 		c.other.lost(now)
@@ -218,10 +218,7 @@ func (c *conn) arrive(now time.Time, part []byte) {
 // refuse tells the other side, once, that there is no such connection.
 func (c *conn) refuse(now time.Time) {
 	delete(c.life.conns, c)
-	w := c.life.wire(c.life.host, c.other.life.host)
-	if took, ok := w.carry(tcp, tcpHeader, now); ok {
-		c.life.agenda.plan(now.Add(took), func(time.Time) { c.other.breakOff(syscall.ECONNRESET) })
-	}
+	c.life.signal(c.other.life.host, now, func(time.Time) { c.other.breakOff(syscall.ECONNRESET) })
 }
 
 // breakOff ends the connection with an error. The caller holds the lock.
@@ -279,35 +276,22 @@ func (c *conn) LocalAddr() net.Addr { return c.from }
 func (c *conn) RemoteAddr() net.Addr { return c.to }
 
 // SetDeadline implements net.Conn.
-func (c *conn) SetDeadline(t time.Time) error {
-	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	if c.closed {
-		return c.fail("set", net.ErrClosed)
-	}
-	c.readTill.set(c, t)
-	c.writeTill.set(c, t)
-	return nil
-}
+func (c *conn) SetDeadline(t time.Time) error { return c.till(t, &c.readTill, &c.writeTill) }
 
 // SetReadDeadline implements net.Conn.
-func (c *conn) SetReadDeadline(t time.Time) error {
-	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	if c.closed {
-		return c.fail("set", net.ErrClosed)
-	}
-	c.readTill.set(c, t)
-	return nil
-}
+func (c *conn) SetReadDeadline(t time.Time) error { return c.till(t, &c.readTill) }
 
 // SetWriteDeadline implements net.Conn.
-func (c *conn) SetWriteDeadline(t time.Time) error {
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.till(t, &c.writeTill) }
+
+func (c *conn) till(t time.Time, which ...*deadline) error {
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
 	if c.closed {
 		return c.fail("set", net.ErrClosed)
 	}
-	c.writeTill.set(c, t)
+	for _, d := range which {
+		d.set(c, t)
+	}
 	return nil
 }

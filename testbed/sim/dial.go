@@ -141,22 +141,14 @@ func (d *call) try(now time.Time, again time.Duration) {
 		return
 	}
 	l.agenda.plan(now.Add(again), func(now time.Time) { d.try(now, 2*again) })
-	to := l.hosts[d.to.Addr()]
-	if to == nil {
-		return
-	}
-	if took, ok := l.wire(l.host, to).carry(tcp, tcpHeader, now); ok {
-		l.agenda.plan(now.Add(took), func(now time.Time) { d.answer(now, to) })
+	if to := l.hosts[d.to.Addr()]; to != nil {
+		l.signal(to, now, func(now time.Time) { d.answer(now, to) })
 	}
 }
 
 // answer is what to's host does with a SYN.
 func (d *call) answer(now time.Time, to *host) {
 	if d.over || to.life != nil && to.life.end == killed {
-		return
-	}
-	took, ok := to.wire(to, d.from.host).carry(tcp, tcpHeader, now)
-	if !ok {
 		return
 	}
 	var ls *listener
@@ -166,7 +158,7 @@ func (d *call) answer(now time.Time, to *host) {
 	if ls != nil && len(ls.queue) == cap(ls.queue) {
 		return
 	}
-	to.agenda.plan(now.Add(took), func(time.Time) { d.end(ls) })
+	to.signal(d.from.host, now, func(time.Time) { d.end(ls) })
 }
 
 // end takes the answer: a listener that accepts, or none.

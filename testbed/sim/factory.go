@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
-	"peerlab/event"
 	"peerlab/peer"
 	"peerlab/testbed"
 )
@@ -103,21 +103,35 @@ func (f *factory) close() error {
 	return errors.Join(errs...)
 }
 
-// last returns the last thing that was done to a cluster.
+// last returns the last line that whoever drives a cluster noted, and what was
+// done to the cluster since.
 func (f *factory) last() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var last event.Event
+	var latest time.Time
+	var text string
 	for _, c := range f.clusters {
+		var done []string
+		var at time.Time
 		events, _ := c.history.Since(0)
 		for _, e := range slices.Backward(events) {
-			if e.Peer == testbed.Lab {
-				if e.Time.After(last.Time) {
-					last = e
-				}
+			if e.Peer != testbed.Lab {
+				continue
+			}
+			if at.IsZero() {
+				at = e.Time
+			}
+			if e.Kind == testbed.LabMark || len(done) == 0 {
+				done = append(done, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s", e.Kind, e.Member, e.Text)), " "))
+			}
+			if e.Kind == testbed.LabMark {
 				break
 			}
 		}
+		if len(done) > 0 && !at.Before(latest) {
+			slices.Reverse(done)
+			latest, text = at, strings.Join(done, ", ")
+		}
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", last.Kind, last.Member, last.Text))
+	return text
 }

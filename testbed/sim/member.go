@@ -150,7 +150,7 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 
 // eventsKept is how many events each of n peers keeps, less the more there are;
 // the history has them all.
-func eventsKept(n int) int { return min(max(50_000/max(n, 1), 100), 10_000) }
+func eventsKept(n int) int { return min(max(50_000/max(n, 1), 50), 10_000) }
 
 // speaks says whether what the peer of a life reports is heard: the dead
 // observe nothing.

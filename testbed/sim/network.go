@@ -122,6 +122,14 @@ func (h *host) at(port int) string {
 	return net.JoinHostPort(h.addr.String(), strconv.Itoa(port))
 }
 
+// signal sends a packet of TCP that carries nothing but a flag, and has arrived
+// called when it is there, if it gets there. The caller holds the lock.
+func (h *host) signal(to *host, now time.Time, arrived func(now time.Time)) {
+	if took, ok := h.wire(h, to).carry(tcp, tcpHeader, now); ok {
+		h.agenda.plan(now.Add(took), arrived)
+	}
+}
+
 // ending is how a peer went.
 type ending int
 

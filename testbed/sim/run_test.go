@@ -116,7 +116,7 @@ func TestBlocked(t *testing.T) {
 			forEver()
 			return nil
 		})
-		wants(t, said, "seed 7", "all goroutines in bubble are blocked", "lab.mark  line 12: await never", "the driver: sim.forEver (run_test.go:")
+		wants(t, said, "seed 7", "all goroutines in bubble are blocked", "after lab.mark line 12: await never\n", "the driver: sim.forEver (run_test.go:")
 	})
 	t.Run("left behind", func(t *testing.T) {
 		said := blocked(t, func(context.Context, *lab) error {
@@ -128,6 +128,7 @@ func TestBlocked(t *testing.T) {
 	t.Run("lock", func(t *testing.T) {
 		var mu sync.Mutex
 		said := blocked(t, func(_ context.Context, l *lab) error {
+			l.History().Record(event.Event{Kind: testbed.LabMark, Text: "line 3: start"})
 			l.must(l.Start(l.ctx, "alice"))
 			mu.Lock()
 			go func() {
@@ -137,7 +138,7 @@ func TestBlocked(t *testing.T) {
 			mu.Lock()
 			return nil
 		})
-		wants(t, said, "waits for a lock", "the driver", "for a lock", "alice: ", "lab.start alice")
+		wants(t, said, "waits for a lock", "the driver", "for a lock", "alice: ", "after lab.mark line 3: start, lab.start alice\n")
 		mu.Unlock()
 	})
 }
