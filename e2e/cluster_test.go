@@ -1,23 +1,23 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/memberlist"
-	"github.com/moby/moby/api/types/network"
-	"github.com/testcontainers/testcontainers-go"
-	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 
+	"peerlab/event"
 	"peerlab/observe/theory"
+	"peerlab/peer/command"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
 )
 
 // five is the usual cluster.
@@ -28,11 +28,18 @@ func others(without ...string) []string {
 	return slices.DeleteFunc(slices.Clone(five), func(name string) bool { return slices.Contains(without, name) })
 }
 
-// retransmits is RetransmitMult here. The local profile's 2 makes two packets
-// of each rumour per member: in a cluster of five, every tenth rumour or so
-// misses somebody, who then waits for the next push/pull. These tests are about
-// what happens when gossip works.
-const retransmits = "8"
+// impostor is a peer that says it is bob.
+const impostor = "impostor"
+
+// settings are those of every peer here. The local profile's RetransmitMult of
+// 2 makes two packets of each rumour per member: in a cluster of five, every
+// tenth rumour or so misses somebody, who then waits for the next push/pull.
+// These tests are about what happens when gossip works.
+var settings = map[string]string{
+	"PEER_PROFILE":   "local",
+	"PEER_SET":       "RetransmitMult=8",
+	"PEER_LOG_LEVEL": "debug",
+}
 
 // predicted is what theory says about five with the local profile.
 var predicted = theory.Of(memberlist.DefaultLocalConfig(), len(five))
@@ -46,57 +53,46 @@ const (
 	grace = 2 * time.Second
 )
 
-// cluster is a bootstrap service and peers on a network of their own, gone
-// when its test ends.
+// cluster is a bootstrap service and peers, gone when its test ends. It is for
+// one goroutine.
 type cluster struct {
+	*docker.Cluster
 	*history
-	rejoin time.Duration
-	net    *testcontainers.DockerNetwork
-	subnet netip.Prefix
-
-	follow  context.Context // ends the reading of logs
-	reading sync.WaitGroup
-
-	mu    sync.Mutex
-	addrs map[string]netip.Addr
-	last  netip.Addr            // the last address given out
-	lives map[string]*container // by name, the latest life of each
-	all   []*container
+	peers []string
 }
 
-// newCluster returns a network with a running bootstrap service.
-func newCluster(t *testing.T, rejoin time.Duration) *cluster {
+// newCluster returns a cluster of which the bootstrap service runs.
+func newCluster(t *testing.T, rejoin time.Duration, peers ...string) *cluster {
 	t.Helper()
 	if shared.missing != nil {
 		t.Skip(shared.missing)
 	}
-	follow, cancel := context.WithCancel(context.Background())
-	c := &cluster{
-		history: newHistory(), rejoin: rejoin, follow: follow,
-		addrs: make(map[string]netip.Addr), lives: make(map[string]*container),
-	}
-	t.Cleanup(func() {
-		c.remove(t)
-		cancel()
-		c.reading.Wait()
-		for _, problem := range c.problems {
-			t.Error(problem)
-		}
-		if t.Failed() {
-			t.Log(c.describe())
-		}
+	env := maps.Clone(settings)
+	env["PEER_REJOIN"] = rejoin.String()
+	made, err := shared.daemon.Create(t.Context(), docker.Options{
+		Peers: peers, Env: env, Own: map[string]map[string]string{impostor: {"PEER_NAME": "bob"}},
+		PeerImage: shared.images.Peer, BootstrapImage: shared.images.Bootstrap, FabricImage: shared.images.Fabric,
 	})
-	if err := c.createNetwork(t.Context()); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	c.start(t, bootstrap)
+	c := &cluster{Cluster: made, history: newHistory(made.History()), peers: peers}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		c.examine(ctx, t)
+		if err := c.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	c.start(t, testbed.Bootstrap)
 	return c
 }
 
 // newFive returns a cluster of five that see each other.
 func newFive(t *testing.T, rejoin time.Duration) *cluster {
 	t.Helper()
-	c := newCluster(t, rejoin)
+	c := newCluster(t, rejoin, five...)
 	c.start(t, five...)
 	c.awaitFive(t, 30*time.Second)
 	return c
@@ -107,138 +103,100 @@ func (c *cluster) awaitFive(t *testing.T, within time.Duration) {
 	c.await(t, within, "each of five sees all five", sees(five, "alive", five...))
 }
 
-// createNetwork makes a network whose addresses can be chosen. Docker allows
-// that only in a range that was asked for, and knows best which range is free
-// on this host: so ask for one it has just picked.
-func (c *cluster) createNetwork(ctx context.Context) error {
-	labels := tcnetwork.WithLabels(map[string]string{ownerLabel: string(shared.owner)})
-	var errs []error
-	for range 10 {
-		picked, err := tcnetwork.New(ctx, labels)
-		if err != nil {
-			return fmt.Errorf("create a network: %w", err)
-		}
-		info, err := shared.docker.NetworkInspect(ctx, picked.ID, inspectNetwork)
-		if err := errors.Join(err, picked.Remove(ctx)); err != nil {
-			return fmt.Errorf("find a free range of addresses: %w", err)
-		}
-		if len(info.Network.IPAM.Config) == 0 {
-			return errors.New("find a free range of addresses: the network has none")
-		}
-		c.subnet = info.Network.IPAM.Config[0].Subnet.Masked()
-		c.net, err = tcnetwork.New(ctx, labels,
-			tcnetwork.WithIPAM(&network.IPAM{Config: []network.IPAMConfig{{Subnet: c.subnet}}}))
-		if err == nil {
-			c.last = c.subnet.Addr()
-			for range 9 {
-				c.last = c.last.Next() // leave the lowest to the gateway
-			}
-			return nil
-		}
-		errs = append(errs, err) // somebody was faster
-	}
-	return fmt.Errorf("create a network with a range of its own: %w", errors.Join(errs...))
-}
-
-// addr returns the address of a peer, the same in all its lives.
-func (c *cluster) addr(name string) netip.Addr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.addrs[name].IsValid() {
-		c.last = c.last.Next()
-		c.addrs[name] = c.last
-	}
-	return c.addrs[name]
-}
-
-// move gives a peer another address for its next life.
-func (c *cluster) move(name string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last = c.last.Next()
-	c.addrs[name] = c.last
-}
-
-// bootstrap is the name of the bootstrap service; all others are peers.
-const bootstrap = "bootstrap"
-
-// start starts a new container for each, at the same time.
+// start starts peers, at the same time.
 func (c *cluster) start(t *testing.T, names ...string) {
 	t.Helper()
 	shared.starting <- struct{}{}
 	defer func() { <-shared.starting }()
-	for _, name := range names {
-		c.addr(name) // in the order of names, not of goroutines
-	}
-	var starting sync.WaitGroup
-	errs := make([]error, len(names))
-	for i, name := range names {
-		starting.Go(func() {
-			if name == bootstrap {
-				errs[i] = c.run(t.Context(), name, shared.images.bootstrap, nil)
-				return
-			}
-			errs[i] = c.run(t.Context(), name, shared.images.peer, c.environment(name))
-		})
-	}
-	starting.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := c.Start(t.Context(), names...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// environment is what a peer of this cluster is started with.
-func (c *cluster) environment(name string) map[string]string {
-	return map[string]string{
-		"PEER_NAME":      name,
-		"PEER_BOOTSTRAP": "http://" + c.addr(bootstrap).String() + ":8080",
-		"PEER_PROFILE":   "local",
-		"PEER_REJOIN":    c.rejoin.String(),
-		"PEER_SET":       "RetransmitMult=" + retransmits,
-		"PEER_LOG_LEVEL": "debug",
-	}
-}
-
-// life returns the container of a peer that was started.
-func (c *cluster) life(t *testing.T, name string) *container {
-	t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.lives[name] == nil {
-		t.Fatalf("%s was never started", name)
-	}
-	return c.lives[name]
-}
-
-// remove removes the containers and the network.
-func (c *cluster) remove(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	c.mu.Lock()
-	all := slices.Clone(c.all)
-	c.mu.Unlock()
-	// One after the other: see testbed/docker's removeContainers.
-	for _, life := range all {
-		if _, err := shared.docker.ContainerRemove(ctx, life.GetContainerID(), removeContainer); err != nil {
-			t.Errorf("remove %s: %v", life.name, err)
+// examine fails the test for what no peer may do, whatever the test. Of one that
+// has failed it shows what one wants to read.
+func (c *cluster) examine(ctx context.Context, t *testing.T) {
+	for _, e := range c.since(0) {
+		switch {
+		case e.Kind == testbed.LabError:
+			t.Errorf("%s: %s", e.Member, e.Error)
+		case e.Kind == testbed.LabExit && e.Member != impostor:
+			t.Errorf("%s ended by itself with exit code %s", e.Member, e.Text)
 		}
 	}
-	if c.net == nil {
+	said := make(map[string]string)
+	for _, name := range append([]string{testbed.Bootstrap}, c.peers...) {
+		var out, errs bytes.Buffer
+		if err := c.Logs(ctx, name, false, &out, &errs); err != nil {
+			t.Error(err)
+		}
+		for line := range bytes.Lines(out.Bytes()) {
+			if e, err := event.Decode(line); err != nil || e.Peer != name && name != impostor {
+				t.Errorf("%s wrote to standard output: %q", name, line)
+			}
+		}
+		for line := range strings.Lines(errs.String()) {
+			if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
+		said[name] = errs.String()
+	}
+	if !t.Failed() {
 		return
 	}
-	if err := c.net.Remove(ctx); err != nil {
-		t.Errorf("remove the network: %v", err)
+	t.Log(c.history.String())
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		lines := slices.Collect(strings.Lines(said[name]))
+		t.Logf("%s said last:\n%s", name, strings.Join(lines[max(0, len(lines)-40):], ""))
 	}
 }
 
-// describe is what one wants to read when a test has failed.
-func (c *cluster) describe() string {
-	var b strings.Builder
-	b.WriteString(c.history.String())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(c.lives)) {
-		fmt.Fprintf(&b, "--- %s said last:\n%s", name, c.lives[name].lastWords())
+// ask runs one line in a peer, which must succeed.
+func (c *cluster) ask(t *testing.T, name string, words ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	if err := c.Exec(ctx, name, command.Join(words), &out); err != nil {
+		t.Fatalf("%s %s: %v", name, strings.Join(words, " "), err)
 	}
-	return b.String()
+	return out.String()
+}
+
+// peer is what the engine knows of a peer now.
+func (c *cluster) peer(t *testing.T, name string) testbed.Peer {
+	t.Helper()
+	all, err := c.Peers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(p testbed.Peer) bool { return p.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no %s in %v", name, all)
+	}
+	return all[i]
+}
+
+// network and container are what Docker calls the cluster's network and the
+// container of a peer.
+func (c *cluster) network() string              { return "peerlab-" + c.Name() }
+func (c *cluster) container(name string) string { return c.network() + "-" + name }
+
+// health is what a peer's image is asked by Docker's health check: an error
+// unless the peer has joined.
+func (c *cluster) health(t *testing.T, name string) error {
+	t.Helper()
+	return byHand(t, "exec", c.container(name), "/peer", "health")
+}
+
+// byHand has Docker do something in the way a person does it.
+func byHand(t *testing.T, args ...string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if said, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(said))
+	}
+	return nil
 }

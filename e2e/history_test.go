@@ -3,15 +3,48 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"peerlab/event"
+	"peerlab/observe"
+	"peerlab/testbed"
 )
+
+// history is everything that happened in one cluster, and the view of each
+// peer that follows from it, as far as it has been read.
+type history struct {
+	all    *testbed.History
+	events []event.Event
+	view   *observe.View
+}
+
+func newHistory(all *testbed.History) *history {
+	return &history{all: all, view: observe.NewView()}
+}
+
+// read reads what there is, and returns what is closed when there may be more.
+func (h *history) read() (more <-chan struct{}) {
+	news, more := h.all.Since(len(h.events))
+	h.events = append(h.events, news...)
+	for _, e := range news {
+		h.view.Add(e)
+	}
+	return more
+}
+
+// mark is a place in the history: what came after it is since(mark).
+func (h *history) mark() int {
+	h.read()
+	return len(h.events)
+}
+
+func (h *history) since(mark int) []event.Event {
+	h.read()
+	return h.events[mark:]
+}
 
 // held is what one peer holds another to be, as its events tell.
 type held struct {
@@ -20,85 +53,22 @@ type held struct {
 	incarnation uint32
 }
 
-// history is everything the peers of one cluster reported, and the view of
-// each that follows from it.
-type history struct {
-	mu       sync.Mutex
-	more     chan struct{} // closed when there is more
-	events   []event.Event
-	views    map[string]map[string]held // of the peers that run
-	problems []string                   // what no peer may do, whatever the test
-}
-
-func newHistory() *history {
-	return &history{more: make(chan struct{}), views: make(map[string]map[string]held)}
-}
-
-// change calls f with the history locked and wakes whoever waits.
-func (h *history) change(f func()) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	f()
-	close(h.more)
-	h.more = make(chan struct{})
-}
-
-func (h *history) problem(format string, args ...any) {
-	h.change(func() { h.problems = append(h.problems, fmt.Sprintf(format, args...)) })
-}
-
-// begin starts an empty view of peer, end forgets it.
-func (h *history) begin(peer string) {
-	h.change(func() { h.views[peer] = make(map[string]held) })
-}
-
-func (h *history) end(peer string) {
-	h.change(func() { delete(h.views, peer) })
-}
-
-func (h *history) add(e event.Event) {
-	h.change(func() {
-		h.events = append(h.events, e)
-		view := h.views[e.Peer]
-		if view == nil {
-			return // it has been stopped
+func (h *history) held(observer, member string) held {
+	told := held{state: string(h.view.State(observer, member))}
+	for _, e := range slices.Backward(h.events) {
+		if e.Peer != observer || e.Member != member {
+			continue
 		}
-		state := view[e.Member].state
 		switch e.Kind {
-		case event.MemberJoin, event.MemberRefute:
-			state = "alive"
-		case event.MemberSuspect:
-			state = "suspect"
-		case event.MemberDead:
-			state = "dead"
-		case event.MemberLeft:
-			state = "left"
-		case event.MemberUpdate:
-		case event.MemberReap:
-			delete(view, e.Member)
-			return
-		default:
-			return
+		case event.MemberJoin, event.MemberRefute, event.MemberSuspect, event.MemberDead, event.MemberLeft, event.MemberUpdate:
+			told.addr, told.incarnation = e.Addr, e.Incarnation
+			return told
 		}
-		view[e.Member] = held{state, e.Addr, e.Incarnation}
-	})
+	}
+	return told
 }
 
-// mark is a place in the history: what came after it is since(mark).
-func (h *history) mark() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.events)
-}
-
-func (h *history) since(mark int) []event.Event {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.events[mark:])
-}
-
-// condition says what is missing, "" when it holds. It is called with the
-// history locked.
+// condition says what is missing, "" when it holds.
 type condition func(h *history) string
 
 // await waits until the condition holds.
@@ -138,32 +108,21 @@ func (h *history) hold(t *testing.T, d time.Duration, what string, holds conditi
 }
 
 func (h *history) check(holds condition) (missing string, more <-chan struct{}) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return holds(h), h.more
+	more = h.read()
+	return holds(h), more
 }
 
 // sees holds when each observer holds each of the members in one of the
-// states, separated by blanks; "unknown" is one of them. No observer means all
-// that run. What a peer holds itself to be counts too.
+// states, separated by blanks. What a peer holds itself to be counts too.
 func sees(observers []string, states string, members ...string) condition {
 	return func(h *history) string {
-		observers := observers
-		if observers == nil {
-			observers = slices.Sorted(maps.Keys(h.views))
-		}
 		var missing []string
 		for _, observer := range observers {
-			view, runs := h.views[observer]
-			if !runs {
+			if !h.view.Runs(observer) {
 				return observer + " does not run"
 			}
 			for _, member := range members {
-				state := view[member].state
-				if state == "" {
-					state = "unknown"
-				}
-				if !slices.Contains(strings.Fields(states), state) {
+				if state := string(h.view.State(observer, member)); !slices.Contains(strings.Fields(states), state) {
 					missing = append(missing, fmt.Sprintf("%s holds %s %s", observer, member, state))
 				}
 			}
@@ -202,17 +161,9 @@ func reported(mark int, peers []string, matches func(event.Event) bool) conditio
 
 // String is the end of the history as it is shown when a test fails.
 func (h *history) String() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.read()
 	var b strings.Builder
-	for _, observer := range slices.Sorted(maps.Keys(h.views)) {
-		fmt.Fprintf(&b, "%s holds:", observer)
-		for _, member := range slices.Sorted(maps.Keys(h.views[observer])) {
-			m := h.views[observer][member]
-			fmt.Fprintf(&b, " %s=%s/%d", member, m.state, m.incarnation)
-		}
-		b.WriteByte('\n')
-	}
+	b.WriteString(h.view.Table())
 	for _, e := range h.events[max(0, len(h.events)-60):] {
 		b.Write(e.Encode())
 	}

@@ -12,13 +12,14 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe/theory"
+	"peerlab/testbed"
 )
 
 // TestLife takes one cluster through what can happen to one peer of it. Each
 // step needs the one before.
 func TestLife(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, rejoinEvery)
+	c := newCluster(t, rejoinEvery, append(slices.Clone(five), impostor)...)
 	step := func(name string, f func(t *testing.T)) {
 		if !t.Run(name, f) {
 			t.FailNow()
@@ -32,7 +33,7 @@ func TestLife(t *testing.T) {
 		c.await(t, 10*time.Second, "each is ready", reported(0, five, func(e event.Event) bool { return e.Kind == event.PeerReady }))
 		for _, name := range five {
 			c.checkMembers(t, name)
-			if _, err := c.exec(t, name, "health"); err != nil {
+			if err := c.health(t, name); err != nil {
 				t.Errorf("%s is not healthy: %v", name, err)
 			}
 		}
@@ -59,12 +60,12 @@ func TestLife(t *testing.T) {
 	})
 	step("a name is taken once", func(t *testing.T) {
 		mark := c.mark()
-		code, said := c.impostor(t, "bob")
-		if code != 1 || len(said) != 1 || !strings.Contains(said[0], "the name bob is taken") {
-			t.Errorf("a second bob ended with exit code %d and said %q", code, said)
+		code, said := c.impostor(t)
+		if code != "1" || len(said) != 1 || !strings.Contains(said[0], "the name bob is taken") {
+			t.Errorf("a second bob ended with exit code %s and said %q", code, said)
 		}
 		c.hold(t, predicted.SuspicionMin(), "nobody is disturbed", nobody(mark, func(e event.Event) bool {
-			return e.Kind == event.MemberDead || e.Kind == event.MemberLeft || e.Kind == event.MemberJoin
+			return e.Peer != impostor && (e.Kind == event.MemberDead || e.Kind == event.MemberLeft || e.Kind == event.MemberJoin)
 		}))
 		c.awaitFive(t, predicted.SuspicionMax())
 	})
@@ -139,11 +140,11 @@ func (c *cluster) checkMembers(t *testing.T, name string) {
 	}
 	c.await(t, 5*time.Second, "events of "+name+" tell what members shows", func(h *history) string {
 		for _, m := range members {
-			if told := h.views[name][m.Name]; told != (held{m.State, m.Addr, m.Incarnation}) {
+			if told := h.held(name, m.Name); told != (held{m.State, m.Addr, m.Incarnation}) {
 				return fmt.Sprintf("events tell %v, members shows %v", told, m)
 			}
 		}
-		if told := h.views[name]; len(told) != len(members) {
+		if told := h.view.Members(name); len(told) != len(members) {
 			return fmt.Sprintf("events tell of %d, members shows %d", len(told), len(members))
 		}
 		return ""
@@ -179,22 +180,29 @@ func checkBand(t *testing.T, what string, measured time.Duration, band theory.Ba
 	}
 }
 
-// impostor starts a second peer with the name of a live one and returns its
-// exit code and what it said besides its log.
-func (c *cluster) impostor(t *testing.T, name string) (code int, said []string) {
+// impostor starts the second bob and returns its exit code and what it said
+// besides its log.
+func (c *cluster) impostor(t *testing.T) (code string, said []string) {
 	t.Helper()
-	life, err := c.launch(t.Context(), "impostor", shared.images.peer, c.environment(name))
-	if err != nil {
+	mark := c.mark()
+	c.start(t, impostor)
+	c.await(t, 20*time.Second, "the second bob ends", func(h *history) string {
+		for _, e := range h.events[mark:] {
+			if e.Kind == testbed.LabExit && e.Member == impostor {
+				code = e.Text
+				return ""
+			}
+		}
+		return "it runs"
+	})
+	var errs bytes.Buffer
+	if err := c.Logs(t.Context(), impostor, false, io.Discard, &errs); err != nil {
 		t.Fatal(err)
 	}
-	code, _ = c.ended(t, life)
-	stderr := lines(func(line []byte) {
-		if !bytes.HasPrefix(line, []byte("time=")) {
-			said = append(said, string(line))
+	for line := range strings.Lines(errs.String()) {
+		if !strings.HasPrefix(line, "time=") {
+			said = append(said, line)
 		}
-	})
-	if err := read(t.Context(), life, io.Discard, &stderr); err != nil {
-		t.Fatal(err)
 	}
 	return code, said
 }

@@ -6,24 +6,30 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/testbed"
 )
 
 // cut is how long the partitions here last: until after everybody holds
 // everybody on another side dead, and has forgotten it.
 const cut = 60 * time.Second
 
-// TestPartition takes two peers off the network, each for itself, so that
-// there are three sides. memberlist contacts nobody it holds dead: without
-// rejoin the sides stay apart for good (hashicorp/memberlist#222).
+// TestPartition takes two peers away from the others, each for itself, so that
+// there are three sides: once their interfaces go, once their links drop all.
+// memberlist contacts nobody it holds dead: without rejoin the sides stay apart
+// for good (hashicorp/memberlist#222).
 func TestPartition(t *testing.T) {
 	t.Parallel()
 	t.Run("heals with rejoin", func(t *testing.T) {
 		t.Parallel()
 		c := newFive(t, rejoinEvery)
-		partition(t, c)
+		var plug func()
+		partition(t, c, func() time.Time {
+			began := time.Now()
+			plug = c.unplug(t, "dave", "erin")
+			return began
+		})
 		healed := time.Now()
-		c.reconnect(t, "dave")
-		c.reconnect(t, "erin")
+		plug()
 		// Each side knows whom it lost. A round may just have missed the
 		// network, and what was found then spreads by gossip.
 		c.awaitFive(t, 2*rejoinMost+predicted.AllDead().Expected-predicted.FirstDead().Expected+grace)
@@ -33,13 +39,13 @@ func TestPartition(t *testing.T) {
 	t.Run("stays split without rejoin", func(t *testing.T) {
 		t.Parallel()
 		c := newFive(t, 0)
-		partition(t, c)
-		mark := c.mark()
-		c.reconnect(t, "dave")
-		c.reconnect(t, "erin")
-		for _, name := range []string{"dave", "erin"} {
-			c.awaitNetwork(t, name)
+		links, err := testbed.Partition(append([]string{testbed.Bootstrap}, sides[0]...), sides[1], sides[2])
+		if err != nil {
+			t.Fatal(err)
 		}
+		partition(t, c, func() time.Time { return c.setLinks(t, links) })
+		mark := c.mark()
+		c.setLinks(t, nil) // and it measures that they are healthy
 		c.hold(t, predicted.PushPullPeriod()+rejoinMost, "nobody comes back", nobody(mark, func(e event.Event) bool {
 			return e.Kind == event.MemberJoin
 		}))
@@ -50,22 +56,18 @@ func TestPartition(t *testing.T) {
 // sides are who sees whom during the partition.
 var sides = [][]string{{"alice", "bob", "charly"}, {"dave"}, {"erin"}}
 
-// partition cuts dave and erin off and returns when the time is over and all
-// sides have lost each other.
-func partition(t *testing.T, c *cluster) {
+// partition has f cut dave and erin off, which returns since when they are, and
+// returns when the time is over and all sides have lost each other.
+func partition(t *testing.T, c *cluster, f func() time.Time) {
 	t.Helper()
 	mark := c.mark()
-	began := time.Now()
-	c.disconnect(t, "dave")
-	c.disconnect(t, "erin")
 	end := time.After(cut)
+	began := f()
 
 	majority := sides[0]
 	c.await(t, predicted.AllDead().Most+2*grace, "the majority holds dave and erin dead", sees(majority, "dead", "dave", "erin"))
 	checkDetection(t, c.since(mark), "dave", majority, began)
-	c.await(t, predicted.IsolatedLast().Most+2*grace, "dave holds all others dead", func(h *history) string {
-		return sees([]string{"dave"}, "dead unknown", others("dave")...)(h)
-	})
+	c.await(t, predicted.IsolatedLast().Most+2*grace, "dave holds all others dead", sees([]string{"dave"}, "dead unknown", others("dave")...))
 	var dead []time.Duration
 	for _, e := range c.since(mark) {
 		if e.Peer == "dave" && e.Kind == event.MemberDead {
@@ -81,22 +83,6 @@ func partition(t *testing.T, c *cluster) {
 		t.FailNow()
 	}
 	checkSplit(t, c)
-}
-
-// awaitNetwork waits until a peer reaches the bootstrap service, which shows
-// that its network is back indeed.
-func (c *cluster) awaitNetwork(t *testing.T, name string) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		_, err := c.exec(t, name, "exec", "--", "bootstrap", "list")
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s has no network: %v", name, err)
-		}
-	}
 }
 
 // checkSplit fails the test unless each side sees itself and nobody else.

@@ -14,8 +14,7 @@ func TestLongPause(t *testing.T) {
 	const pause = 30 * time.Second
 	c := newFive(t, rejoinEvery)
 	mark := c.mark()
-	paused := time.Now()
-	c.pause(t, "dave")
+	paused := c.pause(t, "dave")
 	end := time.After(pause)
 	c.await(t, predicted.AllDead().Most+2*grace, "all others hold dave dead", sees(others("dave"), "dead", "dave"))
 	checkDetection(t, c.since(mark), "dave", others("dave"), paused)
@@ -46,9 +45,12 @@ func TestNewAddress(t *testing.T) {
 	c := newFive(t, rejoinEvery)
 	mark := c.mark()
 	killed := c.kill(t, "erin")
-	c.move("erin")
+	moved, err := c.Move(t.Context(), "erin")
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.start(t, "erin")
-	addr := c.addr("erin").String() + ":7946"
+	addr := moved.String() + ":7946"
 	forgotten := func(e event.Event) bool { return e.Kind == event.MemberReap && e.Member == "erin" }
 
 	c.await(t, predicted.AllDead().Most+predicted.Forgotten(4).Most+2*grace, "all others forget where erin was",
@@ -57,7 +59,7 @@ func TestNewAddress(t *testing.T) {
 	began := time.Now()
 	c.await(t, rejoinMost+grace, "all others hold erin alive at "+addr, func(h *history) string {
 		for _, observer := range others("erin") {
-			if m := h.views[observer]["erin"]; m.state != "alive" || m.addr != addr {
+			if m := h.held(observer, "erin"); m.state != "alive" || m.addr != addr {
 				return observer + " holds erin " + m.state + " at " + m.addr
 			}
 		}

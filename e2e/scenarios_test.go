@@ -13,7 +13,6 @@ import (
 	"peerlab/scenarios/compare"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
-	"peerlab/testbed/docker/dockertest"
 	"peerlab/testbed/sim"
 )
 
@@ -31,21 +30,9 @@ func TestScenarios(t *testing.T) {
 	}
 	// Not in parallel with the other tests, which wait for it: its scenarios are
 	// many clusters already, and what else runs makes them inconclusive.
-	d, err := docker.Connect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	guard, err := d.Guard()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = guard.Close(context.Background()) })
-	images, err := dockertest.Build(t.Context(), "..", guard.Labels())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := docker.NewFactory(d, docker.Options{PeerImage: images.Peer, BootstrapImage: images.Bootstrap, FabricImage: images.Fabric})
+	f := docker.NewFactory(shared.daemon, docker.Options{
+		PeerImage: shared.images.Peer, BootstrapImage: shared.images.Bootstrap, FabricImage: shared.images.Fabric,
+	})
 	b := &scenarios.Batch{
 		Engine: f.Name(), Dir: t.TempDir(),
 		Host: func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {

@@ -13,8 +13,8 @@ import (
 // with a terminal does.
 func TestShellInAContainer(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, rejoinEvery)
 	trio := []string{"alice", "bob", "charly"}
+	c := newCluster(t, rejoinEvery, trio...)
 	c.start(t, trio...)
 	c.await(t, 30*time.Second, "each sees all", sees(trio, "alive", trio...))
 	for _, other := range trio[1:] {
@@ -22,7 +22,7 @@ func TestShellInAContainer(t *testing.T) {
 			return e.Kind == event.ChatJoin && e.Member == other
 		}))
 	}
-	attach := "docker exec -it " + c.life(t, "alice").GetContainerID() + " /peer attach"
+	attach := "docker exec -it " + c.container("alice") + " /peer attach"
 	// A shell around it, to see that leaving ends the attached one alone.
 	m := tmux.Start(t, 90, 30, "PS1='$ ' sh")
 	m.Shows("$ ▏")
@@ -86,7 +86,7 @@ func TestShellInAContainer(t *testing.T) {
 	c.resume(t, "alice")
 	other.Send("echo two of us", "Enter")
 	other.Contains("\ntwo of us")
-	if _, err := c.exec(t, "alice", "health"); err != nil {
+	if err := c.health(t, "alice"); err != nil {
 		t.Errorf("alice does not run any more: %v", err)
 	}
 }
