@@ -45,15 +45,21 @@ type shrinker struct {
 // measure runs best n times and returns how often it failed like the first
 // time.
 func (k *shrinker) measure(ctx context.Context, n int) (count int) {
+	count = k.count(ctx, k.best, n)
+	k.rate = float64(count) / float64(n)
+	return count
+}
+
+// count returns how often s fails like the first time in n runs.
+func (k *shrinker) count(ctx context.Context, s schedule, n int) (count int) {
 	failed := make([]*failure, n)
-	k.each(n, func(i int) { failed[i] = k.fails(ctx, k.best, k.seed+uint64(i)) })
+	k.each(n, func(i int) { failed[i] = k.fails(ctx, s, k.seed+uint64(i)) })
 	k.runs += n
 	for _, f := range failed {
 		if f != nil {
 			count++
 		}
 	}
-	k.rate = float64(count) / float64(n)
 	return count
 }
 
@@ -110,7 +116,7 @@ func (k *shrinker) twice(ctx context.Context, s schedule, tries int) (last *fail
 // first takes the first of the candidates that fails, trying several at once,
 // and says whether there is one.
 func (k *shrinker) first(ctx context.Context, candidates []schedule) bool {
-	candidates = slices.DeleteFunc(candidates, func(s schedule) bool { return !s.sound(k.failure.judged) })
+	candidates = slices.DeleteFunc(slices.Clone(candidates), func(s schedule) bool { return !s.sound(k.failure.judged) })
 	tries := k.tries()
 	for batch := range slices.Chunk(candidates, k.workers) {
 		if k.over(ctx) {
@@ -145,16 +151,20 @@ func (k *shrinker) shrink(ctx context.Context) (failed, of int) {
 	if k.measure(ctx, confirmations) == 0 {
 		return 0, confirmations
 	}
-	reliable := k.rate
+	reliable, first := k.rate, k.best
 	// What breaks under one fault in a cluster of two need not be dug out of a
 	// long schedule, of which each run takes long.
-	if k.first(ctx, k.classics()) {
-		reliable = max(reliable/2, float64(k.measure(ctx, confirmations))/confirmations)
+	if k.classic(ctx, reliable/2) {
+		reliable = max(reliable/2, k.rate)
 	} else {
 		k.first(ctx, []schedule{k.closing()})
 	}
 	k.reduce(ctx)
 	failed = k.measure(ctx, last)
+	if k.rate < reliable*3/4 {
+		// It may be that the first failed so often by chance.
+		reliable = min(reliable, float64(k.count(ctx, first, last))/last)
+	}
 	// What was taken by chance is taken back.
 	for k.rate < reliable*3/4 && len(k.former) > 1 && ctx.Err() == nil {
 		k.former = k.former[:len(k.former)-1]
@@ -162,6 +172,23 @@ func (k *shrinker) shrink(ctx context.Context) (failed, of int) {
 		failed = k.measure(ctx, last)
 	}
 	return failed, last
+}
+
+// classic takes the first of the classics that fails at least so often, and says
+// whether there is one.
+func (k *shrinker) classic(ctx context.Context, often float64) bool {
+	made, rate, failure, former := k.best, k.rate, k.failure, k.former
+	candidates := k.classics()
+	for k.first(ctx, candidates) {
+		taken := k.best.text()
+		if k.measure(ctx, confirmations); k.rate >= often {
+			return true
+		}
+		// Twice by chance: one after it may show it better.
+		candidates = candidates[1+slices.IndexFunc(candidates, func(s schedule) bool { return s.text() == taken }):]
+		k.best, k.rate, k.failure, k.former = made, rate, failure, former
+	}
+	return false
 }
 
 // reduce makes best smaller step by step. Peers go first: that makes all runs
