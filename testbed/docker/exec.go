@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -53,6 +54,12 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command []string, o
 	made, err := c.daemon.api.ExecCreate(ctx, id, client.ExecCreateOptions{
 		AttachStdout: true, AttachStderr: true, Cmd: command,
 	})
+	if errdefs.IsConflict(err) { // it ended, or was paused, since it was looked at
+		if _, _, now := c.runs(ctx, name); now != nil {
+			return now
+		}
+		return fmt.Errorf("%s ended before it could run the line: it %w", name, testbed.ErrStopped)
+	}
 	if err != nil {
 		return fmt.Errorf("run a line in %s: %w", name, err)
 	}
