@@ -29,7 +29,8 @@ type Failure struct {
 	// Nodes is how many peers ran, the member included.
 	Nodes int
 	// Alone says that meanwhile there was no other failure that somebody had not
-	// noticed yet: the theory is about such ones.
+	// noticed yet, and, unless it is a cut itself, no link that was not healthy when
+	// it happened: the theory is about such ones.
 	Alone bool
 	// First is how long it took until the first observer held the member dead,
 	// All until the last did. They mean something if Detected is not zero, and
@@ -122,7 +123,7 @@ func (d *detector) lab(e event.Event) {
 
 // fail opens a failure of member for those observers that fit.
 func (d *detector) fail(member, cause string, at time.Time, fits func(observer string) bool) {
-	f := &failure{Failure: Failure{Member: member, Cause: cause, At: at, Alone: true}, pending: make(map[string]bool)}
+	f := &failure{Failure: Failure{Member: member, Cause: cause, At: at, Alone: cause == "cut" || !d.degraded}, pending: make(map[string]bool)}
 	m := d.index[member]
 	for _, o := range d.peers {
 		i := d.index[o]

@@ -57,6 +57,8 @@ func TestDetections(t *testing.T) {
 	}{
 		{"nothing happens", abc, nil, nil},
 		{"kill", told, []Failure{{Member: "c", Cause: "kill", At: at(10), Nodes: 3, Alone: true, First: 5 * sec, All: 6 * sec, Detected: 2}}, nil},
+		{"kill while a link is degraded", with(told, links(5, "a -> b drop=udp")), []Failure{{Member: "c", Cause: "kill", At: at(10), Nodes: 3, First: 5 * sec, All: 6 * sec, Detected: 2}}, nil},
+		{"kill after a link was healed", with(told, links(5, "a -> b drop=udp"), links(6, "")), []Failure{{Member: "c", Cause: "kill", At: at(10), Nodes: 3, Alone: true, First: 5 * sec, All: 6 * sec, Detected: 2}}, nil},
 		{"one never notices", kill, []Failure{{Member: "c", Cause: "kill", At: at(10), Nodes: 3, Alone: true, First: 5 * sec, All: 5 * sec, Detected: 1, Missed: 1}}, nil},
 		{
 			"a report from before the kill counts as at once", with(kill, says(9.9, "b", event.MemberDead, "c")),

@@ -22,6 +22,7 @@ type situation struct {
 
 	throttled map[string]bool
 	cut       map[testbed.Pair]bool // also where only the way back is
+	degraded  bool                  // some link between peers is not healthy
 	cutOff    map[string]bool
 	until     map[string]time.Time // impaired in consequence
 	lived     map[string]bool      // has been started before
@@ -74,11 +75,13 @@ func (s *situation) link(e event.Event) {
 		return
 	}
 	clear(s.cut)
+	s.degraded = false
 	from := make(map[string]int)
 	for pair, link := range links {
 		if pair.From == testbed.Bootstrap || pair.To == testbed.Bootstrap || pair.From == pair.To {
 			continue
 		}
+		s.degraded = s.degraded || link != (testbed.Link{})
 		if !s.severed(link) {
 			continue
 		}
