@@ -151,7 +151,7 @@ func (k *shrinker) shrink(ctx context.Context) (failed, of int) {
 	if k.measure(ctx, confirmations) == 0 {
 		return 0, confirmations
 	}
-	reliable, first := k.rate, k.best
+	reliable, made := k.rate, k.best
 	// What breaks under one fault in a cluster of two need not be dug out of a
 	// long schedule, of which each run takes long.
 	if k.classic(ctx, reliable/2) {
@@ -162,8 +162,8 @@ func (k *shrinker) shrink(ctx context.Context) (failed, of int) {
 	k.reduce(ctx)
 	failed = k.measure(ctx, last)
 	if k.rate < reliable*3/4 {
-		// It may be that the first failed so often by chance.
-		reliable = min(reliable, float64(k.count(ctx, first, last))/last)
+		// It may be that what was made failed so often by chance.
+		reliable = min(reliable, float64(k.count(ctx, made, last))/last)
 	}
 	// What was taken by chance is taken back.
 	for k.rate < reliable*3/4 && len(k.former) > 1 && ctx.Err() == nil {

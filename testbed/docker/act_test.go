@@ -6,12 +6,15 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"peerlab/testbed"
 )
 
 // halted is a daemon that tells of alice, who runs, and answers nothing else.
@@ -22,23 +25,36 @@ func (halted) RoundTrip(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
-	alice, err := json.Marshal([]api.Summary{{
-		ID: "1", State: api.StateRunning, Labels: map[string]string{clusterLabel: "lab", peerLabel: "alice"},
-	}})
+	return listing(r, api.StateRunning)
+}
+
+// listing answers a request for the containers: there is alice.
+func listing(r *http.Request, state api.ContainerState) (*http.Response, error) {
+	return answer(r, http.StatusOK, []api.Summary{{ID: "1", State: state, Labels: map[string]string{clusterLabel: "lab", peerLabel: "alice"}}})
+}
+
+func answer(r *http.Request, status int, body any) (*http.Response, error) {
+	text, err := json.Marshal(body)
 	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
-		Body: io.NopCloser(strings.NewReader(string(alice))), Request: r,
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(string(text))), Request: r,
 	}, err
+}
+
+// clusterOf is a cluster of a daemon that answers like this.
+func clusterOf(t *testing.T, answers http.RoundTripper) *Cluster {
+	t.Helper()
+	d, err := client.New(client.WithHost("http://docker"), client.WithHTTPClient(&http.Client{Transport: answers}), client.WithAPIVersion(minAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newCluster(&Daemon{api: d}, "lab")
 }
 
 // TestHaltedDaemon stops and kills a peer of a daemon that has come to a halt.
 func TestHaltedDaemon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, err := client.New(client.WithHost("http://docker"), client.WithHTTPClient(&http.Client{Transport: halted{}}), client.WithAPIVersion(minAPI))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := newCluster(&Daemon{api: d}, "lab")
+		c := clusterOf(t, halted{})
 		began := time.Now()
 		if err := c.Kill(t.Context(), "alice"); !errors.Is(err, errSilent) || time.Since(began) != endPatience {
 			t.Errorf("kill: %v after %s", err, time.Since(began))
@@ -48,4 +64,38 @@ func TestHaltedDaemon(t *testing.T) {
 			t.Errorf("stop: %v after %s", err, time.Since(began))
 		}
 	})
+}
+
+// ending is a daemon whose alice runs until a line is to be run in it.
+type ending struct {
+	then    api.ContainerState
+	refused atomic.Bool
+}
+
+func (e *ending) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/exec"):
+		e.refused.Store(true)
+		return answer(r, http.StatusConflict, map[string]string{"message": "Container 1 is not running"})
+	case e.refused.Load():
+		return listing(r, e.then)
+	}
+	return listing(r, api.StateRunning)
+}
+
+// TestExecInAPeerThatEnds runs a line in a peer that ends, or is paused, between
+// the look at it and the line.
+func TestExecInAPeerThatEnds(t *testing.T) {
+	for then, want := range map[api.ContainerState]error{
+		api.StateExited: testbed.ErrStopped, api.StatePaused: testbed.ErrPaused,
+		api.StateRunning: testbed.ErrStopped, // again, after its end
+	} {
+		t.Run(string(then), func(t *testing.T) {
+			c := clusterOf(t, &ending{then: then})
+			if err := c.Exec(t.Context(), "alice", "members", io.Discard); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+			c.running.Wait()
+		})
+	}
 }
