@@ -253,11 +253,11 @@ func (c *Cluster) hold(ctx context.Context, client *fabric.Client) {
 		return
 	}
 	err = fmt.Errorf("the links that were set are no longer in force: %w", err)
-	c.problem("", err)
-	select {
+	select { // before it is in the history: who reads it there learns it from the next call
 	case c.wires.lost <- err:
 	default:
 	}
+	c.problem("", err)
 }
 
 // see records the end of links that were set for a time.

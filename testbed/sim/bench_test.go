@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -40,9 +39,11 @@ func BenchmarkCluster(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if debug.SetMemoryLimit(MemoryLimit); n > testbed.MaxPeers {
-			debug.SetMemoryLimit(math.MaxInt64)
+		limit := int64(MemoryLimit)
+		if n > testbed.MaxPeers { // node tables are most of it, and n² entries: with room for garbage
+			limit = 2 * limit * int64(n*n) / (testbed.MaxPeers * testbed.MaxPeers)
 		}
+		debug.SetMemoryLimit(limit)
 		b.Run(size, func(b *testing.B) {
 			for range b.N {
 				clusterOf(b, n)
