@@ -210,8 +210,8 @@ bench-links: ## fifty peers in containers: how fast they start, and how fast all
 	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v -run '^TestFigure' ./testbed/docker | grep --line-buffered -v '^=== '
 
 .PHONY: bench-sim
-bench-sim: ## peers in virtual time: how many, how fast, in how much memory (PEERS="50 2000")
-	@PEERS="$(or $(PEERS),50 100 200 500 1000)" go test -run '^$$' -bench Cluster -benchtime 1x -timeout 60m ./testbed/sim
+bench-sim: ## peers in virtual time: how many, how fast, in how much memory (SIZES="50 2000", CHAT=true)
+	@SIZES="$(or $(SIZES),50 100 200 500 1000)" CHAT=$(CHAT) go test -run '^$$' -bench Cluster -benchtime 1x -timeout 60m ./testbed/sim
 
 .PHONY: bench-bootstrap
 bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)

@@ -17,9 +17,9 @@ import (
 )
 
 // BenchmarkCluster runs clusters of several sizes, LAN profile, without the
-// chat: all join, spend a minute, in which memberlist still gossips that they
+// chat unless CHAT=true: all join, spend a minute, in which memberlist still gossips that they
 // have joined, and later another in which nothing happens, and detect crashes.
-// make bench-sim runs it; PEERS chooses the sizes.
+// make bench-sim runs it; SIZES chooses the sizes.
 //
 //   - x-real: how many times faster than real time each of that is
 //   - x-cpu: the same as if it ran on one processor and nothing else did
@@ -31,7 +31,7 @@ func BenchmarkCluster(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent)) // as the program does
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	sizes := "50 200"
-	if s := os.Getenv("PEERS"); s != "" {
+	if s := os.Getenv("SIZES"); s != "" {
 		sizes = s
 	}
 	for size := range strings.FieldsSeq(sizes) {
@@ -56,7 +56,7 @@ func clusterOf(b *testing.B, n int) {
 	resetPeak()
 	err := Run(b.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
 		names := testbed.Names(n)
-		spec := testbed.Spec{Peers: names, Settings: map[string]string{"no-chat": "true"}}
+		spec := testbed.Spec{Peers: names, Settings: map[string]string{"no-chat": strconv.FormatBool(os.Getenv("CHAT") != "true")}}
 		e := newCluster(f.(*factory).sim, spec) // Create stops at testbed.MaxPeers
 		defer e.Close(ctx)
 		watch := newStopwatch()
