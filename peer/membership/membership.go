@@ -346,7 +346,8 @@ func (m *Membership) Update(ctx context.Context) error {
 	select {
 	case err := <-done:
 		if err != nil {
-			return fmt.Errorf("advertise this peer again: %w", err)
+			// memberlist's only error here: what it could not pass on in time stays queued.
+			return fmt.Errorf("advertise this peer again: %w: it still waits to be gossiped, and a push/pull carries it too", err)
 		}
 		return nil
 	case <-ctx.Done():

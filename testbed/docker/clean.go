@@ -21,14 +21,18 @@ type Removed struct {
 
 // Clean removes what runs left whose process has ended on this host: each
 // cluster was to be gone with it, and so were the images that tests had built.
-// Clusters that were started to stay, stay.
+// Clusters that were started to stay, stay, and so do the images of their peers.
 // What stands beside a cluster goes when nothing of the cluster is left.
 func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
 	ended := func(label string) func(map[string]string) bool {
 		return func(labels map[string]string) bool { return owner(labels[label]).gone() }
 	}
 	removed, err := d.sweep(ctx, ownerLabel, ended(ownerLabel))
-	images, imagesErr := d.sweepImages(ctx, imageOwnerLabel, ended(imageOwnerLabel))
+	used, usedErr := d.usedImages(ctx)
+	if usedErr != nil {
+		return removed, errors.Join(err, usedErr)
+	}
+	images, imagesErr := d.sweepImages(ctx, imageOwnerLabel, ended(imageOwnerLabel), used...)
 	removed.Images, err = images, errors.Join(err, imagesErr)
 	there, listErr := d.Clusters(ctx)
 	if listErr != nil {
@@ -41,6 +45,19 @@ func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
 	removed.Containers += beside.Containers
 	removed.Networks += beside.Networks
 	return removed, errors.Join(err, besideErr)
+}
+
+// usedImages returns the ids of images that a container has, running or not.
+func (d *Daemon) usedImages(ctx context.Context) ([]string, error) {
+	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	ids := make([]string, len(all.Items))
+	for i, c := range all.Items {
+		ids[i] = c.ImageID
+	}
+	return ids, nil
 }
 
 // removeCluster removes all of one cluster. What Compose made carries its

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
+	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 )
 
@@ -28,14 +30,17 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 }
 
 // TestClean leaves a network and an image behind in the name of a dead process
-// and of one that lives.
+// and of one that lives, and a container that does not run and is nobody's with
+// an image of the dead.
 func TestClean(t *testing.T) {
 	needDocker(t)
 	host, _, _ := strings.Cut(string(thisProcess()), "/")
+	dead := owner(host + "/2147483646/1")
 	for _, test := range []struct {
-		owner owner
-		want  int
-	}{{owner(host + "/2147483646/1"), 0}, {thisProcess(), 1}} {
+		owner            owner
+		used             bool
+		networks, images int
+	}{{dead, false, 0, 0}, {dead, true, 0, 1}, {thisProcess(), false, 1, 1}} {
 		label := "peerlab.test=" + newRun()
 		key, value, _ := strings.Cut(label, "=")
 		made, err := daemon.api.NetworkCreate(t.Context(), "peerlab-"+value, client.NetworkCreateOptions{
@@ -44,23 +49,35 @@ func TestClean(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		makeImage(t, map[string]string{imageOwnerLabel: string(test.owner), key: value})
+		image := makeImage(t, map[string]string{imageOwnerLabel: string(test.owner), key: value})
+		user := client.ContainerCreateResult{}
+		if test.used {
+			user, err = daemon.api.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &api.Config{Image: image, Cmd: []string{"none"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 		if _, err := daemon.Clean(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if got := count(t, label); got != test.want {
-			t.Errorf("of %s, %d are there, want %d", test.owner, got, test.want)
+		if test.used {
+			if err := daemon.removeContainer(context.Background(), user.ID); err != nil {
+				t.Error(err)
+			}
 		}
-		if got := countImages(t, label); got != test.want {
-			t.Errorf("of %s, %d images are there, want %d", test.owner, got, test.want)
+		if got := count(t, label); got != test.networks {
+			t.Errorf("of %s, %d are there, want %d", test.owner, got, test.networks)
+		}
+		if got := countImages(t, label); got != test.images {
+			t.Errorf("of %s, %d images are there, want %d (used: %t)", test.owner, got, test.images, test.used)
 		}
 		_, _ = daemon.api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{})
 		_, _ = daemon.sweepImages(context.Background(), key, func(labels map[string]string) bool { return labels[key] == value })
 	}
 }
 
-// makeImage makes an image with nothing in it but labels.
-func makeImage(t *testing.T, labels map[string]string) {
+// makeImage makes an image with nothing in it but labels, and returns its id.
+func makeImage(t *testing.T, labels map[string]string) string {
 	t.Helper()
 	var changes []string
 	for key, value := range labels {
@@ -75,9 +92,12 @@ func makeImage(t *testing.T, labels map[string]string) {
 		t.Fatal(err)
 	}
 	defer made.Close()
-	if said, err := io.ReadAll(made); err != nil || !bytes.Contains(said, []byte("sha256:")) {
+	said, err := io.ReadAll(made)
+	id := regexp.MustCompile("sha256:[0-9a-f]{64}").Find(said)
+	if err != nil || id == nil {
 		t.Fatalf("make an image: %v, %s", err, said)
 	}
+	return string(id)
 }
 
 // countImages counts the images with a label.

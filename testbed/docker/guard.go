@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -50,15 +51,16 @@ func (g *Guard) Close(ctx context.Context) error {
 	return nil
 }
 
-// sweepImages removes the images that have a label and match.
-func (d *Daemon) sweepImages(ctx context.Context, label string, match func(labels map[string]string) bool) (removed int, err error) {
+// sweepImages removes the images that have a label and match, but for those
+// whose ids are to stay.
+func (d *Daemon) sweepImages(ctx context.Context, label string, match func(labels map[string]string) bool, stay ...string) (removed int, err error) {
 	all, err := d.api.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
 		return 0, fmt.Errorf("list images: %w", err)
 	}
 	var errs []error
 	for _, image := range all.Items {
-		if !match(image.Labels) {
+		if !match(image.Labels) || slices.Contains(stay, image.ID) {
 			continue
 		}
 		_, err := d.api.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
