@@ -20,10 +20,8 @@ import (
 // dead a thousand times with Lifeguard too.
 func TestLifeguard(t *testing.T) {
 	if testing.Short() {
-		// make unit runs it without the race detector only: under it one of the two
-		// takes a minute and a half of a processor and 0.9 GB, and ThreadSanitizer
-		// has been seen to abort. Goroutines are not what it has too many of: 1,500
-		// at a time, where it can do with 8,128.
+		// make unit runs it without the race detector only, under which it takes
+		// two minutes of a processor and 0.9 GB.
 		t.Skip("a hundred peers, twice")
 	}
 	without := falsePositives(t, "SuspicionMult=5,AwarenessMaxMultiplier=1,SuspicionMaxTimeoutMult=1")

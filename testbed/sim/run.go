@@ -39,7 +39,8 @@ const (
 // within another.
 //
 // Where everything waits for good, or for a lock, Run fails with a *BlockedError
-// and leaves behind what is blocked.
+// and leaves behind what is blocked. Under the race detector the program has one
+// processor from the first Run on.
 func Run(ctx context.Context, seed uint64, f func(ctx context.Context, f testbed.Factory) error) error {
 	return RunChanged(ctx, seed, func(*peer.Config) {}, f)
 }
@@ -54,6 +55,7 @@ func RunChanged(ctx context.Context, seed uint64, change func(*peer.Config), f f
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	spareRace()
 	done := make(chan error, 1)
 	go func() {
 		// synctest ends this goroutine where its test has failed, as it does when
