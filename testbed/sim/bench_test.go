@@ -17,8 +17,9 @@ import (
 )
 
 // BenchmarkCluster runs clusters of several sizes, LAN profile, without the
-// chat unless CHAT=true: all join, spend a minute, in which memberlist still gossips that they
-// have joined, and later another in which nothing happens, and detect crashes.
+// chat unless CHAT=true: all join, spend a minute, in which memberlist still
+// gossips that they have joined, and later another in which nothing happens, and
+// detect crashes.
 // make bench-sim runs it; SIZES chooses the sizes.
 //
 //   - x-real: how many times faster than real time each of that is
