@@ -30,6 +30,10 @@ const endPatience = 30 * time.Second
 var errSilent = fmt.Errorf("the Docker daemon did not tell within %s that it has ended: if docker ps hangs, only a restart of Docker helps, "+
 	"which before version 23 can stop for good when containers end at the same time (moby/libnetwork#2679)", endPatience)
 
+// errFrozen is what Resume says when Docker does not get to it: see begun, which
+// keeps this program from bringing it about, though not others.
+var errFrozen = fmt.Errorf("the Docker daemon did not resume it within %s: a docker exec that began in the instant of the pause can block a container for good", endPatience)
+
 // Peers implements testbed.Engine.
 func (c *Cluster) Peers(ctx context.Context) ([]testbed.Peer, error) {
 	all, err := c.daemon.list(ctx, c.name)
@@ -149,6 +153,14 @@ func (c *Cluster) Pause(ctx context.Context, names ...string) error {
 		case testbed.Stopped:
 			return testbed.ErrStopped
 		}
+		give, err := c.turn(ctx, m.id)
+		if err != nil {
+			return err
+		}
+		defer give()
+		if err := c.begun(ctx, m.id); err != nil {
+			return err
+		}
 		return c.do(testbed.LabPause, "", m, events.ActionPause, func() error {
 			_, err := c.daemon.api.ContainerPause(ctx, m.id, client.ContainerPauseOptions{})
 			return err
@@ -170,10 +182,16 @@ func (c *Cluster) Resume(ctx context.Context, names ...string) error {
 }
 
 func (c *Cluster) resume(ctx context.Context, m container) error {
-	return c.do(testbed.LabResume, "", m, events.ActionUnPause, func() error {
-		_, err := c.daemon.api.ContainerUnpause(ctx, m.id, client.ContainerUnpauseOptions{})
+	waiting, cancel := context.WithTimeoutCause(ctx, endPatience, errFrozen)
+	defer cancel()
+	err := c.do(testbed.LabResume, "", m, events.ActionUnPause, func() error {
+		_, err := c.daemon.api.ContainerUnpause(waiting, m.id, client.ContainerUnpauseOptions{})
 		return err
 	})
+	if err != nil {
+		return cmp.Or(context.Cause(waiting), err)
+	}
+	return nil
 }
 
 // Throttle implements testbed.Engine. A peer that does not run is throttled

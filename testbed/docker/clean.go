@@ -107,7 +107,9 @@ func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[
 func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error) {
 	var removed atomic.Int64
 	remove := func(_ int, id string) error {
-		err := d.removeContainer(ctx, id)
+		waiting, cancel := context.WithTimeout(ctx, endPatience) // one that is blocked for good keeps no other
+		defer cancel()
+		err := d.removeContainer(waiting, id)
 		if err == nil {
 			removed.Add(1)
 		}

@@ -36,9 +36,10 @@ type Cluster struct {
 	follow  sync.Once
 
 	mu      sync.Mutex
-	readers map[string]*reader // by container id
-	agents  map[string]bool    // that are read, by container id
-	changes map[int64]bool     // of links that are in the history, by their time
+	readers map[string]*reader       // by container id
+	agents  map[string]bool          // that are read, by container id
+	changes map[int64]bool           // of links that are in the history, by their time
+	turns   map[string]chan struct{} // of who begins something in a container or pauses it, by its id
 
 	wires wires
 }
@@ -57,7 +58,7 @@ func newCluster(d *Daemon, name string) *Cluster {
 	return &Cluster{
 		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
-		wires: newWires(),
+		turns: make(map[string]chan struct{}), wires: newWires(),
 	}
 }
 

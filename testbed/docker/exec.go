@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,21 +52,9 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) er
 }
 
 func (c *Cluster) exec(ctx context.Context, name, id string, command []string, out io.Writer) error {
-	made, err := c.daemon.api.ExecCreate(ctx, id, client.ExecCreateOptions{
-		AttachStdout: true, AttachStderr: true, Cmd: command,
-	})
-	if errdefs.IsConflict(err) { // it ended, or was paused, since it was looked at
-		if _, _, now := c.runs(ctx, name); now != nil {
-			return now
-		}
-		return fmt.Errorf("%s ended before it could run the line: it %w", name, testbed.ErrStopped)
-	}
+	execID, stream, err := c.beginExec(ctx, name, id, command)
 	if err != nil {
-		return fmt.Errorf("run a line in %s: %w", name, err)
-	}
-	stream, err := c.daemon.api.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
-	if err != nil {
-		return fmt.Errorf("run a line in %s: %w", name, err)
+		return err
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, stream.Close)()
@@ -73,7 +62,7 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command []string, o
 	if _, err := stdcopy.StdCopy(out, &said, stream.Reader); err != nil {
 		return fmt.Errorf("read what %s answers: %w", name, err)
 	}
-	ended, err := c.daemon.api.ExecInspect(ctx, made.ID, client.ExecInspectOptions{})
+	ended, err := c.daemon.api.ExecInspect(ctx, execID, client.ExecInspectOptions{})
 	switch {
 	case err != nil:
 		return fmt.Errorf("how the line ended in %s: %w", name, err)
@@ -90,6 +79,83 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command []string, o
 		return &testbed.CommandError{Peer: name, Message: text}
 	}
 	return nil
+}
+
+// beginExec asks for a command in a container, when nobody pauses that, and
+// returns the command's id and what it writes.
+func (c *Cluster) beginExec(ctx context.Context, name, id string, command []string) (execID string, stream client.ExecAttachResult, err error) {
+	give, err := c.turn(ctx, id)
+	if err != nil {
+		return "", stream, err
+	}
+	defer give()
+	created, err := c.daemon.api.ExecCreate(ctx, id, client.ExecCreateOptions{
+		AttachStdout: true, AttachStderr: true, Cmd: command,
+	})
+	if errdefs.IsConflict(err) { // it ended, or was paused, since it was looked at
+		if _, _, now := c.runs(ctx, name); now != nil {
+			return "", stream, now
+		}
+		return "", stream, fmt.Errorf("%s ended before it could run the line: it %w", name, testbed.ErrStopped)
+	}
+	if err != nil {
+		return "", stream, fmt.Errorf("run a line in %s: %w", name, err)
+	}
+	if stream, err = c.daemon.api.ExecAttach(ctx, created.ID, client.ExecAttachOptions{}); err != nil {
+		return "", stream, fmt.Errorf("run a line in %s: %w", name, err)
+	}
+	return created.ID, stream, nil
+}
+
+// turn waits until nobody begins a command in a container or pauses it, and
+// keeps others from doing so until give is called.
+func (c *Cluster) turn(ctx context.Context, id string) (give func(), err error) {
+	c.mu.Lock()
+	turn, ok := c.turns[id]
+	if !ok {
+		turn = make(chan struct{}, 1)
+		c.turns[id] = turn
+	}
+	c.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// beginPatience is how long a command has to become a process, a matter of a
+// tenth of a second.
+const beginPatience = 10 * time.Second
+
+// begun waits until the commands that were asked for in a container, by whoever
+// it was, are processes. One that a pause freezes on its way there blocks the
+// container for good: its shim waits for runc, runc for the command, which is
+// frozen, and the end of the pause for the shim. What the daemon has not begun
+// with by beginPatience somebody has given up.
+func (c *Cluster) begun(ctx context.Context, id string) error {
+	waiting, cancel := context.WithTimeout(ctx, beginPatience)
+	defer cancel()
+	retry := time.NewTicker(10 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		info, err := c.daemon.api.ContainerInspect(waiting, id, client.ContainerInspectOptions{})
+		if err != nil {
+			return fmt.Errorf("what begins in it: %w", err)
+		}
+		if !slices.ContainsFunc(info.Container.ExecIDs, func(execID string) bool {
+			is, err := c.daemon.api.ExecInspect(waiting, execID, client.ExecInspectOptions{})
+			return err == nil && is.PID == 0
+		}) {
+			return nil
+		}
+		select {
+		case <-retry.C:
+		case <-waiting.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // runs returns the container of a peer that can be talked to, and how.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -228,3 +230,28 @@ func peerOf(t *testing.T, c *Cluster, name string) testbed.Peer {
 type writer func([]byte)
 
 func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
+
+// TestPauseAmidLines pauses a peer while lines begin in it. One that the pause
+// met before it was a process would block the peer for good.
+func TestPauseAmidLines(t *testing.T) {
+	c := up(t, options("alice"))
+	await(t, c, 0, "alice is ready", about("alice", event.PeerReady, ""))
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ended := make(chan error, 3)
+		for range cap(ended) {
+			go func() { ended <- c.Exec(ctx, "alice", "members", io.Discard) }()
+		}
+		<-time.After(rand.N(60 * time.Millisecond)) // an instant at random, not an event
+		err := c.Pause(ctx, "alice")
+		for range cap(ended) {
+			if err := <-ended; err != nil && !errors.Is(err, testbed.ErrPaused) {
+				t.Errorf("a line: %v", err)
+			}
+		}
+		if err := errors.Join(err, c.Resume(ctx, "alice")); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+}
