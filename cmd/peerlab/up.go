@@ -166,7 +166,7 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		return err
 	}
 	if err != nil {
-		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it; the cluster stays, peerlab down removes it", seen.behind()[0], patience)
+		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it, and peerlab doctor --peers %d for what this host lacks; the cluster stays, peerlab down removes it", seen.behind()[0], patience, len(o.Peers))
 	}
 	hint := "peerlab attach " + o.Peers[0] + " opens a shell in a peer"
 	if o.Adapter.Shell() == nil {
