@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"strings"
+	"time"
 
 	"peerlab/testbed"
 )
@@ -47,9 +48,12 @@ func linkKeys() string {
 // parseLinks makes the parser of a verb that changes links.
 func parseLinks(verb string) func(sc *scene, a args) (action, error) {
 	return func(sc *scene, a args) (action, error) {
-		a, limit, err := sc.limited(a)
-		if err != nil {
-			return nil, err
+		limit := time.Duration(0)
+		if verb != "heal" { // which nothing undoes
+			var err error
+			if a, limit, err = sc.limited(a); err != nil {
+				return nil, err
+			}
 		}
 		change, err := testbed.ParseLinksChange(verb, a.text, sc.roster(testbed.Bootstrap), false)
 		if err != nil {
