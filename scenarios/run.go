@@ -103,7 +103,7 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
-		res.Verdict, res.Reason = observe.Inconclusive, "remove the cluster: "+err.Error()
+		res.Verdict, res.Reason, res.Cause = observe.Inconclusive, "remove the cluster: "+err.Error(), observe.CauseTrouble
 	}
 	return res
 }

@@ -52,6 +52,11 @@ func addLab(root *cobra.Command, env func(string) string) {
 		}},
 		{"This machine", []*cobra.Command{l.doctorCommand(env), l.cleanCommand()}},
 	} {
+		if g.title == "Experiments" {
+			for _, c := range g.commands {
+				experiment(c)
+			}
+		}
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
 		for _, c := range g.commands {
 			c.GroupID = g.title
@@ -69,10 +74,11 @@ func flagError(c *cobra.Command, err error) error { return usageError{usage.Flag
 // connect connects to Docker.
 func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
 	d, err := docker.Connect(ctx)
-	if err == nil {
-		d.FabricImage = l.fabric
+	if err != nil {
+		return nil, inconclusiveError{err}
 	}
-	return d, err
+	d.FabricImage = l.fabric
+	return d, nil
 }
 
 // on calls f with the cluster that --cluster names, or the only one.
@@ -205,7 +211,7 @@ func (l *lab) cleanCommand() *cobra.Command {
 ended, and images that tests had built. Clusters of peerlab up and of Compose
 stay: peerlab down removes them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := docker.Connect(cmd.Context())
+			d, err := l.connect(cmd.Context())
 			if err != nil {
 				return err
 			}

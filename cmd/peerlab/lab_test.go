@@ -261,8 +261,10 @@ func attachInTerminal(t *testing.T, p process) {
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	p := process{t, ""}
-	for _, args := range [][]string{{"ps"}, {"up"}, {"down"}, {"clean"}, {"kill", "alice"}, {"exec", "alice", "members"}, {"events"}, {"cut", "alice", "bob"}, {"heal"}, {"links"}} {
-		p.fails(1, "no Docker daemon answers", args...)
+	for _, args := range [][]string{{"ps"}, {"up"}, {"down"}, {"clean"}, {"kill", "alice"}, {"exec", "alice", "members"}, {"events"}, {"cut", "alice", "bob"}, {"heal"}, {"links"},
+		{"run", "gallery/crash"}, {"sweep", "gallery/crash", "--engine", "docker", "--vary", "SuspicionMult=2,3"}, {"explore", "--engine", "docker"}, {"compare", "gallery/crash", "--quiet"},
+	} {
+		p.fails(3, "no Docker daemon answers", args...)
 	}
 	if out, status, _ := p.call("doctor"); status != 1 || !strings.Contains(out, "missing  Docker") {
 		t.Errorf("doctor: %d %s", status, out)
