@@ -261,8 +261,21 @@ func attachInTerminal(t *testing.T, p process) {
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	p := process{t, ""}
-	for _, args := range [][]string{{"ps"}, {"up"}, {"down"}, {"clean"}, {"kill", "alice"}, {"exec", "alice", "members"}, {"events"}, {"cut", "alice", "bob"}, {"heal"}, {"links"},
-		{"run", "gallery/crash"}, {"sweep", "gallery/crash", "--engine", "docker", "--vary", "SuspicionMult=2,3"}, {"explore", "--engine", "docker"}, {"compare", "gallery/crash", "--quiet"},
+	for _, args := range [][]string{
+		{"ps"},
+		{"up"},
+		{"down"},
+		{"clean"},
+		{"kill", "alice"},
+		{"exec", "alice", "members"},
+		{"events"},
+		{"cut", "alice", "bob"},
+		{"heal"},
+		{"links"},
+		{"run", "gallery/crash"},
+		{"sweep", "gallery/crash", "--engine", "docker", "--vary", "SuspicionMult=2,3"},
+		{"explore", "--engine", "docker"},
+		{"compare", "gallery/crash", "--quiet"},
 	} {
 		p.fails(3, "no Docker daemon answers", args...)
 	}
