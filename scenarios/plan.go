@@ -172,7 +172,7 @@ func (s *Scenario) available(ctx context.Context, f testbed.Factory) (map[string
 
 // lint walks through the scenario as a run would.
 func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
-	sc := newScene(p.arm, p.given)
+	sc := newScene(f, p.arm, p.given)
 	if f != nil {
 		sc.possible = func(links testbed.Links) error { return f.Check(ctx, links) }
 	}

@@ -141,7 +141,7 @@ func (r *run) all(o Options) error {
 	if r.record.Engine != "sim" { // where nothing is late
 		r.tasks.Go(func() { timekeeper.Watch(r.ctx, r.engine.History()) })
 	}
-	r.scene = newScene(r.plan.arm, r.plan.given)
+	r.scene = newScene(nil, r.plan.arm, r.plan.given)
 	engine := r.scriptEngine()
 	lines := r.plan.Scenario.lines
 	for i, l := range append(slices.Clip(lines), line{number: lines[len(lines)-1].number, text: "join", command: &command{}}) {
