@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -110,8 +111,7 @@ func New(s store.Store, o Options) http.Handler {
 		legacy{svc}.mount(r)
 		r.Group(func(r chi.Router) {
 			// Not for the legacy API, whose answers stay as they are to the byte.
-			r.Use(middleware.Maybe(middleware.Compress(5, "application/json", "text/html"),
-				func(r *http.Request) bool { return r.Header.Get("Accept-Encoding") != "" }))
+			r.Use(middleware.Maybe(compress, func(r *http.Request) bool { return r.Header.Get("Accept-Encoding") != "" }))
 			v1{svc}.mount(r)
 			r.With(svc.allow(reader)).Get("/", svc.page)
 		})
@@ -121,6 +121,16 @@ func New(s store.Store, o Options) http.Handler {
 	r.MethodNotAllowed(methodNotAllowed(r))
 	return r
 }
+
+// compressor is the process's, not a service's: what one compressed answer
+// needs takes 800 KB, and a simulation runs thousands of services one after
+// the other.
+var compressor = sync.OnceValue(func() *middleware.Compressor {
+	return middleware.NewCompressor(5, "application/json", "text/html")
+})
+
+// compress compresses answers of a handler for those who accept that.
+func compress(next http.Handler) http.Handler { return compressor().Handler(next) }
 
 func clientKey(r *http.Request) (string, error) {
 	return httprate.CanonicalizeIP(middleware.GetClientIP(r.Context())), nil
