@@ -16,7 +16,7 @@ func TestServersShareWhatIsLarge(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties every pool
 	serveOnce := func() {
 		h := New(store.NewMemory(2, 2), Options{})
-		r := httptest.NewRequest(http.MethodGet, "http://192.0.2.1/v1/peers", nil)
+		r := request(http.MethodGet, "/v1/peers", nil)
 		r.Header.Set("Accept-Encoding", "gzip")
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

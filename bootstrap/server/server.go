@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +32,7 @@ const (
 )
 
 // Options say how the service answers. The zero value is a service for anyone
-// who can reach it.
+// who can reach it, except web pages.
 type Options struct {
 	Log *slog.Logger // nil logs nothing
 	// TTL is how long a peer that registers through /v1 stays without
@@ -51,6 +52,17 @@ type Options struct {
 	// TrustedProxies are the networks, such as 10.0.0.0/8, whose word in
 	// X-Forwarded-For is taken for the client's address.
 	TrustedProxies []string
+	// Hosts are the names by which clients call this service, besides IP
+	// addresses, localhost and names without a dot. A request that needs no
+	// token and calls it by another name is refused, except over TLS, where the
+	// certificate has told the client whom it speaks to: a web page could have
+	// that name lead here (DNS rebinding).
+	Hosts []string
+	// AnyHost takes requests for every name: for a service behind something
+	// that chooses by the name itself.
+	AnyHost bool
+	// Networks are where peers may be registered; nil for anywhere.
+	Networks []netip.Prefix
 	// Dial says whether a registered peer answers at addr (host:port). nil
 	// connects over TCP.
 	Dial func(ctx context.Context, addr string) error
@@ -88,6 +100,9 @@ func New(s store.Store, o Options) http.Handler {
 	}
 	if o.Concurrent == 0 {
 		o.Concurrent = DefaultConcurrent
+	}
+	if o.Tokens.onlyRead() {
+		o.Log.Warn("there is a read token alone: no peer can register, set a write token")
 	}
 	svc := &service{Options: o, store: s, checker: newChecker(o.Dial), metrics: newMetrics(s)}
 
@@ -179,10 +194,7 @@ func notFound(routes chi.Routes) http.HandlerFunc {
 }
 
 func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	methods := []string{
-		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace,
-	}
+	methods := append([]string{http.MethodGet, http.MethodHead}, notByALink...)
 	return func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
 		for _, m := range methods {

@@ -72,7 +72,7 @@ func (v v1) put(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "gone belongs into a refill", http.StatusBadRequest)
 		return
 	}
-	s, err := v.change(r, func(s *store.State) { s.Register(v.entry(o)) })
+	s, err := v.change(r, func(s *store.State) { s.Register(v.entry(r, o)) })
 	v.answer(w, r, s, o.ID, err)
 }
 
@@ -90,8 +90,12 @@ func (v v1) remove(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		dead = v.checker.dead(r.Context(), s.Peers, []string{id})
-		if _, there := s.Peers[id]; there && len(dead) == 0 {
-			http.Error(w, "the peer answers at its address: it stays", http.StatusConflict)
+		if e, there := s.Peers[id]; there && len(dead) == 0 {
+			text := "the peer answers at its address: it stays"
+			if e.Foreign {
+				text = "the peer was registered from another address than its own, and is not contacted: it stays until it stops renewing"
+			}
+			http.Error(w, text, http.StatusConflict)
 			return
 		}
 	default:
@@ -124,7 +128,7 @@ func (v v1) refill(w http.ResponseWriter, r *http.Request) {
 	}
 	s, err := v.change(r, func(s *store.State) {
 		remove(s, dead)
-		s.Replace(v.entry(o))
+		s.Replace(v.entry(r, o))
 	})
 	v.answer(w, r, s, o.ID, err)
 }
@@ -166,8 +170,10 @@ func (v v1) change(r *http.Request, f func(*store.State)) (store.State, error) {
 	return v.store.Update(r.Context(), func(s *store.State) error { f(s); return nil })
 }
 
-func (v v1) entry(o bootstrap.Offer) store.Entry {
-	return store.NewEntry(o.Peer, o.View, time.Now(), v.TTL)
+func (v v1) entry(r *http.Request, o bootstrap.Offer) store.Entry {
+	e := store.NewEntry(o.Peer, o.View, time.Now(), v.TTL)
+	e.Foreign = v.isForeign(r, o.Peer)
+	return e
 }
 
 // answer sends the list. id is the sender of an offer, "" for other requests.

@@ -62,12 +62,12 @@ func newCluster(t *testing.T, n, maxPeers int) *cluster {
 	begin := time.Now()
 	for i := range n {
 		name := fmt.Sprintf("peer%03d", i)
-		client, err := bootstrap.NewClient("http://bootstrap", c)
+		started := begin.Add(time.Duration(i-n) * time.Second) // the first is the oldest
+		addr := net.JoinHostPort(fmt.Sprintf("10.0.%d.%d", i/250, i%250+1), "7946")
+		client, err := bootstrap.NewClient("http://bootstrap", sender{c, addr})
 		if err != nil {
 			t.Fatal(err)
 		}
-		started := begin.Add(time.Duration(i-n) * time.Second) // the first is the oldest
-		addr := net.JoinHostPort(fmt.Sprintf("10.0.%d.%d", i/250, i%250+1), "7946")
 		contact, err := New(Options{
 			Clients: []*bootstrap.Client{client}, Name: name, Addr: addr,
 			Started: started, Events: event.NewLog(name, 10),
@@ -92,8 +92,13 @@ func newCluster(t *testing.T, n, maxPeers int) *cluster {
 	return c
 }
 
-// RoundTrip hands a request to the service.
-func (c *cluster) RoundTrip(r *http.Request) (*http.Response, error) {
+// sender hands a member's requests to the service.
+type sender struct {
+	*cluster
+	addr string // of the member
+}
+
+func (c sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	c.count[r.Method+" "+r.URL.Path]++
 	c.count["all"]++
@@ -108,7 +113,7 @@ func (c *cluster) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w := httptest.NewRecorder()
 	req := httptest.NewRequest(r.Method, r.URL.String(), bytes.NewReader(body)).WithContext(r.Context())
-	req.Header = r.Header
+	req.Header, req.RemoteAddr = r.Header, c.addr
 	c.handler.ServeHTTP(w, req)
 	return w.Result(), nil
 }
@@ -146,7 +151,7 @@ func (c *cluster) kill(i int) {
 
 func (c *cluster) listed() map[string]bool {
 	w := httptest.NewRecorder()
-	c.handler.ServeHTTP(w, httptest.NewRequest("GET", "/list", nil))
+	c.handler.ServeHTTP(w, httptest.NewRequest("GET", "http://bootstrap/list", nil))
 	d, err := bootstrap.Decode(w.Body.Bytes())
 	if err != nil {
 		c.t.Fatal(err)
