@@ -4,6 +4,7 @@ package function
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -79,6 +80,9 @@ func build(ctx context.Context, env func(string) string, log *slog.Logger) (http
 	if text := env("BOOTSTRAP_TTL"); text != "" {
 		var err error
 		o.TTL, err = time.ParseDuration(text)
+		if err == nil && (o.TTL < server.MinTTL || o.TTL > server.MaxTTL) {
+			err = errors.New("want 3s to 24h")
+		}
 		note("BOOTSTRAP_TTL", err)
 	}
 	if wrong != nil {

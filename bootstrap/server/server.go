@@ -27,6 +27,10 @@ const requestTimeout = 10 * time.Second
 const (
 	DefaultTTL       = time.Minute
 	DefaultLegacyTTL = 24 * time.Hour
+	// MinTTL and MaxTTL are what Options.TTL is sensible between: peers take
+	// less for MinTTL and more for MaxTTL.
+	MinTTL = 3 * time.Second
+	MaxTTL = 24 * time.Hour
 	// DefaultConcurrent requests are under way at once; as many again wait.
 	DefaultConcurrent = 1024
 )

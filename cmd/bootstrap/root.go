@@ -141,7 +141,7 @@ func (s settings) validate() (slog.Level, error) {
 	switch {
 	case s.logFormat != "text" && s.logFormat != "json":
 		return 0, fmt.Errorf("--log-format %q: want text or json", s.logFormat)
-	case s.ttl < 3*time.Second || s.ttl > 24*time.Hour:
+	case s.ttl < server.MinTTL || s.ttl > server.MaxTTL:
 		return 0, fmt.Errorf("--ttl %s: want 3s to 24h", s.ttl)
 	case s.legacyTTL < 0:
 		return 0, fmt.Errorf("--legacy-ttl %s: want a duration, or 0 for never", s.legacyTTL)

@@ -32,7 +32,7 @@ type Options struct {
 	Addr    string // this peer's membership address, IP:PORT
 	Started time.Time
 	Events  *event.Log
-	Log     *slog.Logger // nil logs nothing
+	Log     *slog.Logger // nil logs nothing; New warns of a token that is sent in clear
 }
 
 // Contact is one peer's dealings with its bootstrap services. Methods may be
@@ -77,6 +77,9 @@ func New(o Options) (*Contact, error) {
 		},
 	}
 	for _, client := range o.Clients {
+		if client.SendsTokenInClear() {
+			c.log.Warn("the bootstrap token is sent without encryption: use https", "url", client.URL())
+		}
 		c.services = append(c.services, &service{client: client})
 	}
 	return c, nil

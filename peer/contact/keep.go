@@ -54,7 +54,21 @@ const (
 	step = 3 * time.Second
 	// retry is the pause after a service did not answer a renewal.
 	retry = 5 * time.Second
+	// minTTL and maxTTL bound what a service says, whatever it is: renewals
+	// come neither without a pause nor never.
+	minTTL = 3 * time.Second
+	maxTTL = 24 * time.Hour
 )
+
+// ttlOf returns the time that seconds, as a service gives them, stand for: 0
+// for never, and otherwise minTTL to maxTTL.
+func ttlOf(seconds int) time.Duration {
+	if seconds == 0 {
+		return 0
+	}
+	const lowest, highest = int(minTTL / time.Second), int(maxTTL / time.Second)
+	return time.Duration(min(max(seconds, lowest), highest)) * time.Second
+}
 
 // Keep renews this peer's registration while it has one, and asks for a place
 // that a gone peer left free when it is this peer's turn, until ctx ends.
@@ -105,7 +119,7 @@ func (c *Contact) act(ctx context.Context, g Group, s *seat) time.Time {
 	c.mu.Lock()
 	listed, left, renewed, last := c.listed, c.left, c.renewed, c.last
 	c.mu.Unlock()
-	ttl := time.Duration(last.TTL) * time.Second
+	ttl := ttlOf(last.TTL)
 	now := time.Now()
 	never := now.Add(24 * time.Hour)
 	if left {
