@@ -151,17 +151,18 @@ func (c *Client) data(ctx context.Context, what string, words ...string) (Data, 
 func (c *Client) ask(ctx context.Context, what string, words ...string) ([]byte, error) {
 	// Not what the body is, but what deployed servers have always been sent.
 	const contentType = "application/x-www-form-urlencoded"
-	return c.send(ctx, what, http.MethodPost, c.base.JoinPath(what), contentType, strings.Join(words, " "))
+	return c.send(ctx, what, http.MethodPost, c.base.JoinPath(what), strings.Join(words, " "), "Content-Type", contentType)
 }
 
-// send sends one request and returns the body of a successful answer.
-func (c *Client) send(ctx context.Context, what, method string, to *url.URL, contentType, body string) ([]byte, error) {
+// send sends one request and returns the body of a successful answer; header
+// has names and values.
+func (c *Client) send(ctx context.Context, what, method string, to *url.URL, body string, header ...string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), strings.NewReader(body))
 	if err != nil {
 		return nil, c.fail(what, err)
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -73,7 +74,27 @@ func (v v1) put(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s, err := v.change(r, func(s *store.State) { s.Register(v.entry(r, o)) })
+	if _, there := s.Peers[o.ID]; err == nil && there && prefersMinimal(r) {
+		w.Header().Set("Preference-Applied", "return=minimal")
+		writeJSON(w, bootstrap.Renewed{Config: s.Config(), TTL: int(v.TTL.Seconds()), Listed: true})
+		return
+	}
 	v.answer(w, r, s, o.ID, err)
+}
+
+// prefersMinimal reports whether a request says Prefer: return=minimal (RFC
+// 7240): its sender knows the list, and only wants to stay on it.
+func prefersMinimal(r *http.Request) bool {
+	for _, line := range r.Header.Values("Prefer") {
+		for preference := range strings.SplitSeq(line, ",") {
+			preference, _, _ = strings.Cut(preference, ";")
+			name, value, _ := strings.Cut(preference, "=")
+			if strings.EqualFold(strings.TrimSpace(name), "return") && strings.Trim(value, " \t\"") == "minimal" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // remove takes a peer off the list: on its own word, or, with reason=dead, on

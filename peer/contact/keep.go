@@ -54,6 +54,10 @@ const (
 	step = 3 * time.Second
 	// retry is the pause after a service did not answer a renewal.
 	retry = 5 * time.Second
+	// relist is how old the list may be that a renewal is answered without:
+	// it is long where many are on it, and changes seldom. Where the number of
+	// peers has changed, the next renewal has all of them.
+	relist = 10 * time.Minute
 	// minTTL and maxTTL bound what a service says, whatever it is: renewals
 	// come neither without a pause nor never.
 	minTTL = 3 * time.Second
@@ -117,7 +121,7 @@ func (c *Contact) id() string {
 // act does what is due now and returns when to look again at the latest.
 func (c *Contact) act(ctx context.Context, g Group, s *seat) time.Time {
 	c.mu.Lock()
-	listed, left, renewed, last := c.listed, c.left, c.renewed, c.last
+	listed, left, renewed, last, whole := c.listed, c.left, c.renewed, c.last, c.whole
 	c.mu.Unlock()
 	ttl := ttlOf(last.TTL)
 	now := time.Now()
@@ -138,8 +142,11 @@ func (c *Contact) act(ctx context.Context, g Group, s *seat) time.Time {
 		if now.Before(due) {
 			return due
 		}
-		_, err := c.Renew(ctx, g)
-		if err != nil {
+		offer := (*bootstrap.Client).Renew
+		if last.Config.NumPeers != len(last.Peers) || now.Sub(whole) >= relist {
+			offer = (*bootstrap.Client).Register
+		}
+		if _, err := c.renew(ctx, g, offer); err != nil {
 			pause := min(retry, ttl/6)
 			s.retry = now.Add(pause/2 + rand.N(pause))
 		}

@@ -37,6 +37,7 @@ func API(t *testing.T, start func(t *testing.T) string) {
 		{"pages of other sites", otherSites},
 		{"documented", documented},
 		{"register and renew", registerAndRenew},
+		{"minimal answers", minimal},
 		{"both APIs show one list", bothAPIs},
 		{"refill", refill},
 		{"dead report", deadReport},
