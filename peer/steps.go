@@ -65,6 +65,7 @@ func (p *Peer) create(meta membership.Meta) error {
 		// With the local profile's 2 every thirtieth rumour would miss a member
 		// of four, who then waits for the next push/pull.
 		RetransmitMult: max(conf.RetransmitMult, 4),
+		Log:            p.log.With("layer", "membership"),
 	})
 	if err != nil {
 		return err
