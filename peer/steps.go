@@ -82,7 +82,7 @@ func (p *Peer) create(meta membership.Meta) error {
 	}
 	members, err := membership.Create(membership.Options{
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
-		Transport: transport, Meta: meta,
+		Transport: transport, Meta: meta, MaxMembers: p.conf.MaxMembers,
 		Channels: channels,
 		Events:   p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
 	})
