@@ -388,6 +388,6 @@ func TestMemberlistVersionIsPinned(t *testing.T) {
 	required := regexp.MustCompile(`hashicorp/memberlist (v\S+)`).FindSubmatch(mod)
 	known := regexp.MustCompile(`memberlistVersion = "(v\S+)"`).FindSubmatch(table)
 	if required == nil || known == nil || string(required[1]) != string(known[1]) {
-		t.Errorf("go.mod requires %s, table.go reads %s: compare the private types of the two first", required, known)
+		t.Errorf("go.mod requires %s, table.go reads %s: compare the private types of the two first, and read docs/memberlist.md again", required, known)
 	}
 }
