@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"text/tabwriter"
 
@@ -75,6 +76,9 @@ func flagError(c *cobra.Command, err error) error { return usageError{usage.Flag
 func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
 	d, err := docker.Connect(ctx)
 	if err != nil {
+		if proxy := daemonProxy(os.Getenv("DOCKER_HOST")); proxy != "" {
+			err = fmt.Errorf("%w; it was asked through the proxy %s: put its host into NO_PROXY to ask it directly", err, proxy)
+		}
 		return nil, inconclusiveError{err}
 	}
 	d.FabricImage = l.fabric
