@@ -262,7 +262,7 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 	}
 	res.Seed = j.seed
 	d := &Done{Result: res, Name: j.name, Number: j.number, Dir: j.dir}
-	if err := d.save(j.plan.Scenario.Text); err != nil {
+	if err := d.save(j.plan.Redact(j.plan.Scenario.Text)); err != nil {
 		return nil, err
 	}
 	d.Events = nil

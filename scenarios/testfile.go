@@ -207,7 +207,7 @@ func (f *TestFile) summary(out io.Writer) (ok bool) {
 			if l.peer != name {
 				continue
 			}
-			fmt.Fprintf(out, "  %-60s %s", l.text, word(l.err == nil))
+			fmt.Fprintf(out, "  %-60s %s", peerCommands().Redact(l.text), word(l.err == nil))
 			if l.err != nil {
 				fmt.Fprintf(out, ": %s", firstLine(l.err.Error()))
 			}

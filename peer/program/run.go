@@ -107,7 +107,10 @@ func (f *runFlags) run(ctx context.Context) error {
 	if f.shell {
 		running.Go(func() {
 			defer cancel()
-			if err := shell.Run(ctx, shell.Options{Peer: shell.Local(p.Name(), p.Commands(), p.Events()), HistoryFile: historyFile(f.socket), Log: above}); err != nil && ctx.Err() == nil {
+			if err := shell.Run(ctx, shell.Options{
+				Peer:        shell.Local(p.Name(), p.Commands(), p.Events()),
+				HistoryFile: historyFile(f.socket), Redact: p.Commands().Redact, Log: above,
+			}); err != nil && ctx.Err() == nil {
 				log.Error("shell", "err", err)
 			}
 		})

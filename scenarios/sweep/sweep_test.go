@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -238,5 +239,28 @@ func TestBlocked(t *testing.T) {
 	var table bytes.Buffer
 	if err := Table(&table, s.Axes, runs); err != nil || !strings.Contains(table.String(), "0/0") && !strings.Contains(table.String(), "0/1") {
 		t.Errorf("%v\n%s", err, table.String())
+	}
+}
+
+// A key that varies is shown and kept by its fingerprint.
+func TestSweepOfKeysHoldsNone(t *testing.T) {
+	const key, fingerprint = "MDEyMzQ1Njc4OWFiY2RlZg==", "9f9f5111"
+	s := newSweep(t, "key="+key+",ZmVkY2JhOTg3NjU0MzIxMA==")
+	var err error
+	if s.Scenario, err = scenarios.Parse("keys.txt", "cluster 1\nset KEY=none\nstart\nawait 1m all see 1 alive\nalice keys install $KEY\n"); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := s.Run(t.Context())
+	if err != nil || len(runs) != 4 || runs[0].Verdict != observe.Pass {
+		t.Fatalf("%+v, %v", runs, err)
+	}
+	var table, csv strings.Builder
+	if err := errors.Join(Table(&table, s.Axes, runs), CSV(&csv, s.Axes, runs)); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"table": table.String(), "csv": csv.String()} {
+		if strings.Contains(text, key) || !strings.Contains(text, fingerprint) {
+			t.Errorf("the %s:\n%s", name, text)
+		}
 	}
 }
