@@ -4,10 +4,10 @@ import (
 	"bufio"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
+	"peerlab/internal/atomicfile"
 	"peerlab/terminal"
 )
 
@@ -99,18 +99,5 @@ func (h *history) add(line string) bool {
 
 // rewrite replaces the file with the lines in memory, all or nothing.
 func (h *history) rewrite() {
-	f, err := os.CreateTemp(filepath.Dir(h.path), ".history-*")
-	if err != nil {
-		return
-	}
-	_, err = f.WriteString(strings.Join(h.lines, "\n") + "\n")
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), h.path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
+	_ = atomicfile.Write(h.path, atomicfile.Private, atomicfile.Bytes([]byte(strings.Join(h.lines, "\n")+"\n")))
 }
