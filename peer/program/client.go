@@ -95,7 +95,10 @@ input.`,
 		if terminal.TakesColour(os.Stdout) {
 			ctx = command.WithColour(ctx)
 		}
-		return client.Exec(ctx, line, stdin, cmd.OutOrStdout())
+		// A command added to the peer may print what others say.
+		out, flush := terminal.Guard(cmd.OutOrStdout())
+		defer func() { _ = flush() }()
+		return client.Exec(ctx, line, stdin, out)
 	})
 }
 
