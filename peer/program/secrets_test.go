@@ -49,3 +49,17 @@ func TestHistoryFileHoldsNoKey(t *testing.T) {
 		t.Errorf("testsummary: %v\n%s", err, out)
 	}
 }
+
+// A program that shell runs is somebody else's: it does not get what is secret.
+func TestProgramsInheritNoSecrets(t *testing.T) {
+	const secret, token = "q0E8iNvSxzJm2TtK4v7bY1uWcRHgLd5PfAoZ3nXkVwM=", "a-token-of-the-service"
+	d := start(t, []string{"PEER_CHAT_SECRET=" + secret, "PEER_BOOTSTRAP_TOKEN=" + token, "GREETING=hello"}, "--name", "alice", "--allow-shell")
+	d.await(t, event.PeerReady)
+	out, err := d.exec(t, "shell", "env")
+	if err != nil || !strings.Contains(out, "GREETING=hello") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if strings.Contains(out, secret) || strings.Contains(out, token) {
+		t.Errorf("the program gets a secret:\n%s", out)
+	}
+}
