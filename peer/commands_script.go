@@ -77,7 +77,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true,
 			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
 			Long: "The program has the peer's environment without the chat's secret and the bootstrap\nservice's token.",
-			Run: p.runProgram,
+			Run:  p.runProgram,
 		},
 	}
 }
