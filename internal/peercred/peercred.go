@@ -99,9 +99,9 @@ func CheckDirectory(dir string) error {
 	case !info.IsDir():
 		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("not a directory")}
 	case known && owner != 0 && owner != os.Getuid():
-		return fmt.Errorf("directory %s belongs to user %d: use one of your own, such as $XDG_RUNTIME_DIR", dir, owner)
+		return fmt.Errorf("directory %s belongs to user %d: choose one of your own", dir, owner)
 	case known && info.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("others can write to the directory %s (mode %04o): use one of your own, such as $XDG_RUNTIME_DIR, or chmod go-w it", dir, info.Mode().Perm())
+		return fmt.Errorf("others can write to the directory %s: choose one of your own", dir)
 	}
 	return nil
 }
