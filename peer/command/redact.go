@@ -46,12 +46,15 @@ var wholeVariable = regexp.MustCompile(`^\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_]
 // returned as it is.
 func (r *Registry) Redact(line string) string {
 	words, err := Split(line)
-	if err != nil {
+	if err != nil { // such as a quote that is not closed: no command gets it
 		words = strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "/"))
 	}
 	redacted := r.RedactWords(words)
 	if slices.Equal(words, redacted) {
 		return line
+	}
+	if err != nil {
+		return strings.Join(redacted, " ")
 	}
 	// A variable is to stay one, and Join would quote it.
 	quoted := make([]string, len(redacted))

@@ -86,7 +86,8 @@ func FuzzRedact(f *testing.F) {
 	_ = r.Add(command.Command{Name: "vault open", MaxArgs: -1, Run: func(context.Context, *command.Call) error { return nil }, Secret: func(string) string { return "hidden" }})
 	f.Fuzz(func(t *testing.T, line string) {
 		redacted := r.Redact(line)
-		if again := r.Redact(redacted); again != redacted {
+		_, err := command.Split(line)
+		if again := r.Redact(redacted); err == nil && again != redacted {
 			t.Errorf("%q becomes %q and then %q", line, redacted, again)
 		}
 		if strings.HasPrefix(line, "vault open ") && strings.Contains(redacted, secretKey) && !strings.Contains(line, "#") {
