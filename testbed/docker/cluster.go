@@ -67,9 +67,12 @@ func (c *Cluster) Name() string { return c.name }
 
 // Create makes a network and a container for the bootstrap service and for
 // each peer. Start starts them. The program must begin with WatchIfAsked. The
-// errors are ErrExists, ErrNoImage and ErrSubnet, among others; then nothing is
-// left.
+// errors are ErrNoEntry, ErrExists, ErrNoImage and ErrSubnet, among others; then
+// nothing is left.
 func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
+	if err := mayWatch(); err != nil {
+		return nil, err
+	}
 	if err := d.check(ctx, &o); err != nil {
 		return nil, err
 	}
