@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -36,7 +37,8 @@ func (c *Cluster) Done() []event.Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e event.Event) bool { return e.Peer != testbed.Lab })
 }
 
-// agents returns the ids of the containers of the cluster's agents.
+// agents returns the ids of the containers of the cluster's agents. Labels alone
+// make none: those of an image are its container's, too.
 func (d *Daemon) agents(ctx context.Context, cluster string) (ids []string, err error) {
 	filters := make(client.Filters).Add("label", clusterLabel+"="+cluster, helperLabel+"="+agentHelper)
 	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
@@ -44,7 +46,9 @@ func (d *Daemon) agents(ctx context.Context, cluster string) (ids []string, err 
 		return nil, fmt.Errorf("list the agents: %w", err)
 	}
 	for _, s := range all.Items {
-		ids = append(ids, s.ID)
+		if slices.ContainsFunc(s.Names, func(name string) bool { return strings.HasPrefix(name, "/"+agentName("")) }) {
+			ids = append(ids, s.ID)
+		}
 	}
 	return ids, nil
 }
@@ -67,14 +71,9 @@ func (c *Cluster) followAgents(members map[string]container) {
 		c.agents[id] = true
 		members := maps.Clone(members) // the caller's will change
 		c.running.Go(func() {
-			err := c.daemon.changes(c.ctx, id, true, func(e event.Event) {
-				links, err := testbed.ParseLinks(e.Text)
-				if err != nil {
-					c.problem("", fmt.Errorf("what the fabric's agent tells: %w", err))
-					return
-				}
-				c.recordLinks(byName(links, c.addresses(members)), e.Time)
-			})
+			err := c.daemon.changes(c.ctx, id, true, func(links testbed.Links, at time.Time) {
+				c.recordLinks(byName(links, c.addresses(members)), at)
+			}, func(err error) { c.problem("", err) })
 			if err != nil && c.ctx.Err() == nil {
 				c.problem("", err)
 			}
@@ -108,8 +107,9 @@ func allNames(members []container, told []event.Event) map[netip.Addr]string {
 }
 
 // changes reads the changes of links that an agent wrote, with addresses in
-// place of names; with follow until it ends.
-func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(event.Event)) error {
+// place of names; with follow until it ends. Of what else it wrote, the first line
+// is a problem.
+func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(testbed.Links, time.Time), problem func(error)) error {
 	log, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil // it has just gone, or is about to, with its network
@@ -118,11 +118,31 @@ func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(
 		return fmt.Errorf("read what was done to links: %w", err)
 	}
 	defer log.Close()
-	w := lineWriter{line: func(line []byte) {
-		if e, err := event.Decode(line); err == nil {
-			tell(e)
+	bad := false
+	refuse := func(err error) {
+		if !bad {
+			problem(fmt.Errorf("what the fabric's agent tells: %s", clip(err.Error())))
 		}
-	}}
+		bad = true
+	}
+	w := lineWriter{
+		line: func(line []byte) {
+			e, err := event.Decode(line)
+			var links testbed.Links
+			if err == nil {
+				links, err = testbed.ParseLinks(e.Text)
+			}
+			if err == nil && e.Kind != links.Kind() {
+				err = fmt.Errorf("%q is no change of links", clip(string(e.Kind)))
+			}
+			if err != nil {
+				refuse(err)
+				return
+			}
+			tell(links, e.Time)
+		},
+		long: func() { refuse(fmt.Errorf("a change of more than %d MiB was dropped", event.MaxLine>>20)) },
+	}
 	if _, err := stdcopy.StdCopy(&w, io.Discard, log); err != nil {
 		return fmt.Errorf("read what was done to links: %w", err)
 	}
@@ -153,11 +173,12 @@ func (c *Cluster) changed(ctx context.Context, members []container, told []event
 	}
 	names := allNames(members, told)
 	for _, id := range ids {
-		err := c.daemon.changes(ctx, id, false, func(e event.Event) {
-			if links, err := testbed.ParseLinks(e.Text); err == nil {
-				e.Text = byName(links, names).String()
-			}
-			events = append(events, e)
+		last := time.Now()
+		err := c.daemon.changes(ctx, id, false, func(links testbed.Links, at time.Time) {
+			last = at
+			events = append(events, event.Event{Time: at, Peer: testbed.Lab, Kind: links.Kind(), Text: byName(links, names).String()})
+		}, func(err error) {
+			events = append(events, event.Event{Time: last, Peer: testbed.Lab, Kind: testbed.LabError, Error: err.Error()})
 		})
 		if err != nil {
 			return events, err
