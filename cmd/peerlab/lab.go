@@ -22,6 +22,7 @@ type lab struct {
 	cluster string
 	format  string
 	fabric  string
+	limits  containerLimits
 }
 
 func addLab(root *cobra.Command, env func(string) string) {
@@ -157,7 +158,10 @@ func (l *lab) printPeers(cmd *cobra.Command, peers []testbed.Peer) error {
 	fmt.Fprintln(table, "PEER\tSTATE\tADDRESS")
 	for _, p := range peers {
 		state := string(p.State)
-		if p.State == testbed.Stopped {
+		switch {
+		case p.Reason != "":
+			state = p.Reason
+		case p.State == testbed.Stopped:
 			state = fmt.Sprintf("%s (%d)", state, p.Exit)
 		}
 		addr := "-"
