@@ -130,7 +130,7 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 			Cmd: []string{"agent", "--lab", lab, "--bridge", bridge, "--uid", strconv.Itoa(os.Getuid())},
 		},
 		// The agent is root in no namespace but the host's.
-		&api.HostConfig{NetworkMode: "host", UsernsMode: "host", CapAdd: []string{"NET_ADMIN"}, LogConfig: logTo(helperLog), Resources: agentLimits.resources()},
+		&api.HostConfig{NetworkMode: "host", UsernsMode: "host", CapAdd: []string{"NET_ADMIN"}, LogConfig: logTo(eventLog), Resources: agentLimits.resources()},
 	)
 	switch {
 	case errdefs.IsConflict(err):

@@ -2,6 +2,8 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -106,9 +108,13 @@ func allNames(members []container, told []event.Event) map[netip.Addr]string {
 	return names
 }
 
+// maxChange is the longest line of an agent's journal, in bytes: one that has a
+// link of its own for each pair of 1,000 peers fits.
+const maxChange = 64 << 20
+
 // changes reads the changes of links that an agent wrote, with addresses in
 // place of names; with follow until it ends. Of what else it wrote, the first line
-// is a problem.
+// is a problem, and so are changes that are missing.
 func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(testbed.Links, time.Time), problem func(error)) error {
 	log, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
@@ -125,28 +131,42 @@ func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(
 		}
 		bad = true
 	}
+	last := uint64(0)
 	w := lineWriter{
+		limit: maxChange,
 		line: func(line []byte) {
-			e, err := event.Decode(line)
-			var links testbed.Links
-			if err == nil {
-				links, err = testbed.ParseLinks(e.Text)
-			}
-			if err == nil && e.Kind != links.Kind() {
-				err = fmt.Errorf("%q is no change of links", clip(string(e.Kind)))
-			}
+			e, links, err := parseChange(line)
 			if err != nil {
 				refuse(err)
 				return
 			}
+			if e.Seq != last+1 {
+				problem(fmt.Errorf("change %d of links came after %d: what was between is lost, as by a rotation of Docker's log", e.Seq, last))
+			}
+			last = e.Seq
 			tell(links, e.Time)
 		},
-		long: func() { refuse(fmt.Errorf("a change of more than %d MiB was dropped", event.MaxLine>>20)) },
+		long: func() { refuse(fmt.Errorf("a change of more than %d MiB was dropped", maxChange>>20)) },
 	}
 	if _, err := stdcopy.StdCopy(&w, io.Discard, log); err != nil {
 		return fmt.Errorf("read what was done to links: %w", err)
 	}
 	return nil
+}
+
+// parseChange parses a line of an agent's journal.
+func parseChange(line []byte) (e event.Event, links testbed.Links, err error) {
+	if err = json.Unmarshal(line, &e); err == nil {
+		links, err = testbed.ParseLinks(e.Text)
+	}
+	switch {
+	case err != nil:
+	case e.Kind != links.Kind():
+		err = fmt.Errorf("%q is no change of links", clip(string(e.Kind)))
+	case e.Time.IsZero():
+		err = errors.New("a change of links without a time")
+	}
+	return e, links, err
 }
 
 // byName puts names in place of addresses. Where nobody is now, the address

@@ -133,7 +133,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	labels[peerLabel] = name
 	var start adapter.Container
 	var env []string
-	limit, logSize := bootstrapLimits, helperLog
+	limit, logSize := bootstrapLimits, plainLog
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
 		labels[adapterLabel] = c.made.Adapter.Name()
@@ -141,7 +141,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
 			return err
 		}
-		limit, logSize = c.made.peerLimits(start), peerLog
+		limit, logSize = c.made.peerLimits(start), eventLog
 		env = c.made.environment(name, limit.environment(), start.Env)
 	}
 	ctx, cancel, err := creating(ctx)

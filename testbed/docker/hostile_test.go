@@ -431,17 +431,17 @@ func (j journal) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // TestAgentTellsOfLinksOnly reads what an agent wrote, and more.
 func TestAgentTellsOfLinksOnly(t *testing.T) {
-	change := func(kind event.Kind, text string) string {
-		return string(event.Event{Time: time.Unix(1, 0), Seq: 1, Peer: testbed.Lab, Kind: kind, Text: text}.Encode())
+	change := func(seq uint64, kind event.Kind, text string) string {
+		return string(event.Event{Time: time.Unix(1, 0), Seq: seq, Peer: testbed.Lab, Kind: kind, Text: text}.Encode())
 	}
-	text := change(testbed.LabKill, "") + change(testbed.LabCut, "10.0.0.1 -> 10.0.0.2 drop=all") + "what\n" +
-		strings.Repeat("x", event.MaxLine+1) + "\n" + change(testbed.LabHeal, "")
+	text := change(1, testbed.LabKill, "") + change(1, testbed.LabCut, "10.0.0.1 -> 10.0.0.2 drop=all") + "what\n" +
+		strings.Repeat("x", maxChange+1) + "\n" + change(2, testbed.LabHeal, "") + change(9, testbed.LabHeal, "")
 	c := clusterOf(t, journal{text})
 	var got []string
 	err := c.daemon.changes(t.Context(), "1", false,
 		func(links testbed.Links, _ time.Time) { got = append(got, string(links.Kind())) },
 		func(err error) { got = append(got, err.Error()) })
-	if err != nil || !matches(got, []string{"no change of links", "lab.cut", "lab.heal"}) {
+	if err != nil || !matches(got, []string{"no change of links", "lab.cut", "lab.heal", "change 9 of links came after 2", "lab.heal"}) {
 		t.Errorf("%q, %v", got, err)
 	}
 }

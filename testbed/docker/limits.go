@@ -27,11 +27,12 @@ const (
 // limits are what a container may take: 0 is no limit.
 type limits struct{ memory, pids int64 }
 
-// Of the other containers. The agent holds a rule for each pair of peers. The
-// probes share a network with peers, and what these send.
+// Of the other containers. The agent holds a rule for each pair of peers, a
+// million with 1,000 of them, which takes 2 GB. The probes share a network with
+// peers, and what these send.
 var (
 	bootstrapLimits = limits{DefaultMemory, DefaultPIDs}
-	agentLimits     = limits{1 << 30, 128}
+	agentLimits     = limits{4 << 30, 128}
 	probeLimits     = limits{128 << 20, 64}
 )
 
@@ -80,10 +81,10 @@ func (l limits) environment() map[string]string {
 }
 
 // Sizes of the two files of a container's log, after which Docker drops the older
-// one. Events are read from the logs of peers: so these are large.
+// one. Events are read from the logs of peers and agents: these are large.
 const (
-	peerLog   = "512m"
-	helperLog = "50m"
+	eventLog = "512m"
+	plainLog = "50m"
 )
 
 // logTo is the configuration of a log. The daemon adds its own options where

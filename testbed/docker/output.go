@@ -2,6 +2,7 @@ package docker
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -189,13 +190,14 @@ func clip(text string) string {
 }
 
 // lineWriter calls line with each complete line, which is not kept, and long
-// once for each line of more than event.MaxLine bytes, which it drops. It takes
+// once for each line of more than limit bytes, which it drops. It takes
 // no more memory than that, and time in proportion to what is written. What
 // Docker stamps it hands over line by line, so that there a line that a SIGKILL
 // has cut ends, too.
 type lineWriter struct {
 	line     func([]byte)
 	long     func() // nil is nobody
+	limit    int    // 0 is event.MaxLine
 	stamped  bool
 	rest     []byte // the beginning of a line
 	dropping bool   // until the end of the line
@@ -203,13 +205,13 @@ type lineWriter struct {
 
 // Write implements io.Writer.
 func (w *lineWriter) Write(b []byte) (int, error) {
-	n := len(b)
+	n, limit := len(b), cmp.Or(w.limit, event.MaxLine)
 	w.end()
 	for {
 		part, after, found := bytes.Cut(b, []byte("\n"))
 		switch {
 		case w.dropping:
-		case len(w.rest)+len(part) > event.MaxLine:
+		case len(w.rest)+len(part) > limit:
 			w.rest, w.dropping = nil, true
 			if w.long != nil {
 				w.long()
