@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"text/tabwriter"
 
@@ -70,10 +71,14 @@ func flagError(c *cobra.Command, err error) error { return usageError{usage.Flag
 // connect connects to Docker.
 func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
 	d, err := docker.Connect(ctx)
-	if err == nil {
-		d.FabricImage = l.fabric
+	if err != nil {
+		if proxy := daemonProxy(os.Getenv("DOCKER_HOST")); proxy != "" {
+			err = fmt.Errorf("%w; it was asked through the proxy %s: put its host into NO_PROXY to ask it directly", err, proxy)
+		}
+		return nil, err
 	}
-	return d, err
+	d.FabricImage = l.fabric
+	return d, nil
 }
 
 // on calls f with the cluster that --cluster names, or the only one.

@@ -30,6 +30,7 @@ type Registry struct {
 	vars     map[string]string
 	commands []*Command          // in the order of registration
 	byName   map[string]*Command // by every name and alias
+	longest  int                 // words that one of those has at the most
 }
 
 // Add registers commands. It fails on a name already taken, on a command
@@ -55,6 +56,7 @@ func (r *Registry) Add(commands ...Command) error {
 		}
 		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			r.byName[name] = &c
+			r.longest = max(r.longest, strings.Count(name, " ")+1)
 		}
 		r.commands = append(r.commands, &c)
 	}
@@ -66,7 +68,7 @@ func (r *Registry) Add(commands ...Command) error {
 func (r *Registry) find(words []string) (*Command, int) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for n := len(words); n > 0; n-- {
+	for n := min(len(words), r.longest); n > 0; n-- {
 		if c := r.byName[strings.Join(words[:n], " ")]; c != nil {
 			return c, n
 		}
