@@ -235,7 +235,7 @@ func (r *run) execOne(ctx context.Context, name string, words []string, out io.W
 	if err != nil {
 		return err
 	}
-	var said bytes.Buffer
+	var said boundedOutput
 	err = r.engine.Exec(ctx, name, peerline.Join(words), &said)
 	_, _ = out.Write(said.Bytes())
 	var failed *testbed.CommandError
