@@ -26,6 +26,13 @@ const (
 	DefaultRejoin   = 5 * time.Second
 )
 
+// Environment variables with secrets. A program that the shell command runs does
+// not inherit them.
+const (
+	ChatSecretVariable     = "PEER_CHAT_SECRET"
+	BootstrapTokenVariable = "PEER_BOOTSTRAP_TOKEN"
+)
+
 // Config says what peer to run. Name must be set; New fills in the rest.
 type Config struct {
 	Name      string

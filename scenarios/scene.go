@@ -33,6 +33,8 @@ type scene struct {
 	ends    map[string]bool // peers that may end by themselves, for the scenario says so
 	links   testbed.Links
 
+	secrets secrets // in lines for peers; shared with what runs
+
 	uses  map[string]bool // verbs, and forms of conditions
 	least time.Duration   // that the lines so far take if all comes true at once
 }
@@ -49,7 +51,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 	if f != nil {
 		owned = f.Owned()
 	}
-	sc := &scene{owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}}
+	sc := &scene{owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc

@@ -110,7 +110,7 @@ func (l *lab) checkDocker(ctx context.Context, peers int) ([]check, []fabric.Fea
 	if !about.Quota {
 		quota.State, quota.Found, quota.Mend = "missing", "the kernel has no CPU quotas", "boot one with CONFIG_CFS_BANDWIDTH"
 	}
-	checks = append(checks, quota)
+	checks = append(checks, quota, checkLimits(about))
 	for _, image := range []string{"peerlab-peer", "peerlab-bootstrap"} {
 		checks = append(checks, hasImage(ctx, d, image, true))
 	}
@@ -137,6 +137,23 @@ func (l *lab) checkDocker(ctx context.Context, peers int) ([]check, []fabric.Fea
 		checks = append(checks, check{Name: "links", State: "unknown", Found: err.Error()})
 	}
 	return checks, features
+}
+
+// checkLimits says whether the kernel keeps containers to their limits.
+func checkLimits(about docker.About) check {
+	c := check{Name: "limits", State: "ok", Found: "memory and processes of containers"}
+	var lacks []string
+	if !about.MemoryLimit {
+		lacks = append(lacks, "memory")
+	}
+	if !about.PIDsLimit {
+		lacks = append(lacks, "pids")
+	}
+	if len(lacks) > 0 {
+		c.State, c.Found = "missing", "containers may take all there is: the kernel has no control group for "+strings.Join(lacks, ", ")
+		c.Mend = "boot it with cgroup_enable=memory, or one with CONFIG_MEMCG and CONFIG_CGROUP_PIDS"
+	}
+	return c
 }
 
 func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) check {

@@ -23,6 +23,7 @@ type lab struct {
 	cluster string
 	format  string
 	fabric  string
+	limits  containerLimits
 }
 
 func addLab(root *cobra.Command, env func(string) string) {
@@ -167,7 +168,10 @@ func (l *lab) printPeers(cmd *cobra.Command, peers []testbed.Peer) error {
 	fmt.Fprintln(table, "PEER\tSTATE\tADDRESS")
 	for _, p := range peers {
 		state := string(p.State)
-		if p.State == testbed.Stopped {
+		switch {
+		case p.Reason != "":
+			state = p.Reason
+		case p.State == testbed.Stopped:
 			state = fmt.Sprintf("%s (%d)", state, p.Exit)
 		}
 		addr := "-"
@@ -212,8 +216,9 @@ func (l *lab) cleanCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "clean", Short: "Remove what tests and runs that have ended left behind", Args: exactly(0, "no argument"),
 		Long: `Remove containers and networks that belong to a process on this host that has
-ended, and images that tests had built. Clusters of peerlab up and of Compose
-stay: peerlab down removes them.`,
+ended, and images that tests had built. What belongs to a process in another
+container stays, for whether that has ended cannot be seen from here. Clusters of
+peerlab up and of Compose stay: peerlab down removes them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := l.connect(cmd.Context())
 			if err != nil {

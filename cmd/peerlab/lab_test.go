@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+	"github.com/spf13/cobra"
 	"github.com/testcontainers/testcontainers-go/log"
 
 	"peerlab/event"
@@ -259,6 +260,19 @@ func attachInTerminal(t *testing.T, p process) {
 	m.Contains(" icanon") // the terminal is as it was
 }
 
+// TestPrintPeers shows how peers have ended.
+func TestPrintPeers(t *testing.T) {
+	var out strings.Builder
+	cmd := new(cobra.Command)
+	cmd.SetOut(&out)
+	err := (&lab{}).printPeers(cmd, []testbed.Peer{
+		{Name: "alice", State: testbed.Stopped, Exit: 137, Reason: testbed.OutOfMemory}, {Name: "bob", State: testbed.Stopped, Exit: 137},
+	})
+	if want := "alice  killed: out of memory  -\nbob    stopped (137)          -\n"; err != nil || !strings.HasSuffix(out.String(), want) {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	p := process{t, ""}
@@ -295,6 +309,8 @@ func TestWrongLabUse(t *testing.T) {
 		"partition": "groups of peers", "cut": "from whom to whom", "link": "from whom to whom", "links alice": "no argument",
 		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "did you mean delay?",
 		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",
+		"up --memory 1x": "256m", "up --memory 1m": "6 MiB", "up --memory -1": "256m", "up --pids many": "a number", "up --pids 3": "at least 16",
+		"run gallery/crash --engine sim --memory 1g": "for containers", "run gallery/crash --pids 1": "at least 16",
 		"doctor --peers 0": "want 1 to 1000", "up --adapter srf": "did you mean serf?", "up --adapter serf --set SuspicionMult=2": `no setting "set"`,
 	} {
 		p.fails(2, want, strings.Fields(args)...)
