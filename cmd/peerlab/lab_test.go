@@ -387,11 +387,11 @@ func TestProxyIsNamed(t *testing.T) {
 	// A daemon elsewhere is asked through it, as by docker itself.
 	t.Setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:1")
 	t.Setenv("DOCKER_HOST", "tcp://docker.example.com:2375")
-	if _, status, errs := p.call("up"); status != 1 || !strings.Contains(errs, "through the proxy http://127.0.0.1:1") || strings.Contains(errs, "secret") {
+	if _, status, errs := p.call("up"); status != 3 || !strings.Contains(errs, "through the proxy http://127.0.0.1:1") || strings.Contains(errs, "secret") {
 		t.Errorf("up: %d %s", status, errs)
 	}
 	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1") // no proxy is asked for this machine
-	if _, status, errs := p.call("ps"); status != 1 || strings.Contains(errs, "proxy") {
+	if _, status, errs := p.call("ps"); status != 3 || strings.Contains(errs, "proxy") {
 		t.Errorf("ps: %d %s", status, errs)
 	}
 }
