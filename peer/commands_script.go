@@ -9,12 +9,12 @@ import (
 	"io"
 	"maps"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"peerlab/peer/command"
+	"peerlab/peer/files"
 )
 
 func (p *Peer) scriptCommands() []command.Command {
@@ -24,7 +24,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			Short: "run a file of commands, a line each; - is standard input",
 			Long: "Blank lines and what follows a # are skipped. The first line that fails ends the\n" +
 				"script. Variables ($NAME, set by set) are replaced in every line.",
-			Example: "execute /run/peer/script", Complete: files, Flags: p.execute,
+			Example: "execute /run/peer/script", Complete: p.completeFiles, Flags: p.execute,
 		},
 		{
 			Name: "sleep", Group: "script", Usage: "SECONDS", MinArgs: 1, MaxArgs: 1,
@@ -86,11 +86,12 @@ func (p *Peer) execute(fs *flag.FlagSet) command.Func {
 		if c.Args[0] == "-" {
 			return p.commands.RunScript(ctx, "standard input", io.LimitReader(c.In, maxFile), c.Out, *keepGoing)
 		}
-		name, err := filepath.Abs(c.Args[0])
+		sys := files.For(ctx, p.conf.Files)
+		name, err := sys.Abs(c.Args[0])
 		if err != nil {
 			return err
 		}
-		text, err := readFile(name)
+		text, err := files.Read(sys, name, maxFile)
 		if err != nil {
 			return err
 		}
@@ -127,6 +128,9 @@ func (p *Peer) chatLineOf(line string) ([]string, bool) {
 func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {
 	if !p.conf.AllowShell {
 		return errors.New("shell: programs are not allowed here: start the peer with --allow-shell")
+	}
+	if _, host := p.conf.Files.(files.OS); !host {
+		return errors.New("shell: this peer is simulated: it has no programs")
 	}
 	program := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	program.Stdin, program.Stdout, program.Stderr = c.In, c.Out, c.Out

@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"peerlab/peer/files"
 )
 
 // Kept is how many peers are remembered, the latest seen.
@@ -30,24 +31,25 @@ type Peer struct {
 
 // File is where they are kept. Methods must not be called concurrently.
 type File struct {
+	sys  files.System
 	path string
 	last string // what is in the file, to write only changes
 }
 
-// Open returns the file peers.json in dir, which is made if it is missing.
-// Nothing is read yet.
-func Open(dir string) (*File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// Open returns the file peers.json in dir, a directory of sys that is made if
+// it is missing. Nothing is read yet.
+func Open(sys files.System, dir string) (*File, error) {
+	if err := sys.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	return &File{path: filepath.Join(dir, "peers.json")}, nil
+	return &File{sys: sys, path: filepath.Join(dir, "peers.json")}, nil
 }
 
 // Load returns the peers in the file, the latest seen first; none if there is
 // no file. A damaged file is an error, and no reason not to start: the next
 // Save replaces it.
 func (f *File) Load() ([]Peer, error) {
-	b, err := os.ReadFile(f.path)
+	b, err := files.Read(f.sys, f.path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -111,30 +113,11 @@ func (f *File) Save(peers []Peer) error {
 	}
 	b, err := json.MarshalIndent(peers, "", "  ")
 	if err == nil {
-		err = f.replace(append(b, '\n'))
+		err = files.Replace(f.sys, f.path, append(b, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("remember peers: %w", err)
 	}
 	f.last = who.String()
 	return nil
-}
-
-func (f *File) replace(b []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(f.path), "peers-*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(b)
-	if err == nil {
-		err = tmp.Sync() // or the name could be on the disk before the content
-	}
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), f.path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name()) // the first error says more
-	}
-	return err
 }

@@ -83,7 +83,7 @@ func checkSettings(name string, settings map[string]string) error {
 	if err := config.Configure(settings); err != nil {
 		return err
 	}
-	config.State = "" // a directory of the container's
+	config.State, config.Chat.SecretFile = "", "" // are the container's own files
 	_, err := peer.New(config)
 	return err
 }

@@ -86,7 +86,7 @@ func check(name string, settings map[string]string) error {
 	if err := conf.Configure(settings); err != nil {
 		return err
 	}
-	conf.State = "" // of which New would make a directory
+	conf.State, conf.Chat.SecretFile = "", "" // are the peer's own files
 	_, err := peer.New(conf)
 	return err
 }
