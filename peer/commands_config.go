@@ -38,7 +38,7 @@ func (p *Peer) configCommands() []command.Command {
 			Complete: p.completeFiles, Run: p.saveConfig,
 		},
 		{
-			Name: "config load", Aliases: []string{"loadconfig"}, Group: "membership", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
+			Name: "config load", Aliases: []string{"loadconfig"}, Group: "membership", Usage: "FILE", MinArgs: 1, MaxArgs: 1, Reads: true,
 			Short: "read the configuration for the next create from a file", Example: "config load /run/peer/lan.json",
 			Complete: p.completeFiles, Run: p.loadConfig,
 		},

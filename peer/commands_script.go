@@ -20,7 +20,7 @@ import (
 func (p *Peer) scriptCommands() []command.Command {
 	return []command.Command{
 		{
-			Name: "execute", Group: "script", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
+			Name: "execute", Group: "script", Usage: "FILE", MinArgs: 1, MaxArgs: 1, Input: true, Reads: true,
 			Short: "run a file of commands, a line each; - is standard input",
 			Long: "Blank lines and what follows a # are skipped. The first line that fails ends the\n" +
 				"script. Variables ($NAME, set by set) are replaced in every line.",
@@ -73,17 +73,24 @@ func (p *Peer) scriptCommands() []command.Command {
 			},
 		},
 		{
-			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true,
+			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true, Input: true,
 			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
 			Run: p.runProgram,
 		},
 	}
 }
 
+// errNoInput answers a - where nothing can be read: a script that did not run
+// must not count as one that did.
+var errNoInput = errors.New("there is no standard input to read here: pipe it into peer exec or peerlab exec")
+
 func (p *Peer) execute(fs *flag.FlagSet) command.Func {
 	keepGoing := fs.Bool("k", false, "go on after a line that fails, and fail at the end")
 	return func(ctx context.Context, c *command.Call) error {
 		if c.Args[0] == "-" {
+			if c.NoInput {
+				return errNoInput
+			}
 			return p.commands.RunScript(ctx, "standard input", io.LimitReader(c.In, maxFile), c.Out, *keepGoing)
 		}
 		sys := files.For(ctx, p.conf.Files)
