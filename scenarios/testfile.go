@@ -156,7 +156,7 @@ func awaitPeers(ctx context.Context, engine testbed.Engine, names []string) erro
 		}
 	}
 	for _, name := range names {
-		if err := engine.Exec(ctx, name, "testreset", io.Discard); err != nil {
+		if err := engine.Exec(ctx, name, "testreset", testbed.Input{}, io.Discard); err != nil {
 			return fmt.Errorf("begin the test in %s: %w", name, err)
 		}
 	}
@@ -166,7 +166,7 @@ func awaitPeers(ctx context.Context, engine testbed.Engine, names []string) erro
 func (l *testLine) run(ctx context.Context, engine testbed.Engine) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	l.err = engine.Exec(ctx, l.peer, l.text, io.Discard)
+	l.err = engine.Exec(ctx, l.peer, l.text, testbed.Input{}, io.Discard)
 	var failed *testbed.CommandError
 	if errors.As(l.err, &failed) {
 		l.err = errors.New(failed.Message)
@@ -178,8 +178,8 @@ func (l *testLine) run(ctx context.Context, engine testbed.Engine) {
 func (f *TestFile) evaluate(ctx context.Context, engine testbed.Engine, name string) {
 	var filters []*filter
 	var answer bytes.Buffer
-	_ = engine.Exec(ctx, name, "testsummaryprepare", io.Discard)
-	if engine.Exec(ctx, name, "testlocalfilters -format json", &answer) == nil {
+	_ = engine.Exec(ctx, name, "testsummaryprepare", testbed.Input{}, io.Discard)
+	if engine.Exec(ctx, name, "testlocalfilters -format json", testbed.Input{}, &answer) == nil {
 		_ = json.Unmarshal(answer.Bytes(), &filters)
 	}
 	for _, l := range f.lines {

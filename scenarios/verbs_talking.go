@@ -240,7 +240,7 @@ func (r *run) execOne(ctx context.Context, name string, words []string, out io.W
 		return err
 	}
 	var said bytes.Buffer
-	err = r.engine.Exec(ctx, name, peerline.Join(words), &said)
+	err = r.engine.Exec(ctx, name, peerline.Join(words), testbed.Input{}, &said)
 	_, _ = out.Write(said.Bytes())
 	var failed *testbed.CommandError
 	switch {

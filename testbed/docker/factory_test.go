@@ -37,7 +37,7 @@ func TestFactory(t *testing.T) {
 	for name, want := range map[string][]string{"alice": {`"GossipNodes":4`, `"RetransmitMult":8`}, "bob": {`"GossipNodes":5`, `"ProbeTimeout":"200ms"`}} {
 		await(t, e.(*Cluster), 0, name+" is ready", about(name, event.PeerReady, ""))
 		var out bytes.Buffer
-		if err := e.Exec(ctx, name, "config show -format json", &out); err != nil {
+		if err := e.Exec(ctx, name, "config show -format json", testbed.Input{}, &out); err != nil {
 			t.Error(err)
 		}
 		for _, word := range want {

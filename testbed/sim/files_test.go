@@ -53,16 +53,16 @@ func TestFilesOfTheHostAreOutOfReach(t *testing.T) {
 			for _, path := range paths {
 				line := strings.Replace(line, "PATH", path, 1)
 				var out bytes.Buffer
-				err := l.Exec(l.ctx, "alice", line, &out)
+				err := l.Exec(l.ctx, "alice", line, testbed.Input{}, &out)
 				if !errors.As(err, new(*testbed.CommandError)) || strings.Contains(err.Error()+out.String(), secret) || strings.Contains(err.Error()+out.String(), "root") {
 					t.Errorf("%s: %v, output %q", line, err, &out)
 				}
 			}
 		}
-		if err := l.Exec(l.ctx, "alice", "config save", new(bytes.Buffer)); err == nil {
+		if err := l.Exec(l.ctx, "alice", "config save", testbed.Input{}, new(bytes.Buffer)); err == nil {
 			t.Error("config save wrote to the directory of work")
 		}
-		if err := l.Exec(l.ctx, "alice", "shell touch new", new(bytes.Buffer)); err == nil {
+		if err := l.Exec(l.ctx, "alice", "shell touch new", testbed.Input{}, new(bytes.Buffer)); err == nil {
 			t.Error("a program of the host ran")
 		}
 	})
@@ -95,19 +95,28 @@ func commandsWithFiles(t *testing.T) (names []string) {
 // A peer's own files are there for its commands, are not another's, and are
 // gone when it starts again, as those in the memory of a container are.
 func TestFilesOfItsOwn(t *testing.T) {
-	simulate(t, 2, nil, func(l *lab) {
+	simulate(t, 2, map[string]string{"state": "/data/kept"}, func(l *lab) {
 		l.up()
+		l.exec("alice", "msg -wait=local kept")
+		l.exec("alice", "sleep 5") // until it has noted whom it knows
 		l.exec("alice", "config save /run/peer/conf.json")
 		l.exec("alice", "config load /run/peer/conf.json")
 		l.exec("alice", "log on /run/peer/log")
 		l.exec("alice", "log off")
-		if err := l.Exec(l.ctx, "bob", "config load /run/peer/conf.json", new(bytes.Buffer)); err == nil {
+		if err := l.Exec(l.ctx, "bob", "config load /run/peer/conf.json", testbed.Input{}, new(bytes.Buffer)); err == nil {
 			t.Error("bob sees alice's file")
 		}
 		l.must(l.Kill(l.ctx, "alice"))
 		l.must(l.Start(l.ctx, "alice"))
-		if err := l.Exec(l.ctx, "alice", "config load /run/peer/conf.json", new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "no such file") {
+		if err := l.Exec(l.ctx, "alice", "config load /run/peer/conf.json", testbed.Input{}, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("after a restart: %v", err)
+		}
+		l.exec("alice", "sleep 5")
+		if out := l.exec("alice", "chat stats"); !strings.Contains(out, "/data/kept/chat.db") || strings.Contains(out, "memory") {
+			t.Errorf("what it was told to keep: %s", out)
+		}
+		if err := l.Exec(l.ctx, "alice", "execute /data/kept/peers.json", testbed.Input{}, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "peers.json:1: unknown command") {
+			t.Errorf("whom it remembers: %v", err)
 		}
 	})
 }
