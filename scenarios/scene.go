@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,9 @@ type scene struct {
 	ends    map[string]bool // peers that may end by themselves, for the scenario says so
 	links   testbed.Links
 
+	beside *beside           // nil: it is not looked at
+	files  map[string]string // that lines name
+
 	uses  map[string]bool // verbs, and forms of conditions
 	least time.Duration   // that the lines so far take if all comes true at once
 }
@@ -44,7 +48,7 @@ type arm struct {
 }
 
 func newScene(arm arm, given map[string]string) *scene {
-	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}}
+	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc
@@ -66,9 +70,9 @@ func (sc *scene) define(peers []string, settings map[string]string) error {
 	if settings["profile"] == "" {
 		settings["profile"] = "local"
 	}
-	sc.spec = testbed.Spec{Peers: peers, Settings: settings, Own: map[string]map[string]string{}}
+	sc.spec.Peers, sc.spec.Settings, sc.spec.Own = peers, settings, map[string]map[string]string{}
 	sc.defined = true
-	if err := checkPeer(settings); err != nil {
+	if err := sc.checkPeer(settings); err != nil {
 		return err
 	}
 	m, err := sc.model()
@@ -101,7 +105,7 @@ func fields(settings map[string]string) []string {
 
 // parseSettings reads key=value words: flags of peer run in lower case, fields
 // of memberlist's configuration with their capital letter.
-func parseSettings(words []word, text []string) (map[string]string, error) {
+func (sc *scene) parseSettings(words []word, text []string) (map[string]string, error) {
 	settings := map[string]string{}
 	var set []string
 	seen := map[string]bool{}
@@ -131,6 +135,11 @@ func parseSettings(words []word, text []string) (map[string]string, error) {
 		if err := checkSetting(key, value); err != nil {
 			return nil, at(words[i], err)
 		}
+		if key == "chat-secret-file" {
+			if err := sc.giveSecrets(value); err != nil {
+				return nil, at(words[i], err)
+			}
+		}
 		settings[key] = value
 	}
 	if len(set) > 0 {
@@ -150,13 +159,33 @@ func checkSetting(key, value string) error {
 	return new(peer.Config).Configure(map[string]string{key: value})
 }
 
+// giveSecrets reads a file of secrets that is beside the scenario.
+func (sc *scene) giveSecrets(name string) error {
+	switch {
+	case filepath.IsAbs(name) || sc.beside == nil: // in the peer's image
+		return nil
+	case !filepath.IsLocal(name):
+		return fmt.Errorf("%s: want a file beside the scenario", name)
+	}
+	text, err := sc.beside.file(filepath.ToSlash(filepath.Clean(name)))
+	if err != nil {
+		return &fileError{name, err}
+	}
+	if sc.spec.Files == nil {
+		sc.spec.Files = map[string]string{}
+	}
+	sc.spec.Files[name] = text
+	return nil
+}
+
 // checkPeer says what a peer with these settings would refuse.
-func checkPeer(settings map[string]string) error {
+func (sc *scene) checkPeer(settings map[string]string) error {
 	conf := peer.Config{Name: "peer"}
 	if err := conf.Configure(settings); err != nil {
 		return err
 	}
-	conf.State, conf.Chat.SecretFile = "", "" // are the peer's own files
+	// Files are the peer's own, but for those that are given to it.
+	conf.State, conf.Chat.Secret, conf.Chat.SecretFile = "", sc.spec.Files[conf.Chat.SecretFile], ""
 	_, err := peer.New(conf)
 	return err
 }

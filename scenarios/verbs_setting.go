@@ -110,7 +110,7 @@ func parseCluster(sc *scene, a args) (action, error) {
 	if n == 0 {
 		return nil, errors.New("want a number of peers, or their names")
 	}
-	settings, err := parseSettings(a.words[n:], a.text[n:])
+	settings, err := sc.parseSettings(a.words[n:], a.text[n:])
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func parsePeer(sc *scene, a args) (action, error) {
 	if err != nil {
 		return nil, at(a.words[0], err)
 	}
-	own, err := parseSettings(a.words[1:], a.text[1:])
+	own, err := sc.parseSettings(a.words[1:], a.text[1:])
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func parsePeer(sc *scene, a args) (action, error) {
 			}
 			all[key] = value
 		}
-		if err := checkPeer(sc.spec.Of(name)); err != nil {
+		if err := sc.checkPeer(sc.spec.Of(name)); err != nil {
 			return nil, err
 		}
 	}

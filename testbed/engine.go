@@ -102,6 +102,9 @@ type Spec struct {
 	// single peers, on top.
 	Settings map[string]string
 	Own      map[string]map[string]string
+	// Files are the contents of those that the setting chat-secret-file names,
+	// by that name. Others are the peer's own.
+	Files map[string]string `json:",omitempty"`
 }
 
 // Of returns the settings of one peer.

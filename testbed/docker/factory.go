@@ -68,6 +68,10 @@ func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, e
 		for setting, value := range settings {
 			own[variable(setting)] = value
 		}
+		if secrets, given := s.Files[settings["chat-secret-file"]]; given {
+			delete(own, variable("chat-secret-file"))
+			own[variable("chat-secret")] = secrets
+		}
 		o.Own[name] = own
 	}
 	c, err := f.daemon.Create(ctx, o)

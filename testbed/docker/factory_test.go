@@ -20,7 +20,8 @@ func TestFactory(t *testing.T) {
 	ctx := t.Context()
 	e, err := f.Create(ctx, testbed.Spec{
 		Peers:    []string{"alice", "bob"},
-		Settings: map[string]string{"profile": "local", "set": "GossipNodes=4,RetransmitMult=8"},
+		Settings: map[string]string{"profile": "local", "set": "GossipNodes=4,RetransmitMult=8", "chat-secret-file": "secrets.txt"},
+		Files:    map[string]string{"secrets.txt": "a secret that is long enough\n"},
 		Own:      map[string]map[string]string{"bob": {"set": "GossipNodes=5"}},
 	})
 	if err != nil {

@@ -139,6 +139,9 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 	if err := conf.Configure(c.spec.Of(name)); err != nil {
 		return conf, err
 	}
+	if secrets, given := c.spec.Files[conf.Chat.SecretFile]; given {
+		conf.Chat.Secret, conf.Chat.SecretFile = secrets, ""
+	}
 	// Compression takes half of the time, and here there is nothing to save.
 	conf.Set = append([]string{"EnableCompression=false"}, conf.Set...)
 	conf.Bootstrap = "http://" + c.members[testbed.Bootstrap].host.at(bootstrapPort)
