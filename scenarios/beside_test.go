@@ -223,7 +223,7 @@ func TestSecretBesideTheScenario(t *testing.T) {
 		"x.txt": "arm same SECRET=secrets.txt\narm other SECRET=other.txt\n" +
 			"cluster 2 chat-secret-file=secrets.txt\npeer bob chat-secret-file=$SECRET\nstart\nawait 60s all see 2 alive\nwait 10s\nalice msg hello\n" +
 			"[arm:same] await 20s bob has message hello\n[arm:other] hold 20s not bob has message hello\n",
-		"secrets.txt": "a secret that is long enough\n", "other.txt": "another secret, long enough\n", "short.txt": "hunter2\n",
+		"secrets.txt": "cmFuZG9tIGFuZCBsb25nIGVub3VnaCBhcyBhIHNlY3JldA==\n", "other.txt": "YW5vdGhlciBzZWNyZXQgdGhhdCBpcyBsb25nIGVub3VnaA==\n", "short.txt": "hunter2\n",
 	})
 	s, err := Open(filepath.Join(dir, "x.txt"))
 	if err != nil {
@@ -235,7 +235,7 @@ func TestSecretBesideTheScenario(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"missing.txt": "no such file beside the scenario", "short.txt": "16", "../" + filepath.Base(outside) + "/secret": "beside the scenario",
+		"missing.txt": "no such file beside the scenario", "short.txt": "use 32 or more", "../" + filepath.Base(outside) + "/secret": "beside the scenario",
 		filepath.Join(outside, "secret"): "", // the peer's own
 	} {
 		s, err := Parse("x.txt", "cluster 2 chat-secret-file="+name+"\n")
@@ -247,5 +247,19 @@ func TestSecretBesideTheScenario(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) || err != nil && strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
+	}
+}
+
+// A key in a script beside the scenario is kept no more than one in a line.
+func TestKeyInAFileBesideTheScenario(t *testing.T) {
+	const key = "MDEyMzQ1Njc4OWFiY2RlZg=="
+	dir := place(t, map[string]string{"x.txt": bare + "alice execute keys.txt\n", "keys.txt": "keys install - " + key + "\n"})
+	s, err := Open(filepath.Join(dir, "x.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := playAll(t, s)[0]
+	if res.Verdict != observe.Fail || !strings.Contains(res.Reason, "keys.txt:1: keys install") || strings.Contains(res.Reason+res.Story, key) {
+		t.Errorf("%s: %s\n%s", res.Verdict, res.Reason, res.Story)
 	}
 }

@@ -34,8 +34,9 @@ type scene struct {
 	ends    map[string]bool // peers that may end by themselves, for the scenario says so
 	links   testbed.Links
 
-	beside *beside           // nil: it is not looked at
-	files  map[string]string // that lines name
+	beside  *beside           // nil: it is not looked at
+	files   map[string]string // that lines name
+	secrets secrets           // in lines for peers; shared with what runs
 
 	uses  map[string]bool // verbs, and forms of conditions
 	least time.Duration   // that the lines so far take if all comes true at once
@@ -48,7 +49,7 @@ type arm struct {
 }
 
 func newScene(arm arm, given map[string]string) *scene {
-	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}}
+	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc

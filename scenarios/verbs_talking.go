@@ -17,7 +17,6 @@ import (
 
 	"peerlab/event"
 	"peerlab/nearest"
-	"peerlab/peer"
 	peerline "peerlab/peer/command"
 	"peerlab/testbed"
 )
@@ -65,7 +64,7 @@ func talking() []verb {
 				}
 				return func(_ context.Context, r *run, _ io.Writer) error {
 					r.world.mark()
-					r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: strings.Join(a.text, " ")})
+					r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: r.plan.Redact(strings.Join(a.text, " "))})
 					return nil
 				}, nil
 			},
@@ -147,6 +146,7 @@ func (sc *scene) parseLine(list string, a args, mustWork bool) (action, error) {
 		}
 		return nil, at(a.words[0], errors.New(text))
 	}
+	sc.secrets.addLine(a.text)
 	for i, other := range contacts(a.text) {
 		if !slices.Contains(sc.spec.Peers, other) {
 			return nil, at(a.words[i], testbed.NoPeer(other, sc.spec.Peers))
@@ -205,15 +205,6 @@ func (r *run) address(ctx context.Context, line []string) ([]string, error) {
 	return line, nil
 }
 
-// peerCommands are the commands of a peer.
-var peerCommands = sync.OnceValue(func() *peerline.Registry {
-	p, err := peer.New(peer.Config{Name: "peer"})
-	if err != nil {
-		panic(err) // nothing in it depends on anything
-	}
-	return p.Commands()
-})
-
 // peerWords are the words with which a line of a peer's shell can begin.
 var peerWords = sync.OnceValue(func() []string {
 	var words []string
@@ -263,7 +254,7 @@ func (r *run) execOne(ctx context.Context, name string, words []string, out io.W
 	if err != nil {
 		return &outcome{text: name + ": " + err.Error()}
 	}
-	var said bytes.Buffer
+	var said boundedOutput
 	err = r.engine.Exec(ctx, name, peerline.Join(words), testbed.Input{Files: files}, &said)
 	_, _ = out.Write(said.Bytes())
 	var failed *testbed.CommandError

@@ -23,14 +23,30 @@ import (
 	"peerlab/testbed/docker"
 )
 
+// rawFlag adds --raw to a command that shows what a peer says.
+func rawFlag(cmd *cobra.Command, raw *bool) {
+	cmd.Flags().BoolVar(raw, "raw", false, "write what the peer says as it is to a terminal, control sequences included")
+}
+
+// outputs are where a command's output and errors go.
+func outputs(cmd *cobra.Command, raw bool) (out, errs io.Writer) {
+	out, errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if raw {
+		out, errs = terminal.Raw(out), terminal.Raw(errs)
+	}
+	return out, errs
+}
+
 func (l *lab) execCommand() *cobra.Command {
-	return &cobra.Command{
+	var raw bool
+	cmd := &cobra.Command{
 		Use: "exec PEER -- LINE", Short: "Run one line in a peer and exit with its status",
 		Long: `Run one line in a peer and exit with its status. Several arguments are taken as
 they are, each as one word; a single one is split like a line typed in the shell.
 An argument - of a command that can read standard input, such as execute or keys
 install, hands it that. The line goes to the container by standard input: Docker's
-events do not show it.`,
+events do not show it. On a terminal, what the peer answers is shown without what a
+terminal would act on; --raw, a file or a pipe gets every byte.`,
 		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'\n  peerlab exec alice -- execute - <script",
 		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.onePeer,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,10 +63,13 @@ events do not show it.`,
 					}
 					in.Stdin = &text
 				}
-				return c.Exec(cmd.Context(), args[0], line, in, cmd.OutOrStdout())
+				out, _ := outputs(cmd, raw)
+				return c.Exec(cmd.Context(), args[0], line, in, out)
 			})
 		},
 	}
+	rawFlag(cmd, &raw)
+	return cmd
 }
 
 // readsInput reports whether a line reads standard input. A command that only
@@ -135,17 +154,19 @@ func attach(ctx context.Context, c *docker.Cluster, name string) error {
 }
 
 func (l *lab) logsCommand() *cobra.Command {
-	var follow bool
+	var follow, raw bool
 	cmd := &cobra.Command{
 		Use: "logs PEER", Short: "Show what a peer wrote: events to standard output, its log to standard error",
 		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.onePeer,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
-				return unlessInterrupted(cmd.Context(), c.Logs(cmd.Context(), args[0], follow, cmd.OutOrStdout(), cmd.ErrOrStderr()))
+				out, errs := outputs(cmd, raw)
+				return unlessInterrupted(cmd.Context(), c.Logs(cmd.Context(), args[0], follow, out, errs))
 			})
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "until the peer ends, or Ctrl-C")
+	rawFlag(cmd, &raw)
 	return cmd
 }
 

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"peerlab/internal/atomicfile"
 )
 
 // System is a file system. Its methods do what those of package os do, with
@@ -21,8 +23,9 @@ type System interface {
 	OpenDatabase(name string, flag int, perm fs.FileMode) (*os.File, error)
 	ReadDir(name string) ([]fs.DirEntry, error)
 	MkdirAll(name string, perm fs.FileMode) error
-	Rename(from, to string) error
-	Remove(name string) error
+	// Replace makes data the content of a file that only its owner can read, as
+	// one step that is on the disk: a crash leaves the old content or the new.
+	Replace(name string, data []byte) error
 	Abs(name string) (string, error)
 }
 
@@ -59,11 +62,10 @@ func (OS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) 
 // MkdirAll implements System.
 func (OS) MkdirAll(name string, perm fs.FileMode) error { return os.MkdirAll(name, perm) }
 
-// Rename implements System.
-func (OS) Rename(from, to string) error { return os.Rename(from, to) }
-
-// Remove implements System.
-func (OS) Remove(name string) error { return os.Remove(name) }
+// Replace implements System.
+func (OS) Replace(name string, data []byte) error {
+	return atomicfile.WriteSynced(name, atomicfile.Private, atomicfile.Bytes(data))
+}
 
 // Abs implements System.
 func (OS) Abs(name string) (string, error) { return filepath.Abs(name) }
@@ -94,27 +96,4 @@ func Write(sys System, name string, data []byte, perm fs.FileMode) error {
 	}
 	_, err = f.Write(data)
 	return errors.Join(err, f.Close())
-}
-
-// Replace is Write as one step: a crash leaves the old content or the new. It
-// writes to name with .tmp at the end first; two at the same time are not
-// allowed.
-func Replace(sys System, name string, data []byte, perm fs.FileMode) error {
-	temporary := name + ".tmp"
-	f, err := sys.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync() // or the name could be on the disk before the content
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = sys.Rename(temporary, name)
-	}
-	if err != nil {
-		_ = sys.Remove(temporary) // the first error says more
-	}
-	return err
 }

@@ -257,56 +257,8 @@ func (m *Memory) MkdirAll(name string, perm fs.FileMode) error {
 	return nil
 }
 
-// Rename implements System, for files alone.
-func (m *Memory) Rename(from, to string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	old, n, err := m.find(from)
-	if err == nil && (n == nil || n.dir) {
-		err = syscall.ENOENT
-	}
-	target, replaced, err2 := m.find(to)
-	switch {
-	case err != nil:
-	case err2 != nil:
-		err = err2
-	case !m.writable(old) || !m.writable(target):
-		err = syscall.EROFS
-	case replaced != nil && replaced.dir:
-		err = syscall.EISDIR
-	}
-	if err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
-	}
-	if replaced != nil && replaced != n {
-		m.size -= len(replaced.data)
-	}
-	delete(m.nodes, old)
-	m.nodes[target] = n
-	return nil
-}
-
-// Remove implements System, for files alone.
-func (m *Memory) Remove(name string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	full, n, err := m.find(name)
-	switch {
-	case err != nil:
-	case n == nil:
-		err = syscall.ENOENT
-	case !m.writable(full):
-		err = syscall.EROFS
-	case n.dir:
-		err = syscall.EISDIR
-	}
-	if err != nil {
-		return pathError("remove", name, err)
-	}
-	m.size -= len(n.data)
-	delete(m.nodes, full)
-	return nil
-}
+// Replace implements System.
+func (m *Memory) Replace(name string, data []byte) error { return Write(m, name, data, 0o600) }
 
 // Abs implements System.
 func (m *Memory) Abs(name string) (string, error) {

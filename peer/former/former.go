@@ -113,7 +113,7 @@ func (f *File) Save(peers []Peer) error {
 	}
 	b, err := json.MarshalIndent(peers, "", "  ")
 	if err == nil {
-		err = files.Replace(f.sys, f.path, append(b, '\n'), 0o600)
+		err = f.sys.Replace(f.path, append(b, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("remember peers: %w", err)

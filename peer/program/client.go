@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/peer"
 	"peerlab/peer/control"
 	"peerlab/peer/shell"
 )
@@ -40,7 +41,7 @@ func onSocket(cmd *cobra.Command, run func(cmd *cobra.Command, client *control.C
 	return cmd
 }
 
-func attachCommand() *cobra.Command {
+func (p Program) attachCommand() *cobra.Command {
 	return onSocket(&cobra.Command{
 		Use: "attach", Short: "Open a shell inside the running peer; Ctrl-D leaves it, the peer goes on", Args: noArgs,
 	}, func(cmd *cobra.Command, client *control.Client, socket string, _ []string) error {
@@ -48,7 +49,12 @@ func attachCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return shell.Run(cmd.Context(), shell.Options{Peer: attached, HistoryFile: historyFile(socket)})
+		// The peer has the commands of this program: its own say what is secret.
+		same, err := p.new(peer.Config{Name: "peer"})
+		if err != nil {
+			return err
+		}
+		return shell.Run(cmd.Context(), shell.Options{Peer: attached, HistoryFile: historyFile(socket), Redact: same.Commands().Redact})
 	})
 }
 

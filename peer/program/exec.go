@@ -68,7 +68,10 @@ cancelled when standard input ends.`,
 			}()
 		}
 		req.Colour = req.Colour || terminal.TakesColour(os.Stdout)
-		return client.ExecRequest(ctx, req, cmd.OutOrStdout())
+		// A command added to the peer may print what others say.
+		out, flush := terminal.Guard(cmd.OutOrStdout())
+		defer func() { _ = flush() }()
+		return client.ExecRequest(ctx, req, out)
 	})
 }
 

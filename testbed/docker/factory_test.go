@@ -21,7 +21,7 @@ func TestFactory(t *testing.T) {
 	e, err := f.Create(ctx, testbed.Spec{
 		Peers:    []string{"alice", "bob"},
 		Settings: map[string]string{"profile": "local", "set": "GossipNodes=4,RetransmitMult=8", "chat-secret-file": "secrets.txt"},
-		Files:    map[string]string{"secrets.txt": "a secret that is long enough\n"},
+		Files:    map[string]string{"secrets.txt": "cmFuZG9tIGFuZCBsb25nIGVub3VnaCBhcyBhIHNlY3JldA==\n"},
 		Own:      map[string]map[string]string{"bob": {"set": "GossipNodes=5"}},
 	})
 	if err != nil {
