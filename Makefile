@@ -92,9 +92,15 @@ attach: running ## open the shell of a running peer: make attach PEER=alice
 	@tty=''; [[ -t 0 ]] && tty=t
 	exec docker exec -i$$tty $(PROJECT)-$(PEER) /peer attach
 
+# The line goes by standard input, and what a - in it reads after it: arguments
+# show in Docker's events.
 .PHONY: exec
+exec: export LINE := $(LINE)
 exec: running ## run one line in a running peer: make exec PEER=alice LINE=members
-	@docker exec $(PROJECT)-$(PEER) /peer exec -- $(if $(LINE),'$(subst ','\'',$(LINE))',help)
+	@{
+		printf '%s\n' "$${LINE:-help}"
+		[[ " $$LINE " != *' - '* ]] || cat
+	} | docker exec -i $(PROJECT)-$(PEER) /peer exec -
 
 .PHONY: running
 running:

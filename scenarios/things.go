@@ -114,7 +114,7 @@ func parseEnds(sc *scene, a args) (condition, bool, error) {
 // ask has a peer run a line that answers with JSON. That it cannot is no error.
 func (w *world) ask(ctx context.Context, name, line string, answer any) (ok bool, err error) {
 	var out boundedOutput
-	err = w.engine.Exec(ctx, name, line, &out)
+	err = w.engine.Exec(ctx, name, line, testbed.Input{}, &out)
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()

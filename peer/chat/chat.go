@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"peerlab/event"
+	"peerlab/peer/files"
 )
 
 // Options are what Join needs. Name, Incarnation, Listener and Events must be
@@ -28,6 +29,8 @@ type Options struct {
 	// State is a directory in which the conversation is kept over restarts,
 	// made if missing. Empty: it is not.
 	State string
+	// Files are where State is. Nil means this host's.
+	Files files.System
 	// Gossip carries what this peer says, instead of a connection to each
 	// member. Nil means connections.
 	Gossip *Gossip
@@ -132,7 +135,10 @@ func (c *Chat) restore() {
 	if c.State == "" {
 		return
 	}
-	s, kept, err := openStore(c.State, c.Incarnation)
+	if c.Files == nil {
+		c.Files = files.OS{}
+	}
+	s, kept, err := openStore(c.Files, c.State, c.Incarnation)
 	if err != nil {
 		c.stats.storeError = err.Error()
 		c.Log.Error("the chat is kept in memory only", "err", err)

@@ -5,13 +5,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"peerlab/peer/files"
 )
 
 // store keeps the history in a file. What is put is written by one goroutine,
@@ -61,18 +62,18 @@ const (
 	maxUnwrittenBytes = 8 << 20
 )
 
-// openStore opens the file chat.db in dir and notes the start of a new life.
-func openStore(dir string, incarnation uint64) (s *store, k kept, err error) {
+// openStore opens the file chat.db in dir, a directory of sys, and notes the start of a new life.
+func openStore(sys files.System, dir string, incarnation uint64) (s *store, k kept, err error) {
 	path := filepath.Join(dir, "chat.db")
 	defer func() {
 		if damage := recover(); damage != nil { // bbolt's answer to a damaged page
 			s, err = nil, fmt.Errorf("chat state %s is damaged: %v", path, damage)
 		}
 	}()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := sys.MkdirAll(dir, 0o700); err != nil {
 		return nil, kept{}, fmt.Errorf("chat state: %w", err)
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, OpenFile: sys.OpenDatabase})
 	if errors.Is(err, berrors.ErrTimeout) {
 		err = errors.New("another peer uses it")
 	}
