@@ -175,4 +175,3 @@ func (l *lab) ping(t testing.TB, every time.Duration, n int) (lost float64, mean
 	must(t, errors.Join(from.Close(), to.Close()))
 	return 100 * float64(n-arrived) / float64(n), took / time.Duration(max(arrived, 1))
 }
-

@@ -53,7 +53,7 @@ const (
 	major      = 0x7ab
 	tbfMajor   = 0x1000         // plus the minor number of the class
 	fullSpeed  = 10_000_000_000 // the most that testbed.Link takes
-	netemLimit = 100_000 // packets under way at a time; only what is sent takes memory
+	netemLimit = 100_000        // packets under way at a time; only what is sent takes memory
 )
 
 // ensure makes the class for key on port and returns its number as packets'
