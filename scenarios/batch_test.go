@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -146,5 +147,39 @@ func TestInterrupted(t *testing.T) {
 	}
 	if saved, err := Saved([]string{dir}); err == nil {
 		t.Errorf("%v is left", saved)
+	}
+}
+
+// TestRunsShareMemory: what runs at the same time fits into the memory, but one
+// run always does.
+func TestRunsShareMemory(t *testing.T) {
+	cores := int64(runtime.NumCPU())
+	plan := func(settings string) *Plan {
+		b := batch(t, t.TempDir(), "cluster 200"+settings+"\nstart\n")
+		plans, err := b.Plans(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plans[0]
+	}
+	chat, without := plan(""), plan(" no-chat=true")
+	if chat.Memory() <= without.Memory() {
+		t.Errorf("%d with the chat, %d without", chat.Memory(), without.Memory())
+	}
+	for _, test := range []struct {
+		name   string
+		batch  Batch
+		atOnce int64
+	}{
+		{"any memory", Batch{Engine: "sim"}, cores},
+		{"enough for all cores", Batch{Engine: "sim", Memory: cores * chat.Memory()}, cores},
+		{"enough for one", Batch{Engine: "sim", Memory: chat.Memory()}, 1},
+		{"not enough", Batch{Engine: "sim", Memory: 1}, 1},
+		{"somebody wants three", Batch{Engine: "sim", Memory: 1, Parallel: 3}, 3},
+	} {
+		capacity, weight := test.batch.capacity()
+		if got := capacity / min(weight(chat), capacity); got != test.atOnce {
+			t.Errorf("%s: %d at the same time, want %d", test.name, got, test.atOnce)
+		}
 	}
 }

@@ -102,12 +102,12 @@ func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, engine, dir string, a
 	if len(files) > 0 {
 		return nil, usageError{fmt.Errorf("%s: multi-peer test files cannot be compared", files[0])}
 	}
-	host, end, err := l.host(ctx, engine)
+	host, err := l.host(cmd, engine)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
-	b.Host = host
+	defer host.close()
+	b.Host, b.Memory = host.Host, host.memory
 	plans, err := b.Plans(ctx)
 	if err != nil {
 		if errors.As(err, new(scenarios.Problems)) {
