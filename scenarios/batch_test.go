@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"peerlab/observe"
+	"peerlab/testbed"
 	"peerlab/testbed/sim"
 )
 
@@ -180,6 +181,45 @@ func TestRunsShareMemory(t *testing.T) {
 		capacity, weight := test.batch.capacity()
 		if got := capacity / min(weight(chat), capacity); got != test.atOnce {
 			t.Errorf("%s: %d at the same time, want %d", test.name, got, test.atOnce)
+		}
+	}
+}
+
+// TestInterruptedInABacklog: a run that is reading what has happened at one instant
+// of virtual time, or is in a wait, ends after the event at which it is
+// interrupted.
+func TestInterruptedInABacklog(t *testing.T) {
+	for name, line := range map[string]string{
+		"wait":  "wait 10h",
+		"hold":  "hold 10h not alice sees 20 alive",
+		"await": "await 10h alice sees bob dead",
+		"asks":  "await 10h alice ends",
+	} {
+		s, err := Parse("x.txt", "cluster 20 no-chat=true\nstart\n"+line+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		interrupted := errors.New("interrupted")
+		asked := 0
+		var res *Result
+		err = sim.Run(t.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
+			plans, err := s.Plans(ctx, f, "", nil)
+			if err != nil {
+				return err
+			}
+			res = plans[0].Run(ctx, f, Options{Interrupted: func() error {
+				if asked++; asked > 100 {
+					return interrupted
+				}
+				return nil
+			}})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Verdict != observe.Inconclusive || res.Reason != "interrupted" || len(res.Events) > 101 {
+			t.Errorf("%s: %s: %s, after %d events", name, res.Verdict, res.Reason, len(res.Events))
 		}
 	}
 }

@@ -69,7 +69,7 @@ func parseCondition(sc *scene, a args) (condition, error) {
 		c.text, c.predicate = "not "+c.text, negation{c.predicate}
 		return c, err
 	}
-	for _, k := range kinds() {
+	for _, k := range sc.kinds {
 		if p, ok, err := k.parse(sc, a); ok {
 			sc.uses[k.form] = true
 			c := condition{text: strings.Join(a.text, " "), predicate: p}
@@ -78,7 +78,7 @@ func parseCondition(sc *scene, a args) (condition, error) {
 		}
 	}
 	var forms []string
-	for _, k := range kinds() {
+	for _, k := range sc.kinds {
 		forms = append(forms, k.form)
 	}
 	return condition{}, at(a.words[0], fmt.Errorf("%q is no condition: there are %s", strings.Join(a.text, " "), strings.Join(forms, "; ")))

@@ -21,6 +21,8 @@ import (
 // cluster, the variables, the links. Lint walks through it, and a run does
 // again, so that both understand a line in the same way.
 type scene struct {
+	verbs    map[string]verb
+	kinds    []kind
 	possible func(testbed.Links) error // what the engine can do; nil when none is chosen
 	arm      arm
 
@@ -44,7 +46,7 @@ type arm struct {
 }
 
 func newScene(arm arm, given map[string]string) *scene {
-	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}}
+	sc := &scene{verbs: verbsByName(), kinds: kinds(), arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc
