@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -257,4 +259,26 @@ func TestNothingIsLeft(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 	goleak.VerifyNone(t, before)
+}
+
+// TestClustersAreCollected by the first collection after their Runs, but for what
+// pools refer to: what survives one makes the next come later, so that more
+// survives that.
+func TestClustersAreCollected(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // none but this test's
+	const runs, most = 12, 150 << 10
+	for range runs {
+		simulate(t, 3, nil, func(l *lab) { l.up() })
+	}
+	var once, twice runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&once)
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&twice)
+	if kept := int(once.HeapAlloc-twice.HeapAlloc) / runs; kept > most {
+		t.Errorf("%d KB of each cluster survive a collection", kept>>10)
+	} else {
+		t.Logf("%d KB of each cluster survive a collection", kept>>10)
+	}
 }
