@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/internal/atomicfile"
 	"peerlab/observe/theory"
 	"peerlab/testbed"
 )
@@ -51,6 +52,8 @@ type result struct {
 	Ended    time.Time                    `json:"ended"`
 	Verdict  Verdict                      `json:"verdict"`
 	Reason   string                       `json:"reason,omitempty"`
+	Failed   *FailedLine                  `json:"failed,omitempty"`
+	Cause    Cause                        `json:"cause,omitempty"`
 	Checks   []Checked                    `json:"checks,omitempty"`
 	Measures []Measured                   `json:"measures,omitempty"`
 	Asked    []Asked                      `json:"asked,omitzero"`
@@ -131,16 +134,16 @@ func (m *model) check() error {
 
 // Save writes the run to dir, which it creates: events.jsonl and result.json.
 // The result comes last and whole, so that a directory that has one holds a
-// complete run.
+// complete run. Both are for their owner only: they tell what was said.
 func (r *Record) Save(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, atomicfile.PrivateDir); err != nil {
 		return fmt.Errorf("save the run: %w", err)
 	}
 	// What a former run left must not stand beside these events.
 	if err := os.Remove(filepath.Join(dir, ResultFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("save the run: %w", err)
 	}
-	err := write(dir, EventsFile, func(w io.Writer) error {
+	err := atomicfile.Write(filepath.Join(dir, EventsFile), atomicfile.Private, func(w io.Writer) error {
 		for _, e := range r.Events {
 			if _, err := w.Write(e.Encode()); err != nil {
 				return err
@@ -149,40 +152,12 @@ func (r *Record) Save(dir string) error {
 		return nil
 	})
 	if err == nil {
-		err = write(dir, ResultFile, r.encode)
+		err = atomicfile.Write(filepath.Join(dir, ResultFile), atomicfile.Private, r.encode)
 	}
 	if err != nil {
 		return fmt.Errorf("save the run: %w", err)
 	}
 	return nil
-}
-
-// write replaces a file as a whole.
-func write(dir, name string, content func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(dir, "."+name+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	w := bufio.NewWriter(f)
-	if err := content(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(dir, name))
 }
 
 func (r *Record) encode(w io.Writer) error {
@@ -191,7 +166,7 @@ func (r *Record) encode(w io.Writer) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(result{
 		Version: Version, Scenario: r.Scenario, Engine: r.Engine, Seed: r.Seed, Settings: r.Settings, Own: r.Own, Peers: r.Peers,
-		Model: modelOf(r.Model), Began: r.Began.UTC(), Ended: r.Ended.UTC(), Verdict: r.Verdict, Reason: r.Reason,
+		Model: modelOf(r.Model), Began: r.Began.UTC(), Ended: r.Ended.UTC(), Verdict: r.Verdict, Reason: r.Reason, Failed: r.Failed, Cause: r.Cause,
 		Checks: r.Checks, Measures: r.Measures, Asked: r.Asked, Events: len(r.Events),
 	})
 }
@@ -274,7 +249,7 @@ func decode(from io.Reader) (*Record, int, error) {
 	}
 	return &Record{
 		Scenario: s.Scenario, Engine: s.Engine, Seed: s.Seed, Settings: s.Settings, Own: s.Own, Peers: s.Peers, Model: s.Model.theory(),
-		Began: s.Began, Ended: s.Ended, Verdict: s.Verdict, Reason: s.Reason, Checks: s.Checks, Measures: s.Measures, Asked: s.Asked,
+		Began: s.Began, Ended: s.Ended, Verdict: s.Verdict, Reason: s.Reason, Failed: s.Failed, Cause: s.Cause, Checks: s.Checks, Measures: s.Measures, Asked: s.Asked,
 	}, s.Events, nil
 }
 

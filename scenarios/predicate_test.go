@@ -148,7 +148,7 @@ func conditionsOf() map[string]map[string]func(w *world) bool {
 
 // conditionScene is what is known at the lines of these conditions.
 func conditionScene(t interface{ Fatal(...any) }, n int) *scene {
-	sc := newScene(arm{}, nil)
+	sc := newScene(nil, arm{}, nil)
 	sc.spec = testbed.Spec{Peers: testbed.Names(n), Own: map[string]map[string]string{}}
 	if n == 4 {
 		sc.spec = testbed.Spec{Peers: []string{"alice", "bob", "charly", "dave"}, Own: map[string]map[string]string{"dave": {"name": "eve"}}}

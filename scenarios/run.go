@@ -100,13 +100,14 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 		return res
 	}
 	res.Events = r.world.events
+	p.redactResult(res)
 	if o.Logs != nil && res.Verdict != observe.Pass {
 		r.saveLogs(o.Logs)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
-		res.Verdict, res.Reason = observe.Inconclusive, "remove the cluster: "+err.Error()
+		res.Verdict, res.Reason, res.Cause = observe.Inconclusive, "remove the cluster: "+err.Error(), observe.CauseTrouble
 	}
 	return res
 }
@@ -144,7 +145,7 @@ func (r *run) all() error {
 	if r.record.Engine != "sim" { // where nothing is late
 		r.tasks.Go(func() { timekeeper.Watch(r.ctx, r.engine.History()) })
 	}
-	r.scene = newScene(r.plan.arm, r.plan.given)
+	r.scene = newScene(nil, r.plan.arm, r.plan.given)
 	engine := r.scriptEngine()
 	lines := r.plan.Scenario.lines
 	for i, l := range append(slices.Clip(lines), line{number: lines[len(lines)-1].number, text: "join", command: &command{}}) {
@@ -152,8 +153,9 @@ func (r *run) all() error {
 			return nil
 		}
 		if i < len(lines) {
-			r.tell(time.Since(r.began), l.number, l.text)
-			r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, l.number, l.text)})
+			text := r.plan.Redact(l.text)
+			r.tell(time.Since(r.began), l.number, text)
+			r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, l.number, text)})
 		}
 		if err := r.one(engine, l); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,9 +11,9 @@ import (
 
 	"peerlab/nearest"
 	"peerlab/observe/theory"
-	"peerlab/peer"
 	"peerlab/peer/membership"
 	"peerlab/testbed"
+	"peerlab/testbed/settings"
 )
 
 // scene is what is known at one line of a scenario before anything runs: the
@@ -24,6 +23,7 @@ type scene struct {
 	verbs    map[string]verb
 	kinds    []kind
 	possible func(testbed.Links) error // what the engine can do; nil when none is chosen
+	owned    map[string]string         // settings that the engine chooses, with the reason
 	arm      arm
 
 	given map[string]string // what --set says
@@ -35,6 +35,8 @@ type scene struct {
 	ends    map[string]bool // peers that may end by themselves, for the scenario says so
 	links   testbed.Links
 
+	secrets secrets // in lines for peers; shared with what runs
+
 	uses  map[string]bool // verbs, and forms of conditions
 	least time.Duration   // that the lines so far take if all comes true at once
 }
@@ -45,8 +47,13 @@ type arm struct {
 	vars map[string]string
 }
 
-func newScene(arm arm, given map[string]string) *scene {
-	sc := &scene{verbs: verbsByName(), kinds: kinds(), arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}}
+// newScene begins a scenario for an engine, or for whichever there is.
+func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
+	owned := settings.Owned()
+	if f != nil {
+		owned = f.Owned()
+	}
+	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc
@@ -64,13 +71,13 @@ func (sc *scene) clone() *scene {
 }
 
 // define makes the cluster what a cluster line says.
-func (sc *scene) define(peers []string, settings map[string]string) error {
-	if settings["profile"] == "" {
-		settings["profile"] = "local"
+func (sc *scene) define(peers []string, of map[string]string) error {
+	if of["profile"] == "" {
+		of["profile"] = "local"
 	}
-	sc.spec = testbed.Spec{Peers: peers, Settings: settings, Own: map[string]map[string]string{}}
+	sc.spec = testbed.Spec{Peers: peers, Settings: of, Own: map[string]map[string]string{}}
 	sc.defined = true
-	if err := checkPeer(settings); err != nil {
+	if err := settings.CheckPeer("peer", of); err != nil {
 		return err
 	}
 	m, err := sc.model()
@@ -103,8 +110,8 @@ func fields(settings map[string]string) []string {
 
 // parseSettings reads key=value words: flags of peer run in lower case, fields
 // of memberlist's configuration with their capital letter.
-func parseSettings(words []word, text []string) (map[string]string, error) {
-	settings := map[string]string{}
+func (sc *scene) parseSettings(words []word, text []string) (map[string]string, error) {
+	parsed := map[string]string{}
 	var set []string
 	seen := map[string]bool{}
 	for i, pair := range text {
@@ -130,37 +137,15 @@ func parseSettings(words []word, text []string) (map[string]string, error) {
 		if key == "set" {
 			return nil, at(words[i], errors.New("write fields of memberlist as they are: SuspicionMult=2, without set="))
 		}
-		if err := checkSetting(key, value); err != nil {
+		if err := settings.CheckSetting(sc.owned, key, value); err != nil {
 			return nil, at(words[i], err)
 		}
-		settings[key] = value
+		parsed[key] = value
 	}
 	if len(set) > 0 {
-		settings["set"] = strings.Join(set, ",")
+		parsed["set"] = strings.Join(set, ",")
 	}
-	return settings, nil
-}
-
-// theirs are settings that an engine makes itself.
-var theirs = []string{"bind", "chat-bind", "advertise", "bootstrap"}
-
-// checkSetting says what is wrong with a flag of peer run.
-func checkSetting(key, value string) error {
-	if slices.Contains(theirs, key) {
-		return fmt.Errorf("%s is set by the engine", key)
-	}
-	return new(peer.Config).Configure(map[string]string{key: value})
-}
-
-// checkPeer says what a peer with these settings would refuse.
-func checkPeer(settings map[string]string) error {
-	conf := peer.Config{Name: "peer"}
-	if err := conf.Configure(settings); err != nil {
-		return err
-	}
-	conf.State = "" // of which New would make a directory
-	_, err := peer.New(conf)
-	return err
+	return parsed, nil
 }
 
 // meant names what was probably meant, or else what there is.

@@ -74,7 +74,11 @@ type Engine interface {
 type Factory interface {
 	// Name is what --engine calls it: docker, sim.
 	Name() string
-	// Create makes a cluster of which nothing runs yet.
+	// Owned returns the settings of a peer that the engine chooses itself, each
+	// with the reason.
+	Owned() map[string]string
+	// Create makes a cluster of which nothing runs yet. What package settings
+	// finds wrong with s is an error before there is anything.
 	Create(ctx context.Context, s Spec) (Engine, error)
 	// Check says, wrapping ErrUnable and naming what is missing, why links such
 	// as these are impossible here; nil if they are not.
@@ -151,4 +155,11 @@ type Peer struct {
 	Addr  netip.Addr `json:"addr"` // where it is, or will be when it is started
 	// Exit is the status with which a stopped one ended, 137 for SIGKILL.
 	Exit int `json:"exit,omitempty"`
+	// Reason is why it ended, where that is known and nobody had asked for it:
+	// OutOfMemory.
+	Reason string `json:"reason,omitempty"`
 }
+
+// OutOfMemory is the reason for the end of a peer that took more memory than it
+// may: the kernel killed it.
+const OutOfMemory = "killed: out of memory"

@@ -62,7 +62,7 @@ func saved(t *testing.T, d *scenarios.Done) []*scenarios.Done {
 
 func TestSkippedIsNotCompared(t *testing.T) {
 	skipped := crash(0, observe.Inconclusive, "")
-	skipped.Reason = "skipped: this host cannot delay packets"
+	skipped.Cause, skipped.Reason = observe.CauseSkipped, "skipped: this host cannot delay packets"
 	rows, err := Rows(saved(t, crash(5*time.Second, observe.Pass, "")), saved(t, skipped))
 	if err != nil || len(rows) != 1 || len(rows[0].Differs) > 0 || rows[0].Skipped != skipped.Reason {
 		t.Errorf("%+v, %v", rows, err)
@@ -118,6 +118,25 @@ func TestReplace(t *testing.T) {
 	text, err := os.ReadFile(path)
 	if err != nil || string(text) != "# Engines\n"+begin+"\n\n| new |\n\n"+end+"\nafter\n" {
 		t.Errorf("%q %v", text, err)
+	}
+	// A reader never sees a part, and a link stays one.
+	link := filepath.Join(filepath.Dir(path), "link.md")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(link, "| newer |\n"); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Lstat(path)
+	if err != nil || after.Mode() != 0o644 || os.SameFile(before, after) {
+		t.Errorf("mode %v, written in place: %v, %v", after.Mode(), os.SameFile(before, after), err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != os.ModeSymlink {
+		t.Errorf("the link is a %v, %v", info.Mode(), err)
 	}
 	write("# Engines\n")
 	if err := Replace(path, "x"); err == nil || !strings.Contains(err.Error(), "no place for the table") {
