@@ -104,7 +104,7 @@ func TestWhatAConnectionMayCarry(t *testing.T) {
 func TestPulledOnly(t *testing.T) {
 	c := bare(t)
 	on := func(name string) *session {
-		return &session{chat: c, reader: new(frameReader), member: c.meet(writer{name, 1})}
+		return &session{chat: c, reader: new(frameReader), member: listed(c, name)}
 	}
 	a, b := on("a"), on("d")
 	for _, s := range []*session{a, b} {

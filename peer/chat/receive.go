@@ -12,6 +12,12 @@ import (
 // caller holds c.mu.
 func (c *Chat) receive(a *arrival) bool {
 	w, seq := a.by, a.seq
+	inTurn := seq == c.history.have(w)+1 && c.ready(&a.entry)
+	if held := c.held.of[w][seq]; inTurn && held != nil {
+		// This copy can be delivered and the held one cannot: an author with a
+		// fault told its peers different things.
+		c.held.remove(held)
+	}
 	if w == c.self || c.history.past(w, seq) || c.held.has(w, seq) {
 		c.stats.Duplicates++
 		if c.flaws.noDedupe && w != c.self {
@@ -23,7 +29,7 @@ func (c *Chat) receive(a *arrival) bool {
 	}
 	e := new(entry)
 	*e = a.entry
-	if seq == c.history.have(w)+1 && c.ready(e) {
+	if inTurn {
 		if a.given {
 			e.text = stringOf(a.body)
 		} else {
@@ -45,6 +51,9 @@ func (c *Chat) receive(a *arrival) bool {
 		return false
 	}
 	c.stats.HeldBack++
+	if c.bridge(w) {
+		c.deliverHeld()
+	}
 	return true
 }
 
@@ -55,7 +64,7 @@ func (c *Chat) ready(e *entry) bool {
 		return false
 	}
 	for _, cause := range e.causes {
-		if cause.of != c.self && !c.history.past(cause.of, cause.seq) {
+		if cause.of != c.self && !c.history.past(cause.of, cause.seq) && c.lost[cause.of] < cause.seq {
 			return false
 		}
 	}

@@ -3,6 +3,9 @@ package chat
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -60,3 +63,11 @@ func checkMarks(marks []*chatpb.Mark) error {
 }
 
 func validName(name string) bool { return name != "" && len(name) <= maxName }
+
+// writableName reports whether a member of that name can be written of: in a
+// frame, which takes UTF-8 only, and in a message's id, which a slash divides.
+func writableName(name string) bool {
+	return validName(name) && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool {
+		return r == '/' || unicode.IsControl(r)
+	})
+}
