@@ -245,7 +245,7 @@ func (c *Chat) causes() []mark {
 	var causes []mark
 	size := 0
 	tell := func(w writer) {
-		last := c.history.have(w)
+		last := c.history.delivered(w)
 		if told, known := c.sent[w]; known && last <= told || w == c.self || len(causes) >= maxCauses {
 			return
 		}

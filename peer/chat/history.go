@@ -30,9 +30,11 @@ type track struct {
 	of      writer
 	floor   uint64
 	entries []*entry
-	// delivered is the last message that was delivered since this peer's start,
-	// 0 if none was. What is between it and the floor was given up, or is known
-	// from the state directory only.
+	// certain is up to where messages were delivered one after the other since
+	// this peer's start, or given up on the author's own word. What is beyond, up
+	// to skipped, rests on others' word or on the state directory alone.
+	certain, skipped uint64
+	// delivered is the last message delivered since this peer's start, or kept.
 	delivered uint64
 }
 
@@ -81,6 +83,15 @@ func (h *history) have(w writer) uint64 {
 	return 0
 }
 
+// delivered returns the last of w's messages that was delivered: not one that was
+// given up.
+func (h *history) delivered(w writer) uint64 {
+	if t := h.track(w); t != nil {
+		return t.delivered
+	}
+	return 0
+}
+
 // knows reports whether a message of w was delivered or given up.
 func (h *history) knows(w writer) bool { return h.track(w) != nil || h.have(w) > 0 }
 
@@ -124,10 +135,14 @@ func (h *history) floors() vector {
 func (h *history) add(e *entry) {
 	t := h.track(e.by)
 	if t == nil {
-		t = &track{of: e.by, floor: h.have(e.by)}
+		have := h.have(e.by)
+		t = &track{of: e.by, floor: have, certain: have}
 		h.tracks[e.by] = t
 	}
 	t.delivered = e.seq
+	if e.seq == t.certain+1 {
+		t.certain = e.seq
+	}
 	h.places++
 	e.place = h.places
 	t.entries = append(t.entries, e)
@@ -139,24 +154,35 @@ func (h *history) add(e *entry) {
 // longer be asked for.
 func (h *history) skip(w writer, seq uint64) {
 	if have := h.have(w); have < seq {
-		t := &track{of: w, floor: seq}
+		t := &track{of: w, floor: seq, skipped: seq}
 		if before := h.track(w); before != nil {
-			t.delivered = before.delivered
+			t.certain, t.delivered = before.certain, before.delivered
 		}
 		h.tracks[w] = t
 		h.recent = nil
 	}
 }
 
-// unskip takes back that messages of w were given up, as far as none after them
-// was delivered since this peer's start and nothing of w is kept. It reports
-// whether it did.
-func (h *history) unskip(w writer) bool {
+// confirm makes certain what is behind this peer of w.
+func (h *history) confirm(w writer) {
+	if t := h.track(w); t != nil {
+		t.certain = t.last()
+	}
+}
+
+// wrote takes in how many messages w says it has written. It takes back what was
+// given up beyond that on anybody else's word, and reports whether there was any.
+func (h *history) wrote(w writer, seq uint64) bool {
 	t := h.track(w)
-	if t == nil || len(t.entries) > 0 || t.floor <= t.delivered {
+	if t == nil || t.certain >= t.skipped {
 		return false
 	}
-	t.floor = t.delivered
+	if seq >= t.skipped {
+		h.confirm(w)
+		return false
+	}
+	h.tracks[w] = &track{of: w, floor: t.certain, certain: t.certain, delivered: t.certain}
+	h.recent = nil
 	return true
 }
 
@@ -236,7 +262,7 @@ func (h *history) forget() {
 // remember gives a forgotten writer its track again, if w is one.
 func (h *history) remember(w writer) {
 	if f := h.forgotten[w.name]; f.of == w && h.track(w) == nil {
-		h.tracks[w] = &track{of: w, floor: f.seq, delivered: f.seq}
+		h.tracks[w] = &track{of: w, floor: f.seq, certain: f.seq}
 		delete(h.forgotten, w.name)
 	}
 }

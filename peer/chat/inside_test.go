@@ -170,6 +170,22 @@ func TestHistoryDropsAClosedFront(t *testing.T) {
 	}
 }
 
+// What was known from the state directory, and went on since, is not taken back
+// by a word that was on its way meanwhile.
+func TestHistoryGoesOnAfterARestart(t *testing.T) {
+	h := newHistory()
+	a := writer{"a", 1}
+	h.skip(a, 500)
+	h.add(&entry{by: a, seq: 501})
+	if h.wrote(a, 500) || h.have(a) != 501 {
+		t.Errorf("up to %d", h.have(a))
+	}
+	h.skip(a, 600)
+	if !h.wrote(a, 599) || h.have(a) != 501 {
+		t.Errorf("up to %d", h.have(a))
+	}
+}
+
 // Past lives of which nothing is kept are forgotten when there are many, and
 // what comes of them later is not taken for news.
 func TestHistoryForgetsPastLives(t *testing.T) {

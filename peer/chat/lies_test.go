@@ -94,6 +94,8 @@ func TestAMembersWordSilencesNobody(t *testing.T) {
 		floor     uint64
 	}{
 		"of one that can be asked":                       {true, middle, middle},
+		"of one that can be asked, a possible number":    {true, maxSeq, maxSeq},
+		"of one that cannot, a possible number":          {false, maxSeq, maxSeq},
 		"of one that cannot":                             {false, middle, middle},
 		"of one that can be asked, the largest number":   {true, huge, huge},
 		"of one that cannot, the largest number":         {false, huge, huge},
@@ -121,6 +123,31 @@ func TestAMembersWordSilencesNobody(t *testing.T) {
 	}
 }
 
+// Not even a message in its name silences an author for longer than it cannot be
+// asked: when it says itself what it has written, that counts.
+func TestTheAuthorsOwnWordCounts(t *testing.T) {
+	for _, n := range []uint64{5, 20_000, maxSeq, huge} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			carol := writer{"carol", 1}
+			c := bare(t)
+			liar, author := listed(c, "bob"), listed(c, "carol")
+			s, own := sessionOf(t, c, liar), sessionOf(t, c, author)
+			own.takes(t, pushed(text("carol", 1, "one")), syncOf(vector{carol: 1}, nil))
+			author.failed, author.flowing = true, time.Time{}
+			s.takes(t, syncOf(vector{carol: n}, vector{carol: n - 1}))
+			if n <= maxSeq && s.pulls() == "" {
+				t.Error("bob is not asked")
+			}
+			s.takes(t, relayedBy(text("carol", n, "forged")))
+			author.failed = false
+			own.takes(t, syncOf(vector{carol: 2}, nil), pushed(text("carol", 2, "two")), pushed(text("carol", 3, "three")))
+			if got := strings.ReplaceAll(delivered(c), "forged ", ""); got != "one two three" {
+				t.Errorf("shown: %q", got)
+			}
+		})
+	}
+}
+
 // What is lost can still be given up: on the author's own word, and up to a
 // message that is at hand, but on an author's word not more than a horizon.
 func TestWhatIsLostIsGivenUp(t *testing.T) {
@@ -134,6 +161,10 @@ func TestWhatIsLostIsGivenUp(t *testing.T) {
 		t.Errorf("on carol's own word %d are behind this peer", have)
 	}
 	own.takes(t, syncOf(vector{carol: middle}, vector{carol: middle}))
+	if have := c.history.have(carol); have != 50 {
+		t.Errorf("on an impossible number %d are behind this peer", have)
+	}
+	own.takes(t, syncOf(vector{carol: maxSeq}, vector{carol: maxSeq}))
 	if have := c.history.have(carol); have != 50+DefaultHorizon {
 		t.Errorf("on carol's own absurd word %d are behind this peer", have)
 	}

@@ -25,7 +25,6 @@ type member struct {
 	have, floor vector
 	synced      time.Time           // when that came
 	wordAsked   time.Time           // when it was asked what it has written
-	served      time.Time           // when it last relayed what it was asked for
 	failures    map[writer]failures // to relay it
 	since       vector              // what it had when it learned of this peer, if this peer is fresh
 	sees        []writer            // who else it said was there, if this peer is fresh

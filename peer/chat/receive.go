@@ -12,6 +12,10 @@ import (
 // caller holds c.mu.
 func (c *Chat) receive(a *arrival) bool {
 	w, seq := a.by, a.seq
+	if seq > maxSeq {
+		c.stats.Malformed++
+		return false
+	}
 	inTurn := seq == c.history.have(w)+1 && c.ready(&a.entry)
 	if held := c.held.of[w][seq]; inTurn && held != nil {
 		// This copy can be delivered and the held one cannot: an author with a

@@ -224,7 +224,6 @@ func (s *session) takeMessage(f *incoming, now time.Time) {
 		c.stats.Unasked++
 		return
 	case f.relayed:
-		m.served = now
 		if c.receive(&f.arrival) {
 			delete(m.failures, f.by)
 		}
@@ -235,7 +234,9 @@ func (s *session) takeMessage(f *incoming, now time.Time) {
 	default:
 		m.flowing = now
 		c.receive(&f.arrival)
-		m.have[f.by] = max(m.have[f.by], f.seq)
+		if f.seq <= maxSeq {
+			m.have[f.by] = max(m.have[f.by], f.seq)
+		}
 		if c.history.past(f.by, f.seq) {
 			s.ackDue = true // also of what came twice: its author does not know
 		}

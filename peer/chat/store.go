@@ -111,7 +111,7 @@ func openStore(dir string, incarnation uint64) (s *store, k kept, err error) {
 		}
 		k.begin = make(vector)
 		if err := loadMarks(tx.Bucket(bucketBegin), func(w writer, seq uint64) {
-			if seq > implausible {
+			if seq > maxSeq {
 				k.repaired = append(k.repaired, w)
 				return
 			}
@@ -136,13 +136,10 @@ func openStore(dir string, incarnation uint64) (s *store, k kept, err error) {
 	return s, k, nil
 }
 
-// implausible is a number that no writer reaches: at a million messages a
-// second it takes two weeks.
-const implausible = 1 << 40
-
 // load fills h from the file. A floor above the last message of a writer that is
 // kept was somebody's word, which an earlier version believed without bounds: it
-// is not taken over. What is really lost is found to be so again.
+// is not taken over, nor is a message before which others are missing. What is
+// really lost is found to be so again.
 func load(tx *bbolt.Tx, h *history) (repaired []writer, err error) {
 	floors := make(vector)
 	if err := loadMarks(tx.Bucket(bucketFloors), func(w writer, seq uint64) { floors[w] = seq }); err != nil {
@@ -158,12 +155,8 @@ func load(tx *bbolt.Tx, h *history) (repaired []writer, err error) {
 		if err != nil {
 			return err
 		}
-		if place <= h.places || place > implausible<<8 {
+		if place <= h.places || place > maxSeq<<8 {
 			return errors.New("a damaged message")
-		}
-		if m.seq > implausible {
-			repaired = append(repaired, m.by)
-			return nil
 		}
 		author = m.by.name
 		e := new(entry)
@@ -173,10 +166,12 @@ func load(tx *bbolt.Tx, h *history) (repaired []writer, err error) {
 		switch have := h.have(e.by); {
 		case e.seq <= have:
 			return nil // twice
-		case e.seq > have+1 && floors[e.by] >= e.seq-1:
-			h.skip(e.by, e.seq-1)
+		case e.seq > have+1 && (e.seq > maxSeq || floors[e.by] < e.seq-1):
+			repaired = append(repaired, e.by) // what is before it is missing
+			return nil
 		case e.seq > have+1:
-			return fmt.Errorf("message %s is missing", ID{e.by.name, e.by.incarnation, have + 1})
+			h.skip(e.by, e.seq-1)
+			h.confirm(e.by)
 		}
 		h.add(e)
 		return nil
@@ -186,7 +181,7 @@ func load(tx *bbolt.Tx, h *history) (repaired []writer, err error) {
 	}
 	for w, floor := range floors {
 		switch t := h.track(w); {
-		case t == nil && floor <= implausible:
+		case t == nil && floor <= maxSeq:
 			h.skip(w, floor)
 		case t == nil || floor > t.last():
 			repaired = append(repaired, w)

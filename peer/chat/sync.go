@@ -36,6 +36,7 @@ type asked struct {
 	last uint64
 	of   *session
 	at   time.Time
+	have uint64 // up to where it had come by then
 }
 
 // failures counts how often a member did not serve what it said it has.
@@ -57,10 +58,10 @@ func (m *member) distrusts(w writer, now time.Time) bool {
 	return ok && f.count >= maxFailures && now.Sub(f.last) < distrustFor
 }
 
-// askedInVain notes that a's member served nothing since it was asked.
-func (a asked) askedInVain(w writer, now time.Time) {
+// askedInVain notes that a's member served nothing of w since it was asked, if so.
+func (c *Chat) askedInVain(w writer, a asked, now time.Time) {
 	m := a.of.member
-	if m.served.After(a.at) {
+	if c.history.have(w) > a.have {
 		return
 	}
 	f := m.failures[w]
@@ -88,6 +89,7 @@ func (c *Chat) repair() {
 		c.closeGaps()
 		c.expireRequests(time.Now())
 		c.dropOrphans()
+		c.excuse(time.Now())
 		c.history.forget()
 		maps.DeleteFunc(c.sent, func(w writer, _ uint64) bool { // who comes back is named again
 			return c.history.tracks[w] == nil && c.shown[w.name] != w.incarnation
@@ -128,7 +130,7 @@ func (c *Chat) expireRequests(now time.Time) {
 			continue
 		}
 		if have < a.last {
-			a.askedInVain(w, now)
+			c.askedInVain(w, a, now)
 		}
 		delete(c.asked, w)
 	}
@@ -159,12 +161,23 @@ func (c *Chat) isMember(w writer) bool {
 }
 
 // reachable returns the member of which w is the present life, nil unless it can
-// be asked.
+// be asked and gives what it says it has written.
 func (c *Chat) reachable(w writer) *member {
-	if m := c.members[w.name]; m != nil && m.writer == w && m.addr != "" && !m.failed {
-		return m
+	m := c.members[w.name]
+	if m == nil || m.writer != w || m.addr == "" || m.failed {
+		return nil
 	}
-	return nil
+	if now := time.Now(); m.synced.Before(m.wordAsked) && now.Sub(m.wordAsked) >= askAgain || m.distrusts(w, now) {
+		return nil
+	}
+	return m
+}
+
+// isAhead reports whether w is a later life of a member that is present than
+// membership knows of. Membership will tell, if there is one.
+func (c *Chat) isAhead(w writer) bool {
+	m := c.members[w.name]
+	return m != nil && m.addr != "" && w.incarnation > m.incarnation || w.name == c.Name && w.incarnation > c.self.incarnation
 }
 
 // knows reports whether membership or a message told of w.
@@ -215,6 +228,8 @@ func (c *Chat) takeVector(s *session, have, floor []*chatpb.Mark) {
 	for _, mark := range have {
 		w, seq := writer{mark.GetAuthor(), mark.GetIncarnation()}, mark.GetSeq()
 		switch {
+		case seq > maxSeq, c.isAhead(w):
+			continue
 		case w == c.self:
 			seq = max(min(seq, c.history.have(w)), before[w])
 		case w == m.writer:
@@ -268,7 +283,7 @@ func (c *Chat) takeVector(s *session, have, floor []*chatpb.Mark) {
 func (c *Chat) takeOwnWord(m *member, wrote uint64) {
 	w := m.writer
 	had := c.history.have(w)
-	if had > wrote && c.history.unskip(w) {
+	if c.history.wrote(w, wrote) {
 		c.Log.Warn("more was given up of a member than it has written: it is waited for again",
 			"member", w.name, "given_up", had, "written", wrote)
 		c.store.skip(c.history)
@@ -567,9 +582,12 @@ func (c *Chat) closeGaps() {
 		if c.bridge(w) {
 			continue
 		}
-		if c.reachable(w) != nil {
+		author := c.members[w.name]
+		switch here := author != nil && author.writer == w && author.addr != ""; {
+		case here && c.reachable(w) != nil:
 			c.giveUp(w, within)
-		} else {
+			c.history.confirm(w)
+		case !here: // one that is here may be reached again
 			c.tellGivenUp(w, within)
 		}
 	}
@@ -577,9 +595,10 @@ func (c *Chat) closeGaps() {
 	c.acknowledge()
 }
 
-// askForWord compares with a writer, but not all the time.
+// askForWord compares with a writer, but not all the time, and not while it owes
+// an answer.
 func (c *Chat) askForWord(author *member, now time.Time) {
-	if now.Sub(author.wordAsked) >= askAgain {
+	if !author.synced.Before(author.wordAsked) && now.Sub(author.wordAsked) >= askAgain {
 		author.wordAsked = now
 		c.compare(author)
 	}
@@ -589,6 +608,68 @@ func (c *Chat) askForWord(author *member, now time.Time) {
 func (c *Chat) behind(m *member) bool {
 	for w, seq := range m.have {
 		if w != c.self && !c.history.past(w, seq) {
+			return true
+		}
+	}
+	return false
+}
+
+// excuse delivers messages that wait for a cause which does not exist. An author
+// with a fault may have sent a message to one peer and deny it to others, or name
+// what nobody wrote; who answered it, and has no fault, must not be held up. So a
+// cause is not waited for if its author, asked since, says it has not written so
+// much; or, where that author cannot be asked, if nobody claims to have it, not
+// even who named it. The caller holds c.mu.
+func (c *Chat) excuse(now time.Time) {
+	if !c.settled || c.held.count == 0 {
+		return
+	}
+	var excused []*entry
+	for w, held := range c.held.of {
+		e := held[c.history.have(w)+1]
+		if e == nil {
+			continue
+		}
+		was := c.stuck[w]
+		if was.seq != e.seq {
+			c.stuck[w] = stuck{e.seq, now}
+			continue
+		}
+		if now.Sub(was.since) >= askAgain && !slices.ContainsFunc(e.causes, func(cause mark) bool { return c.mayCome(e, cause, was.since, now) }) {
+			excused = append(excused, e)
+		}
+	}
+	for _, e := range excused {
+		c.held.remove(e)
+		c.deliver(e)
+	}
+	c.deliverHeld()
+	c.acknowledge()
+}
+
+// mayCome reports whether a cause of e, for which e has waited since then, may
+// still come.
+func (c *Chat) mayCome(e *entry, cause mark, since, now time.Time) bool {
+	w := cause.of
+	if w == c.self || c.history.past(w, cause.seq) || c.lost[w] >= cause.seq {
+		return false
+	}
+	asked := func(m *member) bool {
+		if m.wordAsked.Before(since) || m.synced.Before(m.wordAsked) {
+			c.askForWord(m, now)
+			return false
+		}
+		return true
+	}
+	if author := c.reachable(w); author != nil {
+		return !asked(author) || author.have[w] >= cause.seq
+	}
+	named := c.members[e.by.name]
+	if named == nil || named.writer != e.by || named.addr == "" || !asked(named) {
+		return true
+	}
+	for _, m := range c.members {
+		if m.addr != "" && m.have[w] >= cause.seq && !m.distrusts(w, now) {
 			return true
 		}
 	}
@@ -653,7 +734,7 @@ func (c *Chat) pull(s *session, w writer, floor, top uint64, ranges []*chatpb.Ra
 			}
 			return ranges
 		}
-		a.askedInVain(w, now)
+		c.askedInVain(w, a, now)
 	}
 	top = from + min(top-from, maxServing)
 	before := len(ranges)
@@ -668,7 +749,7 @@ func (c *Chat) pull(s *session, w writer, floor, top uint64, ranges []*chatpb.Ra
 		first = last + 1
 	}
 	if len(ranges) > before {
-		c.asked[w] = asked{last, s, now}
+		c.asked[w] = asked{last, s, now, have}
 	}
 	return ranges
 }
@@ -686,7 +767,7 @@ func (c *Chat) askAuthorFirst(s *session, author *member, top uint64, now time.T
 	case since < askAgain:
 		s.askLater(askAgain - since)
 		return 0
-	case author.synced.After(author.wordAsked):
+	case !author.synced.Before(author.wordAsked):
 		return min(top, author.have[author.writer])
 	}
 	return top

@@ -20,6 +20,7 @@ const (
 	maxCauses = 4096    // of a message
 	maxRanges = 256     // of a pull
 	maxName   = 255     // bytes
+	maxSeq    = 1 << 40 // no writer gets there: at a million messages a second it takes two weeks
 )
 
 // appendFrame appends f to b with its length in front.
