@@ -73,6 +73,8 @@ type Chat struct {
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
 	asked    map[writer]asked
 	stuck    map[writer]stuck
+	moving   uint64    // the place of the last message delivered, when it was looked at
+	still    time.Time // since when it has been the last
 	lost     vector    // up to where nobody keeps what this peer lacks
 	told     vector    // of it
 	leftOut  int       // writers for whom a vector has no place
@@ -124,7 +126,7 @@ func Join(o Options) *Chat {
 	c.self = writer{c.Name, c.Incarnation}
 	c.history.isMember = c.isMember
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.Events.Emit(event.Event{Kind: event.ChatStart, Life: c.Incarnation})
+	c.Events.Emit(event.Event{Kind: event.ChatStart, Life: c.Incarnation, Messages: uint64(c.Limits.History)})
 	if c.Gossip != nil {
 		c.Gossip.attach(c)
 	}

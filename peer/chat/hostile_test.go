@@ -312,6 +312,12 @@ func withHostile(t *testing.T, deeds []deed, lies []*chatpb.Sync, forge bool) (b
 			}
 		}
 	}
+	for name, c := range chats {
+		if c.mu.Lock(); len(broken) > 0 {
+			broken = append(broken, fmt.Sprintf("%s: settled %v, begins after %v, has %v, lost %v, held %v, %+v", name, c.settled, c.begin, c.history.haves(), c.lost, c.held.of, c.stats.Stats))
+		}
+		c.mu.Unlock()
+	}
 	h.end()
 	for name, c := range chats {
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -452,35 +452,46 @@ func TestAskedInVain(t *testing.T) {
 	})
 }
 
-// An author that tells one peer that its message follows something else than it
-// tells others does not hold up those who answer it.
-func TestAnotherCopyOfWhatIsHeld(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := bare(t)
-		liar := sessionOf(t, c, listed(c, "mallory"))
-		honest := sessionOf(t, c, listed(c, "bob"))
-		bad := text("mallory", 1, "to me")
-		bad.Causes = []*chatpb.Mark{{Author: "bob", Incarnation: 1, Seq: middle}}
-		liar.takes(t, pushed(bad))
-		answer := text("bob", 1, "answer")
-		answer.Causes = []*chatpb.Mark{{Author: "mallory", Incarnation: 1, Seq: 1}}
-		honest.takes(t, pushed(answer))
-		liar.member.failed = true
-		has := syncOf(vector{writer{"mallory", 1}: 1, writer{"bob", 1}: 1}, nil)
-		for range 3 {
-			honest.takes(t, has)
-			if strings.Contains(honest.pulls(), "mallory 1-1") {
-				honest.takes(t, relayedBy(text("mallory", 1, "to others")))
-			}
-			time.Sleep(askAgain)
-		}
-		if got := delivered(c); got != "to others answer" {
-			t.Errorf("shown: %q", got)
-		}
-		if c.held.count != 0 || c.held.bytes != 0 || len(c.held.causes) != 0 {
-			t.Errorf("held: %d messages, %d bytes, %d causes", c.held.count, c.held.bytes, len(c.held.causes))
-		}
-	})
+// An author that names a cause which nobody wrote, to one peer and not to others,
+// holds up neither itself nor those who answer it.
+func TestAnInventedCauseHoldsNobodyUp(t *testing.T) {
+	for _, of := range []string{"bob", "nobody"} {
+		t.Run("of "+of, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := bare(t)
+				liar := sessionOf(t, c, listed(c, "mallory"))
+				honest := sessionOf(t, c, listed(c, "bob"))
+				liar.member.out, honest.member.out = liar, honest // or they would be called
+				bad := text("mallory", 1, "to me")
+				bad.Causes = []*chatpb.Mark{{Author: of, Incarnation: 1, Seq: 9}}
+				liar.takes(t, pushed(bad))
+				answer := text("bob", 1, "answer")
+				answer.Causes = []*chatpb.Mark{{Author: "mallory", Incarnation: 1, Seq: 1}}
+				honest.takes(t, pushed(answer))
+				for range 10 {
+					if delivered(c) != "" {
+						break
+					}
+					c.mu.Lock()
+					c.excuse(time.Now())
+					c.mu.Unlock()
+					time.Sleep(askAgain / 2)
+					if honest.syncDue {
+						honest.syncDue = false
+						honest.takes(t, syncOf(vector{writer{"mallory", 1}: 1, writer{"bob", 1}: 1}, nil))
+					}
+					// It talks, but does not say what it has.
+					liar.takes(t, &chatpb.Frame{Kind: &chatpb.Frame_Ping{Ping: &chatpb.Ping{Id: 1}}})
+				}
+				if got := delivered(c); got != "to me answer" {
+					t.Errorf("shown: %q", got)
+				}
+				if c.held.count != 0 || c.held.bytes != 0 || len(c.held.causes) != 0 {
+					t.Errorf("held: %d messages, %d bytes, %d causes", c.held.count, c.held.bytes, len(c.held.causes))
+				}
+			})
+		})
+	}
 }
 
 // A message fits into a frame however many writers with however long names it

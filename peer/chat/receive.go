@@ -17,10 +17,8 @@ func (c *Chat) receive(a *arrival) bool {
 		return false
 	}
 	inTurn := seq == c.history.have(w)+1 && c.ready(&a.entry)
-	if held := c.held.of[w][seq]; inTurn && held != nil {
-		// This copy can be delivered and the held one cannot: an author with a
-		// fault told its peers different things.
-		c.held.remove(held)
+	if held := c.held.of[w][seq]; inTurn && held != nil && c.reachable(w) == nil {
+		c.held.remove(held) // this copy can be delivered, and that one cannot
 	}
 	if w == c.self || c.history.past(w, seq) || c.held.has(w, seq) {
 		c.stats.Duplicates++

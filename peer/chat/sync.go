@@ -619,12 +619,18 @@ func (c *Chat) behind(m *member) bool {
 // what nobody wrote; who answered it, and has no fault, must not be held up. So a
 // cause is not waited for if its author, asked since, says it has not written so
 // much; or, where that author cannot be asked, if nobody claims to have it, not
-// even who named it. The caller holds c.mu.
+// even who named it. Where messages wait for each other, nothing is delivered any
+// more: then, after a while, the one that has waited longest does not wait on. The
+// caller holds c.mu.
 func (c *Chat) excuse(now time.Time) {
 	if !c.settled || c.held.count == 0 {
 		return
 	}
+	if c.history.places != c.moving {
+		c.moving, c.still = c.history.places, now
+	}
 	var excused []*entry
+	var oldest *entry
 	for w, held := range c.held.of {
 		e := held[c.history.have(w)+1]
 		if e == nil {
@@ -637,7 +643,12 @@ func (c *Chat) excuse(now time.Time) {
 		}
 		if now.Sub(was.since) >= askAgain && !slices.ContainsFunc(e.causes, func(cause mark) bool { return c.mayCome(e, cause, was.since, now) }) {
 			excused = append(excused, e)
+		} else if c.reachable(w) != nil && (oldest == nil || was.since.Before(c.stuck[oldest.by].since)) {
+			oldest = e
 		}
+	}
+	if len(excused) == 0 && oldest != nil && now.Sub(c.still) >= standstill && now.Sub(c.stuck[oldest.by].since) >= standstill {
+		excused = append(excused, oldest)
 	}
 	for _, e := range excused {
 		c.held.remove(e)
@@ -646,6 +657,10 @@ func (c *Chat) excuse(now time.Time) {
 	c.deliverHeld()
 	c.acknowledge()
 }
+
+// standstill is for how long nothing is delivered while members that can be
+// reached have said something, before a message does not wait for its causes.
+const standstill = 30 * time.Second
 
 // mayCome reports whether a cause of e, for which e has waited since then, may
 // still come.
@@ -657,7 +672,7 @@ func (c *Chat) mayCome(e *entry, cause mark, since, now time.Time) bool {
 	asked := func(m *member) bool {
 		if m.wordAsked.Before(since) || m.synced.Before(m.wordAsked) {
 			c.askForWord(m, now)
-			return false
+			return m.evades()
 		}
 		return true
 	}
@@ -674,6 +689,13 @@ func (c *Chat) mayCome(e *entry, cause mark, since, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// evades reports whether m talks, but does not say what it has.
+func (m *member) evades() bool {
+	return m.synced.Before(m.wordAsked) && slices.ContainsFunc(m.sessions, func(s *session) bool {
+		return s.heard.Sub(m.wordAsked) >= askAgain
+	})
 }
 
 // stuck is a message whose turn it is and that is held, since when.
@@ -740,7 +762,7 @@ func (c *Chat) pull(s *session, w writer, floor, top uint64, ranges []*chatpb.Ra
 	before := len(ranges)
 	last := have
 	for first := from + 1; first <= top && len(ranges) < maxRanges; {
-		if c.held.has(w, first) && !c.isStuck(w, first, now) {
+		if c.held.has(w, first) && !c.mayReplace(w, first, now) {
 			first++
 			continue
 		}
@@ -773,17 +795,12 @@ func (c *Chat) askAuthorFirst(s *session, author *member, top uint64, now time.T
 	return top
 }
 
-// isStuck reports whether the message, which is held, is the next of w and has
-// been held for long. Another copy of it may follow something else.
-func (c *Chat) isStuck(w writer, seq uint64, now time.Time) bool {
-	if seq != c.history.have(w)+1 {
-		return false
-	}
-	if was := c.stuck[w]; was.seq != seq {
-		c.stuck[w] = stuck{seq, now}
-		return false
-	}
-	return now.Sub(c.stuck[w].since) >= askAgain
+// mayReplace reports whether another copy of a message that is held is asked for:
+// it is the next of w, has been held for a while, and its author cannot be asked.
+// An author with a fault may have told its peers different things.
+func (c *Chat) mayReplace(w writer, seq uint64, now time.Time) bool {
+	was := c.stuck[w]
+	return seq == c.history.have(w)+1 && was.seq == seq && now.Sub(was.since) >= askAgain && c.reachable(w) == nil
 }
 
 // gapEnd returns the last message from first to top before one that is held.
