@@ -211,7 +211,7 @@ func (d deed) String() string {
 // and in order.
 func TestOneHostileMemberStopsNobody(t *testing.T) {
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
-		if err := checks.Value.Set(fmt.Sprint(max(1, *schedules/4))); err != nil {
+		if err := checks.Value.Set(fmt.Sprint(max(1, *schedules/5))); err != nil {
 			t.Fatal(err)
 		}
 	}

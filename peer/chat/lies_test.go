@@ -80,6 +80,14 @@ func (s *session) pulls() string {
 	return strings.Join(asked, ", ")
 }
 
+// isAsked reports whether a sync is due on s, and takes that for sent.
+func (s *session) isAsked() bool {
+	s.chat.mu.Lock()
+	defer s.chat.mu.Unlock()
+	defer func() { s.syncDue = false }()
+	return s.syncDue
+}
+
 const (
 	huge   = math.MaxUint64
 	middle = 1 << 63
@@ -382,7 +390,7 @@ func TestTheAuthorIsAskedFirst(t *testing.T) {
 		if asked := s.pulls(); asked != "" {
 			t.Fatalf("bob is asked for %q", asked)
 		}
-		if !own.syncDue {
+		if !own.isAsked() {
 			t.Error("carol is not asked")
 		}
 		time.Sleep(time.Second)
@@ -476,8 +484,7 @@ func TestAnInventedCauseHoldsNobodyUp(t *testing.T) {
 					c.excuse(time.Now())
 					c.mu.Unlock()
 					time.Sleep(askAgain / 2)
-					if honest.syncDue {
-						honest.syncDue = false
+					if honest.isAsked() {
 						honest.takes(t, syncOf(vector{writer{"mallory", 1}: 1, writer{"bob", 1}: 1}, nil))
 					}
 					// It talks, but does not say what it has.
