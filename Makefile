@@ -68,6 +68,10 @@ up: image ## start bootstrap, alice, bob, charly, dave and erin; return when eac
 				docker logs --tail 20 $(PROJECT)-$$peer 2>&1 || true
 			done
 			echo
+			# Without what logs in there.
+			proxies=$$(docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' $(PROJECT)-$${missing[0]} 2>/dev/null |
+				sed -En 's|^(HTTPS?_PROXY=)([a-z0-9]+://)?([^@]*@)?(.*)|\1\2\4|p' | sort -u | paste -sd ' ') || true
+			[[ ! $$proxies ]] || echo "make up: Docker's client configuration gave the containers $$proxies: peers use it for services elsewhere, peerlab doctor tells"
 			echo "make up: no cluster of $$want: $${missing[*]} did not get there; the logs are above, make down removes it all"
 		} >&2
 		exit 1

@@ -25,13 +25,18 @@ const maxAnswer = 4 << 20
 type Client struct {
 	base  *url.URL
 	http  *http.Client
+	proxy proxyFunc // nil where the transport is the caller's
 	token string
 }
+
+// proxyFunc is what http.Transport has as Proxy.
+type proxyFunc func(*http.Request) (*url.URL, error)
 
 // NewClient returns a client of the service at rawURL, such as
 // http://192.0.2.1:8080. A path in it goes before every request's path; user
 // information in it is sent as basic authentication. rt carries the requests;
-// nil stands for a clone of http.DefaultTransport. Nothing is contacted yet.
+// nil stands for a clone of http.DefaultTransport that asks a local service
+// (see IsLocal) without a proxy. Nothing is contacted yet.
 func NewClient(rawURL string, rt http.RoundTripper) (*Client, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
@@ -47,10 +52,11 @@ func NewClient(rawURL string, rt http.RoundTripper) (*Client, error) {
 			return nil, fmt.Errorf("bootstrap URL %s: port %s is no number from 1 to 65535", bare(u), port)
 		}
 	}
+	var proxy proxyFunc
 	if rt == nil {
-		rt = defaultTransport()
+		rt, proxy = defaultTransport(), proxyOf
 	}
-	return &Client{base: u, http: &http.Client{
+	return &Client{base: u, proxy: proxy, http: &http.Client{
 		Transport: rt,
 		// A redirected POST would arrive as a GET without its body.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -58,10 +64,12 @@ func NewClient(rawURL string, rt http.RoundTripper) (*Client, error) {
 }
 
 func defaultTransport() http.RoundTripper {
-	if t, ok := http.DefaultTransport.(*http.Transport); ok {
-		return t.Clone()
+	t := new(http.Transport)
+	if d, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = d.Clone()
 	}
-	return &http.Transport{Proxy: http.ProxyFromEnvironment}
+	t.Proxy = proxyOf
+	return t
 }
 
 // bare returns u without user information.
@@ -143,17 +151,18 @@ func (c *Client) data(ctx context.Context, what string, words ...string) (Data, 
 func (c *Client) ask(ctx context.Context, what string, words ...string) ([]byte, error) {
 	// Not what the body is, but what deployed servers have always been sent.
 	const contentType = "application/x-www-form-urlencoded"
-	return c.send(ctx, what, http.MethodPost, c.base.JoinPath(what), contentType, strings.Join(words, " "))
+	return c.send(ctx, what, http.MethodPost, c.base.JoinPath(what), strings.Join(words, " "), "Content-Type", contentType)
 }
 
-// send sends one request and returns the body of a successful answer.
-func (c *Client) send(ctx context.Context, what, method string, to *url.URL, contentType, body string) ([]byte, error) {
+// send sends one request and returns the body of a successful answer; header
+// has names and values.
+func (c *Client) send(ctx context.Context, what, method string, to *url.URL, body string, header ...string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), strings.NewReader(body))
 	if err != nil {
 		return nil, c.fail(what, err)
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
@@ -161,26 +170,41 @@ func (c *Client) send(ctx context.Context, what, method string, to *url.URL, con
 	// Every request may be repeated: the key without a value lets net/http try
 	// a new connection when a kept one turns out to be dead, as after a cut.
 	req.Header["Idempotency-Key"] = nil
+	answer, err := c.answer(req)
+	if err == nil {
+		return answer, nil
+	}
+	// Where a proxy stands between, it may be what failed.
+	if c.proxy != nil {
+		if via, _ := c.proxy(req); via != nil {
+			err = fmt.Errorf("%w (through the proxy %s; NO_PROXY=%s would ask without it)", err, bare(via), req.URL.Hostname())
+		}
+	}
+	return nil, c.fail(what, err)
+}
+
+// answer sends req and returns the body of a successful answer.
+func (c *Client) answer(req *http.Request) ([]byte, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		// url.Error repeats the method and the URL, user name included.
 		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err
 		}
-		return nil, c.fail(what, err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, c.fail(what, fmt.Errorf("read the answer: %w", err))
+		return nil, fmt.Errorf("read the answer: %w", err)
 	case len(answer) > maxAnswer:
-		return nil, c.fail(what, fmt.Errorf("the answer is longer than %d bytes: is this a bootstrap service?", maxAnswer))
+		return nil, fmt.Errorf("the answer is longer than %d bytes: is this a bootstrap service?", maxAnswer)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return nil, c.fail(what, fmt.Errorf("status %d, redirected to %s: use the final URL",
-			resp.StatusCode, brief([]byte(resp.Header.Get("Location")))))
+		return nil, fmt.Errorf("status %d, redirected to %s: use the final URL",
+			resp.StatusCode, brief([]byte(resp.Header.Get("Location"))))
 	case resp.StatusCode != http.StatusOK:
-		return nil, c.fail(what, fmt.Errorf("status %d: %s", resp.StatusCode, brief(detail(resp, answer))))
+		return nil, fmt.Errorf("status %d: %s", resp.StatusCode, brief(detail(resp, answer)))
 	}
 	return answer, nil
 }

@@ -22,6 +22,12 @@ func (c *Client) Register(ctx context.Context, o Offer) (List, error) {
 	return c.offerTo(ctx, "register", http.MethodPut, c.peerURL(o.ID), o)
 }
 
+// Renew is Register for a peer that is listed and knows the list: where it
+// still is, Peers of the answer is nil, unless the service is of before this.
+func (c *Client) Renew(ctx context.Context, o Offer) (List, error) {
+	return c.offerTo(ctx, "renew", http.MethodPut, c.peerURL(o.ID), o, "Prefer", "return=minimal")
+}
+
 // Replace offers o's peer for the place of those it reports gone, or of a
 // newer one.
 func (c *Client) Replace(ctx context.Context, o Offer) (List, error) {
@@ -54,7 +60,7 @@ func (c *Client) peerURL(id string) *url.URL {
 	return u
 }
 
-func (c *Client) offerTo(ctx context.Context, what, method string, to *url.URL, o Offer) (List, error) {
+func (c *Client) offerTo(ctx context.Context, what, method string, to *url.URL, o Offer, header ...string) (List, error) {
 	if err := o.Validate(); err != nil {
 		return List{}, c.fail(what, err)
 	}
@@ -62,15 +68,15 @@ func (c *Client) offerTo(ctx context.Context, what, method string, to *url.URL, 
 	if err != nil {
 		return List{}, c.fail(what, err)
 	}
-	return c.list(ctx, what, method, to, string(body))
+	return c.list(ctx, what, method, to, string(body), header...)
 }
 
-func (c *Client) list(ctx context.Context, what, method string, to *url.URL, body string) (List, error) {
-	contentType := ""
+// list sends a request that is answered by a list; header has names and values.
+func (c *Client) list(ctx context.Context, what, method string, to *url.URL, body string, header ...string) (List, error) {
 	if body != "" {
-		contentType = "application/json"
+		header = append(header, "Content-Type", "application/json")
 	}
-	answer, err := c.send(ctx, what, method, to, contentType, body)
+	answer, err := c.send(ctx, what, method, to, body, header...)
 	if err != nil {
 		return List{}, err
 	}

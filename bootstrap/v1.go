@@ -64,7 +64,15 @@ type List struct {
 	// Listed says, in the answer to an offer, whether its sender is among
 	// Peers now.
 	Listed bool     `json:"listed,omitempty"`
-	Peers  []Listed `json:"peers"` // the longest-running first
+	Peers  []Listed `json:"peers"` // the longest-running first; nil in the answer to a renewal that left them out
+}
+
+// Renewed is what a renewal is answered that asks for no more: a List without
+// the peers.
+type Renewed struct {
+	Config Config `json:"config"`
+	TTL    int    `json:"ttl"`
+	Listed bool   `json:"listed"`
 }
 
 // Data returns l in the form of the legacy API.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/internal/atomicfile"
 	"peerlab/observe/theory"
 	"peerlab/testbed"
 )
@@ -131,16 +132,16 @@ func (m *model) check() error {
 
 // Save writes the run to dir, which it creates: events.jsonl and result.json.
 // The result comes last and whole, so that a directory that has one holds a
-// complete run.
+// complete run. Both are for their owner only: they tell what was said.
 func (r *Record) Save(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, atomicfile.PrivateDir); err != nil {
 		return fmt.Errorf("save the run: %w", err)
 	}
 	// What a former run left must not stand beside these events.
 	if err := os.Remove(filepath.Join(dir, ResultFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("save the run: %w", err)
 	}
-	err := write(dir, EventsFile, func(w io.Writer) error {
+	err := atomicfile.Write(filepath.Join(dir, EventsFile), atomicfile.Private, func(w io.Writer) error {
 		for _, e := range r.Events {
 			if _, err := w.Write(e.Encode()); err != nil {
 				return err
@@ -149,40 +150,12 @@ func (r *Record) Save(dir string) error {
 		return nil
 	})
 	if err == nil {
-		err = write(dir, ResultFile, r.encode)
+		err = atomicfile.Write(filepath.Join(dir, ResultFile), atomicfile.Private, r.encode)
 	}
 	if err != nil {
 		return fmt.Errorf("save the run: %w", err)
 	}
 	return nil
-}
-
-// write replaces a file as a whole.
-func write(dir, name string, content func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(dir, "."+name+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	w := bufio.NewWriter(f)
-	if err := content(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(dir, name))
 }
 
 func (r *Record) encode(w io.Writer) error {

@@ -63,7 +63,7 @@ func TestChatSecretIsChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const first, second = "a secret of the chat", "another secret of it"
+	const first, second = "q0E8iNvSxzJm2TtK4v7bY1uWcRHgLd5PfAoZ3nXkVwM=", "7hGkPzB1cXr9TqYwU4sJvN0aMfE6LdR2oKiWtC8xHbQ="
 	write(first)
 	peers := chatting(t, func(c *peer.Config) { c.Chat.SecretFile = file }, "alice", "bob")
 	peers[0].mustExec("msg -wait one")
@@ -107,7 +107,7 @@ func TestChatConfigIsChecked(t *testing.T) {
 		want string
 	}{
 		"carrier":        {peer.ChatConfig{Carrier: "pigeon"}, "there are direct and gossip"},
-		"short secret":   {peer.ChatConfig{Secret: "short"}, "use 16 or more"},
+		"short secret":   {peer.ChatConfig{Secret: "short"}, "openssl rand -base64 32"},
 		"no such file":   {peer.ChatConfig{SecretFile: "/does/not/exist"}, "no such file"},
 		"negative rate":  {func() (c peer.ChatConfig) { c.Limits.Rate = -1; return }(), "no limit"},
 		"negative limit": {func() (c peer.ChatConfig) { c.Limits.Horizon = -1; return }(), "negative"},

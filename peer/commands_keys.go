@@ -61,8 +61,9 @@ func (p *Peer) keyCommands() []command.Command {
 			Name: "keys install", Group: "keys", Usage: "KEY|-", MinArgs: 1, MaxArgs: 1,
 			Short: "add a key of 16, 24 or 32 bytes in base64; - reads it from standard input",
 			Long: "The first key encrypts at once: members without it lose this one. To change keys,\n" +
-				"install the new one on every peer, then use it on every peer, then remove the old.",
-			Example: "keys install -",
+				"install the new one on every peer, then use it on every peer, then remove the old.\n" +
+				"History, saved runs and errors have the key's fingerprint in its place.",
+			Example: "keys install -", Secret: membership.RedactKey,
 			Run: withKey(func(m *membership.Membership, key string) error {
 				_, err := m.InstallKey(key)
 				return err
@@ -71,12 +72,12 @@ func (p *Peer) keyCommands() []command.Command {
 		{
 			Name: "keys use", Group: "keys", Usage: "KEY|FINGERPRINT", MinArgs: 1, MaxArgs: 1,
 			Short: "encrypt with an installed key", Example: "keys use 1a2b3c4d",
-			Complete: p.fingerprints, Run: withKey((*membership.Membership).UseKey),
+			Secret: membership.RedactKey, Complete: p.fingerprints, Run: withKey((*membership.Membership).UseKey),
 		},
 		{
 			Name: "keys remove", Group: "keys", Usage: "KEY|FINGERPRINT", MinArgs: 1, MaxArgs: 1,
 			Short: "forget an installed key", Example: "keys remove 1a2b3c4d",
-			Complete: p.fingerprints, Run: withKey((*membership.Membership).RemoveKey),
+			Secret: membership.RedactKey, Complete: p.fingerprints, Run: withKey((*membership.Membership).RemoveKey),
 		},
 	}
 }

@@ -103,12 +103,13 @@ func memberRows(table []membership.Member) [][]string {
 	return rows
 }
 
-// age returns how long ago t was, to the second.
+// age returns how long ago t was, to the second. Nothing is younger than now,
+// whatever the clock of the host that tells it.
 func age(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return time.Since(t).Truncate(time.Second).String()
+	return max(time.Since(t), 0).Truncate(time.Second).String()
 }
 
 func rtt(d time.Duration) string {

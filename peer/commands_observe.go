@@ -25,6 +25,9 @@ func (p *Peer) observeCommands() []command.Command {
 		{
 			Name: "membership show", Aliases: []string{"showmemberlist"}, Group: "membership", Data: true,
 			Short: "memberlist's inner state", Example: "membership show", Run: p.showMemberlist,
+			Long: "Also what was not believed: members beyond --max-members or with impossible names,\n" +
+				"metadata or addresses; records of the broadcast map whose clock no cluster can have\n" +
+				"come to; messages that are malformed. The log has the first of each.",
 		},
 		{
 			Name: "rtt", Group: "membership", Usage: "[A [B]]", MaxArgs: 2, Data: true,
@@ -113,6 +116,10 @@ func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
 	s.mu.Lock()
 	down, started := s.down, s.started
 	s.mu.Unlock()
+	type broadcastCounts struct {
+		Malformed uint64 `json:"malformed"`
+		Refused   uint64 `json:"refused"`
+	}
 	state := struct {
 		Addr       string              `json:"addr"`
 		Down       bool                `json:"down"`
@@ -121,16 +128,22 @@ func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
 		Health     int                 `json:"health"`
 		Online     int                 `json:"online"`
 		Dropped    uint64              `json:"dropped"`
+		Refused    uint64              `json:"refused"`
+		Broadcasts broadcastCounts     `json:"broadcasts"`
 		Members    []membership.Member `json:"members"`
 		Missing    []string            `json:"missing"`
 		Encryption []membership.Key    `json:"encryption"`
 	}{
 		s.members.Addr(), down, s.members.HasLeft(), started, s.members.Health(), s.members.Online(),
-		s.members.Dropped(), s.members.Members(), s.members.Missing(), s.members.Keys(),
+		s.members.Dropped(), s.members.Refused(),
+		broadcastCounts{s.values.Dropped(), s.values.Refused()},
+		s.members.Members(), s.members.Missing(), s.members.Keys(),
 	}
 	return c.Show(state, func() {
 		c.Printf("address %s, health %d, %d online, broadcasts started %t, left %t, shut down %t, dropped messages %d\n",
 			state.Addr, state.Health, state.Online, started, state.Left, down, state.Dropped)
+		c.Printf("claims of members refused %d; broadcast map: records refused %d, malformed messages %d\n",
+			state.Refused, state.Broadcasts.Refused, state.Broadcasts.Malformed)
 		if len(state.Missing) > 0 {
 			c.Printf("former members that a rejoin contacts: %s\n", strings.Join(state.Missing, ", "))
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -75,7 +76,8 @@ func (p *Peer) scriptCommands() []command.Command {
 		{
 			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true,
 			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
-			Run: p.runProgram,
+			Long: "The program has the peer's environment without the chat's secret and the bootstrap\nservice's token.",
+			Run:  p.runProgram,
 		},
 	}
 }
@@ -130,6 +132,10 @@ func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {
 	}
 	program := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	program.Stdin, program.Stdout, program.Stderr = c.In, c.Out, c.Out
+	program.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return name == ChatSecretVariable || name == BootstrapTokenVariable
+	})
 	program.WaitDelay = time.Second
 	if err := program.Run(); err != nil {
 		return fmt.Errorf("shell: %s: %w", c.Args[0], err)

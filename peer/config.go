@@ -26,6 +26,13 @@ const (
 	DefaultRejoin   = 5 * time.Second
 )
 
+// Environment variables with secrets. A program that the shell command runs does
+// not inherit them.
+const (
+	ChatSecretVariable     = "PEER_CHAT_SECRET"
+	BootstrapTokenVariable = "PEER_BOOTSTRAP_TOKEN"
+)
+
 // Config says what peer to run. Name must be set; New fills in the rest.
 type Config struct {
 	Name      string
@@ -43,6 +50,9 @@ type Config struct {
 	State   string
 	Profile string   // lan, wan or local: memberlist's defaults
 	Set     []string // Field=value for fields of memberlist.Config, on top of Profile
+	// MaxMembers bounds how many members the peer takes in; 0 means
+	// membership.DefaultMaxMembers.
+	MaxMembers int
 	// Rejoin is how often, give or take a half, known but missing peers and
 	// the bootstrap service are contacted; 0 means never.
 	Rejoin time.Duration
@@ -104,6 +114,9 @@ func (c *Config) check() error {
 	}
 	if err := membership.CheckName(c.Name); err != nil {
 		return err
+	}
+	if c.MaxMembers < 0 {
+		return fmt.Errorf("bound of %d members: use 1 or more, or 0 for %d", c.MaxMembers, membership.DefaultMaxMembers)
 	}
 	if c.Rejoin < 0 || c.Rejoin > 0 && c.Rejoin < 100*time.Millisecond {
 		return fmt.Errorf("rejoin interval %s: use 100ms or more, or 0 to turn rejoin off", c.Rejoin)

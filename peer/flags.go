@@ -24,6 +24,7 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.State, "state", "", "`DIR` in which the peer remembers others, to find them with no service up, and what was said (none: it forgets)")
 	flags.StringVar(&c.Profile, "profile", DefaultProfile, "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
 	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
+	flags.IntVar(&c.MaxMembers, "max-members", membership.DefaultMaxMembers, "`MEMBERS` this peer takes in, itself, the dead and those who left included")
 	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.BoolVar(&c.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
 	flags.BoolVar(&c.NoApp, "no-chat", false, "stay out of the chat until chat join")

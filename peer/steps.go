@@ -65,6 +65,7 @@ func (p *Peer) create(meta membership.Meta) error {
 		// With the local profile's 2 every thirtieth rumour would miss a member
 		// of four, who then waits for the next push/pull.
 		RetransmitMult: max(conf.RetransmitMult, 4),
+		Log:            p.log.With("layer", "membership"),
 	})
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (p *Peer) create(meta membership.Meta) error {
 	}
 	members, err := membership.Create(membership.Options{
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
-		Transport: transport, Meta: meta,
+		Transport: transport, Meta: meta, MaxMembers: p.conf.MaxMembers,
 		Channels: channels,
 		Events:   p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
 	})

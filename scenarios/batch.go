@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"peerlab/internal/atomicfile"
 	"peerlab/observe"
 	"peerlab/testbed"
 )
@@ -143,11 +144,9 @@ func (b *Batch) junit(done []*Done) error {
 	for i, d := range done {
 		records[i] = &d.Record
 	}
-	f, err := os.Create(filepath.Join(b.Dir, junitFile))
-	if err != nil {
-		return err
-	}
-	return errors.Join(observe.WriteJUnit(f, records...), f.Close())
+	return atomicfile.Write(filepath.Join(b.Dir, junitFile), atomicfile.Private, func(w io.Writer) error {
+		return observe.WriteJUnit(w, records...)
+	})
 }
 
 func (b *Batch) tell(telling *sync.Mutex, n Note) {
@@ -233,7 +232,7 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 	if err := os.RemoveAll(j.dir); err != nil {
 		return nil, fmt.Errorf("make room for the run: %w", err)
 	}
-	if err := os.MkdirAll(j.dir, 0o755); err != nil {
+	if err := os.MkdirAll(j.dir, atomicfile.PrivateDir); err != nil {
 		return nil, fmt.Errorf("make room for the run: %w", err)
 	}
 	var res *Result
@@ -262,7 +261,7 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 	}
 	res.Seed = j.seed
 	d := &Done{Result: res, Name: j.name, Number: j.number, Dir: j.dir}
-	if err := d.save(j.plan.Scenario.Text); err != nil {
+	if err := d.save(j.plan.Redact(j.plan.Scenario.Text)); err != nil {
 		return nil, err
 	}
 	d.Events = nil
@@ -270,13 +269,13 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 }
 
 func (d *Done) save(text string) error {
-	err := os.WriteFile(filepath.Join(d.Dir, scenarioFile), []byte(text), 0o644)
+	err := atomicfile.Write(filepath.Join(d.Dir, scenarioFile), atomicfile.Private, atomicfile.Bytes([]byte(text)))
 	if err == nil && d.Story != "" {
 		d.Story += fmt.Sprintf("\neverything that happened: %s\n", filepath.Join(d.Dir, observe.EventsFile))
 		if _, missing := os.Stat(filepath.Join(d.Dir, logsDir)); !errors.Is(missing, fs.ErrNotExist) {
 			d.Story += fmt.Sprintf("what the peers logged:    %s\n", filepath.Join(d.Dir, logsDir))
 		}
-		err = os.WriteFile(filepath.Join(d.Dir, storyFile), []byte(d.Story), 0o644)
+		err = atomicfile.Write(filepath.Join(d.Dir, storyFile), atomicfile.Private, atomicfile.Bytes([]byte(d.Story)))
 	}
 	if err != nil {
 		return fmt.Errorf("save the run: %w", err)
@@ -287,10 +286,10 @@ func (d *Done) save(text string) error {
 // log opens a file for what a peer logged.
 func (j job) log(peer string) (io.WriteCloser, error) {
 	dir := filepath.Join(j.dir, logsDir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, atomicfile.PrivateDir); err != nil {
 		return nil, err
 	}
-	return os.Create(filepath.Join(dir, peer+".log"))
+	return atomicfile.Create(filepath.Join(dir, peer+".log"))
 }
 
 // Saved returns the directories of complete runs in or below the given ones.

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,5 +147,34 @@ func TestInterrupted(t *testing.T) {
 	}
 	if saved, err := Saved([]string{dir}); err == nil {
 		t.Errorf("%v is left", saved)
+	}
+}
+
+// What a run leaves is for its owner: it tells what was said and done.
+func TestSavedRunsArePrivate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	done := batch(t, dir, "cluster 2\nstart alice\ncheck alice see 2 alive\n").mustRun(t)
+	if done[0].Verdict != observe.Fail { // so that there is a story
+		t.Fatal(done[0].Reason)
+	}
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		want := fs.FileMode(0o600)
+		if d.IsDir() {
+			want = fs.ModeDir | 0o700
+		} else {
+			files++
+		}
+		if err == nil && info.Mode() != want {
+			t.Errorf("%s has mode %v, want %v", path, info.Mode(), want)
+		}
+		return err
+	})
+	if err != nil || files < 5 {
+		t.Errorf("%d files, %v", files, err)
 	}
 }

@@ -32,6 +32,8 @@ type Plan struct {
 	given  map[string]string
 	guards map[string]bool // which conditions in brackets hold
 	ends   map[string]bool // peers that may end by themselves
+
+	secrets secrets // of the scenario, all arms
 }
 
 // Name is the scenario's, with the arm.
@@ -50,12 +52,14 @@ func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, se
 	var wrong Problems
 	arms, problems := s.arms()
 	wrong = append(wrong, problems...)
+	var others []arm // that are not to run
 	if only != "" {
 		var names []string
 		for _, a := range arms {
 			names = append(names, a.name)
 		}
 		if i := slices.Index(names, only); i >= 0 {
+			others = slices.Delete(slices.Clone(arms), i, i+1)
 			arms = arms[i : i+1]
 		} else {
 			wrong = append(wrong, &Problem{File: s.Path, Line: 1, Col: 1, Text: fmt.Sprintf("there is no arm %q: %s", only, meant(only, names))})
@@ -69,10 +73,14 @@ func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, se
 		return nil, err
 	}
 	var plans []*Plan
+	found := secrets{}
 	for _, a := range arms {
-		p := &Plan{Scenario: s, Arm: a.name, arm: a, given: set, guards: guards}
+		p := &Plan{Scenario: s, Arm: a.name, arm: a, given: set, guards: guards, secrets: found}
 		wrong = append(wrong, p.lint(ctx, f)...)
 		plans = append(plans, p)
+	}
+	for _, a := range others { // the text has their secrets, too
+		(&Plan{Scenario: s, Arm: a.name, arm: a, given: set, guards: guards, secrets: found}).lint(ctx, nil)
 	}
 	if len(wrong) > 0 {
 		slices.SortStableFunc(wrong, func(a, b *Problem) int { return a.Line - b.Line })
@@ -173,6 +181,10 @@ func (s *Scenario) available(ctx context.Context, f testbed.Factory) (map[string
 // lint walks through the scenario as a run would.
 func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	sc := newScene(p.arm, p.given)
+	if p.secrets == nil {
+		p.secrets = secrets{}
+	}
+	sc.secrets = p.secrets
 	if f != nil {
 		sc.possible = func(links testbed.Links) error { return f.Check(ctx, links) }
 	}

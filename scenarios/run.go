@@ -97,6 +97,7 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 		return res
 	}
 	res.Events = r.world.events
+	p.redactResult(res)
 	if o.Logs != nil && res.Verdict != observe.Pass {
 		r.saveLogs(o.Logs)
 	}
@@ -152,8 +153,9 @@ func (r *run) all(o Options) error {
 			return nil
 		}
 		if i < len(lines) {
-			r.tell(time.Since(r.began), l.number, l.text)
-			r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, l.number, l.text)})
+			text := r.plan.Redact(l.text)
+			r.tell(time.Since(r.began), l.number, text)
+			r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, l.number, text)})
 		}
 		if err := r.one(engine, l); err != nil {
 			return err

@@ -33,6 +33,8 @@ type scene struct {
 	ends    map[string]bool // peers that may end by themselves, for the scenario says so
 	links   testbed.Links
 
+	secrets secrets // in lines for peers; shared with what runs
+
 	uses  map[string]bool // verbs, and forms of conditions
 	least time.Duration   // that the lines so far take if all comes true at once
 }
@@ -44,7 +46,7 @@ type arm struct {
 }
 
 func newScene(arm arm, given map[string]string) *scene {
-	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}}
+	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc

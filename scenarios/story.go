@@ -65,7 +65,7 @@ func (r *run) look() {
 			continue
 		}
 		if !r.mayEnd(p.Name) {
-			r.stop(&lost{p.Name, fmt.Sprintf("its process ended with status %d", p.Exit)})
+			r.stop(&lost{p.Name, howEnded(strconv.Itoa(p.Exit), p.Reason)})
 		}
 	}
 }

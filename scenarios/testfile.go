@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -177,7 +176,7 @@ func (l *testLine) run(ctx context.Context, engine testbed.Engine) {
 // expectations stand.
 func (f *TestFile) evaluate(ctx context.Context, engine testbed.Engine, name string) {
 	var filters []*filter
-	var answer bytes.Buffer
+	var answer boundedOutput
 	_ = engine.Exec(ctx, name, "testsummaryprepare", io.Discard)
 	if engine.Exec(ctx, name, "testlocalfilters -format json", &answer) == nil {
 		_ = json.Unmarshal(answer.Bytes(), &filters)
@@ -207,7 +206,7 @@ func (f *TestFile) summary(out io.Writer) (ok bool) {
 			if l.peer != name {
 				continue
 			}
-			fmt.Fprintf(out, "  %-60s %s", l.text, word(l.err == nil))
+			fmt.Fprintf(out, "  %-60s %s", peerCommands().Redact(l.text), word(l.err == nil))
 			if l.err != nil {
 				fmt.Fprintf(out, ": %s", firstLine(l.err.Error()))
 			}

@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -114,7 +113,7 @@ func parseEnds(sc *scene, a args) (condition, bool, error) {
 
 // ask has a peer run a line that answers with JSON. That it cannot is no error.
 func (w *world) ask(ctx context.Context, name, line string, answer any) (ok bool, err error) {
-	var out bytes.Buffer
+	var out boundedOutput
 	err = w.engine.Exec(ctx, name, line, &out)
 	switch {
 	case ctx.Err() != nil:

@@ -16,7 +16,6 @@ import (
 
 	"peerlab/event"
 	"peerlab/nearest"
-	"peerlab/peer"
 	peerline "peerlab/peer/command"
 	"peerlab/testbed"
 )
@@ -64,7 +63,7 @@ func talking() []verb {
 				}
 				return func(_ context.Context, r *run, _ io.Writer) error {
 					r.world.mark()
-					r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: strings.Join(a.text, " ")})
+					r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: r.plan.Redact(strings.Join(a.text, " "))})
 					return nil
 				}, nil
 			},
@@ -139,6 +138,7 @@ func (sc *scene) parseLine(list string, a args, mustWork bool) (action, error) {
 		}
 		return nil, at(a.words[0], errors.New(text))
 	}
+	sc.secrets.addLine(a.text)
 	for i, other := range contacts(a.text) {
 		if !slices.Contains(sc.spec.Peers, other) {
 			return nil, at(a.words[i], testbed.NoPeer(other, sc.spec.Peers))
@@ -192,12 +192,8 @@ func (r *run) address(ctx context.Context, line []string) ([]string, error) {
 
 // peerWords are the words with which a line of a peer's shell can begin.
 var peerWords = sync.OnceValue(func() []string {
-	p, err := peer.New(peer.Config{Name: "peer"})
-	if err != nil {
-		panic(err) // nothing in it depends on anything
-	}
 	var words []string
-	for _, c := range p.Commands().Commands() {
+	for _, c := range peerCommands().Commands() {
 		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			if first, _, _ := strings.Cut(name, " "); !slices.Contains(words, first) {
 				words = append(words, first)
@@ -239,7 +235,7 @@ func (r *run) execOne(ctx context.Context, name string, words []string, out io.W
 	if err != nil {
 		return err
 	}
-	var said bytes.Buffer
+	var said boundedOutput
 	err = r.engine.Exec(ctx, name, peerline.Join(words), &said)
 	_, _ = out.Write(said.Bytes())
 	var failed *testbed.CommandError

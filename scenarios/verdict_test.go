@@ -49,7 +49,11 @@ func TestInconclusive(t *testing.T) {
 		want    string
 	}{
 		"a peer is killed behind its back": {func(ctx context.Context, e testbed.Engine, names []string) error { return e.Kill(ctx, names...) }, "bob was lost"},
-		"a peer crashes":                   {record(event.Event{Kind: testbed.LabExit, Member: "bob", Text: "2"}), "bob was lost to something the scenario did not do: its process ended with status 2"},
+		"a peer takes too much memory": {
+			record(event.Event{Kind: testbed.LabExit, Member: "bob", Text: "137", Reason: testbed.OutOfMemory}),
+			"bob was lost to something the scenario did not do: its process was killed: out of memory",
+		},
+		"a peer crashes": {record(event.Event{Kind: testbed.LabExit, Member: "bob", Text: "2"}), "bob was lost to something the scenario did not do: its process ended with status 2"},
 		"a fault without effect": {func(context.Context, testbed.Engine, []string) error {
 			return fmt.Errorf("throttle: %w", &testbed.NoEffectError{Detail: "alice -> bob: passes"})
 		}, "a fault had no effect: alice -> bob: passes"},

@@ -34,11 +34,19 @@ func (r *run) add(e event.Event) {
 		r.stop(&lost{e.Peer, "it stopped: " + e.Reason})
 	case testbed.LabExit:
 		if !r.mayEnd(e.Member) {
-			r.stop(&lost{e.Member, "its process ended with status " + e.Text})
+			r.stop(&lost{e.Member, howEnded(e.Text, e.Reason)})
 		}
 	case testbed.LabError:
 		r.stop(fmt.Errorf("what %s reported is incomplete: %s", e.Member, e.Error))
 	}
+}
+
+// howEnded says how a peer's process ended.
+func howEnded(status, reason string) string {
+	if reason != "" {
+		return "its process was " + reason
+	}
+	return "its process ended with status " + status
 }
 
 // called are the peers that call themselves so.

@@ -2,7 +2,8 @@
 //
 // A peer's name, a chat message or an error text may hold escape sequences
 // that clear the screen, retitle the window or fake another peer's lines.
-// Everything that reaches a terminal passes through here.
+// Everything that reaches a terminal passes through here: a program's output as
+// a whole through [Guard], and what must stay on its line through [Line] before.
 package terminal
 
 import (

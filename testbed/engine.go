@@ -151,4 +151,11 @@ type Peer struct {
 	Addr  netip.Addr `json:"addr"` // where it is, or will be when it is started
 	// Exit is the status with which a stopped one ended, 137 for SIGKILL.
 	Exit int `json:"exit,omitempty"`
+	// Reason is why it ended, where that is known and nobody had asked for it:
+	// OutOfMemory.
+	Reason string `json:"reason,omitempty"`
 }
+
+// OutOfMemory is the reason for the end of a peer that took more memory than it
+// may: the kernel killed it.
+const OutOfMemory = "killed: out of memory"

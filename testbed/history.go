@@ -23,7 +23,7 @@ const (
 	LabThrottle event.Kind = "lab.throttle" // text: the processors allowed
 	LabMove     event.Kind = "lab.move"     // addr: the new one
 	// LabExit tells that Member ended and nobody had asked for it.
-	LabExit event.Kind = "lab.exit" // text: the status, 137 for SIGKILL
+	LabExit event.Kind = "lab.exit" // text: the status, 137 for SIGKILL; reason: OutOfMemory, if that was it
 	// A change of links, as Links.Kind decides: lab.cut if some packets never
 	// pass, lab.link if chance or time is all that is against them, lab.heal if
 	// all links are healthy. Text: all that is then in force, as ParseLinks reads

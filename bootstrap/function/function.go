@@ -4,6 +4,7 @@ package function
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -72,10 +73,16 @@ func build(ctx context.Context, env func(string) string, log *slog.Logger) (http
 		Log: log, Rate: number("BOOTSTRAP_RATE", 6000), AllowLoopback: env("BOOTSTRAP_ALLOW_LOOPBACK") == "true",
 		// Where the platform's front end speaks from; it names the client last.
 		TrustedProxies: []string{"169.254.0.0/16"},
+		// The front end finds the function by its name, and gives requests for
+		// other names to others.
+		AnyHost: true,
 	}
 	if text := env("BOOTSTRAP_TTL"); text != "" {
 		var err error
 		o.TTL, err = time.ParseDuration(text)
+		if err == nil && (o.TTL < server.MinTTL || o.TTL > server.MaxTTL) {
+			err = errors.New("want 3s to 24h")
+		}
 		note("BOOTSTRAP_TTL", err)
 	}
 	if wrong != nil {

@@ -87,6 +87,8 @@ func TestConfiguration(t *testing.T) {
 		{"BOOTSTRAP_STORE=memory: BOOTSTRAP_MAX_PEERS=x", 503, "BOOTSTRAP_MAX_PEERS"},
 		{"BOOTSTRAP_STORE=memory: BOOTSTRAP_MAX_PEERS=-1", 503, "maxpeers is -1"},
 		{"BOOTSTRAP_STORE=memory: BOOTSTRAP_TTL=x", 503, "BOOTSTRAP_TTL"},
+		{"BOOTSTRAP_STORE=memory: BOOTSTRAP_TTL=-1s", 503, "3s to 24h"},
+		{"BOOTSTRAP_STORE=memory: BOOTSTRAP_TTL=25h", 503, "3s to 24h"},
 		{"BOOTSTRAP_STORE=memory: BOOTSTRAP_ADMIN_TOKEN=x", 503, "16 characters"},
 		{"BOOTSTRAP_STORE=memory: BOOTSTRAP_READ_TOKEN=0123456789abcdef", 401, ""},
 	} {

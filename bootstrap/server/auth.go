@@ -32,9 +32,9 @@ type Tokens struct {
 
 // ParseTokens reads lines of ROLE TOKEN, ROLE being read, write or admin; empty
 // lines and those that start with # are skipped. A role may have several
-// tokens, so that they can be changed one peer at a time. Reading and writing
-// stay open to anyone until they have a token; what changes the configuration
-// or removes all peers, until there is a token of any role.
+// tokens, so that they can be changed one peer at a time. What a role allows
+// stays open to anyone until there is a token for that role or one below it: a
+// read token closes writing as well, for each write is answered with the list.
 func ParseTokens(text string) (Tokens, error) {
 	var t Tokens
 	lines := bufio.NewScanner(strings.NewReader(text))
@@ -55,12 +55,22 @@ func ParseTokens(text string) (Tokens, error) {
 	return t, lines.Err()
 }
 
-// needs says whether a request that takes this role needs a token.
+// needs reports whether a request that takes this role needs a token.
 func (t *Tokens) needs(r role) bool {
-	if r != administrator {
-		return len(t.sums[r]) > 0
+	for _, sums := range t.sums[:r+1] {
+		if len(sums) > 0 {
+			return true
+		}
 	}
-	return len(t.sums[reader])+len(t.sums[writer])+len(t.sums[administrator]) > 0
+	return false
+}
+
+// Empty reports whether there is no token at all.
+func (t *Tokens) Empty() bool { return !t.needs(administrator) }
+
+// onlyRead reports whether nobody can have what registering takes.
+func (t *Tokens) onlyRead() bool {
+	return t.needs(writer) && len(t.sums[writer])+len(t.sums[administrator]) == 0
 }
 
 // holds returns the role of a token. It compares with all, in a time that
@@ -76,31 +86,48 @@ func (t *Tokens) holds(token string) role {
 	return role(held)
 }
 
-// allow lets requests through whose token gives at least this role, in an
-// Authorization header as Bearer, or as the password of Basic, which is what a
-// browser and a URL with user information send.
+// of returns the role of a request: that of the token in its Authorization
+// header as Bearer, or as the password of Basic, which is what a browser and a
+// URL with user information send.
+func (t *Tokens) of(r *http.Request) role {
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return t.holds(strings.TrimSpace(token))
+	} else if _, password, ok := r.BasicAuth(); ok {
+		return t.holds(password)
+	}
+	return nobody
+}
+
+// allow lets requests through that may do what takes this role. Whatever
+// writes is refused to pages of other sites. What needs a token is for those
+// who have it; what needs none, only for those who call this service by a name
+// of its own, which a page that had its own name lead here cannot.
 func (s *service) allow(need role) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
-		if !s.Tokens.needs(need) {
-			return next
+		switch {
+		case s.Tokens.needs(need):
+			next = s.withToken(need, next)
+		case !s.AnyHost:
+			next = s.withOwnHost(next)
 		}
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			held := nobody
-			if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-				held = s.Tokens.holds(strings.TrimSpace(token))
-			} else if _, password, ok := r.BasicAuth(); ok {
-				held = s.Tokens.holds(password)
-			}
-			switch {
-			case held >= need:
-				next.ServeHTTP(w, r)
-			case held == nobody:
-				w.Header().Add("WWW-Authenticate", `Bearer realm="bootstrap"`)
-				w.Header().Add("WWW-Authenticate", `Basic realm="bootstrap"`)
-				http.Error(w, "this needs a token: Authorization: Bearer TOKEN", http.StatusUnauthorized)
-			default:
-				http.Error(w, "this token does not allow that", http.StatusForbidden)
-			}
-		})
+		if need >= writer {
+			next = sameOrigin(next)
+		}
+		return next
 	}
+}
+
+func (s *service) withToken(need role, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch held := s.Tokens.of(r); {
+		case held >= need:
+			next.ServeHTTP(w, r)
+		case held == nobody:
+			w.Header().Add("WWW-Authenticate", `Bearer realm="bootstrap"`)
+			w.Header().Add("WWW-Authenticate", `Basic realm="bootstrap"`)
+			http.Error(w, "this needs a token: Authorization: Bearer TOKEN", http.StatusUnauthorized)
+		default:
+			http.Error(w, "this token does not allow that", http.StatusForbidden)
+		}
+	})
 }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
 
 	"peerlab/bootstrap"
 	"peerlab/bootstrap/store"
@@ -23,8 +27,10 @@ const (
 )
 
 // checker finds out whether a registered peer that was reported dead still
-// answers. It contacts registered addresses only: what a report says is never
-// dialled, so that the service cannot be made to probe a network.
+// answers. What a report says is never dialled, nor what was registered for
+// somebody else without a write token: see service.isForeign. Otherwise
+// whoever registers and reports could have the service try the ports of a
+// network for him.
 type checker struct {
 	dial  func(ctx context.Context, addr string) error
 	slots chan struct{}
@@ -95,7 +101,7 @@ func (c *checker) check(ctx context.Context, addr string) bool {
 }
 
 // dead returns those of the registered peers with these IDs that answer no
-// longer.
+// longer. Those that it may not ask are in doubt, and not among them.
 func (c *checker) dead(ctx context.Context, peers map[string]store.Entry, ids []string) []store.Entry {
 	var (
 		all  sync.WaitGroup
@@ -104,7 +110,7 @@ func (c *checker) dead(ctx context.Context, peers map[string]store.Entry, ids []
 	)
 	for _, id := range ids {
 		e, ok := peers[id]
-		if !ok {
+		if !ok || e.Foreign {
 			continue
 		}
 		all.Go(func() {
@@ -142,6 +148,16 @@ func (s *service) checkAddr(p bootstrap.Peer) error {
 		return fmt.Errorf("ip %s is a loopback address: no other host reaches it (--allow-loopback accepts it)", ip)
 	case ip.IsUnspecified(), ip.IsMulticast(), ip.IsLinkLocalUnicast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return fmt.Errorf("ip %s is no address of one host that others reach", ip)
+	case len(s.Networks) > 0 && !slices.ContainsFunc(s.Networks, func(n netip.Prefix) bool { return n.Contains(ip) }):
+		return fmt.Errorf("ip %s is in none of the networks whose peers this service takes (--networks)", ip)
 	}
 	return nil
+}
+
+// isForeign reports whether p is registered by somebody at another address who
+// has shown no write token. Then p may be any host, and the service must not
+// connect to it.
+func (s *service) isForeign(r *http.Request, p bootstrap.Peer) bool {
+	ip, err := netip.ParseAddr(p.IP)
+	return (err != nil || ip.Unmap() != middleware.GetClientIPAddr(r.Context()).Unmap()) && s.Tokens.of(r) < writer
 }

@@ -23,7 +23,7 @@ func BenchmarkHandler(b *testing.B) {
 	h := New(store.NewMemory(3, 10), Options{Log: slog.New(slog.NewTextHandler(null, nil)), AllowLoopback: true})
 	const body = `{"name":"bob","ip":"192.0.2.1","port":"1","protocol":"tcp","timestamp":"1"}`
 	put := func(id string) *http.Request {
-		r := httptest.NewRequest("PUT", "/v1/peers/"+id, strings.NewReader(body))
+		r := request("PUT", "/v1/peers/"+id, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		return r
 	}
@@ -31,7 +31,7 @@ func BenchmarkHandler(b *testing.B) {
 		h.ServeHTTP(httptest.NewRecorder(), put(id))
 	}
 	b.Run("list", func(b *testing.B) {
-		r := httptest.NewRequest("GET", "/v1/peers", nil)
+		r := request("GET", "/v1/peers", nil)
 		b.ReportAllocs()
 		for b.Loop() {
 			h.ServeHTTP(discard{http.Header{}}, r)

@@ -20,8 +20,16 @@ import (
 const maxBody = 4 << 10
 
 // legacy answers the API of the deployed peers, byte for byte: plain words in,
-// one indented JSON object out, any method.
+// one indented JSON object out, any method, except that what concerns all
+// peers is not done by the methods of a link or an image.
 type legacy struct{ *service }
+
+// notByALink are the methods of what a page can do to others only with an
+// Origin header, which tells it apart.
+var notByALink = []string{
+	http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodConnect, http.MethodOptions, http.MethodTrace,
+}
 
 func (l legacy) mount(r chi.Router) {
 	read, write, admin := r.With(l.allow(reader)), r.With(l.allow(writer)), r.With(l.allow(administrator))
@@ -30,8 +38,10 @@ func (l legacy) mount(r chi.Router) {
 	write.HandleFunc("/join", l.join)
 	write.HandleFunc("/leave", l.leave)
 	write.HandleFunc("/refill", l.refill)
-	admin.HandleFunc("/reset", l.reset)
-	admin.HandleFunc("/config", l.config)
+	for _, method := range notByALink {
+		admin.MethodFunc(method, "/reset", l.reset)
+		admin.MethodFunc(method, "/config", l.config)
+	}
 }
 
 func (legacy) ping(w http.ResponseWriter, _ *http.Request) {
@@ -42,7 +52,7 @@ func (legacy) ping(w http.ResponseWriter, _ *http.Request) {
 func (l legacy) join(w http.ResponseWriter, r *http.Request) {
 	if body, ok := readBody(w, r); ok {
 		p, err := l.peer(body)
-		l.update(w, r, err, func(s *store.State) { s.Join(l.entry(p)) })
+		l.update(w, r, err, func(s *store.State) { s.Join(l.entry(r, p)) })
 	}
 }
 
@@ -56,7 +66,7 @@ func (l legacy) leave(w http.ResponseWriter, r *http.Request) {
 func (l legacy) refill(w http.ResponseWriter, r *http.Request) {
 	if body, ok := readBody(w, r); ok {
 		p, err := l.peer(body)
-		l.update(w, r, err, func(s *store.State) { s.Refill(l.entry(p)) })
+		l.update(w, r, err, func(s *store.State) { s.Refill(l.entry(r, p)) })
 	}
 }
 
@@ -69,8 +79,10 @@ func (l legacy) peer(body string) (bootstrap.Peer, error) {
 }
 
 // entry stays longer than one of /v1: deployed peers join once and never renew.
-func (l legacy) entry(p bootstrap.Peer) store.Entry {
-	return store.NewEntry(p, "", time.Now(), l.LegacyTTL)
+func (l legacy) entry(r *http.Request, p bootstrap.Peer) store.Entry {
+	e := store.NewEntry(p, "", time.Now(), l.LegacyTTL)
+	e.Foreign = l.isForeign(r, p)
+	return e
 }
 
 func (l legacy) reset(w http.ResponseWriter, r *http.Request) {

@@ -26,8 +26,15 @@ const bob = "71c3c0ea-e1bd-4112-97ac-1cfeeaa07bc3 bob 127.0.0.1 56471 tcp 0 1557
 // ask sends one request to h without a network.
 func ask(h http.Handler, method, path, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	h.ServeHTTP(w, request(method, path, strings.NewReader(body)))
 	return w
+}
+
+// request is one as a peer sends it: it calls the service by its address.
+func request(method, path string, body io.Reader) *http.Request {
+	r := httptest.NewRequest(method, path, body)
+	r.Host = "192.0.2.1:8080"
+	return r
 }
 
 func TestAPI(t *testing.T) {
@@ -50,7 +57,7 @@ func TestBrokenBody(t *testing.T) {
 	} {
 		body := io.MultiReader(strings.NewReader(bob), brokenReader{test.err})
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/join", body))
+		h.ServeHTTP(w, request(http.MethodPost, "/join", body))
 		if w.Code != test.status {
 			t.Errorf("%v: status %d, want %d", test.err, w.Code, test.status)
 		}

@@ -44,10 +44,18 @@ func newMetrics(s store.Store) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8),
 		}, []string{"route"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, registered{s},
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, registered{s})
+	m.registry.MustRegister(processCollectors()...)
 	return m
 }
+
+// processCollectors are the same for all services: they are about the process,
+// and making them costs more than the rest of a service.
+var processCollectors = sync.OnceValue(func() []prometheus.Collector {
+	return []prometheus.Collector{
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	}
+})
 
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

@@ -81,7 +81,7 @@ func TestTokens(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h := New(store.NewMemory(2, 2), Options{AllowLoopback: true, Tokens: tokens(t, test.tokens)})
 			for _, r := range requests {
-				req := httptest.NewRequest(r.method, r.path, strings.NewReader(r.body))
+				req := request(r.method, r.path, strings.NewReader(r.body))
 				req.Header.Set("Content-Type", "application/json")
 				if test.header != "" {
 					req.Header.Set("Authorization", test.header)
@@ -134,7 +134,7 @@ func TestLoopbackIsRefused(t *testing.T) {
 func TestRatePerClient(t *testing.T) {
 	h := New(store.NewMemory(2, 2), Options{Rate: 3, TrustedProxies: []string{"192.0.2.0/24"}})
 	from := func(remote, forwarded string) int {
-		req := httptest.NewRequest("GET", "/v1/peers", nil)
+		req := request("GET", "/v1/peers", nil)
 		req.RemoteAddr = remote
 		if forwarded != "" {
 			req.Header.Set("X-Forwarded-For", forwarded)
@@ -255,7 +255,7 @@ func TestRenewedDuringACheckStays(t *testing.T) {
 		before := time.Now().UnixMilli()
 		for time.Now().UnixMilli() == before { // renewed at another millisecond
 		}
-		req := httptest.NewRequest("PUT", "/v1/peers/x", strings.NewReader(body))
+		req := request("PUT", "/v1/peers/x", strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")
 		h.ServeHTTP(httptest.NewRecorder(), req)
 	}
@@ -274,7 +274,7 @@ func TestExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(store.NewMemory(3, 2), Options{TTL: time.Minute, LegacyTTL: time.Hour})
 		put := func(id string) {
-			req := httptest.NewRequest("PUT", "/v1/peers/"+id, strings.NewReader(`{"name":"x","ip":"192.0.2.1","port":"1","protocol":"tcp","timestamp":"1"}`))
+			req := request("PUT", "/v1/peers/"+id, strings.NewReader(`{"name":"x","ip":"192.0.2.1","port":"1","protocol":"tcp","timestamp":"1"}`))
 			req.Header.Set("Content-Type", "application/json")
 			h.ServeHTTP(httptest.NewRecorder(), req)
 		}

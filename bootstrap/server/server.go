@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -25,12 +27,16 @@ const requestTimeout = 10 * time.Second
 const (
 	DefaultTTL       = time.Minute
 	DefaultLegacyTTL = 24 * time.Hour
+	// MinTTL and MaxTTL are what Options.TTL is sensible between: peers take
+	// less for MinTTL and more for MaxTTL.
+	MinTTL = 3 * time.Second
+	MaxTTL = 24 * time.Hour
 	// DefaultConcurrent requests are under way at once; as many again wait.
 	DefaultConcurrent = 1024
 )
 
 // Options say how the service answers. The zero value is a service for anyone
-// who can reach it.
+// who can reach it, except web pages.
 type Options struct {
 	Log *slog.Logger // nil logs nothing
 	// TTL is how long a peer that registers through /v1 stays without
@@ -50,6 +56,17 @@ type Options struct {
 	// TrustedProxies are the networks, such as 10.0.0.0/8, whose word in
 	// X-Forwarded-For is taken for the client's address.
 	TrustedProxies []string
+	// Hosts are the names by which clients call this service, besides IP
+	// addresses, localhost and names without a dot. A request that needs no
+	// token and calls it by another name is refused, except over TLS, where the
+	// certificate has told the client whom it speaks to: a web page could have
+	// that name lead here (DNS rebinding).
+	Hosts []string
+	// AnyHost takes requests for every name: for a service behind something
+	// that chooses by the name itself.
+	AnyHost bool
+	// Networks are where peers may be registered; nil for anywhere.
+	Networks []netip.Prefix
 	// Dial says whether a registered peer answers at addr (host:port). nil
 	// connects over TCP.
 	Dial func(ctx context.Context, addr string) error
@@ -88,6 +105,9 @@ func New(s store.Store, o Options) http.Handler {
 	if o.Concurrent == 0 {
 		o.Concurrent = DefaultConcurrent
 	}
+	if o.Tokens.onlyRead() {
+		o.Log.Warn("there is a read token alone: no peer can register, set a write token")
+	}
 	svc := &service{Options: o, store: s, checker: newChecker(o.Dial), metrics: newMetrics(s)}
 
 	r := chi.NewRouter()
@@ -110,8 +130,7 @@ func New(s store.Store, o Options) http.Handler {
 		legacy{svc}.mount(r)
 		r.Group(func(r chi.Router) {
 			// Not for the legacy API, whose answers stay as they are to the byte.
-			r.Use(middleware.Maybe(middleware.Compress(5, "application/json", "text/html"),
-				func(r *http.Request) bool { return r.Header.Get("Accept-Encoding") != "" }))
+			r.Use(middleware.Maybe(compress, func(r *http.Request) bool { return r.Header.Get("Accept-Encoding") != "" }))
 			v1{svc}.mount(r)
 			r.With(svc.allow(reader)).Get("/", svc.page)
 		})
@@ -121,6 +140,16 @@ func New(s store.Store, o Options) http.Handler {
 	r.MethodNotAllowed(methodNotAllowed(r))
 	return r
 }
+
+// compressor is the process's, not a service's: what one compressed answer
+// needs takes 800 KB, and a simulation runs thousands of services one after
+// the other.
+var compressor = sync.OnceValue(func() *middleware.Compressor {
+	return middleware.NewCompressor(5, "application/json", "text/html")
+})
+
+// compress compresses answers of a handler for those who accept that.
+func compress(next http.Handler) http.Handler { return compressor().Handler(next) }
 
 func clientKey(r *http.Request) (string, error) {
 	return httprate.CanonicalizeIP(middleware.GetClientIP(r.Context())), nil
@@ -169,10 +198,7 @@ func notFound(routes chi.Routes) http.HandlerFunc {
 }
 
 func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	methods := []string{
-		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace,
-	}
+	methods := append([]string{http.MethodGet, http.MethodHead}, notByALink...)
 	return func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
 		for _, m := range methods {

@@ -41,7 +41,11 @@ func TestFailingStore(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&logged, nil))
 	h := NewHandler(failing{err: errors.New("disk of host db-1 is full")}, log)
 	for _, path := range []string{"/join", "/list", "/reset", "/readyz", "/"} {
-		w := ask(h, http.MethodGet, path, bob)
+		method := http.MethodGet
+		if path == "/reset" {
+			method = http.MethodPost
+		}
+		w := ask(h, method, path, bob)
 		if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "disk") || strings.Count(w.Body.String(), "\n") != 1 {
 			t.Errorf("%s: status %d, %q", path, w.Code, w.Body)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -72,8 +73,28 @@ func (v v1) put(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "gone belongs into a refill", http.StatusBadRequest)
 		return
 	}
-	s, err := v.change(r, func(s *store.State) { s.Register(v.entry(o)) })
+	s, err := v.change(r, func(s *store.State) { s.Register(v.entry(r, o)) })
+	if _, there := s.Peers[o.ID]; err == nil && there && prefersMinimal(r) {
+		w.Header().Set("Preference-Applied", "return=minimal")
+		writeJSON(w, bootstrap.Renewed{Config: s.Config(), TTL: int(v.TTL.Seconds()), Listed: true})
+		return
+	}
 	v.answer(w, r, s, o.ID, err)
+}
+
+// prefersMinimal reports whether a request says Prefer: return=minimal (RFC
+// 7240): its sender knows the list, and only wants to stay on it.
+func prefersMinimal(r *http.Request) bool {
+	for _, line := range r.Header.Values("Prefer") {
+		for preference := range strings.SplitSeq(line, ",") {
+			preference, _, _ = strings.Cut(preference, ";")
+			name, value, _ := strings.Cut(preference, "=")
+			if strings.EqualFold(strings.TrimSpace(name), "return") && strings.Trim(value, " \t\"") == "minimal" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // remove takes a peer off the list: on its own word, or, with reason=dead, on
@@ -90,8 +111,12 @@ func (v v1) remove(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		dead = v.checker.dead(r.Context(), s.Peers, []string{id})
-		if _, there := s.Peers[id]; there && len(dead) == 0 {
-			http.Error(w, "the peer answers at its address: it stays", http.StatusConflict)
+		if e, there := s.Peers[id]; there && len(dead) == 0 {
+			text := "the peer answers at its address: it stays"
+			if e.Foreign {
+				text = "the peer was registered from another address than its own, and is not contacted: it stays until it stops renewing"
+			}
+			http.Error(w, text, http.StatusConflict)
 			return
 		}
 	default:
@@ -124,7 +149,7 @@ func (v v1) refill(w http.ResponseWriter, r *http.Request) {
 	}
 	s, err := v.change(r, func(s *store.State) {
 		remove(s, dead)
-		s.Replace(v.entry(o))
+		s.Replace(v.entry(r, o))
 	})
 	v.answer(w, r, s, o.ID, err)
 }
@@ -166,8 +191,10 @@ func (v v1) change(r *http.Request, f func(*store.State)) (store.State, error) {
 	return v.store.Update(r.Context(), func(s *store.State) error { f(s); return nil })
 }
 
-func (v v1) entry(o bootstrap.Offer) store.Entry {
-	return store.NewEntry(o.Peer, o.View, time.Now(), v.TTL)
+func (v v1) entry(r *http.Request, o bootstrap.Offer) store.Entry {
+	e := store.NewEntry(o.Peer, o.View, time.Now(), v.TTL)
+	e.Foreign = v.isForeign(r, o.Peer)
+	return e
 }
 
 // answer sends the list. id is the sender of an offer, "" for other requests.

@@ -24,6 +24,11 @@ type Entry struct {
 	Registered int64  `json:"registered,omitempty"` // when the peer got its place
 	Renewed    int64  `json:"renewed,omitempty"`    // when it last said that it is there
 	TTL        int64  `json:"ttl,omitempty"`        // milliseconds after Renewed at which it goes; 0 for never
+	// Foreign says that whoever registered the peer was at another address and
+	// had no right to speak for others: nobody connects there on its word. It
+	// is the exception that is written down, so that servers of before read
+	// the entries of ordinary peers.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // NewEntry returns the entry of p registered at now. A TTL of 0 never ends.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -227,5 +228,59 @@ func TestBoltOutlivesTheProcess(t *testing.T) {
 	}
 	if kept, err := os.ReadFile(path + ".damaged-1"); err != nil || !bytes.HasPrefix(kept, []byte("damaged ")) {
 		t.Errorf("the damaged file is gone: %v", err)
+	}
+}
+
+func TestOpenToAllIsSaid(t *testing.T) {
+	t.Parallel()
+	const warning = "level=WARN msg=\"anyone who reaches this machine may change the list"
+	for _, test := range []struct {
+		listen string
+		env    []string
+		want   bool
+	}{
+		{":0", nil, true},
+		{"0.0.0.0:0", nil, true},
+		{"[::]:0", nil, true},
+		{"127.0.0.1:0", nil, false},
+		{":0", []string{"BOOTSTRAP_ADMIN_TOKEN=0123456789abcdef"}, false},
+		{":0", []string{"BOOTSTRAP_WRITE_TOKEN=0123456789abcdef"}, false},
+	} {
+		p := start(t, test.env, "--listen="+test.listen)
+		if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Wait() // the log tells
+		if log := p.log(); strings.Contains(log, warning) != test.want {
+			t.Errorf("%s with %q:\n%s", test.listen, test.env, log)
+		}
+	}
+}
+
+func TestHostsAndNetworks(t *testing.T) {
+	t.Parallel()
+	p := start(t, []string{"BOOTSTRAP_HOST=lab.example"}, "--listen=127.0.0.1:0", "--networks=10.0.0.0/8,192.0.2.0/24")
+	for host, want := range map[string]int{p.addr: 200, "lab.example": 200, "evil.example": 403} {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+p.addr+"/list", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // the status tells
+		if resp.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	c := client(t, p.addr)
+	for ip, ok := range map[string]bool{"192.0.2.1": true, "198.51.100.1": false} {
+		_, err := c.Join(t.Context(), bootstrap.Peer{ID: "1", Name: "a", IP: ip, Port: "1", Protocol: "tcp", Timestamp: "1"})
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "--networks") {
+			t.Errorf("%s: %v", ip, err)
+		}
 	}
 }

@@ -34,6 +34,9 @@ type settings struct {
 	allowLoopback  bool
 	rate           int
 	trustedProxies []string
+	hosts          []string
+	networks       []string
+	prefixes       []netip.Prefix // networks
 	logLevel       string
 	logFormat      string
 	healthBase     string
@@ -64,6 +67,9 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 			}
 			level, err := s.validate()
 			if err == nil {
+				s.prefixes, err = parseNetworks("--networks", s.networks)
+			}
+			if err == nil {
 				s.tokens, err = readTokens(s.tokensFile, env)
 			}
 			if err != nil {
@@ -93,6 +99,8 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 	f.BoolVar(&s.allowLoopback, "allow-loopback", false, "accept peers at loopback addresses (default: with --store memory:)")
 	f.IntVar(&s.rate, "rate", 6000, "requests a minute from one client; 0 for any number")
 	f.StringSliceVar(&s.trustedProxies, "trusted-proxies", nil, "`NETWORKS`, as in 10.0.0.0/8, whose X-Forwarded-For names the client")
+	f.StringSliceVar(&s.hosts, "host", nil, "`NAME` by which clients call this service, where that needs neither a token nor TLS; addresses and names without a dot are known")
+	f.StringSliceVar(&s.networks, "networks", nil, "`NETWORKS`, as in 10.0.0.0/8, whose peers may be registered (default: any)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 
@@ -133,7 +141,7 @@ func (s settings) validate() (slog.Level, error) {
 	switch {
 	case s.logFormat != "text" && s.logFormat != "json":
 		return 0, fmt.Errorf("--log-format %q: want text or json", s.logFormat)
-	case s.ttl < 3*time.Second || s.ttl > 24*time.Hour:
+	case s.ttl < server.MinTTL || s.ttl > server.MaxTTL:
 		return 0, fmt.Errorf("--ttl %s: want 3s to 24h", s.ttl)
 	case s.legacyTTL < 0:
 		return 0, fmt.Errorf("--legacy-ttl %s: want a duration, or 0 for never", s.legacyTTL)
@@ -142,12 +150,28 @@ func (s settings) validate() (slog.Level, error) {
 	case (s.tlsCert == "") != (s.tlsKey == ""):
 		return 0, errors.New("--tls-cert and --tls-key go together")
 	}
-	for _, network := range s.trustedProxies {
-		if _, err := netip.ParsePrefix(network); err != nil {
-			return 0, fmt.Errorf("--trusted-proxies %q: want networks such as 10.0.0.0/8, separated by commas", network)
+	if _, err := parseNetworks("--trusted-proxies", s.trustedProxies); err != nil {
+		return 0, err
+	}
+	for _, name := range s.hosts {
+		if name == "" || strings.ContainsAny(name, ":/@* ") {
+			return 0, fmt.Errorf("--host %q: want a name such as bootstrap.example.com, without scheme and port", name)
 		}
 	}
 	return level, bootstrap.Config{MaxPeers: s.maxPeers, MinRefillCandidates: s.minRefill}.Validate()
+}
+
+// parseNetworks reads what the flag called name says.
+func parseNetworks(name string, networks []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, network := range networks {
+		prefix, err := netip.ParsePrefix(network)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q: want networks such as 10.0.0.0/8, separated by commas", name, network)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
 }
 
 // readTokens returns the tokens of the file and of the environment.

@@ -39,12 +39,16 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	handler := server.New(kept, server.Options{
 		Log: log, TTL: s.ttl, LegacyTTL: cmp.Or(s.legacyTTL, -1), Tokens: s.tokens,
 		AllowLoopback: s.allowLoopback, Rate: s.rate, TrustedProxies: s.trustedProxies,
+		Hosts: s.hosts, Networks: s.prefixes,
 	})
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(server.GCPercent)
 	}
 	log.Info("listening", "addr", l.Addr().String(), "store", open.Shown(s.store), "tls", secure != nil,
 		"max_peers", s.maxPeers, "min_refill_candidates", s.minRefill, "version", buildVersion())
+	if onAllAddresses(l) && s.tokens.Empty() {
+		log.Warn("anyone who reaches this machine may change the list: set tokens (--tokens-file), or listen on one address (--listen 127.0.0.1:8080)")
+	}
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}
@@ -53,6 +57,13 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// onAllAddresses reports whether l takes connections at every address of this
+// machine.
+func onAllAddresses(l net.Listener) bool {
+	addr, ok := l.Addr().(*net.TCPAddr)
+	return ok && addr.IP.IsUnspecified()
 }
 
 // listenError says what is wrong with addr in words for whoever set it.

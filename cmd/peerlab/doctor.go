@@ -32,7 +32,7 @@ func (l *lab) doctorCommand(env func(string) string) *cobra.Command {
 	var peers int
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Say what will and will not work on this machine, and how to mend it", Args: exactly(0, "no argument"),
-		Long: `Look at Docker, the images, the kernel, its limits and the memory. What the kernel
+		Long: `Look at Docker, the images, proxies, the kernel, its limits and the memory. What the kernel
 can do to links is tried, in a container that leaves nothing. It changes nothing. The
 exit status is 1 if no cluster can be started here.`,
 		Example: "  peerlab doctor\n  peerlab doctor --peers 200",
@@ -40,7 +40,7 @@ exit status is 1 if no cluster can be started here.`,
 			if peers < 1 || peers > testbed.MaxPeers {
 				return usageError{fmt.Errorf("--peers %d: want 1 to %d", peers, testbed.MaxPeers)}
 			}
-			checks := l.checkAll(cmd.Context(), os.DirFS("/"), env("DOCKER_HOST"), peers)
+			checks := l.checkAll(cmd.Context(), os.DirFS("/"), env, peers)
 			if err := l.printChecks(cmd, checks); err != nil {
 				return err
 			}
@@ -56,8 +56,10 @@ exit status is 1 if no cluster can be started here.`,
 	return cmd
 }
 
-func (l *lab) checkAll(ctx context.Context, root fs.FS, dockerHost string, peers int) []check {
+func (l *lab) checkAll(ctx context.Context, root fs.FS, env func(string) string, peers int) []check {
 	checks, features := l.checkDocker(ctx, peers)
+	dockerHost := env("DOCKER_HOST")
+	checks = append(checks, checkProxy(env, dockerHost))
 	if !localDaemon(dockerHost) {
 		return append(checks, check{
 			Name: "links", State: "missing", Found: "Docker runs elsewhere: links cannot be cut or degraded from here",
@@ -108,7 +110,7 @@ func (l *lab) checkDocker(ctx context.Context, peers int) ([]check, []fabric.Fea
 	if !about.Quota {
 		quota.State, quota.Found, quota.Mend = "missing", "the kernel has no CPU quotas", "boot one with CONFIG_CFS_BANDWIDTH"
 	}
-	checks = append(checks, quota)
+	checks = append(checks, quota, checkLimits(about))
 	for _, image := range []string{"peerlab-peer", "peerlab-bootstrap"} {
 		checks = append(checks, hasImage(ctx, d, image, true))
 	}
@@ -135,6 +137,23 @@ func (l *lab) checkDocker(ctx context.Context, peers int) ([]check, []fabric.Fea
 		checks = append(checks, check{Name: "links", State: "unknown", Found: err.Error()})
 	}
 	return checks, features
+}
+
+// checkLimits says whether the kernel keeps containers to their limits.
+func checkLimits(about docker.About) check {
+	c := check{Name: "limits", State: "ok", Found: "memory and processes of containers"}
+	var lacks []string
+	if !about.MemoryLimit {
+		lacks = append(lacks, "memory")
+	}
+	if !about.PIDsLimit {
+		lacks = append(lacks, "pids")
+	}
+	if len(lacks) > 0 {
+		c.State, c.Found = "missing", "containers may take all there is: the kernel has no control group for "+strings.Join(lacks, ", ")
+		c.Mend = "boot it with cgroup_enable=memory, or one with CONFIG_MEMCG and CONFIG_CGROUP_PIDS"
+	}
+	return c
 }
 
 func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) check {

@@ -18,6 +18,8 @@ import (
 type place struct {
 	Bootstrap string `json:"bootstrap"`       // URLs, separated by commas
 	Token     string `json:"token,omitempty"` // for it, if it wants one
+
+	inClear bool // the token crosses networks without encryption
 }
 
 // localBootstrap is where cmd/bootstrap answers by default.
@@ -48,6 +50,9 @@ $XDG_CONFIG_HOME/peerlab/config.json (~/.config without that variable):
 			if err != nil {
 				return err
 			}
+			if p.inClear {
+				fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s: the token is sent without encryption: use https\n", args[0])
+			}
 			fmt.Fprint(cmd.OutOrStdout(), p.shell())
 			return nil
 		},
@@ -75,9 +80,11 @@ func find(name string, env func(string) string) (place, error) {
 		return place{}, fmt.Errorf("where the bootstrap service is in the %s is not set: set %sBOOTSTRAP to its URL, or put it into %s", name, prefix, path)
 	}
 	for u := range strings.SplitSeq(p.Bootstrap, ",") {
-		if _, err := bootstrap.NewClient(strings.TrimSpace(u), nil); err != nil {
+		client, err := bootstrap.NewClient(strings.TrimSpace(u), nil)
+		if err != nil {
 			return place{}, fmt.Errorf("%s: %w", name, err)
 		}
+		p.inClear = p.inClear || client.WithToken(p.Token).SendsTokenInClear()
 	}
 	return p, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/atomicfile"
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/scenarios/explore"
@@ -54,7 +56,7 @@ fails, and 2 when none fails but one could not be told. docs/explore.md tells mo
 	flags.BoolVar(&f.Shaping, "netem", false, "delay, duplicate and reorder packets, too, which Docker needs netem for")
 	flags.DurationVar(&f.Shrinking, "shrink", time.Minute, "`DURATION` that shrinking may take; 0 leaves what was found as it is")
 	f.add(flags, "sim")
-	flags.StringVar(&f.out, "out", "", "`FILE` for the schedule that fails (found-SEED.txt)")
+	flags.StringVar(&f.out, "out", "", "`FILE` for the schedule that fails (found-SEED.txt, or found-SEED-2.txt if there is one)")
 	return cmd
 }
 
@@ -88,11 +90,8 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 		return err
 	}
 	found := sum.Finding
-	if found != nil && f.out == "" {
-		f.out = fmt.Sprintf("found-%d%s", found.Seed, scenarios.Extension)
-	}
 	if found != nil {
-		if err := os.WriteFile(f.out, []byte(found.Text), 0o644); err != nil {
+		if f.out, err = saveFinding(f.out, found); err != nil {
 			return fmt.Errorf("save what was found: %w", err)
 		}
 	}
@@ -112,6 +111,29 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 		return exit(observe.Inconclusive)
 	}
 	return nil
+}
+
+// saveFinding writes what was found to the file named, or else to a new one,
+// whose name it returns: found-SEED.txt, or found-SEED-2.txt if there is one.
+func saveFinding(file string, found *explore.Finding) (string, error) {
+	if file != "" {
+		return file, atomicfile.Write(file, atomicfile.Private, atomicfile.Bytes([]byte(found.Text)))
+	}
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("found-%d%s", found.Seed, scenarios.Extension)
+		if n > 1 {
+			name = fmt.Sprintf("found-%d-%d%s", found.Seed, n, scenarios.Extension)
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, atomicfile.Private)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = f.WriteString(found.Text)
+		return name, errors.Join(err, f.Close())
+	}
 }
 
 // exploring writes how far the search is, on a line of its own now and then.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,5 +57,41 @@ func TestExploreFinds(t *testing.T) {
 	}
 	if status, stdout, _ := peerlabSays(t, "run", "--engine", "sim", file, "--out", t.TempDir()); status != 1 {
 		t.Errorf("run: status %d\n%s", status, stdout)
+	}
+}
+
+// What an earlier search found is not overwritten.
+func TestExploreKeepsWhatWasFound(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const precious = "an earlier finding\n"
+	for seed := range 21 {
+		if err := os.WriteFile(fmt.Sprintf("found-%d.txt", seed), []byte(precious), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, stdout, stderr := peerlabSays(t, "explore", "--peers", "4", "--for", "2m", "--seed", "1", "--runs", "20", "--checks", "views", "--shrink", "0", "rejoin=0")
+	if status != 1 {
+		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+	found := ""
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		text, err := os.ReadFile(e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(text) == precious {
+			continue
+		}
+		found = e.Name()
+		if info, err := e.Info(); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s has mode %v, %v", found, info.Mode(), err)
+		}
+	}
+	if len(entries) != 22 || !strings.HasSuffix(found, "-2.txt") || !strings.Contains(stdout, found) {
+		t.Errorf("%d files, the new one %q\n%s", len(entries), found, stdout)
 	}
 }

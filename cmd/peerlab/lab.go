@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"text/tabwriter"
 
@@ -22,6 +23,7 @@ type lab struct {
 	cluster string
 	format  string
 	fabric  string
+	limits  containerLimits
 }
 
 func addLab(root *cobra.Command, env func(string) string) {
@@ -69,10 +71,14 @@ func flagError(c *cobra.Command, err error) error { return usageError{usage.Flag
 // connect connects to Docker.
 func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
 	d, err := docker.Connect(ctx)
-	if err == nil {
-		d.FabricImage = l.fabric
+	if err != nil {
+		if proxy := daemonProxy(os.Getenv("DOCKER_HOST")); proxy != "" {
+			err = fmt.Errorf("%w; it was asked through the proxy %s: put its host into NO_PROXY to ask it directly", err, proxy)
+		}
+		return nil, err
 	}
-	return d, err
+	d.FabricImage = l.fabric
+	return d, nil
 }
 
 // on calls f with the cluster that --cluster names, or the only one.
@@ -157,7 +163,10 @@ func (l *lab) printPeers(cmd *cobra.Command, peers []testbed.Peer) error {
 	fmt.Fprintln(table, "PEER\tSTATE\tADDRESS")
 	for _, p := range peers {
 		state := string(p.State)
-		if p.State == testbed.Stopped {
+		switch {
+		case p.Reason != "":
+			state = p.Reason
+		case p.State == testbed.Stopped:
 			state = fmt.Sprintf("%s (%d)", state, p.Exit)
 		}
 		addr := "-"
@@ -202,8 +211,9 @@ func (l *lab) cleanCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "clean", Short: "Remove what tests and runs that have ended left behind", Args: exactly(0, "no argument"),
 		Long: `Remove containers and networks that belong to a process on this host that has
-ended, and images that tests had built. Clusters of peerlab up and of Compose
-stay: peerlab down removes them.`,
+ended, and images that tests had built. What belongs to a process in another
+container stays, for whether that has ended cannot be seen from here. Clusters of
+peerlab up and of Compose stay: peerlab down removes them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := docker.Connect(cmd.Context())
 			if err != nil {

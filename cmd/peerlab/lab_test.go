@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+	"github.com/spf13/cobra"
 	"github.com/testcontainers/testcontainers-go/log"
 
 	"peerlab/event"
@@ -258,6 +260,19 @@ func attachInTerminal(t *testing.T, p process) {
 	m.Contains(" icanon") // the terminal is as it was
 }
 
+// TestPrintPeers shows how peers have ended.
+func TestPrintPeers(t *testing.T) {
+	var out strings.Builder
+	cmd := new(cobra.Command)
+	cmd.SetOut(&out)
+	err := (&lab{}).printPeers(cmd, []testbed.Peer{
+		{Name: "alice", State: testbed.Stopped, Exit: 137, Reason: testbed.OutOfMemory}, {Name: "bob", State: testbed.Stopped, Exit: 137},
+	})
+	if want := "alice  killed: out of memory  -\nbob    stopped (137)          -\n"; err != nil || !strings.HasSuffix(out.String(), want) {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	p := process{t, ""}
@@ -279,6 +294,8 @@ func TestWrongLabUse(t *testing.T) {
 		"partition": "groups of peers", "cut": "from whom to whom", "link": "from whom to whom", "links alice": "no argument",
 		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "want drop, over",
 		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",
+		"up --memory 1x": "256m", "up --memory 1m": "6 MiB", "up --memory -1": "256m", "up --pids many": "a number", "up --pids 3": "at least 16",
+		"run gallery/crash --engine sim --memory 1g": "for containers", "run gallery/crash --pids 1": "at least 16",
 		"doctor --peers 0": "want 1 to 1000", "up --adapter srf": "did you mean serf?", "up --adapter serf --set SuspicionMult=2": `no setting "set"`,
 	} {
 		p.fails(2, want, strings.Fields(args)...)
@@ -305,5 +322,61 @@ func TestKernel(t *testing.T) {
 		if got := readKernel(test.root).has(netem); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
+	}
+}
+
+// TestProxyIsNamed: whoever has a proxy sees where it is in use, and no
+// password of it.
+func TestProxyIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", dir)
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	p := process{t, ""}
+	line := func() string {
+		t.Helper()
+		out, _, errs := p.call("doctor")
+		if strings.Contains(out+errs, "secret") {
+			t.Errorf("the password is shown: %s%s", out, errs)
+		}
+		for l := range strings.Lines(out) {
+			if words := strings.Fields(l); len(words) > 2 && words[1] == "proxy" {
+				return strings.Join(words, " ")
+			}
+		}
+		t.Errorf("no line on proxies: %s%s", out, errs)
+		return ""
+	}
+	if got := line(); got != "ok proxy none" {
+		t.Errorf("%q", got)
+	}
+	config := filepath.Join(dir, "config.json")
+	if err := os.WriteFile(config, []byte(`{"auths":{},"proxies":{"default":{"httpProxy":"http://user:secret@proxy.example:3128","noProxy":"localhost"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := line(); !strings.HasPrefix(got, "ok proxy http://proxy.example:3128 in "+config) || !strings.Contains(got, "containers") {
+		t.Errorf("%q", got)
+	}
+	t.Setenv("https_proxy", "http://user:secret@other.example:3128")
+	if got := line(); !strings.Contains(got, "http://proxy.example:3128 in "+config) || !strings.Contains(got, "https_proxy=http://other.example:3128") {
+		t.Errorf("%q", got)
+	}
+	if err := os.WriteFile(config, []byte(`{`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := line(); !strings.HasPrefix(got, "unknown proxy "+config) {
+		t.Errorf("%q", got)
+	}
+	// A daemon elsewhere is asked through it, as by docker itself.
+	t.Setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:1")
+	t.Setenv("DOCKER_HOST", "tcp://docker.example.com:2375")
+	if _, status, errs := p.call("up"); status != 1 || !strings.Contains(errs, "through the proxy http://127.0.0.1:1") || strings.Contains(errs, "secret") {
+		t.Errorf("up: %d %s", status, errs)
+	}
+	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1") // no proxy is asked for this machine
+	if _, status, errs := p.call("ps"); status != 1 || strings.Contains(errs, "proxy") {
+		t.Errorf("ps: %d %s", status, errs)
 	}
 }

@@ -32,6 +32,10 @@ type usageError struct{ error }
 
 // run is the whole program and returns its exit status.
 func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
+	// What peers say comes from elsewhere: on a terminal it must do nothing.
+	stdout, flushOutput := terminal.Guard(stdout)
+	stderr, flushErrors := terminal.Guard(stderr)
+	defer func() { _, _ = flushOutput(), flushErrors() }()
 	root := newRoot(env)
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -37,6 +37,7 @@ func TestEnv(t *testing.T) {
 		{"cloud not set", "cloud", nil, 1, "set PEERLAB_CLOUD_BOOTSTRAP to its URL"},
 		{"cloud from the file", "cloud", map[string]string{"XDG_CONFIG_HOME": dir}, 0, "export PEER_BOOTSTRAP='https://cloud.example'\nexport PEER_BOOTSTRAP_TOKEN='from-file'\n"},
 		{"another cloud keeps its token", "cloud", map[string]string{"XDG_CONFIG_HOME": dir, "PEERLAB_CLOUD_BOOTSTRAP": "https://b.example"}, 0, "export PEER_BOOTSTRAP='https://b.example'\nunset PEER_BOOTSTRAP_TOKEN\n"},
+		{"a token in clear", "cloud", map[string]string{"PEERLAB_CLOUD_BOOTSTRAP": "http://c.example", "PEERLAB_CLOUD_TOKEN": "secret"}, 0, "peerlab: cloud: the token is sent without encryption: use https\n"},
 		{"not a URL", "cloud", map[string]string{"PEERLAB_CLOUD_BOOTSTRAP": "$(reboot)"}, 1, "want http://HOST:PORT"},
 		{"unknown place", "moon", nil, 2, "one of local, cloud"},
 	} {

@@ -91,6 +91,7 @@ it was interrupted. docs/scenarios.md describes the language.`,
 	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times: distributions and a confidence interval")
 	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
 	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run; the next have the next")
+	l.limits.add(flags)
 	flags.BoolVar(&f.helpMD, "help-verbs", false, "print the reference of verbs and conditions, as Markdown")
 	return cmd
 }
@@ -255,6 +256,9 @@ func progress(w io.Writer, several bool) func(scenarios.Note) {
 func (l *lab) host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
 	switch engine {
 	case "sim":
+		if l.limits.changed() {
+			return nil, nil, usageError{errors.New("--memory and --pids are for containers: virtual time has none")}
+		}
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(sim.GCPercent)
 		}
@@ -263,11 +267,15 @@ func (l *lab) host(ctx context.Context, engine string) (scenarios.Host, func(), 
 		}
 		return sim.Run, func() {}, nil
 	case "docker":
+		o := docker.Options{Memory: int64(l.limits.memory), PIDs: int64(l.limits.pids)}
+		if err := o.CheckLimits(); err != nil {
+			return nil, nil, usageError{err}
+		}
 		d, err := l.connect(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		f := docker.NewFactory(d, docker.Options{})
+		f := docker.NewFactory(d, o)
 		return func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
 				return do(ctx, f)
 			},

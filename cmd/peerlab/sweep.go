@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/atomicfile"
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/scenarios/sweep"
@@ -189,11 +190,6 @@ type sweptJSON struct {
 	runJSON
 }
 
-func writeCSV(path string, axes []sweep.Axis, runs []sweep.Run) (err error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return sweep.CSV(f, axes, runs)
+func writeCSV(path string, axes []sweep.Axis, runs []sweep.Run) error {
+	return atomicfile.Write(path, atomicfile.Private, func(w io.Writer) error { return sweep.CSV(w, axes, runs) })
 }

@@ -21,11 +21,28 @@ import (
 	"peerlab/testbed/docker"
 )
 
+// rawFlag adds --raw to a command that shows what a peer says.
+func rawFlag(cmd *cobra.Command, raw *bool) {
+	cmd.Flags().BoolVar(raw, "raw", false, "write what the peer says as it is to a terminal, control sequences included")
+}
+
+// outputs are where a command's output and errors go.
+func outputs(cmd *cobra.Command, raw bool) (out, errs io.Writer) {
+	out, errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if raw {
+		out, errs = terminal.Raw(out), terminal.Raw(errs)
+	}
+	return out, errs
+}
+
 func (l *lab) execCommand() *cobra.Command {
-	return &cobra.Command{
+	var raw bool
+	cmd := &cobra.Command{
 		Use: "exec PEER -- LINE", Short: "Run one line in a peer and exit with its status",
 		Long: `Run one line in a peer and exit with its status. Several arguments are taken as
-they are, each as one word; a single one is split like a line typed in the shell.`,
+they are, each as one word; a single one is split like a line typed in the shell.
+On a terminal, what the peer answers is shown without what a terminal would act on;
+--raw, a file or a pipe gets every byte.`,
 		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'",
 		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.onePeer,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,10 +51,13 @@ they are, each as one word; a single one is split like a line typed in the shell
 				line = command.Join(args[1:])
 			}
 			return l.on(cmd, func(c *docker.Cluster) error {
-				return c.Exec(cmd.Context(), args[0], line, cmd.OutOrStdout())
+				out, _ := outputs(cmd, raw)
+				return c.Exec(cmd.Context(), args[0], line, out)
 			})
 		},
 	}
+	rawFlag(cmd, &raw)
+	return cmd
 }
 
 // shellStatus is how an attached shell ended, if not well.
@@ -107,17 +127,19 @@ func attach(ctx context.Context, c *docker.Cluster, name string) error {
 }
 
 func (l *lab) logsCommand() *cobra.Command {
-	var follow bool
+	var follow, raw bool
 	cmd := &cobra.Command{
 		Use: "logs PEER", Short: "Show what a peer wrote: events to standard output, its log to standard error",
 		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.onePeer,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
-				return unlessInterrupted(cmd.Context(), c.Logs(cmd.Context(), args[0], follow, cmd.OutOrStdout(), cmd.ErrOrStderr()))
+				out, errs := outputs(cmd, raw)
+				return unlessInterrupted(cmd.Context(), c.Logs(cmd.Context(), args[0], follow, out, errs))
 			})
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "until the peer ends, or Ctrl-C")
+	rawFlag(cmd, &raw)
 	return cmd
 }
 

@@ -63,7 +63,8 @@ up to 45 s later.`,
 				}
 			}
 			o, err := f.options(l.cluster, n)
-			if err != nil {
+			o.Memory, o.PIDs = int64(l.limits.memory), int64(l.limits.pids)
+			if err = errors.Join(err, o.CheckLimits()); err != nil {
 				return usageError{err}
 			}
 			return l.up(cmd, o, f.patience)
@@ -77,6 +78,7 @@ up to 45 s later.`,
 	flags.StringVar(&f.image, "image", "", "`IMAGE` of the peers (peerlab-peer, or peerlab- and the adapter)")
 	flags.StringVar(&f.adapter, "adapter", "", "how the image's peers are spoken to: `"+strings.Join(adapter.Names(), "|")+"`")
 	flags.StringVar(&f.service, "bootstrap-image", "", "`IMAGE` of the bootstrap service (peerlab-bootstrap)")
+	l.limits.add(flags)
 	flags.DurationVar(&f.patience, "timeout", time.Minute, "how long to wait until each peer sees all")
 	return cmd
 }

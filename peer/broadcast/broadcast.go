@@ -13,6 +13,11 @@
 // returns later than that brings the key back. Its age travels with it, so
 // clocks of different hosts need not agree.
 //
+// A clock from the network is believed up to one write a microsecond since
+// 1970, which no cluster comes to by writing: see maxBelieved. A record with a
+// higher one is refused, alone, and counted. So nobody can use up the clocks,
+// and a map always takes the next write.
+//
 // News is gossiped RetransmitMult*ceil(log10(N+1)) times by everyone to whom
 // it is news, because memberlist does not forward user messages; what is still
 // missed, push/pull brings.
@@ -22,6 +27,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -57,6 +63,9 @@ type Options struct {
 	// TombstoneTTL is how long after its deletion a key is kept from coming
 	// back; 0 means 24 h.
 	TombstoneTTL time.Duration
+	// Log is told, at most once a minute each, of refused records and of
+	// malformed input; nil logs nothing.
+	Log *slog.Logger
 }
 
 // Entry is one key with its text.
@@ -74,13 +83,17 @@ type Map struct {
 	name    string
 	ttl     time.Duration
 	queue   memberlist.TransmitLimitedQueue
+	log     *slog.Logger
 	dropped atomic.Uint64
+	refused atomic.Uint64
 
 	mu      sync.Mutex // taken before the queue's own
 	clock   uint64     // the highest seen
 	records map[string]record
 	live    int // records that are no tombstones
 	changed chan struct{}
+
+	refusedLogged, droppedLogged time.Time // when the log was told last
 }
 
 // New returns an empty map.
@@ -94,8 +107,12 @@ func New(o Options) (*Map, error) {
 	if o.RetransmitMult < 0 || o.TombstoneTTL < 0 {
 		return nil, errors.New("broadcast: RetransmitMult and TombstoneTTL must not be negative")
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	m := &Map{
 		name:    o.Name,
+		log:     o.Log,
 		ttl:     cmp.Or(o.TombstoneTTL, 24*time.Hour),
 		records: make(map[string]record),
 		changed: make(chan struct{}),
@@ -118,10 +135,12 @@ func (m *Map) Add(key, text string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.forgetUnbelievable(time.Now())
 	if old, ok := m.records[key]; m.live >= MaxEntries && (!ok || old.deleted) {
 		return fmt.Errorf("broadcast key %q does not fit: there are %d entries already, delete some", key, m.live)
 	}
-	return m.write(record{key: key, text: text})
+	m.write(record{key: key, text: text})
+	return nil
 }
 
 // Delete removes keys on all members: all of them, or none when one does not
@@ -129,6 +148,7 @@ func (m *Map) Add(key, text string) error {
 func (m *Map) Delete(keys ...string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.forgetUnbelievable(time.Now())
 	for _, key := range keys {
 		if r, ok := m.records[key]; !ok || r.deleted {
 			return m.unknown(key)
@@ -138,9 +158,7 @@ func (m *Map) Delete(keys ...string) error {
 		if m.records[key].deleted {
 			continue // named twice
 		}
-		if err := m.write(record{key: key, deleted: true}); err != nil {
-			return err
-		}
+		m.write(record{key: key, deleted: true})
 	}
 	return nil
 }
@@ -162,14 +180,10 @@ func (m *Map) unknown(key string) error {
 }
 
 // write makes r this peer's newest write. The caller holds mu.
-func (m *Map) write(r record) error {
-	if m.clock >= maxClock {
-		return errors.New("the broadcast map's logical clock is exhausted: a member sent nonsense, restart all")
-	}
+func (m *Map) write(r record) {
 	now := time.Now()
 	r.clock, r.author, r.when, r.gone = m.clock+1, m.name, now.UnixMilli(), now
 	m.gossip(m.apply(now, r))
-	return nil
 }
 
 // List returns all entries by key.
@@ -194,3 +208,7 @@ func (m *Map) Changed() <-chan struct{} {
 
 // Dropped returns how many messages and states of others were malformed.
 func (m *Map) Dropped() uint64 { return m.dropped.Load() }
+
+// Refused returns how many records of others were refused because their clock
+// is higher than any that a cluster comes to by writing.
+func (m *Map) Refused() uint64 { return m.refused.Load() }

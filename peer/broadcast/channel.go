@@ -17,13 +17,13 @@ func (m *Map) Broadcasts(overhead, limit int) [][]byte {
 func (m *Map) Receive(msg []byte) {
 	now := time.Now()
 	records, ok := decode(msg, now)
-	if !ok || len(records) != 1 {
-		m.dropped.Add(1)
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gossip(m.apply(now, records...))
+	if !ok || len(records) != 1 {
+		m.drop(now, "message", len(msg))
+		return
+	}
+	m.gossip(m.apply(now, m.believable(now, records)...))
 }
 
 // State implements membership.Channel: all records, tombstones included.
@@ -31,6 +31,7 @@ func (m *Map) State(bool) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
+	m.forgetUnbelievable(now)
 	m.trim(now)
 	if len(m.records) == 0 {
 		return nil
@@ -48,16 +49,68 @@ func (m *Map) State(bool) []byte {
 func (m *Map) Merge(state []byte, _ bool) {
 	now := time.Now()
 	records, ok := decode(state, now)
-	if !ok {
-		m.dropped.Add(1)
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !ok {
+		m.drop(now, "state", len(state))
+		return
+	}
 	newcomer := len(m.records) == 0
-	if news := m.apply(now, records...); !newcomer {
+	if news := m.apply(now, m.believable(now, records)...); !newcomer {
 		m.gossip(news)
 	}
+}
+
+// logEvery is how often the log is told of what strangers can send at any rate.
+const logEvery = time.Minute
+
+// drop counts a malformed message or state. The caller holds mu.
+func (m *Map) drop(now time.Time, what string, size int) {
+	total := m.dropped.Add(1)
+	if m.droppedLogged.IsZero() || now.Sub(m.droppedLogged) >= logEvery {
+		m.droppedLogged = now
+		m.log.Warn("broadcast map: malformed "+what+" ignored", "bytes", size, "total", total)
+	}
+}
+
+// believable returns those of records whose clock is believed, and counts the
+// others. The caller holds mu.
+func (m *Map) believable(now time.Time, records []record) []record {
+	m.forgetUnbelievable(now)
+	limit := maxBelieved(now)
+	return slices.DeleteFunc(records, func(r record) bool {
+		if r.clock <= limit {
+			return false
+		}
+		total := m.refused.Add(1)
+		if m.refusedLogged.IsZero() || now.Sub(m.refusedLogged) >= logEvery {
+			m.refusedLogged = now
+			m.log.Warn("broadcast map: record refused, its clock is higher than any cluster's",
+				"key", r.key, "author", r.author, "clock", r.clock, "limit", limit, "total", total)
+		}
+		return true
+	})
+}
+
+// forgetUnbelievable removes records far above what is believed at now. They
+// are here only if this host's clock was set back by more than clockSlack:
+// while it was ahead, too much was believed. Without this, all that the peer
+// writes from then on would be refused by others. The caller holds mu.
+func (m *Map) forgetUnbelievable(now time.Time) {
+	limit := maxBelieved(now) + clockSlack
+	if m.clock <= limit {
+		return
+	}
+	m.clock = 0
+	for key, r := range m.records {
+		if r.clock > limit {
+			m.forget(key)
+		} else {
+			m.clock = max(m.clock, r.clock)
+		}
+	}
+	m.queue.Reset()
+	m.tellChange()
 }
 
 // apply takes over those records that win against what is known and returns
@@ -92,12 +145,17 @@ func (m *Map) apply(now time.Time, records ...record) []record {
 		return nil
 	}
 	m.trim(now)
-	close(m.changed)
-	m.changed = make(chan struct{})
+	m.tellChange()
 	return slices.DeleteFunc(won, func(r record) bool {
 		kept, ok := m.records[r.key]
 		return !ok || kept.compare(r) != 0
 	})
+}
+
+// tellChange wakes those who wait for Changed. The caller holds mu.
+func (m *Map) tellChange() {
+	close(m.changed)
+	m.changed = make(chan struct{})
 }
 
 func (m *Map) forget(key string) {

@@ -11,12 +11,30 @@ import (
 
 const (
 	version  = 1       // the first byte of every message and state
-	maxClock = 1 << 62 // far from overflow, whatever another sends
+	maxClock = 1 << 62 // higher clocks are malformed; see maxBelieved, too
 	// maxWhen is the last millisecond of the year 9999: JSON knows no later.
 	maxWhen = 253402300799999
 	// maxAge bounds a tombstone's age in milliseconds, some 139 years.
 	maxAge = 1 << 42
 )
+
+// clockSlack is how far ahead of the time a clock may be, in microseconds:
+// almost 13 days. It is also what a host believes whose clock begins in 1970.
+const clockSlack = 1 << 40
+
+// maxBelieved returns the highest clock that is believed at now: the
+// microseconds since 1970 and clockSlack.
+//
+// A cluster counts its writes one by one, so that its clock stays far below:
+// whoever joins late or returns after years takes it over, however high it is.
+// A stranger can raise a cluster's clock to this limit. But the limit rises by
+// a million a second, faster than a cluster writes, so that the next write is
+// believed too, by hosts whose clocks agree at once and by others as soon as
+// their clocks come to the same time. Hybrid logical clocks bound what they
+// believe in the same way (Kulkarni et al., OPODIS 2014).
+func maxBelieved(now time.Time) uint64 {
+	return uint64(max(now.UnixMicro(), 0)) + clockSlack
+}
 
 // record is one write: a text for a key, or its deletion. Fields but gone are
 // the same wherever the record is.

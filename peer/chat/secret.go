@@ -21,8 +21,21 @@ import (
 	"time"
 )
 
-// MinSecret is the shortest secret, in bytes.
-const MinSecret = 16
+// MinSecret is the shortest secret that a chat can use first, in bytes: as many
+// random ones as openssl rand -base64 32 or -hex 16 print, and more. One that is
+// only accepted besides, until the members of a former version have a new one,
+// has MinAccepted or more.
+//
+// Whoever connects is shown a certificate that the secret's key has signed, and
+// can try secrets against it offline. A slow derivation such as Argon2id would
+// make each guess dearer, and also the start of each of hundreds of peers in one
+// process; it would not save a secret made of words; and members of different
+// versions would not understand each other. So the derivation stays, and the
+// secret has to be one that cannot be guessed.
+const (
+	MinSecret   = 32
+	MinAccepted = 16
+)
 
 // Secret keeps a chat among those who know it. A certificate authority's key is
 // derived from it (HKDF, RFC 5869), the same at every member; each signs a key
@@ -61,11 +74,15 @@ func ParseSecrets(text []byte) ([][]byte, error) {
 
 func checkSecrets(secrets [][]byte) error {
 	if len(secrets) == 0 {
-		return errors.New("no chat secret: write one a line, of 16 bytes or more, the one to use first")
+		return errors.New("there is no chat secret: write one a line, the one to use first; openssl rand -base64 32 makes one")
 	}
 	for i, s := range secrets {
-		if len(s) < MinSecret {
-			return fmt.Errorf("chat secret %d has %d bytes: use %d or more", i+1, len(s), MinSecret)
+		least := MinAccepted
+		if i == 0 {
+			least = MinSecret
+		}
+		if len(s) < least {
+			return fmt.Errorf("chat secret %d has %d bytes and could be guessed: use %d or more, random ones, as openssl rand -base64 32 makes them", i+1, len(s), least)
 		}
 	}
 	return nil

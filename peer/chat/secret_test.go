@@ -16,8 +16,11 @@ import (
 )
 
 const (
-	oldSecret = "correct horse battery staple"
-	newSecret = "tr0ub4dor and three more words"
+	// As openssl rand -base64 32 makes them.
+	oldSecret = "q0E8iNvSxzJm2TtK4v7bY1uWcRHgLd5PfAoZ3nXkVwM="
+	newSecret = "7hGkPzB1cXr9TqYwU4sJvN0aMfE6LdR2oKiWtC8xHbQ="
+	// Long enough for a former version, and to be accepted until it is replaced.
+	shortSecret = "correct horse battery"
 )
 
 func secret(t *testing.T, secrets ...string) *chat.Secret {
@@ -219,6 +222,9 @@ func TestForeignCertificate(t *testing.T) {
 func TestParseSecrets(t *testing.T) {
 	for text, want := range map[string]int{
 		"": 0, "short": 0, "\n\n": 0, oldSecret: 1, oldSecret + "\n": 1, "\r\n " + oldSecret + " \r\n\n" + newSecret: 2, oldSecret + "\nshort": 0,
+		// The first one signs, and what it signs can be guessed at.
+		shortSecret: 0, shortSecret + "\n" + newSecret: 0, newSecret + "\n" + shortSecret: 2,
+		newSecret[:31]: 0, newSecret[:32]: 1, newSecret + "\n" + shortSecret[:16]: 2, newSecret + "\n" + shortSecret[:15]: 0,
 	} {
 		got, err := chat.ParseSecrets([]byte(text))
 		if (err == nil) != (want > 0) || err == nil && len(got) != want {
@@ -226,6 +232,9 @@ func TestParseSecrets(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "short") {
 			t.Errorf("the error tells the secret: %v", err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "openssl rand -base64 32") {
+			t.Errorf("%q: the error does not say what to do: %v", text, err)
 		}
 	}
 }

@@ -38,6 +38,11 @@ type Command struct {
 	// Data says that the command shows data and so takes -format json.
 	Data bool
 
+	// Secret, if set, says that the arguments may be secret, such as keys. It
+	// returns what stands for one where a line is kept or repeated, or the
+	// argument itself if it gives nothing away; see [Registry.RedactWords].
+	Secret func(arg string) string
+
 	// Run does the work. A command with flags sets Flags instead, which
 	// registers them and returns the function that reads them; it is called
 	// anew for every call.

@@ -22,14 +22,15 @@ type Registry struct {
 	// Otherwise, if set, may turn a line that begins with no command into the
 	// words of one; ok says whether it did. It is set before the first line.
 	Otherwise func(line string) (words []string, ok bool)
-	// After, if set, is told of every command that ran, or failed to. It is
-	// set before the first line and called concurrently.
+	// After, if set, is told of every command that ran, or failed to, with its
+	// secrets redacted. It is set before the first line and called concurrently.
 	After func(words []string, err error)
 
 	mu       sync.RWMutex
 	vars     map[string]string
 	commands []*Command          // in the order of registration
 	byName   map[string]*Command // by every name and alias
+	longest  int                 // words that one of those has at the most
 }
 
 // Add registers commands. It fails on a name already taken, on a command
@@ -55,6 +56,7 @@ func (r *Registry) Add(commands ...Command) error {
 		}
 		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			r.byName[name] = &c
+			r.longest = max(r.longest, strings.Count(name, " ")+1)
 		}
 		r.commands = append(r.commands, &c)
 	}
@@ -66,7 +68,7 @@ func (r *Registry) Add(commands ...Command) error {
 func (r *Registry) find(words []string) (*Command, int) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for n := len(words); n > 0; n-- {
+	for n := min(len(words), r.longest); n > 0; n-- {
 		if c := r.byName[strings.Join(words[:n], " ")]; c != nil {
 			return c, n
 		}
@@ -119,7 +121,7 @@ func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out i
 // Run runs the command that words begin with. A nil in is an empty input.
 func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io.Writer) (err error) {
 	if r.After != nil {
-		defer func() { r.After(words, err) }()
+		defer func() { r.After(r.RedactWords(words), err) }()
 	}
 	c, n := r.find(words)
 	if c == nil {
@@ -134,6 +136,9 @@ func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io
 		_, err := io.WriteString(out, c.help())
 		return err
 	}
+	if err != nil && c.Secret != nil { // it may repeat the argument
+		err = errors.New("unknown flag")
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w; usage: %s", c.Name, err, c.usage())
 	}
@@ -142,6 +147,8 @@ func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io
 		return fmt.Errorf("%s: too few arguments; usage: %s", c.Name, c.usage())
 	case c.MaxArgs == 0 && len(args) > 0 && len(r.under(c.Name)) > 0:
 		return r.unknown(words)
+	case c.MaxArgs >= 0 && len(args) > c.MaxArgs && c.Secret != nil:
+		return fmt.Errorf("%s: too many arguments; usage: %s", c.Name, c.usage())
 	case c.MaxArgs >= 0 && len(args) > c.MaxArgs:
 		return fmt.Errorf("%s: unexpected argument %q; usage: %s", c.Name, args[c.MaxArgs], c.usage())
 	case *format != "text" && *format != "json":
@@ -163,6 +170,7 @@ func (r *Registry) under(word string) []string {
 
 // unknown says what might have been meant.
 func (r *Registry) unknown(words []string) error {
+	words = r.RedactWords(words)
 	if under := r.under(words[0]); len(under) > 0 {
 		if len(words) > 1 {
 			return fmt.Errorf("%w %q: %s has %s", ErrUnknown, words[0]+" "+words[1], words[0], strings.Join(under, ", "))

@@ -32,7 +32,7 @@ type Options struct {
 	Addr    string // this peer's membership address, IP:PORT
 	Started time.Time
 	Events  *event.Log
-	Log     *slog.Logger // nil logs nothing
+	Log     *slog.Logger // nil logs nothing; New warns of a token that is sent in clear
 }
 
 // Contact is one peer's dealings with its bootstrap services. Methods may be
@@ -46,6 +46,7 @@ type Contact struct {
 
 	mu      sync.Mutex
 	last    bootstrap.List
+	whole   time.Time // when the last answer with all peers came
 	heard   bool
 	url     string    // of the service that answered last
 	listed  bool      // this peer is registered, as far as it knows
@@ -77,6 +78,9 @@ func New(o Options) (*Contact, error) {
 		},
 	}
 	for _, client := range o.Clients {
+		if client.SendsTokenInClear() {
+			c.log.Warn("the bootstrap token is sent without encryption: use https", "url", client.URL())
+		}
 		c.services = append(c.services, &service{client: client})
 	}
 	return c, nil
@@ -100,6 +104,9 @@ func (c *Contact) Listed() bool {
 	return c.listed
 }
 
+// offering is Register or Renew of a client.
+type offering func(*bootstrap.Client, context.Context, bootstrap.Offer) (bootstrap.List, error)
+
 // question is one request to whichever service answers.
 type question func(context.Context, *bootstrap.Client) (bootstrap.List, error)
 
@@ -118,9 +125,14 @@ func (c *Contact) ask(ctx context.Context, kind event.Kind, q question) (bootstr
 		return bootstrap.List{}, err
 	}
 	c.failing = ""
+	// Any answer tells who is on the list, or that this peer still is.
+	c.listed = list.Listed || slices.ContainsFunc(list.Peers, func(p bootstrap.Listed) bool { return p.ID == c.self.ID })
+	if list.Peers == nil {
+		list.Peers = c.last.Peers
+	} else {
+		c.whole = time.Now()
+	}
 	c.last, c.heard, c.url = list, true, url
-	// Any answer tells who is on the list.
-	c.listed = slices.ContainsFunc(list.Peers, func(p bootstrap.Listed) bool { return p.ID == c.self.ID })
 	if kind != "" {
 		c.events.Emit(event.Event{Kind: kind, URL: url, Members: len(list.Peers)})
 	}
@@ -134,14 +146,15 @@ func (c *Contact) ask(ctx context.Context, kind event.Kind, q question) (bootstr
 // Join registers this peer if there is room and returns the service's data. It
 // makes no statement about the part of the cluster it is in: it is in none yet.
 func (c *Contact) Join(ctx context.Context) (bootstrap.Data, error) {
-	list, err := c.register(ctx, event.BootstrapJoin, "")
+	list, err := c.register(ctx, event.BootstrapJoin, "", (*bootstrap.Client).Register)
 	return list.Data(), err
 }
 
-func (c *Contact) register(ctx context.Context, kind event.Kind, view string) (bootstrap.List, error) {
+// register offers this peer by one of the client's methods.
+func (c *Contact) register(ctx context.Context, kind event.Kind, view string, offer offering) (bootstrap.List, error) {
 	sent := time.Now()
 	list, err := c.ask(ctx, kind, func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
-		return client.Register(ctx, bootstrap.Offer{Peer: c.self, View: view})
+		return offer(client, ctx, bootstrap.Offer{Peer: c.self, View: view})
 	})
 	if err == nil {
 		c.mu.Lock()
@@ -217,22 +230,28 @@ func (c *Contact) Renew(ctx context.Context, g Group) (bootstrap.Data, error) {
 	if c.hasLeft() {
 		return c.List(ctx)
 	}
+	list, err := c.renew(ctx, g, (*bootstrap.Client).Register)
+	return list.Data(), err
+}
+
+// renew is Renew for a peer that has not left, by one of the client's methods.
+func (c *Contact) renew(ctx context.Context, g Group, offer offering) (bootstrap.List, error) {
 	view := ""
 	was := c.Listed()
 	if was {
 		view = View(g.Members())
 	}
-	list, err := c.register(ctx, "", view)
+	list, err := c.register(ctx, "", view, offer)
 	if err != nil {
-		return list.Data(), err
+		return list, err
 	}
 	if !list.Listed && c.apart(list, g.Members()) {
-		list, err = c.register(ctx, "", View(g.Members()))
+		list, err = c.register(ctx, "", View(g.Members()), offer)
 	}
 	if err == nil && list.Listed && !was {
 		c.events.Emit(event.Event{Kind: event.BootstrapJoin, URL: c.URL(), Members: len(list.Peers)})
 	}
-	return list.Data(), err
+	return list, err
 }
 
 func (c *Contact) hasLeft() bool {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -62,12 +63,12 @@ func newCluster(t *testing.T, n, maxPeers int) *cluster {
 	begin := time.Now()
 	for i := range n {
 		name := fmt.Sprintf("peer%03d", i)
-		client, err := bootstrap.NewClient("http://bootstrap", c)
+		started := begin.Add(time.Duration(i-n) * time.Second) // the first is the oldest
+		addr := net.JoinHostPort(fmt.Sprintf("10.0.%d.%d", i/250, i%250+1), "7946")
+		client, err := bootstrap.NewClient("http://bootstrap", sender{c, addr})
 		if err != nil {
 			t.Fatal(err)
 		}
-		started := begin.Add(time.Duration(i-n) * time.Second) // the first is the oldest
-		addr := net.JoinHostPort(fmt.Sprintf("10.0.%d.%d", i/250, i%250+1), "7946")
 		contact, err := New(Options{
 			Clients: []*bootstrap.Client{client}, Name: name, Addr: addr,
 			Started: started, Events: event.NewLog(name, 10),
@@ -92,8 +93,13 @@ func newCluster(t *testing.T, n, maxPeers int) *cluster {
 	return c
 }
 
-// RoundTrip hands a request to the service.
-func (c *cluster) RoundTrip(r *http.Request) (*http.Response, error) {
+// sender hands a member's requests to the service.
+type sender struct {
+	*cluster
+	addr string // of the member
+}
+
+func (c sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	c.count[r.Method+" "+r.URL.Path]++
 	c.count["all"]++
@@ -108,8 +114,11 @@ func (c *cluster) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w := httptest.NewRecorder()
 	req := httptest.NewRequest(r.Method, r.URL.String(), bytes.NewReader(body)).WithContext(r.Context())
-	req.Header = r.Header
+	req.Header, req.RemoteAddr = r.Header, c.addr
 	c.handler.ServeHTTP(w, req)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count["peers in answers"] += strings.Count(w.Body.String(), `"timestamp"`)
 	return w.Result(), nil
 }
 
@@ -146,7 +155,7 @@ func (c *cluster) kill(i int) {
 
 func (c *cluster) listed() map[string]bool {
 	w := httptest.NewRecorder()
-	c.handler.ServeHTTP(w, httptest.NewRequest("GET", "/list", nil))
+	c.handler.ServeHTTP(w, httptest.NewRequest("GET", "http://bootstrap/list", nil))
 	d, err := bootstrap.Decode(w.Body.Bytes())
 	if err != nil {
 		c.t.Fatal(err)
@@ -322,4 +331,54 @@ func TestTurn(t *testing.T) {
 			t.Errorf("%s: %v %t, want %v %t", test.name, wait, ok, test.wait, test.ok)
 		}
 	}
+}
+
+// TestRenewalsLeaveOutTheList: who is listed and stays so is not sent the list
+// again and again, and still knows it.
+func TestRenewalsLeaveOutTheList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3
+		c := newCluster(t, n, n)
+		defer c.end()
+		time.Sleep(65 * time.Second) // between two renewals
+		c.mu.Lock()
+		c.count = map[string]int{}
+		c.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		c.mu.Lock()
+		renewals, peers := c.count["all"], c.count["peers in answers"]
+		c.mu.Unlock()
+		if renewals < n*20 || peers > 2*n*n { // each once for the number has changed, and once for it is time
+			t.Errorf("%d renewals were answered with %d peers", renewals, peers)
+		}
+		for _, m := range c.members {
+			if data, ok := m.contact.Last(); !ok || len(data.Peers) != n || data.Config.NumPeers != n || !m.contact.Listed() {
+				t.Errorf("%s knows %+v, %t, listed: %t", m.contact.Self().Name, data, ok, m.contact.Listed())
+			}
+		}
+		// Others take all places: who is not listed any more is told by whom.
+		c.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "http://bootstrap/reset", nil))
+		for i := range n {
+			body := fmt.Sprintf("x%d x%d 192.0.2.%d 1 tcp 0 1", i, i, i+1)
+			c.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "http://bootstrap/join", strings.NewReader(body)))
+		}
+		informed := func() (know int) {
+			for _, m := range c.members {
+				if data, _ := m.contact.Last(); data.Peers["x0"].Name == "x0" {
+					know++
+				}
+			}
+			return know
+		}
+		time.Sleep(25 * time.Second)
+		// But one takes a place for this part of the cluster: it is listed, among
+		// as many as before.
+		if know := informed(); know < n-1 {
+			t.Errorf("%d know the list", know)
+		}
+		time.Sleep(relist + time.Minute)
+		if know := informed(); know < n {
+			t.Errorf("%d know the list after %v", know, relist)
+		}
+	})
 }

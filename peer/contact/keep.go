@@ -54,7 +54,25 @@ const (
 	step = 3 * time.Second
 	// retry is the pause after a service did not answer a renewal.
 	retry = 5 * time.Second
+	// relist is how old the list may be that a renewal is answered without:
+	// it is long where many are on it, and changes seldom. Where the number of
+	// peers has changed, the next renewal has all of them.
+	relist = 10 * time.Minute
+	// minTTL and maxTTL bound what a service says, whatever it is: renewals
+	// come neither without a pause nor never.
+	minTTL = 3 * time.Second
+	maxTTL = 24 * time.Hour
 )
+
+// ttlOf returns the time that seconds, as a service gives them, stand for: 0
+// for never, and otherwise minTTL to maxTTL.
+func ttlOf(seconds int) time.Duration {
+	if seconds == 0 {
+		return 0
+	}
+	const lowest, highest = int(minTTL / time.Second), int(maxTTL / time.Second)
+	return time.Duration(min(max(seconds, lowest), highest)) * time.Second
+}
 
 // Keep renews this peer's registration while it has one, and asks for a place
 // that a gone peer left free when it is this peer's turn, until ctx ends.
@@ -103,9 +121,9 @@ func (c *Contact) id() string {
 // act does what is due now and returns when to look again at the latest.
 func (c *Contact) act(ctx context.Context, g Group, s *seat) time.Time {
 	c.mu.Lock()
-	listed, left, renewed, last := c.listed, c.left, c.renewed, c.last
+	listed, left, renewed, last, whole := c.listed, c.left, c.renewed, c.last, c.whole
 	c.mu.Unlock()
-	ttl := time.Duration(last.TTL) * time.Second
+	ttl := ttlOf(last.TTL)
 	now := time.Now()
 	never := now.Add(24 * time.Hour)
 	if left {
@@ -124,8 +142,11 @@ func (c *Contact) act(ctx context.Context, g Group, s *seat) time.Time {
 		if now.Before(due) {
 			return due
 		}
-		_, err := c.Renew(ctx, g)
-		if err != nil {
+		offer := (*bootstrap.Client).Renew
+		if last.Config.NumPeers != len(last.Peers) || now.Sub(whole) >= relist {
+			offer = (*bootstrap.Client).Register
+		}
+		if _, err := c.renew(ctx, g, offer); err != nil {
 			pause := min(retry, ttl/6)
 			s.retry = now.Add(pause/2 + rand.N(pause))
 		}

@@ -11,12 +11,16 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"peerlab/event"
+	"peerlab/internal/peercred"
 	"peerlab/peer/command"
 )
 
@@ -44,26 +48,53 @@ type Client struct {
 }
 
 // Dial returns a client for the peer that listens on the unix socket at path.
-// A paused peer counts as listening.
+// A paused peer counts as listening. What is typed may be a key: so the socket
+// must belong to root or to this process's user, and so must its directory, to
+// which nobody else can write. Dial and each later connection verify that.
 func Dial(path string) (*Client, error) {
-	conn, err := net.DialTimeout("unix", path, answerTimeout)
-	if errors.Is(err, fs.ErrPermission) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	conn, err := connect(ctx, path)
+	switch {
+	case errors.Is(err, errUntrusted):
+		return nil, err
+	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("control socket %s: only its owner may open it: %w", path, cause(err))
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("%w on %s: is it running? (%w)", ErrNoPeer, path, cause(err))
 	}
 	_ = conn.Close()
-	var d net.Dialer
 	c := &Client{path: path}
 	c.http.Transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
+			return connect(ctx, path)
 		},
 		DisableCompression: true,
 		IdleConnTimeout:    time.Minute,
 	}
 	return c, nil
+}
+
+// errUntrusted says that somebody else may listen on the socket.
+var errUntrusted = errors.New("control socket is not trusted")
+
+// connect connects to the socket at path if nobody but its user, or root, can
+// be behind it.
+func connect(ctx context.Context, path string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	err = peercred.CheckDirectory(filepath.Dir(path))
+	if err == nil {
+		err = peercred.Verify(conn, os.Getuid())
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%w: %s: %w", errUntrusted, path, err)
+	}
+	return conn, nil
 }
 
 // Close drops idle connections. Calls that run go on.
@@ -222,6 +253,11 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (*http.R
 // cut returns the error for a call that got no, or no whole, answer.
 func (c *Client) cut(ctx context.Context, err error) error {
 	switch {
+	case errors.Is(err, errUntrusted):
+		if failed := (*url.Error)(nil); errors.As(err, &failed) {
+			return failed.Err
+		}
+		return err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("the peer on %s does not answer (paused?): %w", c.path, ctx.Err())
 	case ctx.Err() != nil:

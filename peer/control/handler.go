@@ -11,7 +11,8 @@
 // number of times, then one {"done":true} which has "error" if the command
 // failed. Whatever is wrong with the request itself is a 4xx with {"error":"…"}.
 //
-// The socket is readable by its owner only: who may open it may do anything.
+// Who may open the socket may do anything: its file and directory are for its
+// owner only, and both ends verify that the other is of the same user or root.
 package control
 
 import (

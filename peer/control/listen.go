@@ -13,15 +13,19 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"peerlab/internal/peercred"
 )
 
 // maxPath is the longest path of a unix socket that Linux takes, in bytes.
 const maxPath = 107
 
-// Listen listens on a unix socket at path that only its owner can open. It
-// makes the parent directory if missing, replaces a socket that a killed peer
-// left behind, and refuses to touch a socket on which a peer still answers or
-// a file that is no socket. Closing the listener removes the socket.
+// Listen listens on a unix socket at path that only its owner can open, and
+// accepts connections of root and of this process's user alone. It makes the
+// parent directory if missing, and refuses one that belongs to another user or
+// that others can write to. It replaces a socket that a killed peer left behind,
+// and refuses to touch a socket on which a peer still answers or a file that is
+// no socket. Closing the listener removes the socket.
 func Listen(path string) (net.Listener, error) {
 	if path == "" || len(path) > maxPath {
 		return nil, fmt.Errorf("control socket path of %d bytes: it must have 1 to %d", len(path), maxPath)
@@ -29,6 +33,9 @@ func Listen(path string) (net.Listener, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory for control socket: %w", err)
+	}
+	if err := peercred.CheckDirectory(dir); err != nil {
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	unlock := lockDir(dir)
 	defer unlock()
@@ -55,12 +62,13 @@ func Listen(path string) (net.Listener, error) {
 		_ = ul.Close()
 		return nil, fmt.Errorf("look at control socket: %w", err)
 	}
-	return &listener{UnixListener: ul, path: path, file: file}, nil
+	guarded := peercred.NewListener(ul, os.Getuid(), slog.New(slog.DiscardHandler))
+	return &listener{Listener: guarded, path: path, file: file}, nil
 }
 
 // listener removes its socket on Close, unless the path has another by then.
 type listener struct {
-	*net.UnixListener
+	net.Listener
 	path string
 	file fs.FileInfo
 	once sync.Once
@@ -73,7 +81,7 @@ func (l *listener) Close() error {
 			_ = os.Remove(l.path)
 		}
 	})
-	return l.UnixListener.Close()
+	return l.Listener.Close()
 }
 
 // clearStale removes the socket of a peer that is no more.

@@ -1,13 +1,17 @@
 package control
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +21,44 @@ import (
 	"peerlab/peer/command"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if act := os.Getenv(asStranger); act != "" {
+		if err := stranger(act); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// asStranger makes the test binary act as another user: "listen PATH" or
+// "connect PATH".
+const asStranger = "CONTROL_AS_STRANGER"
+
+// stranger is what the test binary does as another user.
+func stranger(act string) error {
+	verb, path, _ := strings.Cut(act, " ")
+	if verb == "connect" {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, _ = conn.Write([]byte("GET /v1/info HTTP/1.1\r\nHost: peer\r\n\r\n"))
+		answer, _ := bufio.NewReader(conn).ReadString('\n')
+		_, err = os.Stdout.WriteString("answer:" + answer)
+		return err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+	_, _ = os.Stdout.WriteString("listens\n")
+	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`{"name":"mallory"}`))
+	}))
+}
 
 // lab is a control server on a socket with a few commands.
 type lab struct {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"peerlab/internal/atomicfile"
 )
 
 // Kept is how many peers are remembered, the latest seen.
@@ -111,30 +113,11 @@ func (f *File) Save(peers []Peer) error {
 	}
 	b, err := json.MarshalIndent(peers, "", "  ")
 	if err == nil {
-		err = f.replace(append(b, '\n'))
+		err = atomicfile.WriteSynced(f.path, atomicfile.Private, atomicfile.Bytes(append(b, '\n')))
 	}
 	if err != nil {
 		return fmt.Errorf("remember peers: %w", err)
 	}
 	f.last = who.String()
 	return nil
-}
-
-func (f *File) replace(b []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(f.path), "peers-*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(b)
-	if err == nil {
-		err = tmp.Sync() // or the name could be on the disk before the content
-	}
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), f.path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name()) // the first error says more
-	}
-	return err
 }

@@ -179,16 +179,15 @@ func (m *Membership) SendTo(ctx context.Context, name string, tag byte, msg []by
 	if len(msg) > MaxMessage {
 		return fmt.Errorf("send to %q: message of %d bytes is too long: the limit is %d", name, len(msg), MaxMessage)
 	}
-	if m.stopped.Err() != nil {
-		return fmt.Errorf("send to %q: membership is already shut down", name)
-	}
 	to, err := m.online(name)
 	if err != nil {
 		return err
 	}
 	tagged := append([]byte{tag}, msg...)
 	done := make(chan error, 1)
-	m.running.Go(func() { done <- m.list.SendReliable(to, tagged) })
+	if err := m.begin(func() { done <- m.list.SendReliable(to, tagged) }); err != nil {
+		return fmt.Errorf("send to %q: %w", name, err)
+	}
 	select {
 	case err = <-done:
 	case <-ctx.Done():

@@ -44,6 +44,20 @@ func fingerprintOf(key []byte) string {
 	return hex.EncodeToString(sum[:4])
 }
 
+// RedactKey returns what stands for a key where a command line is kept: its
+// fingerprint. A fingerprint stays, and so does "-", which stands for standard
+// input; what is neither, such as half a key, becomes "not-a-key".
+func RedactKey(text string) string {
+	if text == "-" || fingerprintForm.MatchString(text) {
+		return text
+	}
+	key, err := ParseKey(text)
+	if err != nil {
+		return "not-a-key"
+	}
+	return fingerprintOf(key)
+}
+
 // keyring guards a memberlist.Keyring, whose methods are safe one by one but
 // not as check and change.
 type keyring struct {

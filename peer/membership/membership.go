@@ -4,6 +4,7 @@
 package membership
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,14 +47,21 @@ type Options struct {
 	Log      *slog.Logger // nil logs nothing
 	// Mark is a key of the metadata whose holders Marked counts.
 	Mark string
+	// MaxMembers bounds how many members are known at a time, this peer, the dead
+	// and those who left included; 0 means DefaultMaxMembers.
+	MaxMembers int
 	// Shared is what several memberships in one process have in common; nil
 	// for one alone.
 	Shared *Shared
 }
 
+// DefaultMaxMembers is twice the largest cluster that was ever measured.
+const DefaultMaxMembers = 4096
+
 // Membership is one running memberlist. Methods may be called concurrently.
 type Membership struct {
 	name     string
+	addr     string
 	conf     *memberlist.Config
 	list     *memberlist.Memberlist
 	table    *table
@@ -64,10 +72,37 @@ type Membership struct {
 
 	stop    context.CancelFunc // ends the poll and every dial
 	stopped context.Context
-	running sync.WaitGroup
+	running sync.WaitGroup // of what begin has started
 
-	mu   sync.Mutex
-	left bool
+	mu       sync.Mutex
+	left     bool
+	shutDown bool  // then begin starts nothing any more
+	updating bool  // a goroutine is in UpdateNode
+	next     *call // the one after that; nil if nobody asked
+	farewell *call // of Leave; nil before
+}
+
+// These answer what can no longer be done.
+var (
+	errShutDown = errors.New("membership is already shut down")
+	errHasLeft  = errors.New("this peer has left")
+)
+
+// begin runs f in a goroutine for which Shutdown waits; after Shutdown it
+// returns errShutDown instead.
+func (m *Membership) begin(f func()) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.beginLocked(f)
+}
+
+// beginLocked is begin for a caller that holds mu.
+func (m *Membership) beginLocked(f func()) error {
+	if m.shutDown {
+		return errShutDown
+	}
+	m.running.Go(f)
+	return nil
 }
 
 // Create starts a memberlist of one: this peer. Join makes it part of a
@@ -75,6 +110,9 @@ type Membership struct {
 func Create(o Options) (*Membership, error) {
 	if err := CheckName(o.Name); err != nil {
 		return nil, err
+	}
+	if o.MaxMembers < 0 {
+		return nil, fmt.Errorf("a bound of %d members: use 1 or more, or 0 for %d", o.MaxMembers, DefaultMaxMembers)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -95,7 +133,8 @@ func Create(o Options) (*Membership, error) {
 	}
 	watch := newWatcher(o.Name, o.Events, coords, o.Shared)
 	watch.mark = o.Mark
-	logger := log.New(logWriter{o.Log, watch.nudge}, "", 0)
+	watch.maxMembers = cmp.Or(o.MaxMembers, DefaultMaxMembers)
+	logger := log.New(&logWriter{log: o.Log, nudge: watch.nudge}, "", 0)
 	conf := o.Config
 	conf.Name = o.Name
 	conf.Logger, conf.LogOutput = logger, nil
@@ -144,6 +183,8 @@ func Create(o Options) (*Membership, error) {
 		return nil, fmt.Errorf("create memberlist: %w", err)
 	}
 	m.list = list
+	// It stays what it is. Nothing else writes it before the first update.
+	m.addr = list.LocalNode().Address()
 	if m.table, err = openTable(list); err != nil {
 		m.stop()
 		_ = list.Shutdown()
@@ -178,7 +219,7 @@ func advertise(conf *memberlist.Config, addr string) error {
 func (m *Membership) Name() string { return m.name }
 
 // Addr returns the address this peer advertises.
-func (m *Membership) Addr() string { return m.list.LocalNode().Address() }
+func (m *Membership) Addr() string { return m.addr }
 
 // Incarnation returns this peer's own incarnation.
 func (m *Membership) Incarnation() uint32 { return m.table.incarnation(m.name) }
@@ -221,6 +262,10 @@ func (m *Membership) Online() int { return m.list.NumMembers() }
 // member and at most a second.
 func (m *Membership) Changed() <-chan struct{} { return m.watch.wait() }
 
+// Refused returns how many claims of others that some member is alive were not
+// believed: for want of room, or because no member can be as they say.
+func (m *Membership) Refused() uint64 { return m.watch.refused.Load() }
+
 // Join exchanges states with the peers at the given addresses (host:port), all
 // at once, because one that answers nothing costs TCPTimeout
 // (hashicorp/memberlist#105). It returns how many answered, and the errors
@@ -228,10 +273,13 @@ func (m *Membership) Changed() <-chan struct{} { return m.watch.wait() }
 func (m *Membership) Join(ctx context.Context, addrs []string) (int, error) {
 	results := make(chan error, len(addrs))
 	for _, addr := range addrs {
-		m.running.Go(func() {
+		err := m.begin(func() {
 			_, err := m.list.Join([]string{addr})
 			results <- err
 		})
+		if err != nil {
+			return 0, fmt.Errorf("join: %w", err)
+		}
 	}
 	var joined int
 	var errs []error
@@ -308,7 +356,7 @@ func (m *Membership) TakenAt() (addr string, stale bool) {
 		return "", false
 	}
 	udp, err := net.ResolveUDPAddr("udp", addr)
-	if err != nil {
+	if err != nil || m.stopped.Err() != nil {
 		return "", true
 	}
 	if _, err := m.list.Ping(m.name, udp); err != nil {
@@ -330,28 +378,111 @@ func (m *Membership) SetMeta(ctx context.Context, change func(Meta)) error {
 	return m.Update(ctx)
 }
 
-// told is how long Update waits for an update to be told: gossip of the slowest
-// profile takes half as long. memberlist can miss that it was, when a newer
-// message about this peer replaces it, and Shutdown has to wait for it.
-const told = 3 * time.Second
+// updateTimeout is how long an update may take to be told: gossip of the slowest
+// profile takes half as long. memberlist can miss that it was told when a newer
+// message about this peer replaces it.
+const updateTimeout = 3 * time.Second
+
+// call is one call of memberlist for several callers of Membership.
+type call struct {
+	done chan struct{} // closed when it has ended
+	err  error         // valid then
+}
 
 // Update advertises this peer again under a new incarnation. After Leave it
-// fails: memberlist would tell nobody, and wait all the same.
+// fails: memberlist would tell nobody, and wait all the same. Those who ask
+// while an update is being told share the next one.
 func (m *Membership) Update(ctx context.Context) error {
-	if m.HasLeft() {
-		return errors.New("advertise this peer again: it has left")
+	next, err := m.requestUpdate()
+	if err != nil {
+		return fmt.Errorf("advertise this peer again: %w", err)
 	}
-	done := make(chan error, 1)
-	m.running.Go(func() { done <- m.list.UpdateNode(min(m.budget(ctx), told)) })
 	select {
-	case err := <-done:
-		if err != nil {
-			// memberlist's only error here: what it could not pass on in time stays queued.
-			return fmt.Errorf("advertise this peer again: %w: it still waits to be gossiped, and a push/pull carries it too", err)
-		}
-		return nil
+	case <-next.done:
+		err = next.err
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errShutDown), errors.Is(err, errHasLeft):
+		return fmt.Errorf("advertise this peer again: %w", err)
+	}
+	return fmt.Errorf("advertise this peer again: %w: it still waits to be gossiped, and a push/pull carries it too", err)
+}
+
+// waitForCalls waits, after memberlist's Shutdown, for what begin has started.
+// An update or a farewell that is queued is told to nobody any more, but would
+// be waited for for seconds: emptying the queue ends that wait.
+func (m *Membership) waitForCalls() {
+	ended := make(chan struct{})
+	go func() {
+		m.running.Wait()
+		close(ended)
+	}()
+	again := time.NewTicker(10 * time.Millisecond) // for what is queued a little later
+	defer again.Stop()
+	for {
+		m.table.queue.Reset()
+		select {
+		case <-ended:
+			return
+		case <-again.C:
+		}
+	}
+}
+
+// cutShort returns the error of something that Shutdown may have ended early.
+func (m *Membership) cutShort(err error) error {
+	if err == nil && m.stopped.Err() != nil {
+		return errShutDown
+	}
+	return err
+}
+
+// requestUpdate returns the next update to begin.
+func (m *Membership) requestUpdate() (*call, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left {
+		return nil, errHasLeft
+	}
+	if m.next == nil {
+		next := &call{done: make(chan struct{})}
+		if !m.updating {
+			if err := m.beginLocked(m.update); err != nil {
+				return nil, err
+			}
+			m.updating = true
+		}
+		m.next = next
+	}
+	return m.next, nil
+}
+
+// update runs updates one at a time until none is asked for: two calls of
+// UpdateNode at once are a data race (docs/memberlist.md).
+func (m *Membership) update() {
+	for {
+		m.mu.Lock()
+		now := m.next
+		m.next = nil
+		m.updating = now != nil
+		shutDown, left := m.shutDown, m.left
+		m.mu.Unlock()
+		switch {
+		case now == nil:
+			return
+		case shutDown:
+			now.err = errShutDown
+		case left:
+			now.err = errHasLeft
+		default:
+			// Its only error is that the time is up.
+			now.err = m.cutShort(m.list.UpdateNode(updateTimeout))
+		}
+		close(now.done)
 	}
 }
 
@@ -369,19 +500,15 @@ func (m *Membership) budget(ctx context.Context) time.Duration {
 // most to spread, or when ctx ends. The peer can only shut down afterwards:
 // memberlist cannot rejoin after leaving.
 func (m *Membership) Leave(ctx context.Context) error {
-	m.mu.Lock()
-	m.left = true
-	m.mu.Unlock()
-	if m.stopped.Err() != nil {
-		return errors.New("leave the cluster: membership is already shut down")
-	}
 	alone := m.Online() <= 1
-	done := make(chan error, 1)
-	m.running.Go(func() { done <- m.list.Leave(m.budget(ctx)) })
+	farewell, err := m.beginLeave(m.budget(ctx))
+	if err != nil {
+		return fmt.Errorf("leave the cluster: %w", err)
+	}
 	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("leave the cluster: %w", err)
+	case <-farewell.done:
+		if farewell.err != nil {
+			return fmt.Errorf("leave the cluster: %w", farewell.err)
 		}
 	case <-ctx.Done():
 		return fmt.Errorf("leave the cluster: %w", ctx.Err())
@@ -397,11 +524,45 @@ func (m *Membership) Leave(ctx context.Context) error {
 	select {
 	case <-spread.C:
 	case <-ctx.Done():
+	case <-m.stopped.Done():
 	}
 	return nil
 }
 
-// HasLeft says whether Leave was called.
+// beginLeave returns the one farewell of this peer, which the first caller
+// begins: in memberlist, further ones would wait for a lock.
+func (m *Membership) beginLeave(timeout time.Duration) (*call, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left = true
+	if m.farewell == nil {
+		farewell := &call{done: make(chan struct{})}
+		err := m.beginLocked(func() {
+			farewell.err = m.cutShort(m.leave(timeout))
+			close(farewell.done)
+		})
+		if err != nil {
+			return nil, err
+		}
+		m.farewell = farewell
+	}
+	return m.farewell, nil
+}
+
+// leave is memberlist's Leave, which panics when Shutdown was faster.
+func (m *Membership) leave(timeout time.Duration) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			if m.stopped.Err() == nil {
+				panic(cause)
+			}
+			err = errShutDown
+		}
+	}()
+	return m.list.Leave(timeout)
+}
+
+// HasLeft reports whether Leave was called.
 func (m *Membership) HasLeft() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -411,10 +572,13 @@ func (m *Membership) HasLeft() bool {
 // Shutdown ends the memberlist without telling anybody: unless Leave came
 // first, the others find this peer dead. It may be called several times.
 func (m *Membership) Shutdown() error {
+	m.mu.Lock()
+	m.shutDown = true
+	m.mu.Unlock()
 	m.watch.stop()
 	m.stop()
 	err := m.list.Shutdown()
-	m.running.Wait()
+	m.waitForCalls()
 	if err != nil {
 		return fmt.Errorf("shut down memberlist: %w", err)
 	}

@@ -328,9 +328,10 @@ func TestJoinIsParallel(t *testing.T) {
 }
 
 func TestTakenName(t *testing.T) {
-	a, b := start(t, "a"), start(t, "b")
+	// Nobody is suspected, and the live holder has time to answer, on a busy host too.
+	a, b := start(t, "a", "ProbeInterval=1h"), start(t, "b", "ProbeInterval=1h")
 	a.join(t, b)
-	second := start(t, "b")
+	second := start(t, "b", "ProbeInterval=1h", "ProbeTimeout=10s")
 	second.join(t, a)
 	if addr, stale := second.TakenAt(); addr != b.Addr() || stale {
 		t.Errorf("taken at %q, stale %v, want %s", addr, stale, b.Addr())
@@ -341,7 +342,7 @@ func TestTakenName(t *testing.T) {
 	if s := a.state("b"); s != membership.Alive {
 		t.Errorf("a holds b %s", s)
 	}
-	third := start(t, "b")
+	third := start(t, "b", "ProbeInterval=1h")
 	_ = b.Shutdown()
 	third.join(t, a)
 	if addr, stale := third.TakenAt(); addr != "" || !stale {
@@ -388,6 +389,6 @@ func TestMemberlistVersionIsPinned(t *testing.T) {
 	required := regexp.MustCompile(`hashicorp/memberlist (v\S+)`).FindSubmatch(mod)
 	known := regexp.MustCompile(`memberlistVersion = "(v\S+)"`).FindSubmatch(table)
 	if required == nil || known == nil || string(required[1]) != string(known[1]) {
-		t.Errorf("go.mod requires %s, table.go reads %s: compare the private types of the two first", required, known)
+		t.Errorf("go.mod requires %s, table.go reads %s: compare the private types of the two first, and read docs/memberlist.md again", required, known)
 	}
 }

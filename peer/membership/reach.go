@@ -40,7 +40,7 @@ func (m *Membership) Ping(ctx context.Context, name string) (time.Duration, erro
 		err error
 	}
 	done := make(chan pong, 1)
-	m.running.Go(func() {
+	err = m.begin(func() {
 		began := time.Now()
 		rtt, err := m.list.Ping(name, addr)
 		if err == nil && rtt <= 0 {
@@ -50,6 +50,9 @@ func (m *Membership) Ping(ctx context.Context, name string) (time.Duration, erro
 		}
 		done <- pong{rtt, err}
 	})
+	if err != nil {
+		return 0, fmt.Errorf("ping %q: %w", name, err)
+	}
 	select {
 	case p := <-done:
 		if errors.As(p.err, new(memberlist.NoPingResponseError)) {
@@ -77,7 +80,7 @@ func (m *Membership) Dial(ctx context.Context, name string) (time.Duration, erro
 		err  error
 	}
 	done := make(chan opened, 1)
-	m.running.Go(func() {
+	err = m.begin(func() {
 		start := time.Now()
 		conn, err := transport.DialAddressTimeout(memberlist.Address{Addr: member.Addr, Name: name}, m.conf.TCPTimeout)
 		if err == nil {
@@ -85,6 +88,9 @@ func (m *Membership) Dial(ctx context.Context, name string) (time.Duration, erro
 		}
 		done <- opened{time.Since(start), err}
 	})
+	if err != nil {
+		return 0, fmt.Errorf("dial %q: %w", name, err)
+	}
 	select {
 	case o := <-done:
 		return o.took, o.err

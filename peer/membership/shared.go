@@ -18,7 +18,7 @@ type Shared struct {
 
 // maxShared bounds what is kept of each kind; beyond it everything is read
 // anew.
-const maxShared = 1 << 16
+const maxShared = 1 << 14
 
 // meta reads metadata. The result must not be changed.
 func (s *Shared) meta(b []byte) Meta {

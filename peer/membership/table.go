@@ -30,7 +30,8 @@ type nodeState struct {
 type table struct {
 	lock   *sync.RWMutex
 	nodes  *map[string]*nodeState
-	timers *map[string]unsafe.Pointer // one per suspect; only its length is read
+	timers *map[string]unsafe.Pointer // one per suspect; only its keys are read
+	queue  *memberlist.TransmitLimitedQueue
 }
 
 // openTable finds the table inside m and checks every type on the way, so
@@ -56,6 +57,13 @@ func openTable(m *memberlist.Memberlist) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
+	queue, err := field("broadcasts")
+	if err != nil {
+		return nil, err
+	}
+	if queue.Type() != reflect.TypeFor[*memberlist.TransmitLimitedQueue]() {
+		return nil, fmt.Errorf("memberlist's broadcasts are a %s: it is not %s", queue.Type(), memberlistVersion)
+	}
 	if lock.Type() != reflect.TypeFor[sync.RWMutex]() {
 		return nil, fmt.Errorf("memberlist's nodeLock is a %s: it is not %s", lock.Type(), memberlistVersion)
 	}
@@ -73,6 +81,7 @@ func openTable(m *memberlist.Memberlist) (*table, error) {
 		lock:   (*sync.RWMutex)(lock.Addr().UnsafePointer()),
 		nodes:  (*map[string]*nodeState)(nodes.Addr().UnsafePointer()),
 		timers: (*map[string]unsafe.Pointer)(timers.Addr().UnsafePointer()),
+		queue:  *(**memberlist.TransmitLimitedQueue)(queue.Addr().UnsafePointer()),
 	}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -76,13 +77,34 @@ func (c *stoppableConn) Close() error {
 }
 
 // logWriter hands memberlist's log lines, "[WARN] memberlist: text", to slog.
-// Some tell of a change, hence it calls nudge for each.
+// Some tell of a change, hence it calls nudge for each. A packet from anybody
+// can cause a line: therefore lines are limited, see allow. memberlist's logger
+// calls Write for one line at a time.
 type logWriter struct {
 	log   *slog.Logger
 	nudge func()
+
+	second  time.Time      // when the counts began
+	counts  map[string]int // lines of each kind since then
+	omitted int            // lines since the last one that was told
 }
 
-var _ io.Writer = logWriter{}
+var _ io.Writer = (*logWriter)(nil)
+
+const (
+	// maxLogged is how much of a line is told, in bytes: memberlist writes
+	// names and metadata as long as a stranger makes them.
+	maxLogged = 1000
+	// linesASecond is how many lines of a kind are told in a second, of those
+	// that one packet makes one.
+	linesASecond = 10
+	// logKinds bounds the kinds of lines that are counted in a second.
+	logKinds = 1000
+)
+
+// once are the beginnings of lines that are told once a second for each kind:
+// who is refused, and for each name a conflict.
+var once = []string{"ignoring alive message for ", "Conflicting address for "}
 
 var levels = map[string]slog.Level{
 	"[DEBUG] ": slog.LevelDebug,
@@ -92,7 +114,7 @@ var levels = map[string]slog.Level{
 	"[ERROR] ": slog.LevelError,
 }
 
-func (w logWriter) Write(line []byte) (int, error) {
+func (w *logWriter) Write(line []byte) (int, error) {
 	w.nudge()
 	text := strings.TrimRight(string(line), "\n")
 	level := slog.LevelInfo
@@ -102,6 +124,45 @@ func (w logWriter) Write(line []byte) (int, error) {
 			break
 		}
 	}
-	w.log.Log(context.Background(), level, strings.TrimPrefix(text, "memberlist: "))
+	text = strings.TrimPrefix(text, "memberlist: ")
+	ctx := context.Background()
+	if !w.log.Enabled(ctx, level) {
+		return len(line), nil
+	}
+	if !w.allow(text, time.Now()) {
+		w.omitted++
+		return len(line), nil
+	}
+	if len(text) > maxLogged {
+		text = strings.ToValidUTF8(text[:maxLogged], "") + "…"
+	}
+	var attrs []slog.Attr
+	if w.omitted > 0 {
+		attrs = append(attrs, slog.Int("omitted", w.omitted)) // lines before this one
+		w.omitted = 0
+	}
+	w.log.LogAttrs(ctx, level, text, attrs...)
 	return len(line), nil
+}
+
+// allow reports whether a line is told at now. Lines are of one kind if they
+// begin with the same four words: in memberlist's, those tell what it is about
+// and often which member.
+func (w *logWriter) allow(text string, now time.Time) bool {
+	if w.counts == nil || now.Sub(w.second) >= time.Second || now.Before(w.second) {
+		w.second, w.counts = now, make(map[string]int)
+	}
+	kind := text[:min(len(text), maxLogged)]
+	if words := strings.SplitN(kind, " ", 5); len(words) == 5 {
+		kind = strings.Join(words[:4], " ")
+	}
+	limit := linesASecond
+	if slices.ContainsFunc(once, func(begin string) bool { return strings.HasPrefix(text, begin) }) {
+		limit = 1
+	}
+	if n, counted := w.counts[kind]; n >= limit || !counted && len(w.counts) >= logKinds {
+		return false
+	}
+	w.counts[kind]++
+	return true
 }

@@ -3,7 +3,9 @@ package membership
 import (
 	"bytes"
 	"context"
-	"maps"
+	"errors"
+	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,24 +54,43 @@ type watcher struct {
 	shared *Shared
 	mark   string // see Options
 
+	maxMembers int
+	refused    atomic.Uint64 // by NotifyAlive
+
 	mu       sync.Mutex
 	table    *table // nil until memberlist.Create has returned
 	stopped  bool   // a dead observer's reports do not count
 	known    map[string]*seen
-	touched  []string            // of known
-	suspects map[string]struct{} // of known
-	away     map[string]struct{} // of known: dead or left
-	marked   map[string]struct{} // of known: online, with mark in their metadata
-	lost     map[string]string   // the address of everyone who was online and then found dead
-	changed  chan struct{}       // closed after the next change
-	told     time.Time           // when changed was closed last
-	telling  bool                // it will be closed soon
-	conflict map[string]string
+	touched  []string             // of known
+	suspects map[string]struct{}  // of known
+	away     map[string]struct{}  // of known: dead or left
+	marked   map[string]struct{}  // of known: online, with mark in their metadata
+	lost     map[string]lostPeer  // everyone who was online and then found dead, maxMembers at most
+	changed  chan struct{}        // closed after the next change
+	told     time.Time            // when changed was closed last
+	telling  bool                 // it will be closed soon
+	conflict map[string]*conflict // by name, of known
 	rtt      map[string]time.Duration
 
 	wake    chan struct{} // holds a token when the table may have changed
 	waiting atomic.Bool   // for memberlist to forget the dead
 }
+
+// lostPeer is where a peer was when it was found dead, and since when it is.
+type lostPeer struct {
+	addr  string
+	since time.Time
+}
+
+// conflict is what was claimed last about a name that another member has.
+type conflict struct {
+	addr   string    // "" once takeConflict has returned it
+	told   string    // the address told last
+	toldAt time.Time // when
+}
+
+// conflictEvery is how often a conflict about one name is told at the most.
+const conflictEvery = time.Second
 
 // watched is a transport whose traffic wakes the watcher. memberlist asks for
 // the channel of packets again whenever it has taken one.
@@ -110,10 +131,10 @@ func newWatcher(self string, log *event.Log, coords *coordinates, shared *Shared
 		suspects: make(map[string]struct{}),
 		away:     make(map[string]struct{}),
 		marked:   make(map[string]struct{}),
-		lost:     make(map[string]string),
+		lost:     make(map[string]lostPeer),
 		wake:     make(chan struct{}, 1),
 		changed:  make(chan struct{}),
-		conflict: make(map[string]string),
+		conflict: make(map[string]*conflict),
 		rtt:      make(map[string]time.Duration),
 	}
 }
@@ -243,6 +264,7 @@ func (w *watcher) reap(name string) {
 	delete(w.away, name)
 	delete(w.marked, name)
 	delete(w.rtt, name)
+	delete(w.conflict, name)
 	w.coords.forget(name)
 }
 
@@ -275,7 +297,7 @@ func (w *watcher) compare(n *nodeState) {
 		case Dead, Left:
 			w.away[n.Name] = struct{}{}
 			if state == Dead && (was == Alive || was == Suspect) {
-				w.lost[n.Name] = wasAddr
+				w.lose(n.Name, lostPeer{wasAddr, n.StateChange})
 			}
 		}
 	}
@@ -313,6 +335,21 @@ func (w *watcher) compare(n *nodeState) {
 		e.Kind = event.MemberRefute
 	}
 	w.emit(e)
+}
+
+// lose remembers a member that was found dead, in place of the one that has
+// been lost longest if there are too many. The caller holds mu.
+func (w *watcher) lose(name string, peer lostPeer) {
+	if len(w.lost) >= w.maxMembers {
+		first := ""
+		for other, p := range w.lost {
+			if first == "" || p.since.Before(w.lost[first].since) {
+				first = other
+			}
+		}
+		delete(w.lost, first)
+	}
+	w.lost[name] = peer
 }
 
 func (w *watcher) emit(e event.Event) {
@@ -384,21 +421,59 @@ func (w *watcher) NotifyLeave(n *memberlist.Node) { w.callback(n.Name) }
 // NotifyUpdate implements memberlist.EventDelegate.
 func (w *watcher) NotifyUpdate(n *memberlist.Node) { w.callback(n.Name) }
 
-// NotifyAlive implements memberlist.AliveDelegate; it refuses nobody.
+// maxForeignName is the longest name of a member that is believed, in bytes:
+// Serf's limit. Ours are shorter, see MaxName.
+const maxForeignName = 128
+
+// NotifyAlive implements memberlist.AliveDelegate. It refuses what no member
+// can be, and members beyond the bound: memberlist believes anything, and
+// without a key anybody can tell it.
 func (w *watcher) NotifyAlive(n *memberlist.Node) error {
 	w.callback(n.Name)
+	err := w.admit(n)
+	if err != nil {
+		w.refused.Add(1)
+	}
+	return err
+}
+
+// admit returns why n is not believed. memberlist holds its lock.
+func (w *watcher) admit(n *memberlist.Node) error {
+	switch {
+	case n.Name == "":
+		return errors.New("it has no name")
+	case len(n.Name) > maxForeignName:
+		return fmt.Errorf("its name of %d bytes is longer than %d", len(n.Name), maxForeignName)
+	case len(n.Meta) > memberlist.MetaMaxSize:
+		return fmt.Errorf("its metadata of %d bytes are more than memberlist's %d", len(n.Meta), memberlist.MetaMaxSize)
+	case len(n.Addr) != net.IPv4len && len(n.Addr) != net.IPv6len:
+		return fmt.Errorf("its address of %d bytes is no IP address", len(n.Addr))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.table == nil || w.table.locked(n.Name) != nil {
+		return nil // this peer itself, or known
+	}
+	if have := len(*w.table.nodes); have >= w.maxMembers {
+		return fmt.Errorf("this peer knows %d members, as many as it may: raise --max-members, or install a key if they are not yours", have)
+	}
 	return nil
 }
 
-// NotifyConflict implements memberlist.ConflictDelegate.
+// NotifyConflict implements memberlist.ConflictDelegate. memberlist repeats a
+// conflict with every message that carries it, and anybody can send one.
 func (w *watcher) NotifyConflict(_, other *memberlist.Node) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	addr := other.Address()
-	// memberlist repeats a conflict with every message that carries it.
-	if w.conflict[other.Name] != addr {
-		w.conflict[other.Name] = addr
-		w.emit(event.Event{Kind: event.MemberConflict, Member: other.Name, Addr: addr})
+	c := w.conflict[other.Name]
+	if c == nil {
+		c = new(conflict)
+		w.conflict[other.Name] = c
+	}
+	c.addr = other.Address()
+	if now := time.Now(); c.addr != c.told && now.Sub(c.toldAt) >= conflictEvery {
+		c.told, c.toldAt = c.addr, now
+		w.emit(event.Event{Kind: event.MemberConflict, Member: other.Name, Addr: c.addr})
 	}
 }
 
@@ -407,8 +482,12 @@ func (w *watcher) NotifyConflict(_, other *memberlist.Node) {
 func (w *watcher) takeConflict(name string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	addr := w.conflict[name]
-	delete(w.conflict, name)
+	c := w.conflict[name]
+	if c == nil {
+		return ""
+	}
+	addr := c.addr
+	c.addr, c.told = "", "" // the next one is told anew
 	return addr
 }
 
@@ -417,17 +496,24 @@ func (w *watcher) AckPayload() []byte { return w.coords.payload() }
 
 // NotifyPingComplete implements memberlist.PingDelegate.
 func (w *watcher) NotifyPingComplete(other *memberlist.Node, rtt time.Duration, payload []byte) {
-	w.coords.learn(other.Name, rtt, payload)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.known[other.Name] == nil {
+		return // reaped meanwhile: nobody would forget it again
+	}
+	w.coords.learn(other.Name, rtt, payload)
 	w.rtt[other.Name] = rtt
 }
 
-// missing returns a copy of lost.
+// missing returns the addresses of the lost by name.
 func (w *watcher) missing() map[string]string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return maps.Clone(w.lost)
+	addrs := make(map[string]string, len(w.lost))
+	for name, p := range w.lost {
+		addrs[name] = p.addr
+	}
+	return addrs
 }
 
 // wait returns a channel that is closed after the next change.

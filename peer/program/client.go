@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/peer"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
 	"peerlab/peer/shell"
@@ -46,7 +47,7 @@ func onSocket(cmd *cobra.Command, run func(cmd *cobra.Command, client *control.C
 	return cmd
 }
 
-func attachCommand() *cobra.Command {
+func (p Program) attachCommand() *cobra.Command {
 	return onSocket(&cobra.Command{
 		Use: "attach", Short: "Open a shell inside the running peer; Ctrl-D leaves it, the peer goes on", Args: noArgs,
 	}, func(cmd *cobra.Command, client *control.Client, socket string, _ []string) error {
@@ -54,7 +55,12 @@ func attachCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return shell.Run(cmd.Context(), shell.Options{Peer: attached, HistoryFile: historyFile(socket)})
+		// The peer has the commands of this program: its own say what is secret.
+		same, err := p.new(peer.Config{Name: "peer"})
+		if err != nil {
+			return err
+		}
+		return shell.Run(cmd.Context(), shell.Options{Peer: attached, HistoryFile: historyFile(socket), Redact: same.Commands().Redact})
 	})
 }
 
@@ -89,7 +95,10 @@ input.`,
 		if terminal.TakesColour(os.Stdout) {
 			ctx = command.WithColour(ctx)
 		}
-		return client.Exec(ctx, line, stdin, cmd.OutOrStdout())
+		// A command added to the peer may print what others say.
+		out, flush := terminal.Guard(cmd.OutOrStdout())
+		defer func() { _ = flush() }()
+		return client.Exec(ctx, line, stdin, out)
 	})
 }
 

@@ -38,8 +38,9 @@ func (p Program) Main() {
 	// A reader of the events that goes away must not take the peer with it.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the process: whoever sends it does not want to wait.
+	context.AfterFunc(ctx, stop)
 	err := p.root().ExecuteContext(ctx)
-	stop()
 	if err == nil {
 		os.Exit(0)
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -24,6 +25,10 @@ import (
 // the processor time of a cluster that forms.
 const gcPercent = 400
 
+// drainTimeout bounds how long the last events wait for somebody to read them,
+// when the peer has left: a write to a full pipe cannot be interrupted.
+const drainTimeout = 2 * time.Second
+
 type runFlags struct {
 	peer.Config
 	program   Program
@@ -39,8 +44,8 @@ func (p Program) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Run a peer until SIGTERM or SIGINT",
 		Long: `Run a peer until SIGTERM or SIGINT, on which it leaves so that the others see it
-left and not dead. Events go to standard output, one JSON object a line; the log
-for people goes to standard error.`,
+left and not dead; a second signal ends it without that. Events go to standard
+output, one JSON object a line; the log for people goes to standard error.`,
 		Example: "  peer run --name alice --bootstrap http://127.0.0.1:8080 --profile local --set SuspicionMult=5",
 		Args:    noArgs,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) },
@@ -73,8 +78,8 @@ func (f *runFlags) run(ctx context.Context) error {
 	f.Journal = journal.New(logTo, level)
 	log := f.Journal.Logger().With("peer", f.Name)
 	f.Version = f.program.version()
-	f.BootstrapToken = os.Getenv("PEER_BOOTSTRAP_TOKEN")
-	f.Chat.Secret = os.Getenv("PEER_CHAT_SECRET")
+	f.BootstrapToken = os.Getenv(peer.BootstrapTokenVariable)
+	f.Chat.Secret = os.Getenv(peer.ChatSecretVariable)
 	if f.tokenFile != "" {
 		b, err := os.ReadFile(f.tokenFile)
 		if err != nil {
@@ -107,20 +112,32 @@ func (f *runFlags) run(ctx context.Context) error {
 	if f.shell {
 		running.Go(func() {
 			defer cancel()
-			if err := shell.Run(ctx, shell.Options{Peer: shell.Local(p.Name(), p.Commands(), p.Events()), HistoryFile: historyFile(f.socket), Log: above}); err != nil && ctx.Err() == nil {
+			if err := shell.Run(ctx, shell.Options{
+				Peer:        shell.Local(p.Name(), p.Commands(), p.Events()),
+				HistoryFile: historyFile(f.socket), Redact: p.Commands().Redact, Log: above,
+			}); err != nil && ctx.Err() == nil {
 				log.Error("shell", "err", err)
 			}
 		})
-	} else {
-		running.Go(func() {
-			if err := p.Events().Copy(context.Background(), os.Stdout, 0); err != nil {
-				log.Warn("events no longer go to standard output", "err", err)
-			}
-		})
 	}
+	copied := make(chan struct{})
+	go func() { // joined below, unless nobody reads what it writes
+		defer close(copied)
+		if f.shell {
+			return
+		}
+		if err := p.Events().Copy(context.Background(), os.Stdout, 0); err != nil {
+			log.Warn("events no longer go to standard output", "err", err)
+		}
+	}()
 	err = p.Run(ctx)
 	cancel()
 	stopServing()
 	running.Wait()
+	select {
+	case <-copied:
+	case <-time.After(drainTimeout):
+		log.Warn("the last events are lost: nobody reads standard output")
+	}
 	return err
 }

@@ -63,7 +63,7 @@ func newEditor(opts Options, prompt string, complete func(*editor) readline.Auto
 		return nil, err
 	}
 	e := &editor{
-		in: in, screen: &screen{w: opts.Out}, history: openHistory(opts.HistoryFile), restore: restore,
+		in: in, screen: &screen{w: opts.Out}, history: openHistory(opts.HistoryFile, opts.Redact), restore: restore,
 		signals: make(chan os.Signal, 1), arrived: make(chan struct{}, 1),
 	}
 	nothing := func() error { return nil } // the terminal stays raw between lines

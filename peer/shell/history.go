@@ -4,11 +4,10 @@ import (
 	"bufio"
 	"io"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
+	"peerlab/internal/atomicfile"
 	"peerlab/terminal"
 )
 
@@ -24,13 +23,18 @@ const (
 // It is not readline's own, which keeps a file others can read, loses lines
 // found with Ctrl-R, and lets the text of old lines be edited.
 type history struct {
-	path  string // "" for none
-	lines []string
+	path   string // "" for none
+	redact func(line string) string
+	lines  []string
 }
 
-// openHistory reads the history kept at path.
-func openHistory(path string) *history {
-	h := &history{path: path}
+// openHistory reads the history kept at path. Each line is kept as redact
+// returns it; nil returns it as it is.
+func openHistory(path string, redact func(line string) string) *history {
+	if redact == nil {
+		redact = func(line string) string { return line }
+	}
+	h := &history{path: path, redact: redact}
 	if path == "" {
 		return h
 	}
@@ -46,27 +50,23 @@ func openHistory(path string) *history {
 	if st, err := f.Stat(); err == nil && st.Size() > historyFile {
 		_, _ = f.Seek(-historyFile, io.SeekEnd)
 	}
-	total := 0
+	total, secrets := 0, false
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, historyFile)
 	for ; lines.Scan(); total++ {
+		secrets = secrets || h.redact(lines.Text()) != lines.Text()
 		h.remember(lines.Text())
 	}
-	if total > 2*historyLines {
+	if total > 2*historyLines || secrets {
 		h.rewrite()
 	}
 	return h
 }
 
-// secret are lines that hold an encryption key: history is a file.
-var secret = regexp.MustCompile(`^/?keys\s+(install|use|remove)\b`)
-
 // remember keeps line in memory if it is worth it.
 func (h *history) remember(line string) bool {
-	line = strings.TrimSpace(line)
+	line = strings.TrimSpace(h.redact(strings.TrimSpace(line)))
 	switch {
-	case secret.MatchString(line):
-		return false
 	case line == "", len(line) > historyLine, !utf8.ValidString(line), terminal.Line(line) != line:
 		return false
 	case len(h.lines) > 0 && h.lines[len(h.lines)-1] == line:
@@ -99,18 +99,5 @@ func (h *history) add(line string) bool {
 
 // rewrite replaces the file with the lines in memory, all or nothing.
 func (h *history) rewrite() {
-	f, err := os.CreateTemp(filepath.Dir(h.path), ".history-*")
-	if err != nil {
-		return
-	}
-	_, err = f.WriteString(strings.Join(h.lines, "\n") + "\n")
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), h.path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
+	_ = atomicfile.Write(h.path, atomicfile.Private, atomicfile.Bytes([]byte(strings.Join(h.lines, "\n")+"\n")))
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"peerlab/event"
+	"peerlab/terminal"
 )
 
 func TestLines(t *testing.T) {
@@ -165,16 +166,16 @@ func TestEscape(t *testing.T) {
 
 func TestOutputKeepsCharactersWhole(t *testing.T) {
 	var shown []string
-	o := &output{show: func(s string) error {
+	o := terminal.NewWriter(writerFunc(func(s string) error {
 		shown = append(shown, s)
 		return nil
-	}}
+	}))
 	for _, part := range []string{"a\xe2", "\x82\xac", "b\x1b", "[2J\xff", "\xf0\x9f"} {
 		if n, err := o.Write([]byte(part)); n != len(part) || err != nil {
 			t.Errorf("Write: %d, %v", n, err)
 		}
 	}
-	o.end()
+	_ = o.Flush()
 	if want := []string{"a", "€", "b", "\ufffd[2J\ufffd", "\ufffd\ufffd"}; !slices.Equal(shown, want) {
 		t.Errorf("shown %q, want %q", shown, want)
 	}

@@ -33,6 +33,9 @@ type Options struct {
 	// HistoryFile keeps what was typed, across sessions; empty: only in memory.
 	// That it cannot be read or written is no error.
 	HistoryFile string
+	// Redact returns a line as the history may keep it, without its secrets:
+	// command.Registry has such a method. Nil keeps lines as they are.
+	Redact func(line string) string
 	// Log, if set, shows what is written to it above the line being typed.
 	Log *Log
 	// OnExit, if set, is called when the user leaves: by exit, by Ctrl-D, or at

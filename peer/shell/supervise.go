@@ -16,10 +16,10 @@ import (
 // silence alone is no news.
 func supervise(ctx context.Context, peer Peer, line string, patience time.Duration, show func(string) error, remark func(string)) error {
 	var shown atomic.Int64 // how often there was output
-	out := &output{show: func(text string) error {
+	out := terminal.NewWriter(writerFunc(func(text string) error {
 		shown.Add(1)
 		return show(text)
-	}}
+	}))
 	watched, done := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -30,7 +30,7 @@ func supervise(ctx context.Context, peer Peer, line string, patience time.Durati
 	err := peer.Exec(ctx, line, out)
 	done()
 	watching.Wait()
-	out.end()
+	_ = out.Flush()
 	return err
 }
 

@@ -119,6 +119,25 @@ func TestReplace(t *testing.T) {
 	if err != nil || string(text) != "# Engines\n"+begin+"\n\n| new |\n\n"+end+"\nafter\n" {
 		t.Errorf("%q %v", text, err)
 	}
+	// A reader never sees a part, and a link stays one.
+	link := filepath.Join(filepath.Dir(path), "link.md")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(link, "| newer |\n"); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Lstat(path)
+	if err != nil || after.Mode() != 0o644 || os.SameFile(before, after) {
+		t.Errorf("mode %v, written in place: %v, %v", after.Mode(), os.SameFile(before, after), err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != os.ModeSymlink {
+		t.Errorf("the link is a %v, %v", info.Mode(), err)
+	}
 	write("# Engines\n")
 	if err := Replace(path, "x"); err == nil || !strings.Contains(err.Error(), "no place for the table") {
 		t.Error(err)

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"peerlab/internal/atomicfile"
 	"peerlab/observe"
 )
 
@@ -64,8 +66,18 @@ const (
 	end   = "<!-- end -->"
 )
 
-// Replace puts text where a file has its table.
+// Replace puts text where a file has its table. The file keeps its mode, and if
+// it cannot be written, its content.
 func Replace(path, text string) error {
+	// Where a link leads: the file is to be replaced, not the link.
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -75,5 +87,6 @@ func Replace(path, text string) error {
 	if !ok || !closed {
 		return errors.New(path + " has no place for the table: want the lines " + begin + " and " + end)
 	}
-	return os.WriteFile(path, []byte(before+begin+"\n\n"+text+"\n"+end+after), 0o644)
+	content := []byte(before + begin + "\n\n" + text + "\n" + end + after)
+	return atomicfile.Write(path, info.Mode().Perm(), atomicfile.Bytes(content))
 }

@@ -82,6 +82,9 @@ func (s *Sweep) batches(ctx context.Context) ([]*batch, error) {
 			return nil, fmt.Errorf("with %s: %w", s.describe(values), err)
 		}
 		b.plans = plans
+		for i := range values { // from here on they are shown and kept
+			values[i] = plans[0].Redact(values[i])
+		}
 		all = append(all, b)
 	}
 	return all, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -32,13 +33,18 @@ func TestParseAxis(t *testing.T) {
 		"rejoin=0,5s":         "0s 5s",
 		"d=0.5,1.5s":          "0.5s 1.5s",
 		"set=50ms":            "50ms",
+		// The last number that there is: one more would be the first again.
+		"x=9223372036854775806..9223372036854775807":     "9223372036854775806 9223372036854775807",
+		"x=9223372036854775800..9223372036854775807..5":  "9223372036854775800 9223372036854775805",
+		"x=-9223372036854775808..-9223372036854775807":   "-9223372036854775808 -9223372036854775807",
+		"x=9223372036854775807..9223372036854775807..99": "9223372036854775807",
 	} {
 		a, err := ParseAxis(text)
 		if got := strings.Join(a.Values, " "); err != nil || got != want {
 			t.Errorf("%s: %s %v, want %s", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "x", "=1", "x=", "x=1,,2", "x=1,1", "x=6..2", "x=1..5..0", "x=1..100000", "1x=2", "x=99999999999999999999..2"} {
+	for _, text := range []string{"", "x", "=1", "x=", "x=1,,2", "x=1,1", "x=6..2", "x=1..5..0", "x=1..100000", "1x=2", "x=99999999999999999999..2", "x=-9223372036854775808..9223372036854775807", "x=-9223372036854775808..9223372036854775807..9000000000000000"} {
 		if a, err := ParseAxis(text); err == nil {
 			t.Errorf("%q: %v, want an error", text, a)
 		}
@@ -233,5 +239,28 @@ func TestBlocked(t *testing.T) {
 	var table bytes.Buffer
 	if err := Table(&table, s.Axes, runs); err != nil || !strings.Contains(table.String(), "0/0") && !strings.Contains(table.String(), "0/1") {
 		t.Errorf("%v\n%s", err, table.String())
+	}
+}
+
+// A key that varies is shown and kept by its fingerprint.
+func TestSweepOfKeysHoldsNone(t *testing.T) {
+	const key, fingerprint = "MDEyMzQ1Njc4OWFiY2RlZg==", "9f9f5111"
+	s := newSweep(t, "key="+key+",ZmVkY2JhOTg3NjU0MzIxMA==")
+	var err error
+	if s.Scenario, err = scenarios.Parse("keys.txt", "cluster 1\nset KEY=none\nstart\nawait 1m all see 1 alive\nalice keys install $KEY\n"); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := s.Run(t.Context())
+	if err != nil || len(runs) != 4 || runs[0].Verdict != observe.Pass {
+		t.Fatalf("%+v, %v", runs, err)
+	}
+	var table, csv strings.Builder
+	if err := errors.Join(Table(&table, s.Axes, runs), CSV(&csv, s.Axes, runs)); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"table": table.String(), "csv": csv.String()} {
+		if strings.Contains(text, key) || !strings.Contains(text, fingerprint) {
+			t.Errorf("the %s:\n%s", name, text)
+		}
 	}
 }

@@ -80,12 +80,14 @@ func expand(item string) ([]string, error) {
 	if m[3] != "" {
 		step, _ = strconv.Atoi(m[3])
 	}
-	if err1 != nil || err2 != nil || step < 1 || from > to || (to-from)/step >= mostValues {
+	// Unsigned, the distance of any two numbers has room.
+	steps := (uint64(to) - uint64(from)) / uint64(max(1, step))
+	if err1 != nil || err2 != nil || step < 1 || from > to || steps >= mostValues {
 		return nil, fmt.Errorf("%q: want a range such as 2..6, of at most %d values", item, mostValues)
 	}
-	var values []string
-	for v := from; v <= to; v += step {
-		values = append(values, strconv.Itoa(v)+m[4])
+	values := make([]string, steps+1)
+	for i := range values {
+		values[i] = strconv.Itoa(from+i*step) + m[4]
 	}
 	return values, nil
 }

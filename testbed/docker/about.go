@@ -16,6 +16,8 @@ type About struct {
 	CPUs         int
 	Memory       int64 // bytes
 	Quota        bool  // Throttle works
+	// MemoryLimit and PIDsLimit are whether Options.Memory and PIDs work.
+	MemoryLimit, PIDsLimit bool
 }
 
 // About asks the daemon.
@@ -28,6 +30,7 @@ func (d *Daemon) About(ctx context.Context) (About, error) {
 	return About{
 		Version: i.ServerVersion, API: d.api.ClientVersion(), OS: i.OSType, Kernel: i.KernelVersion,
 		Cgroup: i.CgroupVersion, CPUs: i.NCPU, Memory: i.MemTotal, Quota: i.CPUCfsQuota,
+		MemoryLimit: i.MemoryLimit, PIDsLimit: i.PidsLimit,
 	}, nil
 }
 

@@ -41,10 +41,29 @@ func (c *Cluster) Peers(ctx context.Context) ([]testbed.Peer, error) {
 		return nil, err
 	}
 	peers := make([]testbed.Peer, len(all))
-	for i, m := range all {
-		peers[i] = m.Peer
+	err = each(all, func(i int, m container) (err error) {
+		if peers[i] = m.Peer; m.State == testbed.Stopped && m.Exit == 137 {
+			peers[i].Reason, err = c.daemon.reasonOfEnd(ctx, m.id)
+		}
+		return err
+	})
+	return peers, err
+}
+
+// reasonOfEnd returns why a container was killed, as Docker knows it: of one whose
+// process for a line took too much memory and that was killed later, it believes
+// the same.
+func (d *Daemon) reasonOfEnd(ctx context.Context, id string) (string, error) {
+	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	switch {
+	case errdefs.IsNotFound(err):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("look at a container: %w", err)
+	case info.Container.State != nil && info.Container.State.OOMKilled:
+		return testbed.OutOfMemory, nil
 	}
-	return peers, nil
+	return "", nil
 }
 
 // on calls f for each of the named, several at the same time.
@@ -206,8 +225,12 @@ func (c *Cluster) Throttle(ctx context.Context, cpus float64, names ...string) e
 		limit.CPUQuota = -1 // 0 would leave it as it is
 	}
 	return c.on(ctx, "throttle", names, func(m container) error {
-		err := c.do(testbed.LabThrottle, strconv.FormatFloat(cpus, 'g', -1, 64), m, events.ActionUpdate, func() error {
+		text := strconv.FormatFloat(cpus, 'g', -1, 64)
+		err := c.do(testbed.LabThrottle, text, m, events.ActionUpdate, func() error {
 			_, err := c.daemon.api.ContainerUpdate(ctx, m.id, client.ContainerUpdateOptions{Resources: &limit})
+			if err == nil {
+				c.noteThrottle(m.id, processors(limit))
+			}
 			return err
 		})
 		if errdefs.IsNotFound(err) {

@@ -123,14 +123,14 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 		labels = c.made.labels(c.name)
 		labels[helperLabel] = agentHelper
 	}
-	name := "peerlab-fabric-" + lab
+	name := agentName(lab)
 	id, err := c.daemon.createHelper(ctx, name, labels,
 		&api.Config{
 			Image: c.fabricImage(), AttachStderr: true,
 			Cmd: []string{"agent", "--lab", lab, "--bridge", bridge, "--uid", strconv.Itoa(os.Getuid())},
 		},
 		// The agent is root in no namespace but the host's.
-		&api.HostConfig{NetworkMode: "host", UsernsMode: "host", CapAdd: []string{"NET_ADMIN"}, LogConfig: api.LogConfig{Type: "json-file"}},
+		&api.HostConfig{NetworkMode: "host", UsernsMode: "host", CapAdd: []string{"NET_ADMIN"}, LogConfig: logTo(eventLog), Resources: agentLimits.resources()},
 	)
 	switch {
 	case errdefs.IsConflict(err):
@@ -162,10 +162,16 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 	return fmt.Errorf("links %w: the agent runs and cannot be reached at %s: only programs on Docker's own host can, of root or of the user who started it", cannot, fabric.SocketOf(lab))
 }
 
+// agentName is that of the container of a lab's agent.
+func agentName(lab string) string { return "peerlab-fabric-" + lab }
+
 // createHelper creates a container that goes when it ends, with no rights but
-// those given.
+// those given, and the limits of a probe unless others are given.
 func (d *Daemon) createHelper(ctx context.Context, name string, labels map[string]string, config *api.Config, host *api.HostConfig) (id string, err error) {
 	config.Labels = labels
+	if host.Resources.Memory == 0 {
+		host.Resources = probeLimits.resources()
+	}
 	host.AutoRemove, host.ReadonlyRootfs = true, true
 	host.CapDrop, host.SecurityOpt = []string{"ALL"}, []string{"no-new-privileges"}
 	ctx, cancel, err := creating(ctx)

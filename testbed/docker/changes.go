@@ -2,11 +2,14 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -36,7 +39,8 @@ func (c *Cluster) Done() []event.Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e event.Event) bool { return e.Peer != testbed.Lab })
 }
 
-// agents returns the ids of the containers of the cluster's agents.
+// agents returns the ids of the containers of the cluster's agents. Labels alone
+// make none: those of an image are its container's, too.
 func (d *Daemon) agents(ctx context.Context, cluster string) (ids []string, err error) {
 	filters := make(client.Filters).Add("label", clusterLabel+"="+cluster, helperLabel+"="+agentHelper)
 	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
@@ -44,7 +48,9 @@ func (d *Daemon) agents(ctx context.Context, cluster string) (ids []string, err 
 		return nil, fmt.Errorf("list the agents: %w", err)
 	}
 	for _, s := range all.Items {
-		ids = append(ids, s.ID)
+		if slices.ContainsFunc(s.Names, func(name string) bool { return strings.HasPrefix(name, "/"+agentName("")) }) {
+			ids = append(ids, s.ID)
+		}
 	}
 	return ids, nil
 }
@@ -67,14 +73,9 @@ func (c *Cluster) followAgents(members map[string]container) {
 		c.agents[id] = true
 		members := maps.Clone(members) // the caller's will change
 		c.running.Go(func() {
-			err := c.daemon.changes(c.ctx, id, true, func(e event.Event) {
-				links, err := testbed.ParseLinks(e.Text)
-				if err != nil {
-					c.problem("", fmt.Errorf("what the fabric's agent tells: %w", err))
-					return
-				}
-				c.recordLinks(byName(links, c.addresses(members)), e.Time)
-			})
+			err := c.daemon.changes(c.ctx, id, true, func(links testbed.Links, at time.Time) {
+				c.recordLinks(byName(links, c.addresses(members)), at)
+			}, func(err error) { c.problem("", err) })
 			if err != nil && c.ctx.Err() == nil {
 				c.problem("", err)
 			}
@@ -107,9 +108,14 @@ func allNames(members []container, told []event.Event) map[netip.Addr]string {
 	return names
 }
 
+// maxChange is the longest line of an agent's journal, in bytes: one that has a
+// link of its own for each pair of 1,000 peers fits.
+const maxChange = 64 << 20
+
 // changes reads the changes of links that an agent wrote, with addresses in
-// place of names; with follow until it ends.
-func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(event.Event)) error {
+// place of names; with follow until it ends. Of what else it wrote, the first line
+// is a problem, and so are changes that are missing.
+func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(testbed.Links, time.Time), problem func(error)) error {
 	log, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil // it has just gone, or is about to, with its network
@@ -118,15 +124,49 @@ func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(
 		return fmt.Errorf("read what was done to links: %w", err)
 	}
 	defer log.Close()
-	w := lineWriter{line: func(line []byte) {
-		if e, err := event.Decode(line); err == nil {
-			tell(e)
+	bad := false
+	refuse := func(err error) {
+		if !bad {
+			problem(fmt.Errorf("what the fabric's agent tells: %s", clip(err.Error())))
 		}
-	}}
+		bad = true
+	}
+	last := uint64(0)
+	w := lineWriter{
+		limit: maxChange,
+		line: func(line []byte) {
+			e, links, err := parseChange(line)
+			if err != nil {
+				refuse(err)
+				return
+			}
+			if e.Seq != last+1 {
+				problem(fmt.Errorf("change %d of links came after %d: what was between is lost, as by a rotation of Docker's log", e.Seq, last))
+			}
+			last = e.Seq
+			tell(links, e.Time)
+		},
+		long: func() { refuse(fmt.Errorf("a change of more than %d MiB was dropped", maxChange>>20)) },
+	}
 	if _, err := stdcopy.StdCopy(&w, io.Discard, log); err != nil {
 		return fmt.Errorf("read what was done to links: %w", err)
 	}
 	return nil
+}
+
+// parseChange parses a line of an agent's journal.
+func parseChange(line []byte) (e event.Event, links testbed.Links, err error) {
+	if err = json.Unmarshal(line, &e); err == nil {
+		links, err = testbed.ParseLinks(e.Text)
+	}
+	switch {
+	case err != nil:
+	case e.Kind != links.Kind():
+		err = fmt.Errorf("%q is no change of links", clip(string(e.Kind)))
+	case e.Time.IsZero():
+		err = errors.New("a change of links without a time")
+	}
+	return e, links, err
 }
 
 // byName puts names in place of addresses. Where nobody is now, the address
@@ -153,11 +193,12 @@ func (c *Cluster) changed(ctx context.Context, members []container, told []event
 	}
 	names := allNames(members, told)
 	for _, id := range ids {
-		err := c.daemon.changes(ctx, id, false, func(e event.Event) {
-			if links, err := testbed.ParseLinks(e.Text); err == nil {
-				e.Text = byName(links, names).String()
-			}
-			events = append(events, e)
+		last := time.Now()
+		err := c.daemon.changes(ctx, id, false, func(links testbed.Links, at time.Time) {
+			last = at
+			events = append(events, event.Event{Time: at, Peer: testbed.Lab, Kind: links.Kind(), Text: byName(links, names).String()})
+		}, func(err error) {
+			events = append(events, event.Event{Time: last, Peer: testbed.Lab, Kind: testbed.LabError, Error: err.Error()})
 		})
 		if err != nil {
 			return events, err

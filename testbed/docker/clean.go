@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 )
@@ -34,17 +35,30 @@ func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
 	}
 	images, imagesErr := d.sweepImages(ctx, imageOwnerLabel, ended(imageOwnerLabel), used...)
 	removed.Images, err = images, errors.Join(err, imagesErr)
-	there, listErr := d.Clusters(ctx)
-	if listErr != nil {
-		return removed, errors.Join(err, listErr)
-	}
-	beside, besideErr := d.sweep(ctx, helperLabel, func(labels map[string]string) bool {
-		cluster, ok := labels[clusterLabel]
-		return ok && !slices.Contains(there, cluster)
-	})
-	removed.Containers += beside.Containers
-	removed.Networks += beside.Networks
+	beside, besideErr := d.removeOrphans(ctx)
+	removed.Containers += beside
 	return removed, errors.Join(err, besideErr)
+}
+
+// removeOrphans removes what stands beside a cluster of which nothing is left. It
+// lists that first: a cluster is there before what stands beside it.
+func (d *Daemon) removeOrphans(ctx context.Context) (removed int, err error) {
+	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", helperLabel)})
+	if err != nil {
+		return 0, fmt.Errorf("list containers: %w", err)
+	}
+	there, err := d.Clusters(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var ids []string
+	for _, c := range all.Items {
+		cluster := c.Labels[clusterLabel]
+		if c.Labels[helperLabel] != "" && cluster != "" && !slices.Contains(there, cluster) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return d.removeContainers(ctx, ids)
 }
 
 // usedImages returns the ids of images that a container has, running or not.
@@ -64,22 +78,42 @@ func (d *Daemon) usedImages(ctx context.Context) ([]string, error) {
 // labels, what was started by hand none: that has no network of its own. What
 // stands beside a cluster carries our label whoever made the cluster.
 func (d *Daemon) removeCluster(ctx context.Context, name string) error {
-	members, err := d.list(ctx, name)
+	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
-		return err
+		return fmt.Errorf("list containers: %w", err)
 	}
-	ids := make([]string, len(members))
-	for i, m := range members {
-		ids[i] = m.id
+	var ids []string
+	were := make(map[string]bool) // networks the members are on, by name and by id
+	used := make(map[string]bool) // those that others are on
+	for _, s := range all.Items {
+		c, ours := classify(s)
+		member := ours && c.cluster == name
+		if member {
+			ids = append(ids, s.ID)
+		}
+		if s.NetworkSettings == nil {
+			continue
+		}
+		for network, endpoint := range s.NetworkSettings.Networks {
+			on := used
+			if member || s.Labels[helperLabel] != "" && s.Labels[clusterLabel] == name {
+				on = were
+			}
+			on[network] = true
+			if endpoint != nil && endpoint.NetworkID != "" {
+				on[endpoint.NetworkID] = true
+			}
+		}
 	}
 	if _, err := d.removeContainers(ctx, ids); err != nil {
 		return err
 	}
-	of := func(label string) func(map[string]string) bool {
-		return func(labels map[string]string) bool { return labels[label] == name }
-	}
-	_, err = d.sweep(ctx, clusterLabel, of(clusterLabel))
-	_, composeErr := d.sweepNetworks(ctx, composeProject, of(composeProject))
+	_, err = d.sweep(ctx, clusterLabel, func(labels map[string]string) bool { return labels[clusterLabel] == name })
+	// Of a Compose project the peers may be a part: a network without which
+	// another of its containers could not be started stays.
+	_, composeErr := d.sweepNetworks(ctx, composeProject, func(n network.Summary) bool {
+		return n.Labels[composeProject] == name && (were[n.Name] || were[n.ID]) && !used[n.Name] && !used[n.ID]
+	})
 	return errors.Join(err, composeErr)
 }
 
@@ -96,7 +130,7 @@ func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[
 		}
 	}
 	removed, err := d.removeContainers(ctx, ids)
-	networks, networkErr := d.sweepNetworks(ctx, label, match)
+	networks, networkErr := d.sweepNetworks(ctx, label, func(n network.Summary) bool { return match(n.Labels) })
 	return Removed{Containers: removed, Networks: networks}, errors.Join(err, networkErr)
 }
 
@@ -126,14 +160,15 @@ func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error
 	return int(removed.Load()), err
 }
 
-func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(labels map[string]string) bool) (removed int, err error) {
+// sweepNetworks removes the networks that have a label and match.
+func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(network.Summary) bool) (removed int, err error) {
 	all, err := d.api.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
 		return 0, fmt.Errorf("list networks: %w", err)
 	}
 	var errs []error
 	for _, n := range all.Items {
-		if !match(n.Labels) {
+		if !match(n) {
 			continue
 		}
 		_, err := d.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})

@@ -3,6 +3,7 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -34,8 +35,7 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 // an image of the dead.
 func TestClean(t *testing.T) {
 	needDocker(t)
-	host, _, _ := strings.Cut(string(thisProcess()), "/")
-	dead := owner(host + "/2147483646/1")
+	dead := changedOwner(ownerPID, "2147483646")
 	for _, test := range []struct {
 		owner            owner
 		used             bool
@@ -187,23 +187,92 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// TestRemoveLeavesTheNetworksOfOthers removes the peers of a Compose project that
+// has more than peers.
+func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
+	needDocker(t)
+	ctx := t.Context()
+	project := newName()
+	labels := func(service string) map[string]string {
+		return map[string]string{composeProject: project, composeService: service, testcontainers: ""}
+	}
+	network := func(name string) string {
+		t.Helper()
+		made, err := daemon.api.NetworkCreate(ctx, project+"_"+name, client.NetworkCreateOptions{Labels: labels("")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _, _ = daemon.api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}) })
+		return made.ID
+	}
+	container := func(service, image, network string) string {
+		t.Helper()
+		made, err := daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+			Config:     &api.Config{Image: image, Labels: labels(service), Cmd: []string{"run"}},
+			HostConfig: &api.HostConfig{NetworkMode: api.NetworkMode(network)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = daemon.removeContainer(context.Background(), made.ID) })
+		return made.ID
+	}
+	peers, database, shared := network("peers"), network("database"), network("shared")
+	container("alice", images.Peer, peers)
+	container("bob", images.Peer, shared)
+	other := makeImage(t, guard.Labels())
+	container("db", other, database)
+	container("web", other, shared)
+
+	c, err := daemon.Find(ctx, project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Remove(ctx); err != nil {
+		t.Error(err)
+	}
+	for id, stays := range map[string]bool{peers: false, database: true, shared: true} {
+		_, err := daemon.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+		if stays != (err == nil) {
+			t.Errorf("the network %.12s should stay: %t; %v", id, stays, err)
+		}
+	}
+}
+
+// changedOwner is this process but for some fields.
+func changedOwner(changes ...any) owner {
+	fields := strings.Split(string(thisProcess()), "/")
+	for i := 0; i < len(changes); i += 2 {
+		fields[changes[i].(int)] = changes[i+1].(string)
+	}
+	return owner(strings.Join(fields, "/"))
+}
+
 func TestOwner(t *testing.T) {
-	self := thisProcess()
-	host, _, _ := strings.Cut(string(self), "/")
+	const dead = "2147483646"
+	host, _, _ := strings.Cut(string(thisProcess()), "/")
 	for _, test := range []struct {
+		name string
 		o    owner
 		gone bool
 	}{
-		{self, false},
-		{owner(host + "/" + strings.Split(string(self), "/")[1] + "/1"), true}, // the id used again
-		{owner(host + "/2147483646/1"), true},
-		{"elsewhere/2147483646/1", false},
-		{"something", false},
-		{owner(host + "/x/1"), false},
-		{owner(host + "/0/1"), false},
+		{"this process", thisProcess(), false},
+		{"one that had this id before", changedOwner(ownerStart, "1"), true},
+		{"one that has ended", changedOwner(ownerPID, dead), true},
+		{"one of another host", changedOwner(ownerPID, dead, ownerHost, "elsewhere"), false},
+		// A lab in a container on the host's network has the host's name, too.
+		{"one of another namespace", changedOwner(ownerPID, dead, ownerNamespace, "pid:[1]"), false},
+		{"one of an earlier boot, whose id lives", changedOwner(ownerBoot, "before", ownerMachine, cmp.Or(machine(), "none")), machine() != ""},
+		{"one of a machine of the same name", changedOwner(ownerPID, dead, ownerBoot, "its own", ownerMachine, "another"), false},
+		{"one of a machine without an id", changedOwner(ownerPID, dead, ownerBoot, "its own", ownerMachine, ""), false},
+		{"of a peerlab that did not tell the namespace", owner(host + "/" + dead + "/1"), false},
+		{"something", "something", false},
+		{"nothing", "", false},
+		{"no number", changedOwner(ownerPID, "x"), false},
+		{"no process", changedOwner(ownerPID, "0"), false},
 	} {
 		if got := test.o.gone(); got != test.gone {
-			t.Errorf("%s: gone is %t", test.o, got)
+			t.Errorf("%s, %s: gone is %t", test.name, test.o, got)
 		}
 	}
 }

@@ -40,6 +40,9 @@ type Cluster struct {
 	agents  map[string]bool          // that are read, by container id
 	changes map[int64]bool           // of links that are in the history, by their time
 	turns   map[string]chan struct{} // of who begins something in a container or pauses it, by its id
+	// How many processors each container may use, by its id, where that was
+	// changed.
+	throttles map[string]string
 
 	wires wires
 }
@@ -58,7 +61,7 @@ func newCluster(d *Daemon, name string) *Cluster {
 	return &Cluster{
 		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
-		turns: make(map[string]chan struct{}), wires: newWires(),
+		turns: make(map[string]chan struct{}), throttles: make(map[string]string), wires: newWires(),
 	}
 }
 
@@ -67,9 +70,12 @@ func (c *Cluster) Name() string { return c.name }
 
 // Create makes a network and a container for the bootstrap service and for
 // each peer. Start starts them. The program must begin with WatchIfAsked. The
-// errors are ErrExists, ErrNoImage and ErrSubnet, among others; then nothing is
-// left.
+// errors are ErrNoEntry, ErrExists, ErrNoImage and ErrSubnet, among others; then
+// nothing is left.
 func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
+	if err := mayWatch(); err != nil {
+		return nil, err
+	}
 	if err := d.check(ctx, &o); err != nil {
 		return nil, err
 	}
@@ -127,6 +133,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	labels[peerLabel] = name
 	var start adapter.Container
 	var env []string
+	limit, logSize := bootstrapLimits, plainLog
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
 		labels[adapterLabel] = c.made.Adapter.Name()
@@ -134,7 +141,8 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
 			return err
 		}
-		env = c.made.environment(name, start.Env)
+		limit, logSize = c.made.peerLimits(start), eventLog
+		env = c.made.environment(name, limit.environment(), start.Env)
 	}
 	ctx, cancel, err := creating(ctx)
 	if err != nil {
@@ -154,7 +162,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 			ReadonlyRootfs: true, Tmpfs: start.Tmpfs,
 			CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"},
 			// Whatever the daemon's default: this one can be read, from the start.
-			LogConfig: api.LogConfig{Type: "json-file"},
+			LogConfig: logTo(logSize), Resources: limit.resources(),
 		},
 		NetworkingConfig: &network.NetworkingConfig{
 			EndpointsConfig: map[string]*network.EndpointSettings{c.networkName(): endpoint(name, addr)},
@@ -166,10 +174,13 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 	return nil
 }
 
-// environment is what a peer's adapter wants it to be, with Env and Own on top.
-func (m *making) environment(name string, wanted map[string]string) []string {
+// environment is what its limits and a peer's adapter want it to be, with Env and
+// Own on top.
+func (m *making) environment(name string, wanted ...map[string]string) []string {
 	set := make(map[string]string)
-	maps.Copy(set, wanted)
+	for _, more := range wanted {
+		maps.Copy(set, more)
+	}
 	maps.Copy(set, m.Env)
 	maps.Copy(set, m.Own[name])
 	env := make([]string, 0, len(set))
@@ -179,9 +190,10 @@ func (m *making) environment(name string, wanted map[string]string) []string {
 	return env
 }
 
-// labels mark what is made, so that it is found and, when it must, removed.
+// labels mark what is made, so that it is found and, when it must, removed. All
+// of ours are there, for a container has the labels of its image, too.
 func (m *making) labels(cluster string) map[string]string {
-	l := map[string]string{clusterLabel: cluster, runLabel: m.run}
+	l := map[string]string{clusterLabel: cluster, runLabel: m.run, ownerLabel: "", peerLabel: "", adapterLabel: "", helperLabel: ""}
 	if !m.Keep {
 		l[ownerLabel] = string(thisProcess())
 	}

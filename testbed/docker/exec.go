@@ -26,6 +26,9 @@ const look = time.Second / 2
 // errorLimit bounds what is kept of what a command says of its failure.
 const errorLimit = 64 << 10
 
+// answerLimit bounds what is kept of what a container of the fabric answers.
+const answerLimit = 1 << 20
+
 // Exec implements testbed.Engine. When ctx ends, the command is left to itself.
 func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) error {
 	if strings.TrimSpace(line) == "" {
@@ -67,6 +70,9 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command []string, o
 	case err != nil:
 		return fmt.Errorf("how the line ended in %s: %w", name, err)
 	case ended.ExitCode == 137:
+		if !c.daemon.endsWithin(ctx, id, time.Second) { // Docker tells of the line's end first
+			return &testbed.CommandError{Peer: name, Message: "the line was killed (137), as by the kernel when it takes too much memory; the peer runs"}
+		}
 		return fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
 	case ended.ExitCode != 0:
 		text := strings.TrimPrefix(strings.TrimSpace(said.String()), "peer: ")
@@ -79,6 +85,19 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command []string, o
 		return &testbed.CommandError{Peer: name, Message: text}
 	}
 	return nil
+}
+
+// endsWithin reports whether a container has ended, or does so within patience.
+func (d *Daemon) endsWithin(ctx context.Context, id string, patience time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	wait := d.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
+	select {
+	case <-wait.Result:
+		return true
+	case err := <-wait.Error:
+		return errdefs.IsNotFound(err)
+	}
 }
 
 // beginExec asks for a command in a container, when nobody pauses that, and

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,7 +139,7 @@ func (d *Daemon) Features(ctx context.Context, image string) ([]fabric.Feature, 
 	if _, err := d.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
 	}
-	var out bytes.Buffer
+	out := bounded{limit: answerLimit}
 	said := bounded{limit: errorLimit}
 	_, err = stdcopy.StdCopy(&out, &said, attached.Reader)
 	var features []fabric.Feature

@@ -70,6 +70,10 @@ func classify(s api.Summary) (c container, ours bool) {
 		return c, false
 	case s.Labels[clusterLabel] != "":
 		c.cluster, c.Name = s.Labels[clusterLabel], s.Labels[peerLabel]
+		// An image can bring the labels, but not the name of its container.
+		if len(s.Names) > 0 && !slices.Contains(s.Names, "/"+networkName(c.cluster)+"-"+c.Name) {
+			return c, false
+		}
 	case s.Labels[imageTitle] != "peerlab" || s.Labels[testcontainers] != "" || s.Labels[composeOneOff] == "True":
 		return c, false // somebody else's, or a test's
 	case s.Labels[composeProject] != "":
@@ -99,10 +103,41 @@ func (d *Daemon) list(ctx context.Context, cluster string) ([]container, error) 
 			found = append(found, c)
 		}
 	}
-	slices.SortFunc(found, func(a, b container) int {
-		return cmp.Or(cmp.Compare(a.cluster, b.cluster), compareNames(a.Name, b.Name))
-	})
+	sortMembers(found)
+	if giveOwnNames(found) {
+		sortMembers(found)
+	}
 	return found, nil
+}
+
+func sortMembers(all []container) {
+	slices.SortFunc(all, func(a, b container) int {
+		return cmp.Or(cmp.Compare(a.cluster, b.cluster), compareNames(a.Name, b.Name), cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+	})
+}
+
+// giveOwnNames calls the second of two members of one name, as containers that
+// were started by hand can have, by its name and 2, and so on: what is asked of
+// one is not done to another. It reports whether there were such.
+func giveOwnNames(sorted []container) (changed bool) {
+	type key struct{ cluster, name string }
+	taken, seen := make(map[key]bool, len(sorted)), make(map[key]bool, len(sorted))
+	for _, c := range sorted {
+		taken[key{c.cluster, c.Name}] = true
+	}
+	for i := range sorted {
+		c := &sorted[i]
+		first := key{c.cluster, c.Name}
+		if !seen[first] {
+			seen[first] = true
+			continue
+		}
+		for n := 2; taken[key{c.cluster, c.Name}]; n++ {
+			c.Name = fmt.Sprintf("%s-%d", first.name, n)
+		}
+		taken[key{c.cluster, c.Name}], changed = true, true
+	}
+	return changed
 }
 
 // compareNames puts the bootstrap service first and peer9 before peer10.

@@ -27,7 +27,7 @@ func TestClassify(t *testing.T) {
 			"this package's, stopped",
 			api.Summary{
 				State: api.StateExited, Status: "Exited (137) 3 seconds ago",
-				Labels:          map[string]string{clusterLabel: "c", peerLabel: "alice"},
+				Labels: map[string]string{clusterLabel: "c", peerLabel: "alice"}, Names: []string{"/peerlab-c-alice"},
 				NetworkSettings: on("net", &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: addr}}),
 			},
 			true,
@@ -54,6 +54,14 @@ func TestClassify(t *testing.T) {
 		{"a test's", api.Summary{Command: "/peer run", NetworkSettings: up, Labels: map[string]string{imageTitle: "peerlab", testcontainers: "true"}, Names: []string{"/x"}}, false, container{}},
 		{"docker compose run", api.Summary{Labels: map[string]string{imageTitle: "peerlab", composeProject: "p", composeService: "bob", composeOneOff: "True"}}, false, container{}},
 		{"somebody else's in a Compose project", api.Summary{Labels: map[string]string{composeProject: "p", composeService: "db"}}, false, container{}},
+		{
+			"with the labels of its image",
+			api.Summary{
+				State: api.StateRunning, Labels: map[string]string{clusterLabel: "c", peerLabel: "alice"}, Names: []string{"/romantic_bell"},
+			},
+			false,
+			container{},
+		},
 		{"nothing known", api.Summary{}, false, container{}},
 	} {
 		got, ours := classify(test.s)
@@ -70,6 +78,27 @@ func TestOrder(t *testing.T) {
 	if names[0] != testbed.Bootstrap || !slices.IsSortedFunc(names, compareNames) ||
 		slices.Index(names, "peer9") > slices.Index(names, "peer27") || slices.Index(names, "peer27") > slices.Index(names, "peer100") {
 		t.Errorf("%q", names)
+	}
+}
+
+// TestOneNameForOne gives members that have one name names of their own.
+func TestOneNameForOne(t *testing.T) {
+	var all []container
+	for i, name := range []string{"bob", "alice", "alice", "alice", "alice-2"} {
+		all = append(all, container{cluster: "c", Peer: testbed.Peer{Name: name}, id: name, created: int64(10 - i)})
+	}
+	all = append(all, container{cluster: "d", Peer: testbed.Peer{Name: "alice"}})
+	sortMembers(all)
+	changed := giveOwnNames(all)
+	var got []string
+	for _, c := range all {
+		got = append(got, c.cluster+" "+c.Name)
+	}
+	if want := []string{"c alice", "c alice-3", "c alice-4", "c alice-2", "c bob", "d alice"}; !changed || !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if giveOwnNames(all) {
+		t.Error("names are given a second time")
 	}
 }
 

@@ -1,16 +1,13 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
@@ -25,13 +22,9 @@ type reader struct {
 	cluster *Cluster
 	name    string
 	id      string
-	tells   *teller
+	output  *outputDecoder
 	wake    chan struct{}      // there may be more: the peer was started
 	drains  chan chan struct{} // to be closed once all there is has been read
-
-	last event.Event // the last one read
-	line []byte      // its line
-	skip bool        // until line has come by again
 }
 
 // retryAfter is how long a broken connection to the daemon rests.
@@ -168,12 +161,12 @@ func (c *Cluster) wakeReaders() map[string]container {
 		}
 		r := c.readers[m.id]
 		if r == nil {
-			tells, err := newTeller(m)
+			output, err := newOutputDecoder(m, c.history.Add, func(err error) { c.problem(m.Name, err) })
 			if err != nil {
 				c.problem(m.Name, err)
 				continue
 			}
-			r = &reader{cluster: c, name: m.Name, id: m.id, tells: tells, wake: make(chan struct{}, 1), drains: make(chan chan struct{})}
+			r = &reader{cluster: c, name: m.Name, id: m.id, output: output, wake: make(chan struct{}, 1), drains: make(chan chan struct{})}
 			c.readers[m.id] = r
 			c.running.Go(r.run)
 		}
@@ -241,53 +234,21 @@ func (r *reader) run() {
 // read adds all that has been written since the last read, until the peer's
 // process ends.
 func (r *reader) read() error {
-	o := client.ContainerLogsOptions{ShowStdout: true, Follow: true, Timestamps: r.tells.stamped}
-	if r.skip = r.line != nil; r.skip {
+	o := client.ContainerLogsOptions{ShowStdout: true, Follow: true, Timestamps: r.output.stamped}
+	if since := r.output.resume(); !since.IsZero() {
 		// An event is stamped before it is written: the daemon's stamp of the
 		// line is not earlier.
-		o.Since = stamp(r.last.Time)
+		o.Since = stamp(since)
 	}
 	log, err := r.cluster.daemon.api.ContainerLogs(r.cluster.ctx, r.id, o)
+	if err == nil {
+		defer log.Close()
+		err = r.output.read(log, true)
+	}
 	if err != nil {
 		return fmt.Errorf("read what %s reports: %w", r.name, err)
 	}
-	defer log.Close()
-	w := lineWriter{line: r.add, stamped: r.tells.stamped}
-	if _, err = stdcopy.StdCopy(&w, io.Discard, log); err != nil {
-		return fmt.Errorf("read what %s reports: %w", r.name, err)
-	}
-	if w.end(); len(w.rest) > 0 {
-		r.cluster.problem(r.name, fmt.Errorf("its last event is cut after %d bytes", len(w.rest)))
-	}
 	return nil
-}
-
-func (r *reader) add(line []byte) {
-	e, tells, err := r.tells.event(line)
-	if r.skip {
-		if bytes.Equal(line, r.line) {
-			r.skip, r.tells.seq = false, r.last.Seq
-			return
-		}
-		// The daemon may have dropped the line we look for, being told to keep
-		// only so much: another life is surely new.
-		if err != nil || !tells || e.Seq != 1 || !e.Time.After(r.last.Time) {
-			return
-		}
-		r.skip = false
-	}
-	switch {
-	case err != nil:
-		r.cluster.problem(r.name, err)
-		return
-	case !tells:
-		return
-	case e.Seq != 1 && e.Seq != r.last.Seq+1:
-		r.cluster.problem(r.name, fmt.Errorf("event %d came after %d", e.Seq, r.last.Seq))
-	}
-	r.last, r.line = e, bytes.Clone(line)
-	e.Peer = r.name // whatever it calls itself: two can claim one name
-	r.cluster.history.Add(e)
 }
 
 // problem records what keeps the history from being complete.

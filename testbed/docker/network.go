@@ -19,11 +19,13 @@ import (
 const firstHost = 10
 
 // networkName names the network and, with a peer's name, the containers.
-func (c *Cluster) networkName() string {
-	if strings.HasPrefix(c.name, "peerlab") {
-		return c.name
+func (c *Cluster) networkName() string { return networkName(c.name) }
+
+func networkName(cluster string) string {
+	if strings.HasPrefix(cluster, "peerlab") {
+		return cluster
 	}
-	return "peerlab-" + c.name
+	return "peerlab-" + cluster
 }
 
 func endpoint(name string, addr netip.Addr) *network.EndpointSettings {

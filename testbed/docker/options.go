@@ -35,6 +35,12 @@ type Options struct {
 	PeerImage, BootstrapImage string
 	// FabricImage is needed for links only; it defaults to the daemon's.
 	FabricImage string
+	// Memory, in bytes and swap included, and PIDs, processes and threads, are
+	// the most that the container of a peer may take; negative is no limit, and 0
+	// what its adapter says, else DefaultMemory and DefaultPIDs. A peer that
+	// takes more memory is killed by the kernel: a lab.exit with the reason
+	// testbed.OutOfMemory.
+	Memory, PIDs int64
 	// Keep leaves the cluster to itself at Close. Without it, and until then,
 	// the cluster is removed when this process ends, however it does.
 	Keep bool
@@ -70,6 +76,9 @@ func (d *Daemon) check(ctx context.Context, o *Options) error {
 	}
 	if o.Subnet.IsValid() && (!o.Subnet.Addr().Is4() || 1<<(32-o.Subnet.Bits()) < firstHost+len(o.Peers)+2) {
 		return fmt.Errorf("subnet %s: want one of IPv4 with room for %d", o.Subnet, firstHost+len(o.Peers)+2)
+	}
+	if err := o.CheckLimits(); err != nil {
+		return err
 	}
 	names, err := d.Clusters(ctx)
 	if err != nil {

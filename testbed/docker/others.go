@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
@@ -26,6 +27,7 @@ type others struct {
 	mu     sync.Mutex
 	own    map[deed][]time.Time // asked for by this engine, not heard of yet
 	ending map[string]bool      // by id: somebody else has sent it a signal that ends it
+	memory map[string]bool      // by id: the kernel has killed a process of it that took too much
 	rests  bool                 // all that comes is the removal of the cluster
 }
 
@@ -39,7 +41,7 @@ type deed struct {
 const hearWithin = time.Minute
 
 func newOthers() *others {
-	return &others{own: make(map[deed][]time.Time), ending: make(map[string]bool)}
+	return &others{own: make(map[deed][]time.Time), ending: make(map[string]bool), memory: make(map[string]bool)}
 }
 
 // expect tells that this engine is about to do something. The function it
@@ -111,10 +113,16 @@ func (o *others) tell(msg events.Message, m container) (e event.Event, tells boo
 		o.ending[m.id] = true
 		return e, true
 	}
+	if msg.Action == events.ActionStart {
+		delete(o.memory, m.id)
+	}
 	if o.expected(deed{m.id, msg.Action}, true) {
 		return e, false
 	}
 	switch msg.Action {
+	case events.ActionOOM:
+		o.memory[m.id] = true // which may be that of a line it ran: its end comes next, or not
+		return e, false
 	case events.ActionStart:
 		e.Kind, e.Addr = testbed.LabStart, m.Addr.String()
 	case events.ActionDie:
@@ -123,6 +131,9 @@ func (o *others) tell(msg events.Message, m container) (e event.Event, tells boo
 			return e, false
 		}
 		e.Kind, e.Text = testbed.LabExit, msg.Actor.Attributes["exitCode"]
+		if o.memory[m.id] && e.Text == "137" {
+			e.Reason = testbed.OutOfMemory
+		}
 	case events.ActionPause:
 		e.Kind = testbed.LabPause
 	case events.ActionUnPause:
@@ -140,7 +151,7 @@ func told() client.Filters {
 	f := make(client.Filters).Add("type", string(events.ContainerEventType))
 	for _, action := range []events.Action{
 		events.ActionStart, events.ActionKill, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate,
-		events.ActionDestroy,
+		events.ActionOOM, events.ActionDestroy,
 	} {
 		f.Add("event", string(action))
 	}
@@ -158,20 +169,60 @@ func (c *Cluster) hear(msg events.Message, members map[string]container) {
 		return
 	}
 	if e.Kind == testbed.LabThrottle {
-		info, err := c.daemon.api.ContainerInspect(c.ctx, m.id, client.ContainerInspectOptions{})
-		if err == nil && info.Container.HostConfig != nil {
-			e.Text = processors(info.Container.HostConfig.CPUQuota, info.Container.HostConfig.CPUPeriod)
+		var changed bool
+		if e.Text, changed = c.newThrottle(m.id); !changed {
+			return
 		}
 	}
 	c.history.Record(e)
 }
 
-// processors is what a quota allows, as Throttle was given it.
-func processors(quota, period int64) string {
-	if quota <= 0 || period <= 0 {
-		return "0"
+// newThrottle returns how many processors a container may use, as Throttle was
+// given it, and whether that is news: Docker tells of a change of whatever limit
+// in the same words.
+func (c *Cluster) newThrottle(id string) (cpus string, changed bool) {
+	cpus, err := c.daemon.processors(c.ctx, id)
+	if err != nil {
+		return "", false // it is gone
 	}
-	return strconv.FormatFloat(float64(quota)/float64(period), 'g', -1, 64)
+	return cpus, c.noteThrottle(id, cpus)
+}
+
+// noteThrottle notes how many processors a container may use, and reports
+// whether it was another number. At first a container may use all.
+func (c *Cluster) noteThrottle(id, cpus string) (changed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, known := c.throttles[id]
+	c.throttles[id] = cpus
+	return known && cpus != before || !known && cpus != unthrottled
+}
+
+// unthrottled is how many processors a container may use that may use all.
+const unthrottled = "0"
+
+// processors returns how many processors a container may use.
+func (d *Daemon) processors(ctx context.Context, id string) (string, error) {
+	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return "", fmt.Errorf("look at a container: %w", err)
+	}
+	if info.Container.HostConfig == nil {
+		return unthrottled, nil
+	}
+	return processors(info.Container.HostConfig.Resources), nil
+}
+
+// processors is what limits allow: docker update --cpus sets another one of them
+// than Throttle.
+func processors(r api.Resources) string {
+	switch {
+	case r.NanoCPUs > 0:
+		return strconv.FormatFloat(float64(r.NanoCPUs)/1e9, 'g', -1, 64)
+	case r.CPUQuota > 0 && r.CPUPeriod > 0:
+		return strconv.FormatFloat(float64(r.CPUQuota)/float64(r.CPUPeriod), 'g', -1, 64)
+	}
+	return unthrottled
 }
 
 // done returns what has been done to the members so far, as far as Docker
@@ -197,6 +248,9 @@ func (c *Cluster) done(ctx context.Context, members []container) ([]event.Event,
 			if !tells {
 				continue
 			}
+			if e.Kind == testbed.LabThrottle && !c.daemon.everThrottled(ctx, m.id) {
+				continue
+			}
 			if e.Peer = testbed.Lab; e.Kind == testbed.LabStart {
 				if before, again := last[m.id]; again {
 					all[before].Addr = ""
@@ -211,6 +265,17 @@ func (c *Cluster) done(ctx context.Context, members []container) ([]event.Event,
 			return all, nil
 		}
 	}
+}
+
+// everThrottled reports whether the processors of a container were limited at
+// some time: which of several changes of its limits it was, Docker does not keep.
+func (d *Daemon) everThrottled(ctx context.Context, id string) bool {
+	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil || info.Container.HostConfig == nil {
+		return true // as Docker tells of it
+	}
+	r := info.Container.HostConfig.Resources
+	return r.CPUQuota != 0 || r.NanoCPUs != 0 // a limit that was lifted is -1
 }
 
 // made is when the first of the members was made, in Docker's form.

@@ -24,7 +24,7 @@ func TestOthersTell(t *testing.T) {
 			msg.Actor.Attributes[attributes[i]] = attributes[i+1]
 		}
 		if e, tells := o.tell(msg, m); tells {
-			got = append(got, strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Text)))
+			got = append(got, strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Text, " ", e.Reason)))
 		}
 	}
 	expect := func(what string, want ...string) {
@@ -51,6 +51,20 @@ func TestOthersTell(t *testing.T) {
 	expect("a signal that ends nothing")
 	hear(events.ActionDie, "exitCode", "2")
 	expect("ended by itself", "lab.exit 2")
+
+	hear(events.ActionOOM)
+	hear(events.ActionDie, "exitCode", "137")
+	expect("took too much memory", "lab.exit 137 killed: out of memory")
+	hear(events.ActionStart)
+	hear(events.ActionDie, "exitCode", "137")
+	expect("killed in another life", "lab.start", "lab.exit 137")
+	hear(events.ActionOOM)
+	hear(events.ActionDie, "exitCode", "2")
+	expect("ended by itself after a line took too much", "lab.exit 2")
+	hear(events.ActionOOM)
+	hear(events.ActionKill, "signal", "9")
+	hear(events.ActionDie, "exitCode", "137")
+	expect("killed after a line took too much", "lab.kill")
 
 	o.expect(deed{m.id, events.ActionDie})
 	hear(events.ActionKill, "signal", "15")

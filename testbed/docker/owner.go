@@ -2,8 +2,9 @@ package docker
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,16 +12,55 @@ import (
 	"syscall"
 )
 
-// owner names the process something belongs to: host, process id and when
-// that process started, because ids are used again.
+// owner names the process something belongs to: its host, its id and when it
+// started, because ids are used again; the namespace in which it has that id; and
+// the boot of the host, and the machine, for the host's name may be another's, too.
 type owner string
+
+// Fields of an owner, separated by slashes.
+const (
+	ownerHost = iota
+	ownerPID
+	ownerStart
+	ownerNamespace
+	ownerBoot
+	ownerMachine
+	ownerFields
+)
 
 func thisProcess() owner {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "?" // no host has that name: never counts as gone
 	}
-	return owner(fmt.Sprintf("%s/%d/%s", host, os.Getpid(), startTime(os.Getpid())))
+	fields := make([]string, ownerFields)
+	fields[ownerHost] = host
+	fields[ownerPID] = strconv.Itoa(os.Getpid())
+	fields[ownerStart] = startTime(os.Getpid())
+	// Empty where there is no /proc.
+	fields[ownerNamespace], _ = os.Readlink("/proc/self/ns/pid")
+	fields[ownerBoot] = readLine("/proc/sys/kernel/random/boot_id")
+	fields[ownerMachine] = machine()
+	return owner(strings.Join(fields, "/"))
+}
+
+// machine tells this machine from others of its name: a hash of its id, which is
+// not for others to know (machine-id(5)); empty where it has none.
+func machine() string {
+	id := readLine("/etc/machine-id")
+	if id == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("peerlab " + id))
+	return hex.EncodeToString(sum[:8])
+}
+
+func readLine(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // startTime is in clock ticks since boot; empty for a process that is gone,
@@ -38,21 +78,26 @@ func startTime(pid int) string {
 	return ""
 }
 
-// gone says whether o ran on this host and has ended.
+// gone reports whether o ran on this host and has ended. A process of another
+// namespace, which may be that of a container, does not count as gone: its id
+// means nothing here.
 func (o owner) gone() bool {
-	part := strings.Split(string(o), "/")
-	host, err := os.Hostname()
-	if len(part) != 3 || err != nil || part[0] != host {
+	owned, here := strings.Split(string(o), "/"), strings.Split(string(thisProcess()), "/")
+	if len(owned) != ownerFields || len(here) != ownerFields || here[ownerHost] == "?" ||
+		owned[ownerHost] != here[ownerHost] || owned[ownerNamespace] != here[ownerNamespace] {
 		return false
 	}
-	pid, err := strconv.Atoi(part[1])
+	pid, err := strconv.Atoi(owned[ownerPID])
 	if err != nil || pid <= 0 {
 		return false
+	}
+	if owned[ownerBoot] != here[ownerBoot] { // before this boot, or on another machine
+		return owned[ownerMachine] != "" && owned[ownerMachine] == here[ownerMachine]
 	}
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return true
 	}
-	return startTime(pid) != part[2]
+	return startTime(pid) != owned[ownerStart]
 }
 
 // newRun names one call of Create.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -27,12 +28,36 @@ type watchdog struct {
 	once    sync.Once
 }
 
+// ErrNoEntry is what Create and Guard return in a program that did not begin with
+// WatchIfAsked: the watchdog, which is the same program, would do all that again.
+var ErrNoEntry = errors.New("this program did not call docker.WatchIfAsked: begin main with it, or TestMain in a test (if status, asked := docker.WatchIfAsked(); asked { os.Exit(status) })")
+
+// errIsWatchdog is what they return in the watchdog itself.
+var errIsWatchdog = errors.New("this process is a watchdog and makes nothing: it must exit with the status that docker.WatchIfAsked returned")
+
+// entered is whether WatchIfAsked was called: of this process, as its environment
+// is.
+var entered atomic.Bool
+
+// mayWatch returns why this process may not start a watchdog, if it may not.
+func mayWatch() error {
+	switch {
+	case !entered.Load():
+		return ErrNoEntry
+	case os.Getenv(watchVariable) != "":
+		return errIsWatchdog
+	}
+	return nil
+}
+
 func startWatchdog(run string) (*watchdog, error) {
-	self, err := os.Executable()
+	if err := mayWatch(); err != nil {
+		return nil, err
+	}
+	cmd, err := thisProgram()
 	if err != nil {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
-	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), watchVariable+"="+run)
 	// Its own session, which a Ctrl-C in the terminal does not reach.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -44,6 +69,19 @@ func startWatchdog(run string) (*watchdog, error) {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
 	return &watchdog{process: cmd, input: input}, nil
+}
+
+// thisProgram returns a command for the program that runs, which may have been
+// replaced by another where it was.
+func thisProgram() (*exec.Cmd, error) {
+	const self = "/proc/self/exe" // the child's, until it runs another
+	if _, err := os.Stat(self); err == nil {
+		cmd := exec.Command(self)
+		cmd.Args[0] = os.Args[0]
+		return cmd, nil
+	}
+	path, err := os.Executable()
+	return exec.Command(path), err
 }
 
 // keep ends the watchdog with nothing removed.
@@ -61,11 +99,13 @@ func (w *watchdog) finish(word string) {
 }
 
 // WatchIfAsked must be called first by every program that calls Create or
-// Guard. It returns false in the program itself. In the process that these start
+// Guard, which fail with ErrNoEntry without it. It returns false in the program
+// itself. In the process that these start
 // of the same program, to remove a cluster or images should the first one be
 // killed, it returns true once it has done its work, with the status to exit
 // with.
 func WatchIfAsked() (status int, asked bool) {
+	entered.Store(true)
 	run := os.Getenv(watchVariable)
 	if run == "" {
 		return 0, false

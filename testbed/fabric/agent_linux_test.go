@@ -18,6 +18,8 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netns"
+
+	"peerlab/internal/peercred"
 )
 
 // serve runs an agent that a client can talk to.
@@ -274,7 +276,7 @@ func TestSocketOfAFile(t *testing.T) {
 	conn, err := net.Dial("unix", path)
 	must(t, err)
 	defer conn.Close()
-	must(t, trust(conn))
+	must(t, peercred.Verify(conn, os.Getuid()))
 	if _, err := Listen(path, 0, nil); err == nil || !strings.Contains(err.Error(), "is another agent running") {
 		t.Errorf("twice: %v", err)
 	}

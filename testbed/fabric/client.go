@@ -10,10 +10,18 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 	"syscall"
 	"time"
+
+	"peerlab/internal/peercred"
 )
+
+// SocketOf returns the default socket of a lab's agent: one that has a name
+// but no file. Whoever shares the host's network can reach it, so both ends
+// look at who the other is; nothing needs to be mounted and nothing is left.
+func SocketOf(lab string) string { return "@peerlab-fabric-" + lab }
 
 // Client talks to an agent. It may be used from several goroutines.
 type Client struct {
@@ -35,8 +43,8 @@ func NewClient(socket string) *Client {
 			if err != nil {
 				return nil, err
 			}
-			if err := trust(conn); err != nil {
-				return nil, errors.Join(err, conn.Close())
+			if err := peercred.Verify(conn, os.Getuid()); err != nil {
+				return nil, errors.Join(fmt.Errorf("%s is not the agent's socket: %w", socket, err), conn.Close())
 			}
 			return conn, nil
 		},

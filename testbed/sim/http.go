@@ -28,6 +28,8 @@ func (l *life) http() http.RoundTripper {
 	return &http.Transport{
 		DialContext:       func(ctx context.Context, _, addr string) (net.Conn, error) { return l.connect(ctx, addr) },
 		DisableKeepAlives: true,
+		// Both sides are in this process: there is nothing to save.
+		DisableCompression: true,
 	}
 }
 

@@ -112,10 +112,55 @@ func anyMethod(t *testing.T, s Service) {
 	for _, path := range []string{"/ping", "/join", "/leave", "/refill", "/list", "/reset", "/config"} {
 		body := map[string]string{"/join": bob, "/refill": bob, "/leave": "x", "/config": "2 2"}[path]
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
-			if w := s.ask(t, method, path, body); w.Code != http.StatusOK {
-				t.Errorf("%s %s: status %d: %s", method, path, w.Code, w.Body)
+			want := http.StatusOK
+			if (path == "/reset" || path == "/config") && (method == "GET" || method == "HEAD") {
+				want = http.StatusMethodNotAllowed // what a link or an image of a web page can send
+			}
+			w := s.ask(t, method, path, body)
+			if w.Code != want {
+				t.Errorf("%s %s: status %d, want %d: %s", method, path, w.Code, want, w.Body)
+			}
+			if allow := w.Header.Get("Allow"); (want == http.StatusOK) != (allow == "") || strings.Contains(allow, "GET") {
+				t.Errorf("%s %s: allow %q", method, path, allow)
 			}
 		}
+	}
+}
+
+// otherSites: whatever changes the list is refused to pages of other sites,
+// by every method.
+func otherSites(t *testing.T, s Service) {
+	s.ask(t, "POST", "/join", bob)
+	for _, header := range [][2]string{
+		{"Origin", "http://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
+	} {
+		for path, body := range map[string]string{
+			"/join": "x evil 203.0.113.1 1 tcp 0 1", "/refill": "x evil 203.0.113.1 1 tcp 0 1",
+			"/leave": bob[:36], "/reset": "", "/config": "0 0",
+		} {
+			for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
+				if w := s.send(t, method, path, body, header[0], header[1]); w.Code != http.StatusForbidden {
+					t.Errorf("%s %s with %v: status %d: %s", method, path, header, w.Code, w.Body)
+				}
+			}
+		}
+		for _, r := range [][3]string{
+			{"PUT", "/v1/peers/alice", alice("1")},
+			{"DELETE", "/v1/peers/" + bob[:36], ""},
+			{"POST", "/v1/refill", alice("1")},
+			{"PUT", "/v1/config", `{"maxpeers":0,"minrefillcandidates":0}`},
+			{"DELETE", "/v1/peers", ""},
+		} {
+			if w := s.send(t, r[0], r[1], r[2], header[0], header[1]); w.Code != http.StatusForbidden {
+				t.Errorf("%s %s with %v: status %d: %s", r[0], r[1], header, w.Code, w.Body)
+			}
+		}
+	}
+	if got := s.ask(t, "POST", "/list", "").Body; got != bobAnswer {
+		t.Errorf("a web page left\n%s", got)
+	}
+	if w := s.send(t, "POST", "/leave", "x", "Origin", s.base, "Sec-Fetch-Site", "same-origin"); w.Code != http.StatusOK {
+		t.Errorf("a page of this service: status %d: %s", w.Code, w.Body)
 	}
 }
 

@@ -105,6 +105,40 @@ func registerAndRenew(t *testing.T, s Service) {
 	}
 }
 
+// minimal: a renewal may be answered without the peers, which the sender knows.
+func minimal(t *testing.T, s Service) {
+	put := func(id, addr string, header ...string) (answer, bootstrap.List) {
+		t.Helper()
+		a := s.send(t, "PUT", "/v1/peers/"+id, offer(id, addr, "5", ""), header...)
+		var l bootstrap.List
+		if err := json.Unmarshal([]byte(a.Body), &l); a.Code != http.StatusOK || err != nil {
+			t.Fatalf("status %d, %v, %s", a.Code, err, a.Body)
+		}
+		return a, l
+	}
+	_, full := put("alice", "192.0.2.1:1")
+	for _, prefer := range []string{"return=minimal", `respond-async, Return="minimal"; x=y`} {
+		a, l := put("alice", "192.0.2.9:1", "Prefer", prefer)
+		if l.Peers != nil || !l.Listed || l.TTL != full.TTL || l.Config != full.Config || a.Header.Get("Preference-Applied") != "return=minimal" {
+			t.Errorf("%s: %s, %v", prefer, a.Body, a.Header)
+		}
+	}
+	for _, prefer := range []string{"", "return=representation", "x=return=minimal", "return"} {
+		if a, l := put("alice", "192.0.2.9:1", "Prefer", prefer); len(l.Peers) != 1 || l.Peers[0].IP != "192.0.2.9" || a.Header.Get("Preference-Applied") != "" {
+			t.Errorf("%s: %s, %v", prefer, a.Body, a.Header)
+		}
+	}
+	// Who is not listed needs the list.
+	put("bob", "192.0.2.2:1")
+	if a, l := put("charly", "192.0.2.3:1", "Prefer", "return=minimal"); l.Listed || len(l.Peers) != 2 || a.Header.Get("Preference-Applied") != "" {
+		t.Errorf("%s, %v", a.Body, a.Header)
+	}
+	// Other requests are answered as ever.
+	if a := s.send(t, "GET", "/v1/peers", "", "Prefer", "return=minimal"); !strings.Contains(a.Body, "192.0.2.9") {
+		t.Errorf("%s", a.Body)
+	}
+}
+
 // escape writes every byte of an ID in hexadecimal.
 func escape(id string) string {
 	var b strings.Builder

@@ -93,10 +93,13 @@ func parse(rawURL string) (conf clientv3.Config, prefix string, err error) {
 	if scheme == "etcds" {
 		web, conf.TLS = "https://", &tls.Config{MinVersion: tls.VersionTLS12}
 	}
+	local := true
 	for host := range strings.SplitSeq(hosts, ",") {
-		if u, err := url.Parse(web + host); err != nil || u.Hostname() == "" || u.Port() == "" {
+		u, err := url.Parse(web + host)
+		if err != nil || u.Hostname() == "" || u.Port() == "" {
 			return conf, "", wrong
 		}
+		local = local && bootstrap.IsLocal(u.Hostname())
 		conf.Endpoints = append(conf.Endpoints, web+host)
 	}
 	conf.DialTimeout = dialTimeout
@@ -104,6 +107,9 @@ func parse(rawURL string) (conf clientv3.Config, prefix string, err error) {
 	// Otherwise a server that went is asked again after up to two minutes.
 	conf.DialKeepAliveTime, conf.DialKeepAliveTimeout = 10*time.Second, 5*time.Second
 	conf.DialOptions = []grpc.DialOption{grpc.WithUserAgent("peerlab-bootstrap")}
+	if local { // as for the clients of the service itself
+		conf.DialOptions = append(conf.DialOptions, grpc.WithNoProxy())
+	}
 	return conf, prefix, nil
 }
 

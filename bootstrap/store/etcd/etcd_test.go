@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,13 @@ import (
 	"peerlab/bootstrap/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(asClient); url != "" {
+		readAndExit(url)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func open(t *testing.T, url string) *Store {
 	t.Helper()

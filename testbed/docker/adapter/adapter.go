@@ -64,6 +64,9 @@ type Container struct {
 	Tmpfs map[string]string
 	// StopSignal has the peer leave; SIGTERM if empty.
 	StopSignal string
+	// Memory, in bytes, and PIDs, processes and threads, are what a peer of this
+	// kind needs at most; 0 is as much as one of ours.
+	Memory, PIDs int64
 }
 
 // All returns the adapters there are; the first is for images of peerlab

@@ -35,6 +35,20 @@ func TestOwn(t *testing.T) {
 	}
 }
 
+func TestOwnDecoder(t *testing.T) {
+	decode := Own{}.Decoder("alice")
+	for line, want := range map[string]string{
+		`{"t":"2026-01-02T02:04:05Z","seq":7,"peer":"bob","kind":"chat.start"}`: "",
+		`{"t":"2026-01-02T02:04:05Z","peer":"bob","kind":"chat.start"}`:         "no number seq",
+		"hello": "parse event line",
+	} {
+		e, isEvent, err := decode(time.Time{}, []byte(line))
+		if isEvent != (want == "") || want == "" && e.Seq != 7 || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %+v, %v", line, e, err)
+		}
+	}
+}
+
 func TestSerfStart(t *testing.T) {
 	c, err := Serf{}.Start(Peer{Name: "bob", Others: []string{"alice", "charly"}, Settings: map[string]string{"profile": "lan"}})
 	if err != nil || !slices.Contains(c.Command, "-profile=lan") || !slices.Contains(c.Command, "-retry-join=charly:7946") {

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -40,6 +41,9 @@ func (Own) Stamped() bool { return false }
 func (Own) Decoder(string) Decoder {
 	return func(_ time.Time, line []byte) (event.Event, bool, error) {
 		e, err := event.Decode(line)
+		if err == nil && e.Seq == 0 {
+			err = errors.New("parse event line: no number seq")
+		}
 		return e, err == nil, err
 	}
 }

@@ -42,12 +42,35 @@ func BuildSerf(ctx context.Context, root string, labels map[string]string) (ref 
 	return refs[0], nil
 }
 
+// BuildHostile does the same for the image of a peer that means harm: see the
+// program in hostile. Its labels claim what only the lab may say.
+func BuildHostile(ctx context.Context, root string, labels map[string]string) (ref string, err error) {
+	refs, err := build(ctx, root, labels, hostile)
+	if err != nil {
+		return "", err
+	}
+	return refs[0], nil
+}
+
+const hostile = "hostile"
+
 // program is the package that an image is made of.
 func program(image string) string {
-	if image == "serf" {
+	switch image {
+	case "serf":
 		return "github.com/hashicorp/serf/cmd/serf"
+	case hostile:
+		return "./testbed/docker/dockertest/hostile"
 	}
 	return "./cmd/" + image
+}
+
+// dockerfile is where the repository has that of an image.
+func dockerfile(image string) string {
+	if image == hostile {
+		return "testbed/docker/dockertest/hostile/Dockerfile"
+	}
+	return "Dockerfile." + image
 }
 
 func build(ctx context.Context, root string, labels map[string]string, names ...string) ([]string, error) {
@@ -99,12 +122,13 @@ func buildContext(ctx context.Context, root string, images []string) (dir string
 			_ = os.RemoveAll(dir)
 		}
 	}()
-	files, programs := []string{"LICENSE"}, []string(nil)
+	files, programs := map[string]string{"LICENSE": "LICENSE"}, []string(nil)
 	for _, image := range images {
-		files, programs = append(files, "Dockerfile."+image), append(programs, program(image))
+		files["Dockerfile."+image] = dockerfile(image)
+		programs = append(programs, program(image))
 	}
-	for _, name := range files {
-		text, err := os.ReadFile(filepath.Join(root, name))
+	for name, source := range files {
+		text, err := os.ReadFile(filepath.Join(root, source))
 		if err != nil {
 			return "", err
 		}
