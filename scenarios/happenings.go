@@ -40,7 +40,7 @@ func happenings() []kind {
 	}
 }
 
-func parseNobody(sc *scene, a args) (predicate, bool, error) {
+func parseNobody(sc *scene, a args) (func() predicate, bool, error) {
 	n := len(a.text)
 	if n < 2 || a.text[0] != "nobody" || a.text[n-1] != "dies" {
 		return nil, false, nil
@@ -56,10 +56,12 @@ func parseNobody(sc *scene, a args) (predicate, bool, error) {
 		}
 	}
 	spared := setOf(but)
-	return &counter{
-		counts: func(e event.Event, live bool) bool { return live && e.Kind == event.MemberDead && !spared[e.Member] },
-		want:   comparison{"=", 0},
-		tell:   func(c *counter) string { return fmt.Sprintf("%s declared %s dead", c.first.Peer, c.first.Member) },
+	return func() predicate {
+		return &counter{
+			counts: func(e event.Event, live bool) bool { return live && e.Kind == event.MemberDead && !spared[e.Member] },
+			want:   comparison{"=", 0},
+			tell:   func(c *counter) string { return fmt.Sprintf("%s declared %s dead", c.first.Peer, c.first.Member) },
+		}
 	}, true, nil
 }
 
@@ -144,7 +146,7 @@ func parseComparison(words []string) (what string, c comparison, ok bool) {
 	return m[1], comparison{m[2], n}, err == nil
 }
 
-func parseEvents(sc *scene, a args) (predicate, bool, error) {
+func parseEvents(sc *scene, a args) (func() predicate, bool, error) {
 	if a.text[0] != "events" {
 		return nil, false, nil
 	}
@@ -187,16 +189,18 @@ func parseEvents(sc *scene, a args) (predicate, bool, error) {
 		return nil, true, at(a.words[1], errors.New("there cannot be fewer than none"))
 	}
 	by, about := setOf(lists["by"]), setOf(lists["about"])
-	return &counter{
-		counts: func(e event.Event, _ bool) bool {
-			return e.Kind == event.Kind(what) && (len(by) == 0 || by[e.Peer]) && (len(about) == 0 || about[e.Member])
-		},
-		want: want,
-		tell: func(c *counter) string { return fmt.Sprintf("there are %d", c.n) },
+	return func() predicate {
+		return &counter{
+			counts: func(e event.Event, _ bool) bool {
+				return e.Kind == event.Kind(what) && (len(by) == 0 || by[e.Peer]) && (len(about) == 0 || about[e.Member])
+			},
+			want: want,
+			tell: func(c *counter) string { return fmt.Sprintf("there are %d", c.n) },
+		}
 	}, true, nil
 }
 
-func parseHas(sc *scene, a args) (predicate, bool, error) {
+func parseHas(sc *scene, a args) (func() predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "has", "have")
 	if !ok || len(what) == 0 || what[0] != "message" {
 		return nil, false, nil
@@ -209,7 +213,9 @@ func parseHas(sc *scene, a args) (predicate, bool, error) {
 		return nil, true, errors.New("want the text of the message: quote it")
 	}
 	text := strings.Join(what[1:], " ")
-	return &each{subject: s, test: &hasMessage{text: text}}, true, nil
+	return func() predicate {
+		return &each{subject: s, test: &hasMessage{text: text}}
+	}, true, nil
 }
 
 // hasMessage is the test whether a message of this text was delivered to a peer,

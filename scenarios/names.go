@@ -34,6 +34,11 @@ func (sc *scene) known() []string {
 			known = append(known, other)
 		}
 	}
+	for _, other := range sc.mistakes.names {
+		if !slices.Contains(known, other) {
+			known = append(known, other)
+		}
+	}
 	return known
 }
 

@@ -18,8 +18,7 @@ import (
 )
 
 // scene is what is known at one line of a scenario before anything runs: the
-// cluster, the variables, the links. Lint walks through it, and a run does
-// again, so that both understand a line in the same way.
+// cluster, the variables, the links. Compiling walks through it once.
 type scene struct {
 	verbs    map[string]verb
 	kinds    []kind
@@ -35,6 +34,8 @@ type scene struct {
 	begun   bool            // something runs: the cluster is what it is
 	ends    map[string]bool // peers that may end by themselves, for the scenario says so
 	links   testbed.Links
+
+	mistakes mistakes // of the lines so far
 
 	beside  *beside           // nil: it is not looked at
 	files   map[string]string // that lines name
@@ -66,6 +67,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 func (sc *scene) clone() *scene {
 	c := *sc
 	c.vars, c.links, c.ends, c.uses = maps.Clone(sc.vars), maps.Clone(sc.links), maps.Clone(sc.ends), maps.Clone(sc.uses)
+	c.mistakes = sc.mistakes.clone()
 	c.spec.Own = maps.Clone(sc.spec.Own)
 	for name, own := range c.spec.Own {
 		c.spec.Own[name] = maps.Clone(own)
@@ -73,13 +75,12 @@ func (sc *scene) clone() *scene {
 	return &c
 }
 
-// define makes the cluster what a cluster line says.
-func (sc *scene) define(peers []string, of map[string]string) error {
+// define gives the cluster the settings of its line.
+func (sc *scene) define(of map[string]string) error {
 	if of["profile"] == "" {
 		of["profile"] = "local"
 	}
-	sc.spec.Peers, sc.spec.Settings, sc.spec.Own = peers, of, map[string]map[string]string{}
-	sc.defined = true
+	sc.spec.Settings = of
 	if err := settings.CheckPeer("peer", of, sc.spec.Files); err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (sc *scene) define(peers []string, of map[string]string) error {
 	for _, c := range computed() {
 		sc.vars[c.name] = c.value(m).String()
 	}
-	sc.vars["N"] = strconv.Itoa(len(peers))
+	sc.vars["N"] = strconv.Itoa(len(sc.spec.Peers))
 	return nil
 }
 
