@@ -80,12 +80,20 @@ func parseCondition(sc *scene, a args) (compiledCondition, error) {
 		return compiledCondition{}, errors.New("there is no cluster yet: begin with a line such as cluster 5")
 	}
 	if a.text[0] == "not" && len(a.text) > 1 {
-		c, err := parseCondition(sc, a.rest(1))
+		opposite := a.rest(1)
+		opposite.mayFail = true
+		c, err := parseCondition(sc, opposite)
 		return compiledCondition{"not " + c.text, func() predicate { return negate(c.predicate()) }}, err
 	}
 	for _, k := range sc.kinds {
 		if p, ok, err := k.parse(sc, a); ok {
 			sc.uses[k.form] = true
+			if err != nil {
+				return compiledCondition{}, err
+			}
+			if e, ok := p().(*each); ok {
+				err = sc.checkSubject(a, e.subject)
+			}
 			return compiledCondition{strings.Join(a.text, " "), p}, err
 		}
 	}
@@ -136,8 +144,44 @@ func parseSubject(sc *scene, words []string) (subject, error) {
 	if slices.Equal(words, []string{all}) {
 		return subject{all: true, names: sc.spec.Peers}, nil
 	}
-	names, err := sc.names(words, nil)
+	names, err := sc.names(words)
 	return subject{names: names}, err
+}
+
+// parseSubjectAndMembers reads who sees and whom. rest in one of the lists is who
+// is not in the other.
+func parseSubjectAndMembers(sc *scene, words, members []string) (s subject, others []string, err error) {
+	if slices.Equal(words, []string{all}) {
+		s = subject{all: true, names: sc.spec.Peers}
+		others, err = sc.names(members, s.names...)
+		return s, others, err
+	}
+	s.names, others, err = sc.bothNames(words, members)
+	return s, others, err
+}
+
+// checkSubject says why a condition on these peers cannot come true, as far as
+// it is known before the run: a peer that does not run sees nothing and has
+// nothing.
+func (sc *scene) checkSubject(a args, s subject) error {
+	if a.mayFail || sc.inactive {
+		return nil
+	}
+	var stopped []string
+	for _, name := range s.names {
+		if sc.stopped[name] && !sc.claimed(name) {
+			stopped = append(stopped, name)
+		}
+	}
+	switch {
+	case len(stopped) == 0 || s.all && len(stopped) < len(s.names):
+		return nil
+	case s.all:
+		return at(a.words[0], errors.New("no peer runs at this line: this cannot come true"))
+	case len(stopped) == 1:
+		return at(a.words[0], fmt.Errorf("%s does not run at this line: this cannot come true", stopped[0]))
+	}
+	return at(a.words[0], fmt.Errorf("%s do not run at this line: this cannot come true", strings.Join(stopped, ", ")))
 }
 
 // means reports whether a peer that is named is meant now. A paused peer can say
@@ -217,17 +261,18 @@ func (c *each) why(w *world) string {
 	if c.meant == 0 {
 		return "no peer runs"
 	}
-	var told []string
+	// First those that do not run: nothing else can be expected of them.
+	var stopped, told []string
 	for _, name := range c.names {
 		switch {
 		case !c.peers[name].fails:
 		case !w.view.Runs(name):
-			told = append(told, name+" does not run")
+			stopped = append(stopped, name+" does not run")
 		default:
 			told = append(told, c.test.why(w, name))
 		}
 	}
-	return some(told, "; ")
+	return some(append(stopped, told...), "; ")
 }
 
 // some joins the first few of what is told.

@@ -35,7 +35,7 @@ func ofVerbs() map[string]mutation {
 			"cluster 2\npeer bob bare=false\nstart\nawait 5s alice sees 1 alive\nhold 20s alice sees 1 alive\n", "alice sees 2", "",
 		},
 		"skip":      {three + "[docker] skip 'not here'\n", three + "[sim] skip 'not here'\n", "not here", observe.Inconclusive},
-		"start":     {three, "cluster 3\nstart alice,bob\nawait 1m charly sees 3 alive\n", "charly does not run", ""},
+		"start":     {three, "cluster 3\nstart alice,bob\nawait 1m all see 3 alive\n", "alice sees 2", ""},
 		"stop":      {three + "stop bob\nawait 5s alice,charly see bob left\n", three + "kill bob\nawait 5s alice,charly see bob left\n", "alice sees bob", ""},
 		"kill":      {three + "kill bob\nawait $DETECT_MAX*2 alice,charly see bob dead\n", three + "stop bob\nawait $DETECT_MAX*2 alice,charly see bob dead\n", "alice sees bob", ""},
 		"pause":     {three + "pause bob\nawait $DETECT_MAX*2 alice,charly see bob dead\n", three + "pause bob\nresume bob\nawait $DETECT_MAX*2 alice,charly see bob dead\n", "alice sees bob alive", ""},

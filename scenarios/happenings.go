@@ -51,7 +51,7 @@ func parseNobody(sc *scene, a args) (func() predicate, bool, error) {
 			return nil, true, at(a.words[1], errors.New("want nobody dies, or nobody but PEER… dies"))
 		}
 		var err error
-		if but, err = sc.names(a.text[2:n-1], nil); err != nil {
+		if but, err = sc.names(a.text[2 : n-1]); err != nil {
 			return nil, true, err
 		}
 	}
@@ -154,7 +154,7 @@ func parseEvents(sc *scene, a args) (func() predicate, bool, error) {
 		return nil, true, errors.New("want the kind of events, and how many, such as events member.dead>=3")
 	}
 	rest := a.text[1:]
-	lists := map[string][]string{}
+	words := map[string][]string{} // of each list
 	for _, word := range []string{"about", "by"} {
 		before, after, ok := cutAt(rest, word)
 		if !ok {
@@ -164,11 +164,11 @@ func parseEvents(sc *scene, a args) (func() predicate, bool, error) {
 		if end := slices.IndexFunc(after, func(w string) bool { return w == "by" || w == "about" }); end >= 0 {
 			before, after = append(slices.Clone(before), after[end:]...), after[:end]
 		}
-		names, err := sc.names(after, nil)
-		if err != nil {
-			return nil, true, err
-		}
-		lists[word], rest = names, before
+		words[word], rest = after, before
+	}
+	by, about, err := sc.byAndAbout(words)
+	if err != nil {
+		return nil, true, err
 	}
 	what, want, ok := parseComparison(rest)
 	if !ok {
@@ -188,7 +188,6 @@ func parseEvents(sc *scene, a args) (func() predicate, bool, error) {
 	if want.op == "<" && want.n == 0 {
 		return nil, true, at(a.words[1], errors.New("there cannot be fewer than none"))
 	}
-	by, about := setOf(lists["by"]), setOf(lists["about"])
 	return func() predicate {
 		return &counter{
 			counts: func(e event.Event, _ bool) bool {
@@ -198,6 +197,21 @@ func parseEvents(sc *scene, a args) (func() predicate, bool, error) {
 			tell: func(c *counter) string { return fmt.Sprintf("there are %d", c.n) },
 		}
 	}, true, nil
+}
+
+// byAndAbout reads who reported events, and about whom. rest in one of the lists
+// is who is not in the other.
+func (sc *scene) byAndAbout(words map[string][]string) (by, about map[string]bool, err error) {
+	var reporters, members []string
+	switch who, whom := words["by"], words["about"]; {
+	case who != nil && whom != nil:
+		reporters, members, err = sc.bothNames(who, whom)
+	case who != nil:
+		reporters, err = sc.names(who)
+	case whom != nil:
+		members, err = sc.names(whom)
+	}
+	return setOf(reporters), setOf(members), err
 }
 
 func parseHas(sc *scene, a args) (func() predicate, bool, error) {

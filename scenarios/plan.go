@@ -232,9 +232,12 @@ func (p *Plan) compile(ctx context.Context, f testbed.Factory) (wrong Problems) 
 		here := sc
 		if !active {
 			here = sc.clone()
-			here.possible = nil
+			here.possible, here.inactive = nil, true
 		}
 		s, err := here.compile(l)
+		if p.guards == nil { // where there is an engine, these peers may run
+			maps.DeleteFunc(sc.stopped, func(name string, _ bool) bool { return !here.stopped[name] })
+		}
 		s.active = active
 		p.steps = append(p.steps, s)
 		if err == nil {

@@ -32,8 +32,12 @@ type scene struct {
 	spec    testbed.Spec
 	defined bool            // by a cluster line
 	begun   bool            // something runs: the cluster is what it is
-	ends    map[string]bool // peers that may end by themselves, for the scenario says so
-	links   testbed.Links
+	stopped map[string]bool // peers that certainly do not run
+	// inactive says that the line is left out here: it is checked as such, but not
+	// whether it can come true.
+	inactive bool
+	ends     map[string]bool // peers that may end by themselves, for the scenario says so
+	links    testbed.Links
 
 	mistakes mistakes // of the lines so far
 
@@ -57,7 +61,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 	if f != nil {
 		owned = f.Owned()
 	}
-	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
+	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, stopped: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc
@@ -67,7 +71,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 func (sc *scene) clone() *scene {
 	c := *sc
 	c.vars, c.links, c.ends, c.uses = maps.Clone(sc.vars), maps.Clone(sc.links), maps.Clone(sc.ends), maps.Clone(sc.uses)
-	c.mistakes = sc.mistakes.clone()
+	c.mistakes, c.stopped = sc.mistakes.clone(), maps.Clone(sc.stopped)
 	c.spec.Own = maps.Clone(sc.spec.Own)
 	for name, own := range c.spec.Own {
 		c.spec.Own[name] = maps.Clone(own)

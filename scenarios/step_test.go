@@ -230,3 +230,58 @@ func TestNoSuchArm(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRestAsSubject: rest is everybody whom the line does not name, also where it
+// comes first.
+func TestRestAsSubject(t *testing.T) {
+	for _, text := range []string{
+		"kill charly\nawait $DETECT_MAX*2 rest see charly dead\n",
+		"partition alice / bob,charly\nawait $DETECT_MAX*2 rest see alice dead\n",
+		"partition alice / rest\nawait $DETECT_MAX*2 alice sees rest dead\ncheck alice sees exactly alice\nawait 1m bob,charly see exactly bob,charly\n! check rest see exactly bob,charly\n",
+		"kill charly\nawait $DETECT_MAX*2 alice,bob see rest dead\nstart charly\nawait 1m rest see charly alive\ncheck events member.dead>=1 by rest about charly\n",
+	} {
+		if res := play(t, three+text); res.Verdict != observe.Pass {
+			t.Errorf("%s%s: %s", text, res.Verdict, res.Reason)
+		}
+	}
+}
+
+// TestSubjectThatDoesNotRun: what a peer is to see that certainly does not run is
+// refused before the run, and only that.
+func TestSubjectThatDoesNotRun(t *testing.T) {
+	const before = "cluster alice bob charly\n"
+	for text, want := range map[string]string{
+		"await 5s all see 3 alive\n":                                                         "x.txt:2:10: no peer runs at this line: this cannot come true",
+		"start bob\nawait 5s alice sees 1 alive\n":                                           "x.txt:3:10: alice does not run at this line: this cannot come true",
+		"start\nkill bob\nawait 5s bob sees alice dead\n":                                    "x.txt:4:10: bob does not run",
+		"start\nstop bob,charly\nhold 5s rest see alice dead\n":                              "x.txt:4:9: bob, charly do not run",
+		"start\nkill bob\ncheck rest see 2 alive\n":                                          "x.txt:4:7: bob does not run",
+		"start\nkill bob\ncheck alice,bob have message x\n":                                  "x.txt:4:7: bob does not run",
+		"start\nkill bob\ncheck health bob=0\n":                                              "x.txt:4:7: bob does not run",
+		"start\nkill bob\n! check bob sees alice dead\n? check bob sees alice dead\n":        "",
+		"start\nkill bob\ncheck not bob sees alice dead\nawait 5s rest see bob dead\n":       "",
+		"start\nkill bob for=5s\ncheck bob sees alice alive\n":                               "",
+		"start\n? kill bob\ncheck bob sees alice alive\n":                                    "",
+		"start\nkill bob\nmove bob\ncheck bob sees alice alive\n":                            "",
+		"start\nkill bob\n[sim] start bob\n[docker] start bob\ncheck bob sees alice alive\n": "",
+		"start\nkill bob\ncheck all see 2 alive\n":                                           "",
+		"peer charly name=bob\nstart\nkill bob\ncheck bob sees alice alive\n":                "",
+		"start\ncheck rest see rest dead\n":                                                  "it cannot be on both",
+		"start\ncheck events member.dead>=1 by rest about rest\n":                            "it cannot be on both",
+		"start\ncheck events member.dead>=1 by rest about alice,bob,charly\n":                "rest is empty",
+	} {
+		got := lint(t, before+text)
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s got %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+// TestWhoDoesNotRunIsTheReason: of those who do not fulfil a condition the first
+// to be told of is who does not run.
+func TestWhoDoesNotRunIsTheReason(t *testing.T) {
+	res := play(t, three+"? kill charly\nawait 90s all see charly dead\nawait 1s alice,bob,charly see charly alive\n")
+	if res.Verdict != observe.Fail || !strings.Contains(res.Reason, "charly alive: charly does not run; alice sees charly dead") {
+		t.Errorf("%s: %s", res.Verdict, res.Reason)
+	}
+}

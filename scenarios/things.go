@@ -41,7 +41,7 @@ func parseLists(sc *scene, a args) (func() predicate, bool, error) {
 	counts := err == nil && len(a.text) == 3
 	var want []string
 	if !counts {
-		if want, err = sc.names(a.text[2:], nil); err != nil {
+		if want, err = sc.names(a.text[2:]); err != nil {
 			return nil, true, err
 		}
 	} else if n < 0 || n > len(sc.spec.Peers) {

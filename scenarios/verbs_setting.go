@@ -126,6 +126,7 @@ func parseCluster(sc *scene, a args) (action, error) {
 	}
 	// Whatever is wrong with the settings, the lines after this one can be checked.
 	sc.spec.Peers, sc.spec.Own, sc.defined = slices.Clone(peers), map[string]map[string]string{}, true
+	sc.stop(peers)
 	of, err := sc.parseSettings(a.words[n:], a.text[n:])
 	if err != nil {
 		return nil, err

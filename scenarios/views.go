@@ -37,7 +37,7 @@ func views() []kind {
 		},
 		{
 			form: "PEER… see PEER… alive|suspect|dead|left|unknown|gone|member", short: "each of them holds each of those to be in this state",
-			detail: "gone is dead, left or unknown; member is alive or suspect; rest, as the second list, are those not in the first.", example: "alice,bob see rest dead",
+			detail: "gone is dead, left or unknown; member is alive or suspect; rest, as one of the lists, are those not in the other.", example: "alice,bob see rest dead",
 			parse: parseSees,
 		},
 		{
@@ -101,11 +101,7 @@ func parseExactly(sc *scene, a args) (func() predicate, bool, error) {
 	if !ok || len(what) < 2 || what[0] != "exactly" {
 		return nil, false, nil
 	}
-	s, err := parseSubject(sc, who)
-	if err != nil {
-		return nil, true, err
-	}
-	want, err := sc.names(what[1:], s.names)
+	s, want, err := parseSubjectAndMembers(sc, who, what[1:])
 	if err != nil {
 		return nil, true, err
 	}
@@ -189,10 +185,6 @@ func parseSees(sc *scene, a args) (func() predicate, bool, error) {
 	if !ok {
 		return nil, false, nil
 	}
-	s, err := parseSubject(sc, who)
-	if err != nil {
-		return nil, true, err
-	}
 	if len(what) < 2 {
 		return nil, true, errors.New("see whom, as what? want N alive, or peers and a state")
 	}
@@ -210,7 +202,7 @@ func parseSees(sc *scene, a args) (func() predicate, bool, error) {
 		}
 		return nil, true, at(a.words[len(a.words)-1], fmt.Errorf("%q is no state: %s", state, text))
 	}
-	others, err := sc.names(what[:last], s.names)
+	s, others, err := parseSubjectAndMembers(sc, who, what[:last])
 	if err != nil {
 		return nil, true, err
 	}
