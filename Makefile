@@ -92,9 +92,15 @@ attach: running ## open the shell of a running peer: make attach PEER=alice
 	@tty=''; [[ -t 0 ]] && tty=t
 	exec docker exec -i$$tty $(PROJECT)-$(PEER) /peer attach
 
+# The line goes by standard input, and what a - in it reads after it: arguments
+# show in Docker's events.
 .PHONY: exec
+exec: export LINE := $(LINE)
 exec: running ## run one line in a running peer: make exec PEER=alice LINE=members
-	@docker exec $(PROJECT)-$(PEER) /peer exec -- $(if $(LINE),'$(subst ','\'',$(LINE))',help)
+	@{
+		printf '%s\n' "$${LINE:-help}"
+		[[ " $$LINE " != *' - '* ]] || cat
+	} | docker exec -i $(PROJECT)-$(PEER) /peer exec -
 
 .PHONY: running
 running:
@@ -212,6 +218,10 @@ bench: ## benchmarks
 .PHONY: bench-links
 bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change
 	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v -run '^TestFigure' ./testbed/docker | grep --line-buffered -v '^=== '
+
+.PHONY: bench-rates
+bench-rates: ## what links with a rate carry, in network namespaces and in virtual time (root; TCPCC=cubic)
+	@PEERLAB_BENCH=1 go test -count=1 -v -run '^TestFigureGoodput$$' ./testbed/fabric ./testbed/sim | grep -E '^ok|^FAIL|\|'
 
 .PHONY: bench-sim
 bench-sim: ## peers in virtual time: whole runs, and what the engine takes of them (SIZES="50 200", CHAT=true|false)

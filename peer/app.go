@@ -9,6 +9,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/command"
+	"peerlab/peer/files"
 	"peerlab/peer/membership"
 )
 
@@ -50,8 +51,9 @@ type Node struct {
 	Events  *event.Log
 	Log     *slog.Logger
 	Network Network
-	Bind    string // Config.ChatBind
-	State   string // Config.State
+	Bind    string       // Config.ChatBind
+	State   string       // Config.State
+	Files   files.System // Config.Files
 	// Incarnation is larger than that of any earlier Join under this name, as
 	// far as the clock goes.
 	Incarnation uint64
@@ -67,7 +69,7 @@ var ErrNotJoined = errors.New("not joined")
 func (p *Peer) node() Node {
 	return Node{
 		Name: p.conf.Name, Events: p.events, Log: p.log.With("layer", p.app.Name()),
-		Network: p.conf.Network, Bind: p.conf.ChatBind, State: p.conf.State, Incarnation: uint64(time.Now().UnixMilli()),
+		Network: p.conf.Network, Bind: p.conf.ChatBind, State: p.conf.State, Files: p.conf.Files, Incarnation: uint64(time.Now().UnixMilli()),
 		Announce: func(ctx context.Context, text string) error {
 			s, err := p.running()
 			if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"peerlab/peer/chat"
+	"peerlab/peer/files"
 	"peerlab/peer/membership"
 )
 
@@ -51,6 +51,7 @@ const chatGossip = 4
 // chatApp is the chat as the peer's application.
 type chatApp struct {
 	conf    ChatConfig
+	files   files.System
 	secret  *chat.Secret // nil: none
 	gossip  *chat.Gossip // nil: connections
 	members atomic.Int64 // online
@@ -60,8 +61,8 @@ type chatApp struct {
 	node Node
 }
 
-func newChatApp(conf ChatConfig) (*chatApp, error) {
-	a := &chatApp{conf: conf}
+func newChatApp(conf ChatConfig, sys files.System) (*chatApp, error) {
+	a := &chatApp{conf: conf, files: sys}
 	if err := conf.Limits.Check(); err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func newChatApp(conf ChatConfig) (*chatApp, error) {
 		return nil, fmt.Errorf("chat carrier %q: there are %s and %s", conf.Carrier, CarrierDirect, CarrierGossip)
 	}
 	if conf.Secret != "" || conf.SecretFile != "" {
-		secrets, err := conf.secrets()
+		secrets, err := a.secrets()
 		if err != nil {
 			return nil, err
 		}
@@ -85,11 +86,12 @@ func newChatApp(conf ChatConfig) (*chatApp, error) {
 }
 
 // secrets reads them.
-func (c ChatConfig) secrets() ([][]byte, error) {
+func (a *chatApp) secrets() ([][]byte, error) {
+	c := a.conf
 	if c.SecretFile == "" {
 		return chat.ParseSecrets([]byte(c.Secret))
 	}
-	b, err := os.ReadFile(c.SecretFile)
+	b, err := files.Read(a.files, c.SecretFile, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("secrets of the chat: %w", err)
 	}
@@ -122,7 +124,7 @@ func (a *chatApp) Join(n Node) (string, error) {
 	a.node = n
 	o := chat.Options{
 		Name: n.Name, Incarnation: n.Incarnation, Listener: listener, Dial: n.Network.ChatDial,
-		Events: n.Events, Log: n.Log, State: n.State,
+		Events: n.Events, Log: n.Log, State: n.State, Files: n.Files,
 		Gossip: a.gossip, Secret: a.secret, Limits: a.conf.Limits, SyncEvery: a.conf.SyncEvery,
 	}
 	o.Break(a.conf.Flaws...)

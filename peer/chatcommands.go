@@ -300,7 +300,7 @@ func (a *chatApp) rekeyChat(_ context.Context, c *command.Call) error {
 	if a.secret == nil || a.conf.SecretFile == "" {
 		return errors.New("the chat has no file of secrets: start the peer with --chat-secret-file FILE")
 	}
-	secrets, err := a.conf.secrets()
+	secrets, err := a.secrets()
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/peer/command"
+	"peerlab/peer/files"
 	"peerlab/peer/membership"
 )
 
@@ -36,23 +35,24 @@ func (p *Peer) configCommands() []command.Command {
 		{
 			Name: "config save", Aliases: []string{"saveconfig"}, Group: "membership", Usage: "[FILE]", MaxArgs: 1,
 			Short: "write the configuration to a file as JSON, memberlist.json without one", Example: "config save /run/peer/lan.json",
-			Complete: files, Run: p.saveConfig,
+			Complete: p.completeFiles, Run: p.saveConfig,
 		},
 		{
-			Name: "config load", Aliases: []string{"loadconfig"}, Group: "membership", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
+			Name: "config load", Aliases: []string{"loadconfig"}, Group: "membership", Usage: "FILE", MinArgs: 1, MaxArgs: 1, Reads: true,
 			Short: "read the configuration for the next create from a file", Example: "config load /run/peer/lan.json",
-			Complete: files, Run: p.loadConfig,
+			Complete: p.completeFiles, Run: p.loadConfig,
 		},
 	}
 }
 
-// files completes the names of files as the peer sees them.
-func files(_ []string, word string) []string {
+// completeFiles completes the names of files as the peer sees them.
+func (p *Peer) completeFiles(_ []string, word string) []string {
 	dir, _ := filepath.Split(word)
-	entries, err := os.ReadDir(filepath.Join(".", dir))
-	if filepath.IsAbs(dir) {
-		entries, err = os.ReadDir(dir)
+	from := dir
+	if from == "" {
+		from = "."
 	}
+	entries, err := p.conf.Files.ReadDir(from)
 	if err != nil {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (p *Peer) setConfig(_ context.Context, c *command.Call) error {
 	return nil
 }
 
-func (p *Peer) saveConfig(_ context.Context, c *command.Call) error {
+func (p *Peer) saveConfig(ctx context.Context, c *command.Call) error {
 	conf, err := p.configuration()
 	if err != nil {
 		return err
@@ -144,15 +144,15 @@ func (p *Peer) saveConfig(_ context.Context, c *command.Call) error {
 	if len(c.Args) > 0 {
 		file = c.Args[0]
 	}
-	if err := os.WriteFile(file, membership.EncodeConfig(conf), 0o600); err != nil {
+	if err := files.Write(files.For(ctx, p.conf.Files), file, membership.EncodeConfig(conf), 0o600); err != nil {
 		return fmt.Errorf("save the configuration: %w", err)
 	}
 	c.Printf("saved to %s\n", file)
 	return nil
 }
 
-func (p *Peer) loadConfig(_ context.Context, c *command.Call) error {
-	text, err := readFile(c.Args[0])
+func (p *Peer) loadConfig(ctx context.Context, c *command.Call) error {
+	text, err := files.Read(files.For(ctx, p.conf.Files), c.Args[0], maxFile)
 	if err != nil {
 		return err
 	}
@@ -195,21 +195,4 @@ func (p *Peer) setBindPort(port int) {
 	if host, _, err := net.SplitHostPort(p.bind); err == nil {
 		p.bind = net.JoinHostPort(host, strconv.Itoa(port))
 	}
-}
-
-// readFile reads a file of limited size.
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s is too long: the limit is %d bytes", name, maxFile)
-	}
-	return text, nil
 }

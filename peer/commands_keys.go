@@ -20,6 +20,9 @@ func (p *Peer) keyCommands() []command.Command {
 			}
 			key := c.Args[0]
 			if key == "-" {
+				if c.NoInput {
+					return errNoInput
+				}
 				b, err := io.ReadAll(io.LimitReader(c.In, 1024))
 				if err != nil {
 					return fmt.Errorf("read the key: %w", err)
@@ -58,7 +61,7 @@ func (p *Peer) keyCommands() []command.Command {
 			},
 		},
 		{
-			Name: "keys install", Group: "keys", Usage: "KEY|-", MinArgs: 1, MaxArgs: 1,
+			Name: "keys install", Group: "keys", Usage: "KEY|-", MinArgs: 1, MaxArgs: 1, Input: true,
 			Short: "add a key of 16, 24 or 32 bytes in base64; - reads it from standard input",
 			Long: "The first key encrypts at once: members without it lose this one. To change keys,\n" +
 				"install the new one on every peer, then use it on every peer, then remove the old.\n" +
@@ -70,12 +73,12 @@ func (p *Peer) keyCommands() []command.Command {
 			}),
 		},
 		{
-			Name: "keys use", Group: "keys", Usage: "KEY|FINGERPRINT", MinArgs: 1, MaxArgs: 1,
+			Name: "keys use", Group: "keys", Usage: "KEY|FINGERPRINT", MinArgs: 1, MaxArgs: 1, Input: true,
 			Short: "encrypt with an installed key", Example: "keys use 1a2b3c4d",
 			Secret: membership.RedactKey, Complete: p.fingerprints, Run: withKey((*membership.Membership).UseKey),
 		},
 		{
-			Name: "keys remove", Group: "keys", Usage: "KEY|FINGERPRINT", MinArgs: 1, MaxArgs: 1,
+			Name: "keys remove", Group: "keys", Usage: "KEY|FINGERPRINT", MinArgs: 1, MaxArgs: 1, Input: true,
 			Short: "forget an installed key", Example: "keys remove 1a2b3c4d",
 			Secret: membership.RedactKey, Complete: p.fingerprints, Run: withKey((*membership.Membership).RemoveKey),
 		},

@@ -11,6 +11,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/command"
+	"peerlab/peer/files"
 	"peerlab/peer/journal"
 	"peerlab/terminal"
 )
@@ -26,9 +27,9 @@ func (p *Peer) logCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "log on", Group: "log", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
-			Short: "write this peer's log to a file too", Example: "log on /run/peer/log", Complete: files,
-			Run: func(_ context.Context, c *command.Call) error {
-				if err := p.conf.Journal.On(c.Args[0]); err != nil {
+			Short: "write this peer's log to a file too", Example: "log on /run/peer/log", Complete: p.completeFiles,
+			Run: func(ctx context.Context, c *command.Call) error {
+				if err := p.conf.Journal.On(files.For(ctx, p.conf.Files), c.Args[0]); err != nil {
 					return err
 				}
 				c.Printf("the log goes to %s\n", c.Args[0])

@@ -10,22 +10,22 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"peerlab/peer/command"
+	"peerlab/peer/files"
 )
 
 func (p *Peer) scriptCommands() []command.Command {
 	return []command.Command{
 		{
-			Name: "execute", Group: "script", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
+			Name: "execute", Group: "script", Usage: "FILE", MinArgs: 1, MaxArgs: 1, Input: true, Reads: true,
 			Short: "run a file of commands, a line each; - is standard input",
 			Long: "Blank lines and what follows a # are skipped. The first line that fails ends the\n" +
 				"script. Variables ($NAME, set by set) are replaced in every line.",
-			Example: "execute /run/peer/script", Complete: files, Flags: p.execute,
+			Example: "execute /run/peer/script", Complete: p.completeFiles, Flags: p.execute,
 		},
 		{
 			Name: "sleep", Group: "script", Usage: "SECONDS", MinArgs: 1, MaxArgs: 1,
@@ -74,7 +74,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			},
 		},
 		{
-			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true,
+			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true, Input: true,
 			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
 			Long: "The program has the peer's environment without the chat's secret and the bootstrap\nservice's token.",
 			Run:  p.runProgram,
@@ -82,17 +82,25 @@ func (p *Peer) scriptCommands() []command.Command {
 	}
 }
 
+// errNoInput answers a - where nothing can be read: a script that did not run
+// must not count as one that did.
+var errNoInput = errors.New("there is no standard input to read here: pipe it into peer exec or peerlab exec")
+
 func (p *Peer) execute(fs *flag.FlagSet) command.Func {
 	keepGoing := fs.Bool("k", false, "go on after a line that fails, and fail at the end")
 	return func(ctx context.Context, c *command.Call) error {
 		if c.Args[0] == "-" {
+			if c.NoInput {
+				return errNoInput
+			}
 			return p.commands.RunScript(ctx, "standard input", io.LimitReader(c.In, maxFile), c.Out, *keepGoing)
 		}
-		name, err := filepath.Abs(c.Args[0])
+		sys := files.For(ctx, p.conf.Files)
+		name, err := sys.Abs(c.Args[0])
 		if err != nil {
 			return err
 		}
-		text, err := readFile(name)
+		text, err := files.Read(sys, name, maxFile)
 		if err != nil {
 			return err
 		}
@@ -129,6 +137,9 @@ func (p *Peer) chatLineOf(line string) ([]string, bool) {
 func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {
 	if !p.conf.AllowShell {
 		return errors.New("shell: programs are not allowed here: start the peer with --allow-shell")
+	}
+	if _, host := p.conf.Files.(files.OS); !host {
+		return errors.New("shell: this peer is simulated: it has no programs")
 	}
 	program := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	program.Stdin, program.Stdout, program.Stderr = c.In, c.Out, c.Out

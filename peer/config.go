@@ -14,6 +14,7 @@ import (
 
 	"peerlab/bootstrap"
 	"peerlab/event"
+	"peerlab/peer/files"
 	"peerlab/peer/journal"
 	"peerlab/peer/membership"
 )
@@ -69,6 +70,9 @@ type Config struct {
 	NoApp   bool
 	Chat    ChatConfig // unless App is set
 	Network Network
+	// Files are what the peer sees of files; nil means this host's. With others
+	// it runs no programs of the host either.
+	Files files.System
 	// Journal is the peer's log for people; nil keeps the latest lines and
 	// writes them nowhere.
 	Journal *journal.Journal
@@ -102,8 +106,11 @@ func (c *Config) check() error {
 	if c.EventsKept == 0 {
 		c.EventsKept = 10_000
 	}
+	if c.Files == nil {
+		c.Files = files.OS{}
+	}
 	if c.App == nil {
-		app, err := newChatApp(c.Chat)
+		app, err := newChatApp(c.Chat, c.Files)
 		if err != nil {
 			return err
 		}

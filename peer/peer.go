@@ -86,7 +86,7 @@ func New(conf Config) (*Peer, error) {
 	p.test.changed = make(chan struct{}, 1)
 	p.test.reset("test", 0)
 	if conf.State != "" {
-		f, err := former.Open(conf.State)
+		f, err := former.Open(conf.Files, conf.State)
 		if err != nil {
 			return nil, err
 		}

@@ -218,9 +218,13 @@ func (b *Batch) jobs(plans []*Plan) []job {
 // key names the directory of a configuration: whatever could change what runs
 // come to makes it another one.
 func (b *Batch) key(p *Plan) string {
-	of, err := json.Marshal(map[string]any{
+	parts := map[string]any{
 		"text": p.Scenario.Text, "arm": p.Arm, "set": b.Set, "engine": b.Engine, "seed": b.Seed, "spec": p.Spec,
-	})
+	}
+	if len(p.files) > 0 {
+		parts["files"] = p.files
+	}
+	of, err := json.Marshal(parts)
 	if err != nil {
 		panic(err) // there are only strings and numbers in it
 	}

@@ -29,7 +29,8 @@ type Scenario struct {
 	Title string
 	Text  string
 
-	lines []line
+	lines  []line
+	beside *beside
 }
 
 // line is one that has a command.
@@ -41,7 +42,7 @@ type line struct {
 
 // Parse reads the text of a scenario. The error is a Problems.
 func Parse(path, text string) (*Scenario, error) {
-	s := &Scenario{Name: strings.TrimSuffix(filepath.Base(path), Extension), Path: path, Text: text}
+	s := &Scenario{Name: strings.TrimSuffix(filepath.Base(path), Extension), Path: path, Text: text, beside: &beside{none: errNoneBeside}}
 	var wrong Problems
 	add := func(number, col int, text string) {
 		wrong = append(wrong, &Problem{File: path, Line: number, Col: col, Text: text})
@@ -95,5 +96,9 @@ func Read(path string) (*Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Parse(path, string(text))
+	s, err := Parse(path, string(text))
+	if err == nil {
+		s.beside = besideFile(path)
+	}
+	return s, err
 }

@@ -36,7 +36,11 @@ func readBuiltIn(name string) (*Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Parse(file, string(text))
+	s, err := Parse(file, string(text))
+	if err == nil {
+		s.beside.none = fmt.Errorf("%s is built in, so nothing is beside it", file)
+	}
+	return s, err
 }
 
 // Open reads a file, or one that is built in: gallery/NAME.

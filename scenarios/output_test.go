@@ -22,7 +22,7 @@ func (f flooding) Create(ctx context.Context, spec testbed.Spec) (testbed.Engine
 // floodingEngine has peers answer without end.
 type floodingEngine struct{ testbed.Engine }
 
-func (floodingEngine) Exec(_ context.Context, _, _ string, out io.Writer) error {
+func (floodingEngine) Exec(_ context.Context, _, _ string, _ testbed.Input, out io.Writer) error {
 	piece := make([]byte, 1<<20)
 	for {
 		if _, err := out.Write(piece); err != nil {

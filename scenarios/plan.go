@@ -31,8 +31,9 @@ type Plan struct {
 	arms   []arm // all of the scenario, of which this is one
 	model  theory.Model
 	given  map[string]string
-	guards map[string]bool // which conditions in brackets hold
-	ends   map[string]bool // peers that may end by themselves
+	guards map[string]bool   // which conditions in brackets hold
+	ends   map[string]bool   // peers that may end by themselves
+	files  map[string]string // beside the scenario, that its lines name
 
 	secrets secrets // of the scenario, all arms
 }
@@ -196,6 +197,7 @@ func (s *Scenario) available(ctx context.Context, f testbed.Factory) (map[string
 // lint walks through the scenario as a run would.
 func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	sc := newScene(f, p.arm, p.given)
+	sc.beside = p.Scenario.beside
 	if p.secrets == nil {
 		p.secrets = secrets{}
 	}
@@ -243,7 +245,7 @@ func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	if !sc.defined && len(wrong) == 0 {
 		wrong = append(wrong, &Problem{File: p.Scenario.Path, Line: 1, Col: 1, Text: "there is no cluster: a scenario has a line such as cluster 5"})
 	}
-	p.Spec, p.ends, p.Least = sc.spec, sc.ends, sc.least
+	p.Spec, p.ends, p.Least, p.files = sc.spec, sc.ends, sc.least, sc.files
 	p.Uses = slices.Sorted(maps.Keys(sc.uses))
 	if len(wrong) == 0 {
 		p.model, _ = sc.model() // it was fine at the cluster line

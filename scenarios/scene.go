@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,9 @@ type scene struct {
 	ends    map[string]bool // peers that may end by themselves, for the scenario says so
 	links   testbed.Links
 
-	secrets secrets // in lines for peers; shared with what runs
+	beside  *beside           // nil: it is not looked at
+	files   map[string]string // that lines name
+	secrets secrets           // in lines for peers; shared with what runs
 
 	uses  map[string]bool // verbs, and forms of conditions
 	least time.Duration   // that the lines so far take if all comes true at once
@@ -53,7 +56,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 	if f != nil {
 		owned = f.Owned()
 	}
-	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, uses: map[string]bool{}, secrets: secrets{}}
+	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc
@@ -75,9 +78,9 @@ func (sc *scene) define(peers []string, of map[string]string) error {
 	if of["profile"] == "" {
 		of["profile"] = "local"
 	}
-	sc.spec = testbed.Spec{Peers: peers, Settings: of, Own: map[string]map[string]string{}}
+	sc.spec.Peers, sc.spec.Settings, sc.spec.Own = peers, of, map[string]map[string]string{}
 	sc.defined = true
-	if err := settings.CheckPeer("peer", of); err != nil {
+	if err := settings.CheckPeer("peer", of, sc.spec.Files); err != nil {
 		return err
 	}
 	m, err := sc.model()
@@ -140,12 +143,36 @@ func (sc *scene) parseSettings(words []word, text []string) (map[string]string, 
 		if err := settings.CheckSetting(sc.owned, key, value); err != nil {
 			return nil, at(words[i], err)
 		}
+		if key == "chat-secret-file" {
+			if err := sc.giveSecrets(value); err != nil {
+				return nil, at(words[i], err)
+			}
+		}
 		parsed[key] = value
 	}
 	if len(set) > 0 {
 		parsed["set"] = strings.Join(set, ",")
 	}
 	return parsed, nil
+}
+
+// giveSecrets reads a file of secrets that is beside the scenario.
+func (sc *scene) giveSecrets(name string) error {
+	switch {
+	case filepath.IsAbs(name) || sc.beside == nil: // in the peer's image
+		return nil
+	case !filepath.IsLocal(name):
+		return fmt.Errorf("%s: want a file beside the scenario", name)
+	}
+	text, err := sc.beside.file(filepath.ToSlash(filepath.Clean(name)))
+	if err != nil {
+		return &fileError{name, err}
+	}
+	if sc.spec.Files == nil {
+		sc.spec.Files = map[string]string{}
+	}
+	sc.spec.Files[name] = text
+	return nil
 }
 
 // meant names what was probably meant, or else what there is.

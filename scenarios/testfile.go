@@ -15,16 +15,18 @@ import (
 	"github.com/google/uuid"
 
 	"peerlab/event"
+	peerline "peerlab/peer/command"
 	"peerlab/testbed"
 )
 
 // TestFile is a multi-peer test (NAME.cmd): each line a peer and a line of its
 // shell, run strictly in order.
 type TestFile struct {
-	Name  string
-	Path  string
-	lines []*testLine
-	peers []string // in the order in which they are first named
+	Name   string
+	Path   string
+	lines  []*testLine
+	beside *beside
+	peers  []string // in the order in which they are first named
 }
 
 // testLine is one line and what became of it.
@@ -50,12 +52,16 @@ func ReadTest(path string) (*TestFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ParseTest(path, string(text))
+	f, err := ParseTest(path, string(text))
+	if err == nil {
+		f.beside = besideFile(path)
+	}
+	return f, err
 }
 
 // ParseTest reads the text of a multi-peer test file. The error is a Problems.
 func ParseTest(path, text string) (*TestFile, error) {
-	f := &TestFile{Name: strings.TrimSuffix(filepath.Base(path), TestExtension), Path: path}
+	f := &TestFile{Name: strings.TrimSuffix(filepath.Base(path), TestExtension), Path: path, beside: &beside{none: errNoneBeside}}
 	var wrong Problems
 	number := 0
 	if len(text) > limit {
@@ -123,7 +129,7 @@ func (f *TestFile) Run(ctx context.Context, factory testbed.Factory, out io.Writ
 		if l.err = ended[l.peer]; l.err != nil {
 			continue
 		}
-		l.run(ctx, engine)
+		l.run(ctx, engine, f.beside)
 		if errors.Is(l.err, testbed.ErrStopped) {
 			ended[l.peer] = fmt.Errorf("%s has ended", l.peer)
 			if slices.Contains([]string{"exit", "quit", "abort"}, strings.TrimPrefix(l.text, "/")) {
@@ -155,17 +161,24 @@ func awaitPeers(ctx context.Context, engine testbed.Engine, names []string) erro
 		}
 	}
 	for _, name := range names {
-		if err := engine.Exec(ctx, name, "testreset", io.Discard); err != nil {
+		if err := engine.Exec(ctx, name, "testreset", testbed.Input{}, io.Discard); err != nil {
 			return fmt.Errorf("begin the test in %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func (l *testLine) run(ctx context.Context, engine testbed.Engine) {
+func (l *testLine) run(ctx context.Context, engine testbed.Engine, beside *beside) {
+	files := map[string]string{}
+	words, err := peerline.Split(l.text)
+	if err == nil { // or else the peer says what is wrong
+		if files, l.err = beside.named(words); l.err != nil {
+			return
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	l.err = engine.Exec(ctx, l.peer, l.text, io.Discard)
+	l.err = engine.Exec(ctx, l.peer, l.text, testbed.Input{Files: files}, io.Discard)
 	var failed *testbed.CommandError
 	if errors.As(l.err, &failed) {
 		l.err = errors.New(failed.Message)
@@ -177,8 +190,8 @@ func (l *testLine) run(ctx context.Context, engine testbed.Engine) {
 func (f *TestFile) evaluate(ctx context.Context, engine testbed.Engine, name string) {
 	var filters []*filter
 	var answer boundedOutput
-	_ = engine.Exec(ctx, name, "testsummaryprepare", io.Discard)
-	if engine.Exec(ctx, name, "testlocalfilters -format json", &answer) == nil {
+	_ = engine.Exec(ctx, name, "testsummaryprepare", testbed.Input{}, io.Discard)
+	if engine.Exec(ctx, name, "testlocalfilters -format json", testbed.Input{}, &answer) == nil {
 		_ = json.Unmarshal(answer.Bytes(), &filters)
 	}
 	for _, l := range f.lines {

@@ -156,7 +156,7 @@ func (q *ends) why(*world) string { return "still there: " + strings.Join(q.stil
 // ask has a peer run a line that answers with JSON. That it cannot is no error.
 func (w *world) ask(ctx context.Context, name, line string, answer any) (ok bool, err error) {
 	var out boundedOutput
-	err = w.engine.Exec(ctx, name, line, &out)
+	err = w.engine.Exec(ctx, name, line, testbed.Input{}, &out)
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()

@@ -179,7 +179,7 @@ func parsePeer(sc *scene, a args) (action, error) {
 			}
 			all[key] = value
 		}
-		if err := settings.CheckPeer(name, sc.spec.Of(name)); err != nil {
+		if err := settings.CheckPeer(name, sc.spec.Of(name), sc.spec.Files); err != nil {
 			return nil, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -87,7 +88,9 @@ func parseRepeat(sc *scene, a args) (action, error) {
 		}
 		a = a.rest(1)
 	}
-	if _, err := sc.parseLine(a.text[0], a.rest(1), true); err != nil {
+	first := a.rest(1)
+	first.text = numbered(first.text, 1)
+	if _, err := sc.parseLine(a.text[0], first, true); err != nil {
 		return nil, err
 	}
 	names, err := sc.peers(a.text[:1])
@@ -95,11 +98,7 @@ func parseRepeat(sc *scene, a args) (action, error) {
 	return func(ctx context.Context, r *run, out io.Writer) error {
 		next := time.Now()
 		for i := range n {
-			line := make([]string, len(words))
-			for k, w := range words {
-				line[k] = strings.ReplaceAll(w, "{}", strconv.Itoa(i+1))
-			}
-			if err := r.exec(ctx, names, line, out); err != nil {
+			if err := r.exec(ctx, names, numbered(words, i+1), out); err != nil {
 				return err
 			}
 			next = next.Add(every)
@@ -109,6 +108,15 @@ func parseRepeat(sc *scene, a args) (action, error) {
 		}
 		return nil
 	}, err
+}
+
+// numbered returns words with the number of the time in place of {}.
+func numbered(words []string, n int) []string {
+	words = slices.Clone(words)
+	for i, w := range words {
+		words[i] = strings.ReplaceAll(w, "{}", strconv.Itoa(n))
+	}
+	return words
 }
 
 // isPeers says whether a word names peers that a line is for: one, or a list.
@@ -143,6 +151,13 @@ func (sc *scene) parseLine(list string, a args, mustWork bool) (action, error) {
 		if !slices.Contains(sc.spec.Peers, other) {
 			return nil, at(a.words[i], testbed.NoPeer(other, sc.spec.Peers))
 		}
+	}
+	if mustWork && sc.beside != nil {
+		files, err := sc.beside.named(a.text)
+		if missing := new(fileError); errors.As(err, &missing) {
+			return nil, at(a.words[max(0, slices.Index(a.text, missing.name))], err)
+		}
+		maps.Copy(sc.files, files)
 	}
 	return func(ctx context.Context, r *run, out io.Writer) error { return r.exec(ctx, names, a.text, out) }, nil
 }
@@ -235,8 +250,12 @@ func (r *run) execOne(ctx context.Context, name string, words []string, out io.W
 	if err != nil {
 		return err
 	}
+	files, err := r.plan.Scenario.beside.named(words)
+	if err != nil {
+		return &outcome{text: name + ": " + err.Error()}
+	}
 	var said boundedOutput
-	err = r.engine.Exec(ctx, name, peerline.Join(words), &said)
+	err = r.engine.Exec(ctx, name, peerline.Join(words), testbed.Input{Files: files}, &said)
 	_, _ = out.Write(said.Bytes())
 	var failed *testbed.CommandError
 	switch {

@@ -57,8 +57,9 @@ type Engine interface {
 
 	// Exec runs a line in a peer and copies its output to out. A failure of the
 	// command is a *CommandError. A peer that is paused, or gets paused, is
-	// ErrPaused within two seconds, one that does not run ErrStopped.
-	Exec(ctx context.Context, name, line string, out io.Writer) error
+	// ErrPaused within two seconds, one that does not run ErrStopped. When ctx
+	// ends, the command is cancelled.
+	Exec(ctx context.Context, name, line string, in Input, out io.Writer) error
 
 	// History returns what the peers report and the engine did. The engine
 	// fills it until Close.
@@ -67,6 +68,17 @@ type Engine interface {
 	// Close ends the use of the cluster and waits for what the engine had
 	// started. A cluster made for this engine alone is removed.
 	Close(ctx context.Context) error
+}
+
+// Input is what a line is given besides its words.
+type Input struct {
+	// Stdin is what its command reads from standard input: UTF-8, at most 1 MiB.
+	// Nil is none.
+	Stdin *string
+	// Files are what relative names mean to it, by slash-separated path, and
+	// nothing else is: UTF-8, at most 1 MiB together. Nil leaves relative names
+	// to the peer.
+	Files map[string]string
 }
 
 // Factory makes clusters of one kind: containers, or peers in one process. Its
@@ -94,6 +106,9 @@ type Spec struct {
 	// single peers, on top.
 	Settings map[string]string
 	Own      map[string]map[string]string
+	// Files are the contents of those that the setting chat-secret-file names,
+	// by that name. Others are the peer's own.
+	Files map[string]string `json:",omitempty"`
 }
 
 // Of returns the settings of one peer.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/moby/moby/client"
 	"github.com/spf13/cobra"
 	"github.com/testcontainers/testcontainers-go/log"
@@ -48,12 +50,18 @@ type process struct {
 
 func (p process) call(args ...string) (stdout string, status int, stderr string) {
 	p.t.Helper()
+	return p.callWith(nil, args...)
+}
+
+// callWith is call with this standard input.
+func (p process) callWith(stdin io.Reader, args ...string) (stdout string, status int, stderr string) {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), selfVariable+"=1", "PEERLAB_CLUSTER="+p.cluster)
 	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &errs
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		p.t.Fatal(err)
 	}
@@ -129,6 +137,7 @@ func TestLab(t *testing.T) {
 		t.Errorf("members: %s", out)
 	}
 	p.must("exec", "alice", "--", "msg", "hello,  two spaces")
+	execStandardInput(t, p)
 	p.fails(1, "unknown command", "exec", "alice", "--", "membres")
 	p.fails(1, "did you mean alice?", "exec", "alcie", "--", "members")
 	p.fails(1, "did you mean alice?", "kill", "bob", "alcie")
@@ -233,6 +242,40 @@ func follow(t *testing.T, p process) (ended func()) {
 		}
 		if !killed {
 			t.Error("events --follow does not show the end")
+		}
+	}
+}
+
+// execStandardInput has lines read standard input.
+func execStandardInput(t *testing.T, p process) {
+	t.Helper()
+	for _, tc := range []struct {
+		stdin  string
+		line   []string
+		status int
+		out    string
+		errs   string
+	}{
+		{"echo hi\nnosuch\n", []string{"execute", "-"}, 1, "hi\n", "standard input:2: unknown command"},
+		{"echo hi\n", []string{"execute -"}, 0, "hi\n", ""},
+		{"short\n", []string{"keys", "install", "-"}, 1, "", "16, 24 or 32"},
+		{"never read", []string{"echo", "-"}, 0, "-\n", ""},
+		{"\xff", []string{"execute", "-"}, 1, "", "UTF-8"},
+	} {
+		out, status, errs := p.callWith(strings.NewReader(tc.stdin), append([]string{"exec", "alice", "--"}, tc.line...)...)
+		if out != tc.out || status != tc.status || !strings.Contains(errs, tc.errs) {
+			t.Errorf("%q with %q: %d %q %q", tc.line, tc.stdin, status, out, errs)
+		}
+	}
+	keys, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keys.Close()
+	defer tty.Close()
+	for _, line := range []string{"members", "msg - hello", "localnode -"} { // nobody types
+		if out, status, errs := p.callWith(tty, "exec", "alice", "--", line); status == -1 || strings.Contains(errs, "context") {
+			t.Errorf("%s on a terminal: %d %q %q", line, status, out, errs)
 		}
 	}
 }

@@ -15,7 +15,9 @@ import (
 	"golang.org/x/term"
 
 	"peerlab/event"
+	"peerlab/peer"
 	"peerlab/peer/command"
+	"peerlab/peer/control"
 	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
@@ -41,9 +43,11 @@ func (l *lab) execCommand() *cobra.Command {
 		Use: "exec PEER -- LINE", Short: "Run one line in a peer and exit with its status",
 		Long: `Run one line in a peer and exit with its status. Several arguments are taken as
 they are, each as one word; a single one is split like a line typed in the shell.
-On a terminal, what the peer answers is shown without what a terminal would act on;
---raw, a file or a pipe gets every byte.`,
-		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'",
+An argument - of a command that can read standard input, such as execute or keys
+install, hands it that. The line goes to the container by standard input: Docker's
+events do not show it. On a terminal, what the peer answers is shown without what a
+terminal would act on; --raw, a file or a pipe gets every byte.`,
+		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'\n  peerlab exec alice -- execute - <script",
 		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.onePeer,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			line := args[1]
@@ -51,13 +55,36 @@ On a terminal, what the peer answers is shown without what a terminal would act 
 				line = command.Join(args[1:])
 			}
 			return l.on(cmd, func(c *docker.Cluster) error {
+				var in testbed.Input
+				if readsInput(line) {
+					text, err := control.ReadStdin(cmd.Context(), cmd.InOrStdin())
+					if err != nil {
+						return err
+					}
+					in.Stdin = &text
+				}
 				out, _ := outputs(cmd, raw)
-				return c.Exec(cmd.Context(), args[0], line, out)
+				return c.Exec(cmd.Context(), args[0], line, in, out)
 			})
 		},
 	}
 	rawFlag(cmd, &raw)
 	return cmd
+}
+
+// readsInput reports whether a line reads standard input. A command that only
+// the peer knows reads it if nobody has to type it.
+func readsInput(line string) bool {
+	words, err := command.Split(line)
+	if err != nil {
+		return false // it fails
+	}
+	p, err := peer.New(peer.Config{Name: "peer"})
+	if err != nil {
+		return false
+	}
+	reads, known := p.Commands().ReadsInput(words)
+	return reads || !known && !term.IsTerminal(int(os.Stdin.Fd()))
 }
 
 // shellStatus is how an attached shell ended, if not well.

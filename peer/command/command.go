@@ -35,6 +35,11 @@ type Command struct {
 	// Text says that the arguments are free text: flags end at the first word
 	// that is none.
 	Text bool
+	// Input says that an argument - alone has the command read standard input.
+	// Who runs it reads that for it before.
+	Input bool
+	// Reads says that the arguments are files that the command reads.
+	Reads bool
 	// Data says that the command shows data and so takes -format json.
 	Data bool
 
@@ -61,8 +66,10 @@ type Call struct {
 	Args []string  // without the command's name and its flags
 	Out  io.Writer // where output goes as it is made
 	In   io.Reader // standard input of the caller; empty, never nil
-	JSON bool      // -format json was given
-	Name string    // the command's full name
+	// NoInput says that In is empty because the caller has no standard input.
+	NoInput bool
+	JSON    bool   // -format json was given
+	Name    string // the command's full name
 	// Colour says that the output goes to a terminal that takes colours.
 	Colour bool
 }

@@ -127,7 +127,8 @@ func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io
 	if c == nil {
 		return r.unknown(words)
 	}
-	if in == nil {
+	noInput := in == nil
+	if noInput {
 		in = strings.NewReader("")
 	}
 	fs, run, format := c.flagSet()
@@ -154,7 +155,36 @@ func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io
 	case *format != "text" && *format != "json":
 		return fmt.Errorf("%s: unknown format %q: text or json", c.Name, *format)
 	}
-	return run(ctx, &Call{Args: args, Out: out, In: in, JSON: *format == "json", Name: c.Name, Colour: TakesColour(ctx)})
+	return run(ctx, &Call{Args: args, Out: out, In: in, NoInput: noInput, JSON: *format == "json", Name: c.Name, Colour: TakesColour(ctx)})
+}
+
+// ReadsInput reports whether the command that words begin with reads standard
+// input, and known whether that is certain: a command that does not say so may.
+func (r *Registry) ReadsInput(words []string) (reads, known bool) {
+	c, n := r.find(words)
+	switch {
+	case !slices.Contains(words[n:], "-"):
+		return false, true
+	case c == nil:
+		return false, false
+	case c.Input:
+		return true, true
+	}
+	return false, c.Text
+}
+
+// FilesRead returns the names of the files that a line makes a command read.
+func (r *Registry) FilesRead(words []string) []string {
+	c, n := r.find(words)
+	if c == nil || !c.Reads {
+		return nil
+	}
+	fs, _, _ := c.flagSet()
+	args, err := c.parse(fs, words[n:])
+	if err != nil {
+		return nil // it fails
+	}
+	return slices.DeleteFunc(args, func(arg string) bool { return arg == "-" && c.Input })
 }
 
 // under returns what can follow word to make the name of a command.

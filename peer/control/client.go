@@ -17,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"peerlab/event"
 	"peerlab/internal/peercred"
@@ -105,28 +104,29 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // ends, so does the command. Under command.WithColour the output is coloured.
 // A failure of the command is a *CommandError.
 func (c *Client) Exec(ctx context.Context, line string, stdin io.Reader, out io.Writer) error {
-	return c.exec(ctx, execRequest{Line: &line}, stdin, out)
+	return c.exec(ctx, Request{Line: &line}, stdin, out)
 }
 
 // ExecWords is Exec for a line that is split already.
 func (c *Client) ExecWords(ctx context.Context, words []string, stdin io.Reader, out io.Writer) error {
-	return c.exec(ctx, execRequest{Words: words}, stdin, out)
+	return c.exec(ctx, Request{Words: words}, stdin, out)
 }
 
-func (c *Client) exec(ctx context.Context, req execRequest, stdin io.Reader, out io.Writer) error {
+func (c *Client) exec(ctx context.Context, req Request, stdin io.Reader, out io.Writer) error {
 	if stdin != nil {
-		b, err := io.ReadAll(io.LimitReader(stdin, MaxStdin+1))
-		switch {
-		case err != nil:
-			return fmt.Errorf("read standard input: %w", err)
-		case len(b) > MaxStdin:
-			return errStdinSize
-		case !utf8.Valid(b):
-			return errors.New("standard input is not UTF-8 text")
+		text, err := ReadStdin(ctx, stdin)
+		if err != nil {
+			return err
 		}
-		req.Stdin = string(b)
+		req.Stdin = &text
 	}
 	req.Colour = command.TakesColour(ctx)
+	return c.ExecRequest(ctx, req, out)
+}
+
+// ExecRequest is Exec for a request as it is.
+func (c *Client) ExecRequest(ctx context.Context, req Request, out io.Writer) error {
+	req.Hold = false
 	resp, err := c.do(ctx, http.MethodPost, "/v1/exec", req)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (*http.R
 			return nil, fmt.Errorf("encode request: %w", err)
 		}
 		if len(b) > bodyLimit { // the server would hang up on it
-			return nil, fmt.Errorf("request of %d bytes is too long: the limit is %d", len(b), bodyLimit)
+			return nil, errBodySize(len(b))
 		}
 		content = bytes.NewReader(b)
 	}

@@ -56,7 +56,7 @@ func TestClientErrors(t *testing.T) {
 		{"unknown command", "nope", nil, true, "unknown command"},
 		{"unterminated quote", "echo 'a", nil, true, "unterminated quote"},
 		{"1 MB line", "echo " + strings.Repeat("x", 1<<20), nil, true, "the limit is 65536"},
-		{"3 MB line", "echo " + strings.Repeat("x", 3<<20), nil, false, "too long"},
+		{"6 MB line", "echo " + strings.Repeat("x", 6<<20), nil, false, "too long"},
 		{"large stdin", "cat", strings.NewReader(strings.Repeat("x", MaxStdin+1)), false, "1048576"},
 		{"binary stdin", "cat", strings.NewReader("\xff\x00"), false, "UTF-8"},
 		{"broken stdin", "cat", io.MultiReader(strings.NewReader("x"), broken{}), false, "broken pipe dream"},

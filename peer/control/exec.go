@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"peerlab/peer/command"
+	"peerlab/peer/files"
 )
 
 func (s *server) exec(w http.ResponseWriter, r *http.Request) {
@@ -17,7 +18,7 @@ func (s *server) exec(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	req, err := decodeExec(body)
+	req, err := DecodeRequest(body)
 	if err != nil {
 		status := http.StatusBadRequest
 		if errors.Is(err, errStdinSize) {
@@ -35,7 +36,7 @@ func (s *server) exec(w http.ResponseWriter, r *http.Request) {
 }
 
 // run runs the command, whose panic is an error of its own.
-func (s *server) run(ctx context.Context, req execRequest, out io.Writer) (err error) {
+func (s *server) run(ctx context.Context, req Request, out io.Writer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.info.Log.Error("command panicked", "panic", p, "stack", string(debug.Stack()))
@@ -45,7 +46,11 @@ func (s *server) run(ctx context.Context, req execRequest, out io.Writer) (err e
 	if req.Colour {
 		ctx = command.WithColour(ctx)
 	}
-	in := strings.NewReader(req.Stdin)
+	ctx = files.With(ctx, req.Files)
+	var in io.Reader
+	if req.Stdin != nil {
+		in = strings.NewReader(*req.Stdin)
+	}
 	if req.Line != nil {
 		return s.registry.RunLine(ctx, *req.Line, in, out)
 	}

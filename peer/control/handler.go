@@ -3,7 +3,7 @@
 //
 //	GET  /v1/healthz                 200 "ok", or 503 and why not
 //	GET  /v1/info                    Status
-//	POST /v1/exec                    {"line":"…"} or {"words":["…"]}, optional "stdin" and "colour"
+//	POST /v1/exec                    {"line":"…"} or {"words":["…"]}, optional "stdin", "files" and "colour"
 //	POST /v1/complete                {"line":"…"}
 //	GET  /v1/events?after=N&follow=  the kept events as JSON lines
 //
@@ -32,9 +32,9 @@ import (
 )
 
 const (
-	// bodyLimit bounds a request: MaxStdin, which JSON may nearly double, and
-	// the rest.
-	bodyLimit = 2 << 20
+	// bodyLimit bounds a request: MaxStdin and MaxFiles, which JSON may nearly
+	// double, and the rest.
+	bodyLimit = 5 << 20
 	// readTimeout bounds the arrival of a request's body.
 	readTimeout = 10 * time.Second
 	// writeTimeout bounds each write to a client: one that stops reading is

@@ -46,7 +46,7 @@ func TestBadRequests(t *testing.T) {
 		{"NUL in a word", "POST", "/v1/exec", `{"words":["echo","\u0000"]}`, 400, "NUL"},
 		{"long words", "POST", "/v1/exec", `{"words":["echo","` + long[:command.MaxLine] + `"]}`, 400, "the limit is 65536"},
 		{"not UTF-8", "POST", "/v1/exec", "{\"line\":\"\xff\"}", 400, "not UTF-8"},
-		{"too large", "POST", "/v1/exec", `{"line":"` + long + `"}`, 413, "2097152"},
+		{"too large", "POST", "/v1/exec", `{"line":"` + long + `"}`, 413, "5242880"},
 		{"large stdin", "POST", "/v1/exec", `{"line":"cat","stdin":"` + long[:MaxStdin+1] + `"}`, 413, "1048576"},
 		{"complete: no JSON", "POST", "/v1/complete", "x", 400, "not as expected"},
 		{"complete: too large", "POST", "/v1/complete", `{"line":"` + long + `"}`, 413, "limit"},
@@ -78,6 +78,7 @@ func TestExecFrames(t *testing.T) {
 	for _, tc := range []struct{ name, body, want string }{
 		{"line", `{"line":"echo a 'b c'"}`, `{"out":"a 'b c'\n"}` + "\n" + `{"done":true}` + "\n"},
 		{"words", `{"words":["echo","a b"]}`, `{"out":"'a b'\n"}` + "\n" + `{"done":true}` + "\n"},
+		{"files", `{"line":"cat","files":{"a":"b"}}`, `{"done":true}` + "\n"},
 		{"stdin", `{"line":"cat","stdin":"in <&>"}`, `{"out":"in <&>"}` + "\n" + `{"done":true}` + "\n"},
 		{"empty line", `{"line":""}`, `{"done":true}` + "\n"},
 		{"unknown", `{"line":"ecko"}`, `{"done":true,"error":"unknown command \"ecko\": did you mean echo?"}` + "\n"},
@@ -159,11 +160,11 @@ func TestFramesKeepCharactersWhole(t *testing.T) {
 }
 
 func FuzzDecodeExec(f *testing.F) {
-	for _, s := range []string{`{"line":"echo"}`, `{"words":["echo","a b"],"stdin":"x"}`, `{}`, `[`, "\xff", `{"words":["\u0000"]}`} {
+	for _, s := range []string{`{"line":"echo"}`, `{"words":["echo","a b"],"stdin":"x"}`, `{"line":"execute a","files":{"a":"b"},"hold":true}`, `{}`, `[`, "\xff", `{"words":["\u0000"]}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req, err := decodeExec(body)
+		req, err := DecodeRequest(body)
 		if err != nil {
 			return
 		}
@@ -174,7 +175,7 @@ func FuzzDecodeExec(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := decodeExec(again); err != nil {
+		if _, err := DecodeRequest(again); err != nil {
 			t.Errorf("refused its own %q: %v", again, err)
 		}
 	})

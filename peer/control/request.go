@@ -15,15 +15,37 @@ import (
 )
 
 // MaxStdin is how much standard input a command can be given, in bytes.
-const MaxStdin = 1 << 20
+// MaxFiles is how much the files that are given with it can hold together.
+const (
+	MaxStdin = 1 << 20
+	MaxFiles = 1 << 20
+)
 
-// execRequest is the body of exec: a line, which the peer splits, or its words.
-type execRequest struct {
+// Request is the body of exec: a line, which the peer splits, or its words.
+type Request struct {
 	Line  *string  `json:"line,omitempty"`
 	Words []string `json:"words,omitempty"`
-	Stdin string   `json:"stdin,omitempty"`
+	Stdin *string  `json:"stdin,omitempty"` // nil is none, which is not an empty one
+	// Files are what relative names mean to the command, by slash-separated
+	// path. Without them relative names are as the peer's process sees them.
+	Files map[string]string `json:"files,omitzero"`
 	// Colour says that the output goes to a terminal that takes colours.
 	Colour bool `json:"colour,omitempty"`
+	// Hold is for peer exec -, which reads a Request as the first line of its
+	// standard input: the command is to be cancelled when that ends.
+	Hold bool `json:"hold,omitempty"`
+}
+
+// Encode returns the request as one line of JSON.
+func (r Request) Encode() ([]byte, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	if len(b) > bodyLimit { // the server would hang up on it
+		return nil, errBodySize(len(b))
+	}
+	return append(b, '\n'), nil
 }
 
 type completeRequest struct {
@@ -74,26 +96,37 @@ func decode(body []byte, v any) error {
 
 var errStdinSize = fmt.Errorf("standard input is over the limit of %d bytes", MaxStdin)
 
-// decodeExec parses the body of an exec request.
-func decodeExec(body []byte) (execRequest, error) {
-	var req execRequest
+func errBodySize(n int) error {
+	return fmt.Errorf("request of %d bytes is too long: the limit is %d", n, bodyLimit)
+}
+
+// DecodeRequest parses the body of an exec request.
+func DecodeRequest(body []byte) (Request, error) {
+	var req Request
 	if err := decode(body, &req); err != nil {
-		return execRequest{}, err
+		return Request{}, err
 	}
 	size := 0
 	for _, w := range req.Words {
 		size += len(w) + 1
 		if strings.ContainsRune(w, 0) {
-			return execRequest{}, errors.New("a word holds a NUL character")
+			return Request{}, errors.New("a word holds a NUL character")
 		}
 	}
 	switch {
 	case (req.Line == nil) == (len(req.Words) == 0):
-		return execRequest{}, errors.New(`the request needs either "line" or "words"`)
+		return Request{}, errors.New(`the request needs either "line" or "words"`)
 	case size > command.MaxLine:
-		return execRequest{}, fmt.Errorf("words of %d bytes are too long: the limit is %d", size, command.MaxLine)
-	case len(req.Stdin) > MaxStdin:
-		return execRequest{}, errStdinSize
+		return Request{}, fmt.Errorf("words of %d bytes are too long: the limit is %d", size, command.MaxLine)
+	case req.Stdin != nil && len(*req.Stdin) > MaxStdin:
+		return Request{}, errStdinSize
+	}
+	size = 0
+	for name, text := range req.Files {
+		size += len(name) + len(text)
+	}
+	if size > MaxFiles {
+		return Request{}, fmt.Errorf("files of %d bytes are over the limit of %d", size, MaxFiles)
 	}
 	return req, nil
 }

@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"peerlab/internal/atomicfile"
+	"peerlab/peer/files"
 )
 
 // Kept is how many peers are remembered, the latest seen.
@@ -32,24 +31,25 @@ type Peer struct {
 
 // File is where they are kept. Methods must not be called concurrently.
 type File struct {
+	sys  files.System
 	path string
 	last string // what is in the file, to write only changes
 }
 
-// Open returns the file peers.json in dir, which is made if it is missing.
-// Nothing is read yet.
-func Open(dir string) (*File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// Open returns the file peers.json in dir, a directory of sys that is made if
+// it is missing. Nothing is read yet.
+func Open(sys files.System, dir string) (*File, error) {
+	if err := sys.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	return &File{path: filepath.Join(dir, "peers.json")}, nil
+	return &File{sys: sys, path: filepath.Join(dir, "peers.json")}, nil
 }
 
 // Load returns the peers in the file, the latest seen first; none if there is
 // no file. A damaged file is an error, and no reason not to start: the next
 // Save replaces it.
 func (f *File) Load() ([]Peer, error) {
-	b, err := os.ReadFile(f.path)
+	b, err := files.Read(f.sys, f.path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -113,7 +113,7 @@ func (f *File) Save(peers []Peer) error {
 	}
 	b, err := json.MarshalIndent(peers, "", "  ")
 	if err == nil {
-		err = atomicfile.WriteSynced(f.path, atomicfile.Private, atomicfile.Bytes(append(b, '\n')))
+		err = f.sys.Replace(f.path, append(b, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("remember peers: %w", err)

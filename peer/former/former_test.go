@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"peerlab/peer/files"
 )
 
 func peers(n int) []Peer {
@@ -21,7 +23,7 @@ func peers(n int) []Peer {
 
 func TestSaveAndLoad(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	f, err := Open(dir)
+	f, err := Open(files.OS{}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,7 @@ func TestSaveAndLoad(t *testing.T) {
 
 func TestDamaged(t *testing.T) {
 	dir := t.TempDir()
-	f, err := Open(dir)
+	f, err := Open(files.OS{}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +98,7 @@ func TestDamaged(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(filepath.Join(file, "x")); err == nil {
+	if _, err := Open(files.OS{}, filepath.Join(file, "x")); err == nil {
 		t.Error("a directory below a file")
 	}
 }

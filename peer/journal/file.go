@@ -10,15 +10,17 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"peerlab/peer/files"
 )
 
-// On writes every line from now on to a file as well: appended, created with
+// On writes every line from now on to a file of sys as well: appended, created with
 // mode 0600 in a directory that exists. It takes the place of a file that was
 // on before, which stays on when path cannot be opened. Writing is part of
 // logging, so a slow disk slows the peer. At the first line that cannot be written, on
 // a full disk for one, the journal says so on its writer and the file is off.
-func (j *Journal) On(path string) error {
-	file, err := open(path)
+func (j *Journal) On(sys files.System, path string) error {
+	file, err := open(sys, path)
 	if err != nil {
 		return err
 	}
@@ -70,17 +72,17 @@ func (j *Journal) dropFile(failed error) {
 	}
 }
 
-func open(path string) (*os.File, error) {
+func open(sys files.System, path string) (files.File, error) {
 	if path == "" {
 		return nil, errors.New("log file: no path given")
 	}
-	full, err := filepath.Abs(path)
+	full, err := sys.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("log file %s: %w", path, err)
 	}
 	// A pipe that nobody reads would block the open, and one read slowly
 	// every record: O_NONBLOCK gets past the first to refuse both.
-	file, err := os.OpenFile(full, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	file, err := sys.OpenFile(full, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, explain(full, cause(err))
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"peerlab/peer/files"
 )
 
 func read(t *testing.T, path string) string {
@@ -35,7 +37,7 @@ func TestFile(t *testing.T) {
 	}
 	on := func(path, want string) {
 		t.Helper()
-		if err := j.On(path); err != nil {
+		if err := j.On(files.OS{}, path); err != nil {
 			t.Fatal(err)
 		}
 		if got := j.File(); got != want {
@@ -47,7 +49,7 @@ func TestFile(t *testing.T) {
 	log.Info("one")
 	on(b, b)
 	log.Info("two")
-	if err := j.On(dir); err == nil || j.File() != b {
+	if err := j.On(files.OS{}, dir); err == nil || j.File() != b {
 		t.Errorf("a bad path: error %v, File() = %q", err, j.File())
 	}
 	log.Info("three")
@@ -112,7 +114,7 @@ func TestFileThatCannotBeOn(t *testing.T) {
 		in("a\x00b"):                 "invalid argument",
 		in(strings.Repeat("x", 300)): "name too long",
 	} {
-		err := j.On(path)
+		err := j.On(files.OS{}, path)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "log file") {
 			t.Errorf("On(%.60q): %v, want %q", path, err, want)
 		}

@@ -6,9 +6,10 @@ package journal
 import (
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
+
+	"peerlab/peer/files"
 )
 
 const (
@@ -25,9 +26,9 @@ type Journal struct {
 
 	mu        sync.Mutex
 	w         io.Writer
-	file      *os.File // nil: none
-	recent    []string // a ring once it is full
-	oldest    int      // in recent
+	file      files.File // nil: none
+	recent    []string   // a ring once it is full
+	oldest    int        // in recent
 	followers map[*follower]struct{}
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/slogtest"
 
+	"peerlab/peer/files"
+
 	"go.uber.org/goleak"
 )
 
@@ -243,7 +245,7 @@ func TestConcurrently(t *testing.T) {
 				j.SetLevel("l1", slog.LevelInfo)
 				j.SetLevel("", slog.LevelInfo)
 				j.Levels()
-				if err := j.On(dir + "/log"); err != nil {
+				if err := j.On(files.OS{}, dir+"/log"); err != nil {
 					t.Error(err)
 				}
 				_ = j.File()

@@ -1,20 +1,14 @@
 package program
 
 import (
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/peer"
-	"peerlab/peer/command"
 	"peerlab/peer/control"
 	"peerlab/peer/shell"
-	"peerlab/terminal"
 )
 
 // historyFile returns where the shell keeps what was typed, per user: in the
@@ -61,44 +55,6 @@ func (p Program) attachCommand() *cobra.Command {
 			return err
 		}
 		return shell.Run(cmd.Context(), shell.Options{Peer: attached, HistoryFile: historyFile(socket), Redact: same.Commands().Redact})
-	})
-}
-
-func execCommand() *cobra.Command {
-	return onSocket(&cobra.Command{
-		Use: "exec -- LINE", Short: "Run one line in the running peer and exit with its status",
-		Long: `Run one line in the running peer and exit with its status.
-
-Several arguments are taken as they are, each as one word; a single one is split
-like a line typed in the shell. A word that is - alone hands the command standard
-input.`,
-		Example: "  peer exec -- members -format json\n  peer exec -- 'msg hello, everyone'\n  peer exec -- execute - <script",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError{fmt.Errorf("nothing to run: write %s -- LINE, for example: peer exec -- members", cmd.CommandPath())}
-			}
-			return nil
-		},
-	}, func(cmd *cobra.Command, client *control.Client, _ string, args []string) error {
-		line := args[0]
-		if len(args) > 1 {
-			line = command.Join(args)
-		}
-		if strings.TrimSpace(line) == "" {
-			return usageError{fmt.Errorf("nothing to run: the line is empty")}
-		}
-		var stdin io.Reader
-		if words, err := command.Split(line); err == nil && slices.Contains(words, "-") {
-			stdin = cmd.InOrStdin() // only then: reading it could wait for ever
-		}
-		ctx := cmd.Context()
-		if terminal.TakesColour(os.Stdout) {
-			ctx = command.WithColour(ctx)
-		}
-		// A command added to the peer may print what others say.
-		out, flush := terminal.Guard(cmd.OutOrStdout())
-		defer func() { _ = flush() }()
-		return client.Exec(ctx, line, stdin, out)
 	})
 }
 

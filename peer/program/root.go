@@ -40,7 +40,7 @@ A flag wins over its variable.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(p.runCommand(), p.attachCommand(), execCommand(), healthCommand(), p.versionCommand(), p.commandsCommand())
+	root.AddCommand(p.runCommand(), p.attachCommand(), p.execCommand(), healthCommand(), p.versionCommand(), p.commandsCommand())
 	return root
 }
 

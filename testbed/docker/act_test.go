@@ -92,7 +92,7 @@ func TestExecInAPeerThatEnds(t *testing.T) {
 	} {
 		t.Run(string(then), func(t *testing.T) {
 			c := clusterOf(t, &ending{then: then})
-			if err := c.Exec(t.Context(), "alice", "members", io.Discard); !errors.Is(err, want) {
+			if err := c.Exec(t.Context(), "alice", "members", testbed.Input{}, io.Discard); !errors.Is(err, want) {
 				t.Errorf("%v, want %v", err, want)
 			}
 			c.running.Wait()

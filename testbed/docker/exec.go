@@ -29,8 +29,8 @@ const errorLimit = 64 << 10
 // answerLimit bounds what is kept of what a container of the fabric answers.
 const answerLimit = 1 << 20
 
-// Exec implements testbed.Engine. When ctx ends, the command is left to itself.
-func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) error {
+// Exec implements testbed.Engine.
+func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input, out io.Writer) error {
 	if strings.TrimSpace(line) == "" {
 		return errors.New("nothing to run: the line is empty")
 	}
@@ -38,7 +38,7 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	command, err := kind.Line(line)
+	command, err := kind.Line(line, in)
 	if err != nil {
 		return err
 	}
@@ -54,13 +54,17 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) er
 	return err
 }
 
-func (c *Cluster) exec(ctx context.Context, name, id string, command []string, out io.Writer) error {
+func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Line, out io.Writer) error {
 	execID, stream, err := c.beginExec(ctx, name, id, command)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, stream.Close)()
+	if command.Stdin != nil {
+		// It stays open after that: its end cancels the command.
+		c.running.Go(func() { _, _ = stream.Conn.Write(command.Stdin) })
+	}
 	said := bounded{limit: errorLimit}
 	if _, err := stdcopy.StdCopy(out, &said, stream.Reader); err != nil {
 		return fmt.Errorf("read what %s answers: %w", name, err)
@@ -102,14 +106,14 @@ func (d *Daemon) endsWithin(ctx context.Context, id string, patience time.Durati
 
 // beginExec asks for a command in a container, when nobody pauses that, and
 // returns the command's id and what it writes.
-func (c *Cluster) beginExec(ctx context.Context, name, id string, command []string) (execID string, stream client.ExecAttachResult, err error) {
+func (c *Cluster) beginExec(ctx context.Context, name, id string, command adapter.Line) (execID string, stream client.ExecAttachResult, err error) {
 	give, err := c.turn(ctx, id)
 	if err != nil {
 		return "", stream, err
 	}
 	defer give()
 	created, err := c.daemon.api.ExecCreate(ctx, id, client.ExecCreateOptions{
-		AttachStdout: true, AttachStderr: true, Cmd: command,
+		AttachStdin: command.Stdin != nil, AttachStdout: true, AttachStderr: true, Cmd: command.Command,
 	})
 	if errdefs.IsConflict(err) { // it ended, or was paused, since it was looked at
 		if _, _, now := c.runs(ctx, name); now != nil {

@@ -20,7 +20,8 @@ func TestFactory(t *testing.T) {
 	ctx := t.Context()
 	e, err := f.Create(ctx, testbed.Spec{
 		Peers:    []string{"alice", "bob"},
-		Settings: map[string]string{"profile": "local", "set": "GossipNodes=4,RetransmitMult=8"},
+		Settings: map[string]string{"profile": "local", "set": "GossipNodes=4,RetransmitMult=8", "chat-secret-file": "secrets.txt"},
+		Files:    map[string]string{"secrets.txt": "cmFuZG9tIGFuZCBsb25nIGVub3VnaCBhcyBhIHNlY3JldA==\n"},
 		Own:      map[string]map[string]string{"bob": {"set": "GossipNodes=5"}},
 	})
 	if err != nil {
@@ -37,7 +38,7 @@ func TestFactory(t *testing.T) {
 	for name, want := range map[string][]string{"alice": {`"GossipNodes":4`, `"RetransmitMult":8`}, "bob": {`"GossipNodes":5`, `"ProbeTimeout":"200ms"`}} {
 		await(t, e.(*Cluster), 0, name+" is ready", about(name, event.PeerReady, ""))
 		var out bytes.Buffer
-		if err := e.Exec(ctx, name, "config show -format json", &out); err != nil {
+		if err := e.Exec(ctx, name, "config show -format json", testbed.Input{}, &out); err != nil {
 			t.Error(err)
 		}
 		for _, word := range want {

@@ -84,7 +84,7 @@ func TestHostilePeers(t *testing.T) {
 	await(t, c, 0, "what forker says", about(testbed.Lab, testbed.LabError, "forker"))
 
 	// A line that takes too much ends, and not the peer it runs in.
-	err = c.Exec(ctx, "victim", "allocate 536870912", io.Discard)
+	err = c.Exec(ctx, "victim", "allocate 536870912", testbed.Input{}, io.Discard)
 	if !errors.As(err, new(*testbed.CommandError)) || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("a line that takes too much: %v", err)
 	}

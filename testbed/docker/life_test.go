@@ -60,25 +60,25 @@ func TestLife(t *testing.T) {
 	t.Logf("alice saw all %s after the first request", time.Since(began).Round(time.Millisecond))
 
 	var out bytes.Buffer
-	must(c.Exec(ctx, "alice", "members -format json", &out))
+	must(c.Exec(ctx, "alice", "members -format json", testbed.Input{}, &out))
 	if !strings.Contains(out.String(), `"bob"`) {
 		t.Errorf("alice does not tell of bob:\n%s", &out)
 	}
-	if err := c.Exec(ctx, "alice", "membres", &out); !errors.As(err, new(*testbed.CommandError)) || !strings.Contains(err.Error(), "members") {
+	if err := c.Exec(ctx, "alice", "membres", testbed.Input{}, &out); !errors.As(err, new(*testbed.CommandError)) || !strings.Contains(err.Error(), "members") {
 		t.Errorf("unknown command: %v", err)
 	}
 
 	// Paused, before a line is run and while one runs.
 	must(c.Pause(ctx, "bob"))
 	asked := time.Now()
-	if err := c.Exec(ctx, "bob", "members", &out); !errors.Is(err, testbed.ErrPaused) || time.Since(asked) > 2*time.Second {
+	if err := c.Exec(ctx, "bob", "members", testbed.Input{}, &out); !errors.Is(err, testbed.ErrPaused) || time.Since(asked) > 2*time.Second {
 		t.Errorf("a paused peer: %v after %s", err, time.Since(asked))
 	}
 	must(c.Resume(ctx, "bob"))
 	mark := c.History().Len()
 	running := make(chan error, 1)
-	go func() { running <- c.Exec(ctx, "bob", "monitor", writer(func([]byte) {})) }()
-	must(c.Exec(ctx, "alice", "msg hello", &out))
+	go func() { running <- c.Exec(ctx, "bob", "monitor", testbed.Input{}, writer(func([]byte) {})) }()
+	must(c.Exec(ctx, "alice", "msg hello", testbed.Input{}, &out))
 	await(t, c, mark, "bob delivers", func(e event.Event) bool { return e.Peer == "bob" && e.Kind == event.ChatDelivered })
 	must(c.Pause(ctx, "bob"))
 	asked = time.Now()
@@ -93,7 +93,7 @@ func TestLife(t *testing.T) {
 		t.Errorf("kill a dead one: %v", err)
 	}
 	await(t, c, mark, "alice finds bob dead", about("alice", event.MemberDead, "bob"))
-	if err := c.Exec(ctx, "bob", "members", &out); !errors.Is(err, testbed.ErrStopped) {
+	if err := c.Exec(ctx, "bob", "members", testbed.Input{}, &out); !errors.Is(err, testbed.ErrStopped) {
 		t.Errorf("a dead peer: %v", err)
 	}
 
@@ -240,7 +240,7 @@ func TestPauseAmidLines(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		ended := make(chan error, 3)
 		for range cap(ended) {
-			go func() { ended <- c.Exec(ctx, "alice", "members", io.Discard) }()
+			go func() { ended <- c.Exec(ctx, "alice", "members", testbed.Input{}, io.Discard) }()
 		}
 		<-time.After(rand.N(60 * time.Millisecond)) // an instant at random, not an event
 		err := c.Pause(ctx, "alice")

@@ -272,7 +272,7 @@ func TestAgentIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, c, mark, "the loss", of(testbed.LabError))
-	if err := c.Exec(ctx, "alice", "members", io.Discard); err == nil || !strings.Contains(err.Error(), "no longer in force") {
+	if err := c.Exec(ctx, "alice", "members", testbed.Input{}, io.Discard); err == nil || !strings.Contains(err.Error(), "no longer in force") {
 		t.Errorf("the next call: %v", err)
 	}
 	if err := c.SetLinks(ctx, cut); err != nil {

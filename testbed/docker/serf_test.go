@@ -36,7 +36,7 @@ func TestSerf(t *testing.T) {
 	seen.until("all see all alive", all, all, observe.Alive)
 
 	var out bytes.Buffer
-	must(c.Exec(ctx, "dave", "members -format=json", &out))
+	must(c.Exec(ctx, "dave", "members -format=json", testbed.Input{}, &out))
 	for _, name := range all {
 		if !strings.Contains(out.String(), `"`+name+`"`) {
 			t.Errorf("dave's members lack %s:\n%s", name, &out)

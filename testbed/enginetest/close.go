@@ -18,7 +18,7 @@ func closeCases() []testCase {
 			c.must(c.Close(c.ctx))
 			for what, err := range map[string]error{
 				"start": c.Start(c.ctx, "bob"), "kill": c.Kill(c.ctx, "alice"), "links": c.SetLinks(c.ctx, c.links("alice -> bob drop=all")),
-				"exec": c.Exec(c.ctx, "alice", "members", io.Discard),
+				"exec": c.Exec(c.ctx, "alice", "members", testbed.Input{}, io.Discard),
 			} {
 				if err == nil {
 					c.t.Errorf("%s works in a closed cluster", what)

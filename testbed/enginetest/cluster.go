@@ -184,7 +184,7 @@ func (c *cluster) peer(name string) testbed.Peer {
 func (c *cluster) exec(name, line string) string {
 	c.t.Helper()
 	var out bytes.Buffer
-	c.must(c.Exec(c.ctx, name, line, &out))
+	c.must(c.Exec(c.ctx, name, line, testbed.Input{}, &out))
 	return out.String()
 }
 

@@ -24,7 +24,7 @@ func execCases() []testCase {
 		}},
 		{"a command that fails is told as such", false, func(c *cluster) {
 			var failed *testbed.CommandError
-			if err := c.Exec(c.ctx, "alice", "membres", new(bytes.Buffer)); !errors.As(err, &failed) || failed.Peer != "alice" || !strings.Contains(failed.Message, "members") {
+			if err := c.Exec(c.ctx, "alice", "membres", testbed.Input{}, new(bytes.Buffer)); !errors.As(err, &failed) || failed.Peer != "alice" || !strings.Contains(failed.Message, "members") {
 				c.t.Errorf("%v", err)
 			}
 		}},
@@ -41,18 +41,18 @@ func execCases() []testCase {
 		{"a line for nobody, or for who does not run, is an error", false, func(c *cluster) {
 			c.must(c.Kill(c.ctx, "dave"))
 			for name, want := range map[string]error{"nobody": testbed.ErrNoPeer, "dave": testbed.ErrStopped} {
-				if err := c.Exec(c.ctx, name, "members", io.Discard); !errors.Is(err, want) {
+				if err := c.Exec(c.ctx, name, "members", testbed.Input{}, io.Discard); !errors.Is(err, want) {
 					c.t.Errorf("%s: %v", name, err)
 				}
 			}
-			if err := c.Exec(c.ctx, testbed.Bootstrap, "members", io.Discard); err == nil {
+			if err := c.Exec(c.ctx, testbed.Bootstrap, "members", testbed.Input{}, io.Discard); err == nil {
 				c.t.Error("the bootstrap service has a shell")
 			}
 		}},
 		{"a line ends with its context", false, func(c *cluster) {
 			ctx, cancel := context.WithTimeout(c.ctx, time.Second)
 			defer cancel()
-			if err := c.Exec(ctx, "alice", "sleep 3600", new(bytes.Buffer)); !errors.Is(err, context.DeadlineExceeded) {
+			if err := c.Exec(ctx, "alice", "sleep 3600", testbed.Input{}, new(bytes.Buffer)); !errors.Is(err, context.DeadlineExceeded) {
 				c.t.Errorf("%v", err)
 			}
 		}},
@@ -78,7 +78,7 @@ func (c *cluster) meanwhile(do func() error) error {
 	began := &firstWrite{first: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
-	go func() { running <- c.Exec(ctx, "dave", "monitor", began) }()
+	go func() { running <- c.Exec(ctx, "dave", "monitor", testbed.Input{}, began) }()
 	n := c.mark()
 	c.exec("alice", "msg to be seen by a monitor")
 	c.awaitEvent(n, "dave gets a message", func(e event.Event) bool { return e.Peer == "dave" && e.Kind == event.ChatDelivered })

@@ -133,7 +133,7 @@ func lifecycleCases() []testCase {
 		}},
 		{"a peer that quits tells so and has ended", false, func(c *cluster) {
 			n := c.mark()
-			_ = c.Exec(c.ctx, "dave", "quit", io.Discard) // the answer may be lost
+			_ = c.Exec(c.ctx, "dave", "quit", testbed.Input{}, io.Discard) // the answer may be lost
 			c.awaitEvent(n, "dave stops", about("dave", event.PeerStopping, ""))
 			c.awaitView(c.names[:3], []string{"dave"}, observe.Left, observe.Dead)
 			for p := c.peer("dave"); p.State != testbed.Stopped || p.Exit != 0; p = c.peer("dave") {

@@ -56,7 +56,7 @@ func pauseCases() []testCase {
 		{"a line for a paused peer fails soon", false, func(c *cluster) {
 			c.must(c.Pause(c.ctx, "dave"))
 			asked := time.Now()
-			if err := c.Exec(c.ctx, "dave", "members", io.Discard); !errors.Is(err, testbed.ErrPaused) || time.Since(asked) > 10*time.Second {
+			if err := c.Exec(c.ctx, "dave", "members", testbed.Input{}, io.Discard); !errors.Is(err, testbed.ErrPaused) || time.Since(asked) > 10*time.Second {
 				c.t.Errorf("%v after %s", err, time.Since(asked))
 			}
 		}},

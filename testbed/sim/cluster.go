@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
 	"peerlab/event"
+	"peerlab/peer/files"
 	"peerlab/peer/membership"
 	"peerlab/testbed"
 )
@@ -33,7 +32,6 @@ type Cluster struct {
 	mu     sync.Mutex
 	links  testbed.Links
 	next   netip.Addr // that nobody has had
-	state  string     // directory for the peers' own; made when one needs it
 	closed bool
 }
 
@@ -46,7 +44,7 @@ func newCluster(s *simulation, spec testbed.Spec) *Cluster {
 	}
 	for _, name := range append([]string{testbed.Bootstrap}, spec.Peers...) {
 		c.members[name] = &member{
-			cluster: c, host: c.network.add(name, c.next), turn: make(chan struct{}, 1),
+			cluster: c, host: c.network.add(name, c.next), files: files.NewMemory(), turn: make(chan struct{}, 1),
 			state: testbed.Stopped, ended: make(chan struct{}), woken: make(chan struct{}),
 		}
 		c.next = c.next.Next()
@@ -139,20 +137,6 @@ func (c *Cluster) Links(context.Context) (testbed.Links, error) {
 	return maps.Clone(c.links), nil
 }
 
-// stateOf returns a directory of the peer's own.
-func (c *Cluster) stateOf(name string) (string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == "" {
-		dir, err := os.MkdirTemp("", "peerlab-sim-")
-		if err != nil {
-			return "", fmt.Errorf("a directory for what peers remember: %w", err)
-		}
-		c.state = dir
-	}
-	return filepath.Join(c.state, name), nil
-}
-
 // Close implements testbed.Engine. It ends the peers as Kill does.
 func (c *Cluster) Close(context.Context) error {
 	c.mu.Lock()
@@ -168,8 +152,9 @@ func (c *Cluster) Close(context.Context) error {
 	}
 	c.running.Wait()
 	c.network.close()
-	if c.state == "" {
-		return nil
+	var errs []error
+	for _, m := range c.members {
+		errs = append(errs, m.files.Close())
 	}
-	return os.RemoveAll(c.state)
+	return errors.Join(errs...)
 }

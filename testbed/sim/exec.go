@@ -9,12 +9,13 @@ import (
 	"strings"
 	"sync"
 
+	"peerlab/peer/files"
 	"peerlab/testbed"
 )
 
 // Exec implements testbed.Engine. When it returns before the line has ended,
 // because ctx has or the peer is paused or gone, the line is left to itself.
-func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) error {
+func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input, out io.Writer) error {
 	m := c.members[name]
 	switch {
 	case m == nil:
@@ -38,6 +39,10 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) er
 	c.running.Add(1)
 	c.mu.Unlock()
 	lineCtx, cancel := context.WithCancel(ctx)
+	var stdin io.Reader
+	if in.Stdin != nil {
+		stdin = strings.NewReader(*in.Stdin)
+	}
 	until := &valve{w: out}
 	done := make(chan error, 1)
 	go label(lineCtx, name, func() {
@@ -48,7 +53,7 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, out io.Writer) er
 				done <- fmt.Errorf("internal error: %v\n%s", p, debug.Stack())
 			}
 		}()
-		done <- p.Commands().RunLine(lineCtx, line, nil, until)
+		done <- p.Commands().RunLine(files.With(lineCtx, in.Files), line, stdin, until)
 	})
 	defer until.shut()
 	for {

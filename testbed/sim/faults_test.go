@@ -44,7 +44,7 @@ func (l *lab) calm(d time.Duration) {
 func (l *lab) exec(name, line string) string {
 	l.t.Helper()
 	var out bytes.Buffer
-	l.must(l.Exec(l.ctx, name, line, &out))
+	l.must(l.Exec(l.ctx, name, line, testbed.Input{}, &out))
 	return out.String()
 }
 
@@ -283,11 +283,11 @@ func TestExec(t *testing.T) {
 		}
 		l.await(time.Minute, "delivered", func(view) bool { return len(l.since(0, event.ChatDelivered)) > 0 })
 		var failed *testbed.CommandError
-		if err := l.Exec(l.ctx, "alice", "nonsense", nil); !errors.As(err, &failed) || failed.Peer != "alice" || !strings.Contains(failed.Message, "unknown command") {
+		if err := l.Exec(l.ctx, "alice", "nonsense", testbed.Input{}, nil); !errors.As(err, &failed) || failed.Peer != "alice" || !strings.Contains(failed.Message, "unknown command") {
 			l.t.Errorf("%v", err)
 		}
 		for name, want := range map[string]error{"nobody": testbed.ErrNoPeer, "bootstrap": nil} {
-			if err := l.Exec(l.ctx, name, "members", nil); err == nil || want != nil && !errors.Is(err, want) {
+			if err := l.Exec(l.ctx, name, "members", testbed.Input{}, nil); err == nil || want != nil && !errors.Is(err, want) {
 				l.t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -304,23 +304,23 @@ func TestExec(t *testing.T) {
 			ctx, cancel := context.WithTimeout(l.ctx, time.Minute)
 			start := time.Now()
 			time.AfterFunc(time.Second, test.do)
-			err := l.Exec(ctx, "bob", "sleep 3600", nil)
+			err := l.Exec(ctx, "bob", "sleep 3600", testbed.Input{}, nil)
 			cancel()
 			if took := time.Since(start); !errors.Is(err, test.want) || what != "gone" && took > 2*time.Second {
 				l.t.Errorf("%s: %v after %s", what, err, took)
 			}
 			if what == "paused" {
-				if err := l.Exec(l.ctx, "bob", "members", nil); !errors.Is(err, testbed.ErrPaused) {
+				if err := l.Exec(l.ctx, "bob", "members", testbed.Input{}, nil); !errors.Is(err, testbed.ErrPaused) {
 					l.t.Errorf("%v", err)
 				}
 				l.must(l.Resume(l.ctx, "bob"))
 			}
 			l.must(ignore(l.Kill(l.ctx, "bob"), testbed.ErrStopped))
 		}
-		if err := l.Exec(l.ctx, "bob", "members", nil); !errors.Is(err, testbed.ErrStopped) {
+		if err := l.Exec(l.ctx, "bob", "members", testbed.Input{}, nil); !errors.Is(err, testbed.ErrStopped) {
 			l.t.Errorf("%v", err)
 		}
-		l.must(l.Exec(l.ctx, "alice", "quit", new(bytes.Buffer)))
+		l.must(l.Exec(l.ctx, "alice", "quit", testbed.Input{}, new(bytes.Buffer)))
 		time.Sleep(10 * time.Second)
 		if p := l.peer("alice"); p.State != testbed.Stopped || p.Exit != 0 {
 			l.t.Errorf("after quit: %+v", p)
@@ -336,7 +336,7 @@ func TestWithoutTheChat(t *testing.T) {
 			l.t.Errorf("%v", joined)
 		}
 		var failed *testbed.CommandError
-		if err := l.Exec(l.ctx, "alice", "msg hello", nil); !errors.As(err, &failed) || !strings.Contains(failed.Message, "chat join") {
+		if err := l.Exec(l.ctx, "alice", "msg hello", testbed.Input{}, nil); !errors.As(err, &failed) || !strings.Contains(failed.Message, "chat join") {
 			l.t.Errorf("%v", err)
 		}
 		l.exec("alice", "chat join")
@@ -382,7 +382,7 @@ func TestBadInput(t *testing.T) {
 		"unknown profile":       {Peers: []string{"a"}, Settings: map[string]string{"profile": "moon"}},
 		"SuspicionMult":         {Peers: []string{"a", "b"}, Own: map[string]map[string]string{"b": {"set": "SuspicionMult=x"}}},
 		"no such peer":          {Peers: []string{"a"}, Own: map[string]map[string]string{"b": {}}},
-		"bind cannot be set": {Peers: []string{"a"}, Settings: map[string]string{"bind": "0.0.0.0:1"}},
+		"bind cannot be set":    {Peers: []string{"a"}, Settings: map[string]string{"bind": "0.0.0.0:1"}},
 	} {
 		err := Run(t.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
 			_, err := f.Create(ctx, spec)

@@ -8,6 +8,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
+	"peerlab/peer/files"
 	"peerlab/testbed"
 )
 
@@ -21,6 +22,7 @@ const exitKilled = 137
 type member struct {
 	cluster *Cluster
 	host    *host
+	files   *files.Memory
 	turn    chan struct{} // held by who acts on it
 
 	mu    sync.Mutex
@@ -54,6 +56,7 @@ func (m *member) start() error {
 	m.mu.Lock()
 	cpus := m.cpus
 	m.mu.Unlock()
+	m.files.Restart()
 	l := m.host.begin(cpus)
 	began := make(chan struct{})
 	run, p, err := m.process(l, sync.OnceFunc(func() { close(began) }))
@@ -107,7 +110,8 @@ func (m *member) process(l *life, began func()) (func(context.Context) error, *p
 func (m *member) config(l *life, began func()) (peer.Config, error) {
 	c, name := m.cluster, m.host.name
 	conf := peer.Config{
-		Name: name,
+		Name:  name,
+		Files: m.files,
 		Network: peer.Network{
 			Transport: l.open,
 			ChatListen: func() (net.Listener, error) {
@@ -135,14 +139,14 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 	if err := conf.Configure(c.spec.Of(name)); err != nil {
 		return conf, err
 	}
+	if secrets, given := c.spec.Files[conf.Chat.SecretFile]; given {
+		conf.Chat.Secret, conf.Chat.SecretFile = secrets, ""
+	}
 	// Compression takes half of the time, and here there is nothing to save.
 	conf.Set = append([]string{"EnableCompression=false"}, conf.Set...)
 	conf.Bootstrap = "http://" + c.members[testbed.Bootstrap].host.at(bootstrapPort)
 	if conf.State != "" {
-		var err error
-		if conf.State, err = c.stateOf(name); err != nil {
-			return conf, err
-		}
+		m.files.AddVolume(conf.State)
 	}
 	c.sim.change(&conf)
 	return conf, nil

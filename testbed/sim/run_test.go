@@ -216,7 +216,7 @@ func main() {
 			return err
 		}
 		time.Sleep(time.Hour)
-		return e.Exec(ctx, "alice", "members", os.Stdout)
+		return e.Exec(ctx, "alice", "members", testbed.Input{}, os.Stdout)
 	})
 	fmt.Println("error:", err)
 }

@@ -15,6 +15,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/nearest"
+	"peerlab/testbed"
 )
 
 // Adapter is how the lab deals with peers of one kind. It has no state.
@@ -26,8 +27,8 @@ type Adapter interface {
 	// Start says how a peer's container is started, so that the peer joins the
 	// others by itself, each time it is.
 	Start(p Peer) (Container, error)
-	// Line is the command that, run in the container, runs a line in the peer.
-	Line(line string) ([]string, error)
+	// Line says what, run in the container, runs a line in the peer.
+	Line(line string, in testbed.Input) (Line, error)
 	// Shell is the command that opens a shell in the peer, nil if it has none.
 	Shell() []string
 	// Decoder returns what understands one peer's output, from its beginning.
@@ -52,6 +53,14 @@ type Peer struct {
 	// Settings are those of the peer by the names of the flags of peer run,
 	// without dashes. An adapter refuses what it does not know.
 	Settings map[string]string
+}
+
+// Line is a command that runs a line in a peer.
+type Line struct {
+	Command []string
+	// Stdin is what it reads. The input ends only when whoever asked for the
+	// line has its answer, or no longer wants it. Nil is no standard input.
+	Stdin []byte
 }
 
 // Container is how it is started.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/testbed"
 )
 
 func TestNamed(t *testing.T) {
@@ -63,13 +64,13 @@ func TestSerfStart(t *testing.T) {
 }
 
 func TestSerfLine(t *testing.T) {
-	got, err := Serf{}.Line("event deploy 'a b'")
-	if err != nil || !slices.Equal(got, []string{"/serf", "event", "deploy", "a b"}) {
+	got, err := Serf{}.Line("event deploy 'a b'", testbed.Input{})
+	if err != nil || !slices.Equal(got.Command, []string{"/serf", "event", "deploy", "a b"}) {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, bad := range []string{"", "  # nothing", "members 'open"} {
-		if got, err := (Serf{}).Line(bad); err == nil {
-			t.Errorf("%q: %q", bad, got)
+		if got, err := (Serf{}).Line(bad, testbed.Input{}); err == nil {
+			t.Errorf("%q: %q", bad, got.Command)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/peer/control"
+	"peerlab/testbed"
 )
 
 // Own is for images whose program is peer, Dockerfile.peer's or one with
@@ -28,8 +30,12 @@ func (Own) Start(p Peer) (Container, error) {
 	return Container{Env: env, Tmpfs: map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"}}, nil
 }
 
-// Line implements Adapter.
-func (Own) Line(line string) ([]string, error) { return []string{"/peer", "exec", "--", line}, nil }
+// Line implements Adapter. The line is not among the arguments, which are in
+// Docker's events and in the host's list of processes.
+func (Own) Line(line string, in testbed.Input) (Line, error) {
+	request, err := control.Request{Line: &line, Stdin: in.Stdin, Files: in.Files, Hold: true}.Encode()
+	return Line{Command: []string{"/peer", "exec", "-"}, Stdin: request}, err
+}
 
 // Shell implements Adapter.
 func (Own) Shell() []string { return []string{"/peer", "attach"} }

@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/command"
+	"peerlab/testbed"
 )
 
 // Serf is for images whose entrypoint is /serf, the program of HashiCorp's
@@ -58,16 +59,16 @@ func (Serf) Start(p Peer) (Container, error) {
 
 func port(host string) string { return net.JoinHostPort(host, strconv.Itoa(gossipPort)) }
 
-// Line implements Adapter.
-func (Serf) Line(line string) ([]string, error) {
+// Line implements Adapter. No command of serf reads standard input.
+func (Serf) Line(line string, _ testbed.Input) (Line, error) {
 	words, err := command.Split(line)
 	if err != nil {
-		return nil, err
+		return Line{}, err
 	}
 	if len(words) == 0 {
-		return nil, errors.New("nothing to run: the line is empty")
+		return Line{}, errors.New("nothing to run: the line is empty")
 	}
-	return append([]string{"/serf"}, words...), nil
+	return Line{Command: append([]string{"/serf"}, words...)}, nil
 }
 
 // Shell implements Adapter.
