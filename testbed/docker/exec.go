@@ -73,6 +73,9 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Lin
 	switch {
 	case err != nil:
 		return fmt.Errorf("how the line ended in %s: %w", name, err)
+	case command.Unanswered != 0 && ended.ExitCode == command.Unanswered && c.daemon.endsWithin(ctx, id, time.Second):
+		// A peer that is killed can take its socket away before its container ends.
+		return fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
 	case ended.ExitCode == 137:
 		if !c.daemon.endsWithin(ctx, id, time.Second) { // Docker tells of the line's end first
 			return &testbed.CommandError{Peer: name, Message: "the line was killed (137), as by the kernel when it takes too much memory; the peer runs"}
