@@ -327,7 +327,7 @@ func (c *chatChecker) groups(events []event.Event) [][]*chatLife {
 	s := newSituation(0)
 	// Of what drops some packets only, TCP is what the chat needs.
 	s.severed = func(l testbed.Link) bool {
-		return dropsAll(l) || l.Drop == testbed.DropTCP || l.Over > 0
+		return dropsAll(l) || l.Drops(testbed.DropTCP) || l.Over > 0
 	}
 	var course []event.Event
 	present := make(map[string]bool)

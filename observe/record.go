@@ -41,6 +41,10 @@ type Record struct {
 	Verdict Verdict
 	// Reason is one line that says why the verdict is not pass.
 	Reason string
+	// Failed is the line that failed, nil unless the verdict is fail.
+	Failed *FailedLine
+	// Cause is why the run is inconclusive, empty for other verdicts.
+	Cause Cause
 	// Checks and Measures are the results of those that the scenario asked for.
 	Checks   []Checked
 	Measures []Measured
@@ -50,6 +54,33 @@ type Record struct {
 
 	Events []event.Event
 }
+
+// FailedLine is the line of a scenario that failed.
+type FailedLine struct {
+	Line int    `json:"line"` // from 1
+	Text string `json:"text"` // as it is written
+	// Why is what was found instead; it can have several lines.
+	Why string `json:"why"`
+}
+
+// Cause is a kind of reason for which a run is inconclusive.
+type Cause string
+
+const (
+	// CauseSkipped is a scenario that ended itself, because this host or this
+	// engine lacks something.
+	CauseSkipped Cause = "skipped"
+	// CauseBusy is a host that did not keep time.
+	CauseBusy Cause = "host busy"
+	// CauseNoEffect is a fault that was measured to do nothing.
+	CauseNoEffect Cause = "fault without effect"
+	// CauseLost is a peer that ended although nothing in the scenario ends it.
+	CauseLost Cause = "peer lost"
+	// CauseUnable is what the engine or the host cannot do.
+	CauseUnable Cause = "unable"
+	// CauseTrouble is any other error.
+	CauseTrouble Cause = "error"
+)
 
 // Asked is a line of the scenario that judged the history: an await, a hold, a
 // check or a measure. With the events it has what is needed to judge again.

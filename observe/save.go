@@ -52,6 +52,8 @@ type result struct {
 	Ended    time.Time                    `json:"ended"`
 	Verdict  Verdict                      `json:"verdict"`
 	Reason   string                       `json:"reason,omitempty"`
+	Failed   *FailedLine                  `json:"failed,omitempty"`
+	Cause    Cause                        `json:"cause,omitempty"`
 	Checks   []Checked                    `json:"checks,omitempty"`
 	Measures []Measured                   `json:"measures,omitempty"`
 	Asked    []Asked                      `json:"asked,omitzero"`
@@ -164,7 +166,7 @@ func (r *Record) encode(w io.Writer) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(result{
 		Version: Version, Scenario: r.Scenario, Engine: r.Engine, Seed: r.Seed, Settings: r.Settings, Own: r.Own, Peers: r.Peers,
-		Model: modelOf(r.Model), Began: r.Began.UTC(), Ended: r.Ended.UTC(), Verdict: r.Verdict, Reason: r.Reason,
+		Model: modelOf(r.Model), Began: r.Began.UTC(), Ended: r.Ended.UTC(), Verdict: r.Verdict, Reason: r.Reason, Failed: r.Failed, Cause: r.Cause,
 		Checks: r.Checks, Measures: r.Measures, Asked: r.Asked, Events: len(r.Events),
 	})
 }
@@ -247,7 +249,7 @@ func decode(from io.Reader) (*Record, int, error) {
 	}
 	return &Record{
 		Scenario: s.Scenario, Engine: s.Engine, Seed: s.Seed, Settings: s.Settings, Own: s.Own, Peers: s.Peers, Model: s.Model.theory(),
-		Began: s.Began, Ended: s.Ended, Verdict: s.Verdict, Reason: s.Reason, Checks: s.Checks, Measures: s.Measures, Asked: s.Asked,
+		Began: s.Began, Ended: s.Ended, Verdict: s.Verdict, Reason: s.Reason, Failed: s.Failed, Cause: s.Cause, Checks: s.Checks, Measures: s.Measures, Asked: s.Asked,
 	}, s.Events, nil
 }
 

@@ -63,7 +63,7 @@ func (s *situation) Add(e event.Event) {
 }
 
 // dropsAll is what cuts members: they need UDP or TCP.
-func dropsAll(l testbed.Link) bool { return l.Drop == testbed.DropAll || l.Loss >= 100 }
+func dropsAll(l testbed.Link) bool { return l.IsCut() || l.Loss >= 100 }
 
 func (s *situation) recover(peer string, at time.Time) { s.until[peer] = at.Add(s.recovery) }
 

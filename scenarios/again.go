@@ -36,7 +36,7 @@ type Again struct {
 // command that failed, a run that could not tell. An unknown name is an error.
 func JudgeAgain(r *observe.Record, names ...string) (*Again, error) {
 	a := &Again{Verdict: r.Verdict, Reason: r.Reason}
-	p := replay{record: r, scene: newScene(arm{}, nil), world: newWorld(nil), into: a}
+	p := replay{record: r, scene: newScene(nil, arm{}, nil), world: newWorld(nil), into: a}
 	p.scene.spec, p.scene.defined = testbed.Spec{Peers: r.Peers, Settings: r.Settings, Own: r.Own}, true
 	for _, asked := range r.Asked {
 		p.line(asked)

@@ -258,10 +258,11 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 		now := time.Now()
 		res = &Result{Record: observe.Record{
 			Scenario: j.name, Engine: b.Engine, Settings: j.plan.Spec.Settings, Own: j.plan.Spec.Own, Peers: j.plan.Spec.Peers,
-			Began: now, Ended: now, Verdict: observe.Inconclusive, Reason: firstLine(err.Error()),
+			Began: now, Ended: now, Verdict: observe.Inconclusive, Reason: firstLine(err.Error()), Cause: causeOf(err),
 		}, Story: err.Error()}
 	case err != nil && res.Verdict == observe.Pass:
 		res.Verdict, res.Reason, res.Story = observe.Inconclusive, firstLine(err.Error()), err.Error()
+		res.Cause = causeOf(err)
 	}
 	res.Seed = j.seed
 	d := &Done{Result: res, Name: j.name, Number: j.number, Dir: j.dir}

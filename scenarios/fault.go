@@ -99,9 +99,16 @@ func (sc *scene) linking(before, links testbed.Links) fault {
 
 // setLinks makes these the links of the scene, for good or for a while.
 func (sc *scene) setLinks(links testbed.Links, limit time.Duration) (action, error) {
-	f := sc.linking(sc.links, links)
+	before := sc.links
+	do, err := sc.linking(before, links).line(limit)
 	if limit == 0 {
 		sc.links = links
 	}
-	return f.line(limit)
+	if err != nil || before.Changed(links) > 0 {
+		return do, err
+	}
+	return func(ctx context.Context, r *run, out io.Writer) error {
+		r.tell(time.Since(r.began), 0, "nothing changes: the links are like that already")
+		return do(ctx, r, out)
+	}, nil
 }

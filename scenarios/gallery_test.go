@@ -108,7 +108,7 @@ func TestForContainersHasEverything(t *testing.T) {
 			t.Fatal(err)
 		}
 		arms, _ := s.arms()
-		sc := newScene(arms[0], nil)
+		sc := newScene(nil, arms[0], nil)
 		for _, l := range s.lines {
 			name := l.name.raw()
 			delete(missing, "verb "+name)

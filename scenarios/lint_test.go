@@ -44,7 +44,7 @@ func TestLintPoints(t *testing.T) {
 		{"peer alice rejoin=soon", `2:12: setting rejoin="soon": must be a duration`},
 		{"peer alice SuspicionMlt=2", `2:12: memberlist has no plain setting "SuspicionMlt": did you mean SuspicionMult?`},
 		{"peer alice SuspicionMult=0", "2:12: set SuspicionMult: 0 is out of range"},
-		{"peer alice bind=x", "bind is set by the engine"},
+		{"peer alice bind=x", "bind cannot be set: the engine gives each peer its address"},
 		{"partition alice,bob", "a partition needs two groups"},
 		{"partition alice,bob / bob", "bob is in two groups"},
 		{"cut alice", "say from whom to whom"},

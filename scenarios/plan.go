@@ -181,7 +181,7 @@ func (s *Scenario) available(ctx context.Context, f testbed.Factory) (map[string
 
 // lint walks through the scenario as a run would.
 func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
-	sc := newScene(p.arm, p.given)
+	sc := newScene(f, p.arm, p.given)
 	sc.beside = p.Scenario.beside
 	if p.secrets == nil {
 		p.secrets = secrets{}

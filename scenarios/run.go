@@ -104,7 +104,7 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
-		res.Verdict, res.Reason = observe.Inconclusive, "remove the cluster: "+err.Error()
+		res.Verdict, res.Reason, res.Cause = observe.Inconclusive, "remove the cluster: "+err.Error(), observe.CauseTrouble
 	}
 	return res
 }
@@ -142,7 +142,7 @@ func (r *run) all(o Options) error {
 	if r.record.Engine != "sim" { // where nothing is late
 		r.tasks.Go(func() { timekeeper.Watch(r.ctx, r.engine.History()) })
 	}
-	r.scene = newScene(r.plan.arm, r.plan.given)
+	r.scene = newScene(nil, r.plan.arm, r.plan.given)
 	engine := r.scriptEngine()
 	lines := r.plan.Scenario.lines
 	for i, l := range append(slices.Clip(lines), line{number: lines[len(lines)-1].number, text: "join", command: &command{}}) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,9 +12,9 @@ import (
 
 	"peerlab/nearest"
 	"peerlab/observe/theory"
-	"peerlab/peer"
 	"peerlab/peer/membership"
 	"peerlab/testbed"
+	"peerlab/testbed/settings"
 )
 
 // scene is what is known at one line of a scenario before anything runs: the
@@ -23,6 +22,7 @@ import (
 // again, so that both understand a line in the same way.
 type scene struct {
 	possible func(testbed.Links) error // what the engine can do; nil when none is chosen
+	owned    map[string]string         // settings that the engine chooses, with the reason
 	arm      arm
 
 	given map[string]string // what --set says
@@ -48,8 +48,13 @@ type arm struct {
 	vars map[string]string
 }
 
-func newScene(arm arm, given map[string]string) *scene {
-	sc := &scene{arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
+// newScene begins a scenario for an engine, or for whichever there is.
+func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
+	owned := settings.Owned()
+	if f != nil {
+		owned = f.Owned()
+	}
+	sc := &scene{owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc
@@ -67,13 +72,13 @@ func (sc *scene) clone() *scene {
 }
 
 // define makes the cluster what a cluster line says.
-func (sc *scene) define(peers []string, settings map[string]string) error {
-	if settings["profile"] == "" {
-		settings["profile"] = "local"
+func (sc *scene) define(peers []string, of map[string]string) error {
+	if of["profile"] == "" {
+		of["profile"] = "local"
 	}
-	sc.spec.Peers, sc.spec.Settings, sc.spec.Own = peers, settings, map[string]map[string]string{}
+	sc.spec.Peers, sc.spec.Settings, sc.spec.Own = peers, of, map[string]map[string]string{}
 	sc.defined = true
-	if err := sc.checkPeer(settings); err != nil {
+	if err := settings.CheckPeer("peer", of, sc.spec.Files); err != nil {
 		return err
 	}
 	m, err := sc.model()
@@ -107,7 +112,7 @@ func fields(settings map[string]string) []string {
 // parseSettings reads key=value words: flags of peer run in lower case, fields
 // of memberlist's configuration with their capital letter.
 func (sc *scene) parseSettings(words []word, text []string) (map[string]string, error) {
-	settings := map[string]string{}
+	parsed := map[string]string{}
 	var set []string
 	seen := map[string]bool{}
 	for i, pair := range text {
@@ -133,7 +138,7 @@ func (sc *scene) parseSettings(words []word, text []string) (map[string]string, 
 		if key == "set" {
 			return nil, at(words[i], errors.New("write fields of memberlist as they are: SuspicionMult=2, without set="))
 		}
-		if err := checkSetting(key, value); err != nil {
+		if err := settings.CheckSetting(sc.owned, key, value); err != nil {
 			return nil, at(words[i], err)
 		}
 		if key == "chat-secret-file" {
@@ -141,23 +146,12 @@ func (sc *scene) parseSettings(words []word, text []string) (map[string]string, 
 				return nil, at(words[i], err)
 			}
 		}
-		settings[key] = value
+		parsed[key] = value
 	}
 	if len(set) > 0 {
-		settings["set"] = strings.Join(set, ",")
+		parsed["set"] = strings.Join(set, ",")
 	}
-	return settings, nil
-}
-
-// theirs are settings that an engine makes itself.
-var theirs = []string{"bind", "chat-bind", "advertise", "bootstrap"}
-
-// checkSetting says what is wrong with a flag of peer run.
-func checkSetting(key, value string) error {
-	if slices.Contains(theirs, key) {
-		return fmt.Errorf("%s is set by the engine", key)
-	}
-	return new(peer.Config).Configure(map[string]string{key: value})
+	return parsed, nil
 }
 
 // giveSecrets reads a file of secrets that is beside the scenario.
@@ -177,18 +171,6 @@ func (sc *scene) giveSecrets(name string) error {
 	}
 	sc.spec.Files[name] = text
 	return nil
-}
-
-// checkPeer says what a peer with these settings would refuse.
-func (sc *scene) checkPeer(settings map[string]string) error {
-	conf := peer.Config{Name: "peer"}
-	if err := conf.Configure(settings); err != nil {
-		return err
-	}
-	// Files are the peer's own, but for those that are given to it.
-	conf.State, conf.Chat.Secret, conf.Chat.SecretFile = "", sc.spec.Files[conf.Chat.SecretFile], ""
-	_, err := peer.New(conf)
-	return err
 }
 
 // meant names what was probably meant, or else what there is.

@@ -65,6 +65,9 @@ func (p *Plan) redactResult(res *Result) {
 		return
 	}
 	res.Reason, res.Story = p.Redact(res.Reason), p.Redact(res.Story)
+	if f := res.Failed; f != nil {
+		f.Text, f.Why = p.Redact(f.Text), p.Redact(f.Why)
+	}
 	for i := range res.Asked {
 		a := &res.Asked[i]
 		a.Text, a.Found = p.Redact(a.Text), p.Redact(a.Found)

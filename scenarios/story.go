@@ -24,15 +24,14 @@ func (r *run) judge(res *Result, failure error) {
 		r.look()
 	}
 	if err := r.trouble(); err != nil {
-		res.Verdict, res.Reason = observe.Inconclusive, trouble(err)
-		var skip *skipped
-		if !errors.As(err, &skip) {
+		res.Verdict, res.Reason, res.Cause = observe.Inconclusive, trouble(err), causeOf(err)
+		if res.Cause != observe.CauseSkipped {
 			res.Story = r.story("could not tell: "+res.Reason, nil)
 		}
 		return
 	}
 	if busy := r.busy(); busy > tolerated(time.Since(r.began)) {
-		res.Verdict = observe.Inconclusive
+		res.Verdict, res.Cause = observe.Inconclusive, observe.CauseBusy
 		res.Reason = fmt.Sprintf("the host was too busy to keep time, in %d seconds of %.0f", busy, time.Since(r.began).Seconds())
 		res.Story = r.story("could not tell: "+res.Reason, failure)
 		return
@@ -42,6 +41,9 @@ func (r *run) judge(res *Result, failure error) {
 		return
 	}
 	res.Verdict, res.Reason = observe.Fail, firstLine(failure.Error())
+	if failed := new(lineError); errors.As(failure, &failed) {
+		res.Failed = &observe.FailedLine{Line: failed.number, Text: failed.text, Why: failed.err.Error()}
+	}
 	res.Story = r.story("", failure)
 }
 

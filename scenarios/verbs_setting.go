@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"peerlab/testbed"
+	"peerlab/testbed/settings"
 )
 
 // nothing is what a line does that only says how things are to be.
@@ -110,11 +111,11 @@ func parseCluster(sc *scene, a args) (action, error) {
 	if n == 0 {
 		return nil, errors.New("want a number of peers, or their names")
 	}
-	settings, err := sc.parseSettings(a.words[n:], a.text[n:])
+	of, err := sc.parseSettings(a.words[n:], a.text[n:])
 	if err != nil {
 		return nil, err
 	}
-	if settings["name"] != "" {
+	if of["name"] != "" {
 		return nil, errors.New("name= would give all peers one name: write it into a peer line")
 	}
 	peers := a.text[:n]
@@ -130,7 +131,7 @@ func parseCluster(sc *scene, a args) (action, error) {
 			}
 		}
 	}
-	return nothing, sc.define(slices.Clone(peers), settings)
+	return nothing, sc.define(slices.Clone(peers), of)
 }
 
 // checkPeerName says why a peer cannot have a name.
@@ -178,7 +179,7 @@ func parsePeer(sc *scene, a args) (action, error) {
 			}
 			all[key] = value
 		}
-		if err := sc.checkPeer(sc.spec.Of(name)); err != nil {
+		if err := settings.CheckPeer(name, sc.spec.Of(name), sc.spec.Files); err != nil {
 			return nil, err
 		}
 	}

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"peerlab/observe"
 	"peerlab/testbed"
@@ -40,16 +39,7 @@ func verdictOf(err error) observe.Verdict {
 // skipped is the end of a scenario by its own decision.
 type skipped struct{ reason string }
 
-func (s *skipped) Error() string { return skippedReason + s.reason }
-
-// skippedReason begins the Reason of a run that ended itself.
-const skippedReason = "skipped: "
-
-// Skipped says that the scenario ended itself, for something that this host or
-// this engine does not have.
-func (r *Result) Skipped() bool {
-	return r.Verdict == observe.Inconclusive && strings.HasPrefix(r.Reason, skippedReason)
-}
+func (s *skipped) Error() string { return "skipped: " + s.reason }
 
 // lost is a peer that ended and that nothing in the scenario had end.
 type lost struct{ peer, how string }
@@ -70,14 +60,17 @@ func trouble(err error) string {
 	return err.Error()
 }
 
-// Status is the exit status that stands for a verdict: 0, 1, or 2 for what
-// could not be told.
-func Status(v observe.Verdict) int {
-	switch v {
-	case observe.Pass:
-		return 0
-	case observe.Fail:
-		return 1
+// causeOf is the kind of what makes a run inconclusive.
+func causeOf(err error) observe.Cause {
+	switch {
+	case errors.As(err, new(*skipped)):
+		return observe.CauseSkipped
+	case errors.As(err, new(*lost)):
+		return observe.CauseLost
+	case errors.As(err, new(*testbed.NoEffectError)):
+		return observe.CauseNoEffect
+	case errors.Is(err, testbed.ErrUnable):
+		return observe.CauseUnable
 	}
-	return 2
+	return observe.CauseTrouble
 }

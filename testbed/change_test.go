@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-var quartet = []string{Bootstrap, "alice", "bob", "charly", "dave"}
+var quartet = NewRoster([]string{Bootstrap, "alice", "bob", "charly", "dave"})
 
-func TestParsePairs(t *testing.T) {
+func TestSelectPairs(t *testing.T) {
 	for _, test := range []struct{ text, pairs, after string }{
 		{"alice bob", "alice -> bob", ""},
 		{"alice:bob", "alice -> bob", ""},
@@ -22,9 +22,12 @@ func TestParsePairs(t *testing.T) {
 		{"all dave", "alice -> dave, bob -> dave, charly -> dave", ""},
 		{"bootstrap alice", "bootstrap -> alice", ""},
 		{"alice,bob <-> alice,bob", "alice -> bob, bob -> alice", ""},
+		{"alice bob -> charly dave loss=5%", "alice -> charly, alice -> dave, bob -> charly, bob -> dave", "loss=5%"},
+		{"alice..charly dave", "alice -> dave, bob -> dave, charly -> dave", ""},
+		{"rest -> alice..charly", "dave -> alice, dave -> bob, dave -> charly", ""},
 	} {
 		for _, words := range [][]string{strings.Fields(test.text), {test.text}} {
-			pairs, after, err := ParsePairs(words, quartet)
+			pairs, after, err := quartet.selectPairs(words)
 			var got []string
 			for _, p := range pairs {
 				got = append(got, p.String())
@@ -34,33 +37,33 @@ func TestParsePairs(t *testing.T) {
 			}
 		}
 	}
-	if pairs, _, err := ParsePairs([]string{"all", "all"}, quartet); err != nil || len(pairs) != 12 {
+	if pairs, _, err := quartet.selectPairs([]string{"all", "all"}); err != nil || len(pairs) != 12 {
 		t.Errorf("all all: %d pairs, %v", len(pairs), err)
 	}
 }
 
-func TestParsePairsRefuses(t *testing.T) {
+func TestSelectPairsRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "from whom to whom", "alice": "from whom to whom", "alice loss=20%": "from whom to whom", "-> bob": "from whom to whom",
 		"alice bbo": "did you mean bob?", "alice,,bob charly": "a name is missing", "alice,alice bob": "twice",
 		"alice alice": "no link to itself", "rest rest": "cannot be at both", "rest all": "empty", "all rest": "empty",
 		"alice,bob,charly,dave rest": "empty",
 	} {
-		if _, _, err := ParsePairs(strings.Fields(text), quartet); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := quartet.selectPairs(strings.Fields(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
-	if _, _, err := ParsePairs([]string{"zoe", "bob"}, quartet); !errors.Is(err, ErrNoPeer) {
+	if _, _, err := quartet.selectPairs([]string{"zoe", "bob"}); !errors.Is(err, ErrNoPeer) {
 		t.Errorf("unknown: %v", err)
 	}
 }
 
-func FuzzParsePairs(f *testing.F) {
+func FuzzSelectPairs(f *testing.F) {
 	f.Add("alice,bob -> charly loss=20%")
 	f.Add("all <-> rest")
 	f.Add("a:b:c")
 	f.Fuzz(func(t *testing.T, text string) {
-		pairs, _, err := ParsePairs(strings.Fields(text), quartet)
+		pairs, _, err := quartet.selectPairs(strings.Fields(text))
 		seen := make(map[Pair]bool)
 		for _, p := range pairs {
 			if p.From == p.To || seen[p] {
@@ -94,9 +97,16 @@ func TestSet(t *testing.T) {
 		{"alice -> bob drop=all loss=20%", "drop=none", "alice -> bob loss=20%"},
 		{"alice -> bob over=1000 duplicate=5% rate=1mbit", "rate=0bit over=0 duplicate=0", ""},
 		{"alice -> bob delay=1ms reorder=5% corrupt=1%", "reorder=0 corrupt=0", "alice -> bob delay=1ms"},
+		{"alice -> bob delay=1ms", "reorder=5%", "alice -> bob delay=1ms reorder=5%"},
+		{"alice -> bob loss=5% every=3", "every=0", "alice -> bob loss=5%"},
 	} {
 		was := mustLinks(t, test.was)
-		got, err := was.Set(ab, strings.Fields(test.words))
+		change, err := ParseLinkChange(strings.Fields(test.words))
+		if err != nil {
+			t.Errorf("%q: %v", test.words, err)
+			continue
+		}
+		got, err := was.Set(ab, change)
 		if err != nil || got.String() != test.want {
 			t.Errorf("%q set %q: %q, %v, want %q", test.was, test.words, got, err, test.want)
 		}
@@ -104,13 +114,19 @@ func TestSet(t *testing.T) {
 			t.Errorf("%q has been changed to %q", test.was, was)
 		}
 	}
-	if got, err := Links(nil).Set(ab, []string{"loss=1%"}); err != nil || len(got) != 1 {
+	if change, err := ParseLinkChange([]string{"loss=1%"}); err != nil {
+		t.Error(err)
+	} else if got, err := Links(nil).Set(ab, change); err != nil || len(got) != 1 {
 		t.Errorf("on no links: %v, %v", got, err)
 	}
 	for was, words := range map[string]string{
 		"": "loss=120%", "alice -> bob loss=1%": "delay=-1ms", "alice -> bob delay=1ms reorder=5%": "delay=0s",
 	} {
-		if got, err := mustLinks(t, was).Set(ab, strings.Fields(words)); err == nil {
+		change, err := ParseLinkChange(strings.Fields(words))
+		if err != nil {
+			continue
+		}
+		if got, err := mustLinks(t, was).Set(ab, change); err == nil {
 			t.Errorf("%q set %q: %q", was, words, got)
 		}
 	}
@@ -141,14 +157,18 @@ func TestCut(t *testing.T) {
 	}
 }
 
-func TestSplit(t *testing.T) {
-	was := mustLinks(t, "alice -> bob drop=all loss=5%; bob -> charly delay=5ms; charly -> dave drop=udp; dave -> alice drop=all")
-	got, err := was.Split([]string{"alice", "bob"}, []string{"charly"})
-	want := "alice -> bob loss=5%; alice -> charly drop=all; bob -> charly drop=all delay=5ms; charly -> dave drop=udp; charly -> alice,bob drop=all"
+func TestPartitionReplacesThePartitionBefore(t *testing.T) {
+	was := mustLinks(t, "alice -> bob drop=partition loss=5%; bob -> charly drop=udp delay=5ms; charly -> dave drop=partition; dave -> alice drop=all")
+	got, err := was.Partition([]string{"alice", "bob"}, []string{"charly"})
+	want := "alice -> bob loss=5%; alice -> charly drop=partition; bob -> charly drop=udp+partition delay=5ms; charly -> alice,bob drop=partition; dave -> alice drop=all"
 	if err != nil || got.String() != mustLinks(t, want).String() {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
-	if _, err := was.Split([]string{"alice", "bob"}, []string{"bob"}); err == nil {
+	healed, err := got.Partition([]string{"alice"}, []string{"dave"})
+	if link := healed[Pair{"bob", "charly"}]; err != nil || link.Drop != DropUDP || !healed[Pair{"dave", "alice"}].IsCut() {
+		t.Errorf("after the next partition: %q, %v", healed, err)
+	}
+	if _, err := was.Partition([]string{"alice", "bob"}, []string{"bob"}); err == nil {
 		t.Error("overlapping groups are accepted")
 	}
 }

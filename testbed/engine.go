@@ -86,7 +86,11 @@ type Input struct {
 type Factory interface {
 	// Name is what --engine calls it: docker, sim.
 	Name() string
-	// Create makes a cluster of which nothing runs yet.
+	// Owned returns the settings of a peer that the engine chooses itself, each
+	// with the reason.
+	Owned() map[string]string
+	// Create makes a cluster of which nothing runs yet. What package settings
+	// finds wrong with s is an error before there is anything.
 	Create(ctx context.Context, s Spec) (Engine, error)
 	// Check says, wrapping ErrUnable and naming what is missing, why links such
 	// as these are impossible here; nil if they are not.

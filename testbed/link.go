@@ -1,8 +1,8 @@
 package testbed
 
 import (
-	"cmp"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,22 +17,30 @@ type Link struct {
 	Over int
 	// Loss is the share of packets dropped at random, in per cent.
 	Loss float64
+	// Every drops each packet whose number is a multiple of it, counted from the
+	// moment the link became so: 3 drops the third, the sixth, and so on. Zero
+	// drops none.
+	Every int
 	// Shape holds back what passes.
 	Shape Shape
 }
 
-// Drop names a kind of packets.
+// Drop is a set of kinds of packets, as bits.
 type Drop uint8
 
 // What a link can drop.
 const (
-	DropNone Drop = iota
 	// DropUDP leaves TCP and ICMP alone.
-	DropUDP
-	// DropTCP leaves UDP and ICMP alone; connections that stand fall silent.
+	DropUDP Drop = 1 << iota
+	// DropTCP leaves UDP and ICMP alone; established connections fall silent.
 	DropTCP
+	// DropPartition drops every IPv4 packet because the two peers are on
+	// different sides of a partition. The next partition takes it away.
+	DropPartition
+
+	DropNone Drop = 0
 	// DropAll drops every IPv4 packet.
-	DropAll
+	DropAll = DropUDP | DropTCP
 )
 
 // Shape is what queues do to a link's packets. The zero Shape does nothing.
@@ -62,92 +70,77 @@ type Shape struct {
 	Rate uint64
 }
 
-// Merge returns l with top laid on it: what top sets wins and the rest stays.
-func (l Link) Merge(top Link) Link {
-	return Link{
-		Drop: cmp.Or(top.Drop, l.Drop),
-		Over: cmp.Or(top.Over, l.Over),
-		Loss: cmp.Or(top.Loss, l.Loss),
-		Shape: Shape{
-			Delay:     cmp.Or(top.Shape.Delay, l.Shape.Delay),
-			Jitter:    cmp.Or(top.Shape.Jitter, l.Shape.Jitter),
-			Reorder:   cmp.Or(top.Shape.Reorder, l.Shape.Reorder),
-			Duplicate: cmp.Or(top.Shape.Duplicate, l.Shape.Duplicate),
-			Corrupt:   cmp.Or(top.Shape.Corrupt, l.Shape.Corrupt),
-			Rate:      cmp.Or(top.Shape.Rate, l.Shape.Rate),
-		},
-	}
+// Drops reports whether the link lets no packet of that kind pass because it
+// drops the kind. Loss is another matter.
+func (l Link) Drops(kind Drop) bool {
+	return l.Drop&DropPartition != 0 || l.Drop&kind == kind && kind != DropNone
 }
 
-const (
-	maxDelay = 2 * time.Minute // netem counts ticks of 64 ns in 32 bits: 274 s
-	minRate  = 8_000
-	maxRate  = 10_000_000_000
-	minOver  = 68 // what every IPv4 link must carry (RFC 791)
-	maxOver  = 65_534
-)
+// IsCut reports whether the link drops every packet.
+func (l Link) IsCut() bool { return l.Drops(DropAll) }
 
-// Problems says what is wrong with the link, field by field.
-func (l Link) Problems() (wrong []string) {
-	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	percent := func(field string, v float64) {
-		// The negation catches what is not a number, too.
-		if !(v >= 0 && v <= 100) {
-			add("%s: %g %% is not within 0 and 100", field, v)
+// LostShare is the expected share of the packets that are lost for good among
+// those that the link does not drop for their kind or length, from 0 to 1.
+func (l Link) LostShare() float64 {
+	return 1 - (1-l.Loss/100)*(1-l.EveryShare()/100)*(1-l.Shape.Corrupt/100)
+}
+
+// EveryShare is the share of packets that Every drops, in per cent.
+func (l Link) EveryShare() float64 {
+	if l.Every == 0 {
+		return 0
+	}
+	return 100 / float64(l.Every)
+}
+
+// dropNames are the words for sets of kinds, larger sets first.
+var dropNames = []struct {
+	name string
+	drop Drop
+}{{"all", DropAll}, {"udp", DropUDP}, {"tcp", DropTCP}, {"partition", DropPartition}}
+
+// String returns "none", "udp", "tcp", "all" or "partition", joined by + where
+// there are several.
+func (d Drop) String() string {
+	if d == DropNone {
+		return "none"
+	}
+	var words []string
+	for _, n := range dropNames {
+		if d&n.drop == n.drop {
+			words = append(words, n.name)
+			d &^= n.drop
 		}
 	}
-	if l.Drop > DropAll {
-		add("drop: %d is unknown: udp, tcp and all are known", l.Drop)
+	if d != DropNone {
+		words = append(words, fmt.Sprintf("unknown(%d)", uint8(d)))
 	}
-	if l.Over != 0 && (l.Over < minOver || l.Over > maxOver) {
-		add("over: %d bytes is not within %d and %d", l.Over, minOver, maxOver)
-	}
-	percent("loss", l.Loss)
-
-	s := l.Shape
-	if s.Delay < 0 || s.Delay > maxDelay {
-		add("delay: %s is not within 0 and %s", s.Delay, maxDelay)
-	}
-	if s.Jitter < 0 || s.Jitter > max(s.Delay, 0) {
-		add("jitter: %s is not within 0 and the delay of %s", s.Jitter, s.Delay)
-	}
-	percent("reorder", s.Reorder)
-	if s.Reorder > 0 && s.Delay == 0 {
-		add("reorder: it needs a delay, for packets overtake those that are delayed")
-	}
-	percent("duplicate", s.Duplicate)
-	percent("corrupt", s.Corrupt)
-	if s.Rate != 0 && (s.Rate < minRate || s.Rate > maxRate) {
-		add("rate: %d bit/s is not within %d and %d", s.Rate, minRate, maxRate)
-	}
-	return wrong
+	return strings.Join(words, "+")
 }
-
-// String returns "none", "udp", "tcp" or "all".
-func (d Drop) String() string {
-	if int(d) < len(dropNames) {
-		return dropNames[d]
-	}
-	return fmt.Sprintf("drop %d", uint8(d))
-}
-
-var dropNames = [...]string{DropNone: "none", DropUDP: "udp", DropTCP: "tcp", DropAll: "all"}
 
 // MarshalText writes what String returns.
 func (d Drop) MarshalText() ([]byte, error) {
-	if int(d) >= len(dropNames) {
+	if d&^(DropAll|DropPartition) != 0 {
 		return nil, fmt.Errorf("drop %d is unknown", uint8(d))
 	}
-	return []byte(dropNames[d]), nil
+	return []byte(d.String()), nil
 }
 
 // UnmarshalText reads what String returns.
 func (d *Drop) UnmarshalText(text []byte) error {
-	for i, name := range dropNames {
-		if name == string(text) {
-			*d = Drop(i)
-			return nil
-		}
+	*d = DropNone
+	if string(text) == "none" {
+		return nil
 	}
-	return fmt.Errorf("drop %q is unknown: none, udp, tcp and all are known", text)
+next:
+	for word := range strings.SplitSeq(string(text), "+") {
+		for _, n := range dropNames {
+			if n.name == word {
+				*d |= n.drop
+				continue next
+			}
+		}
+		return fmt.Errorf("drop %q is unknown: none, udp, tcp and all are known", text)
+	}
+	return nil
 }

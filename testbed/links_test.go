@@ -3,7 +3,6 @@ package testbed
 import (
 	"errors"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,34 +12,41 @@ import (
 )
 
 func TestPartition(t *testing.T) {
-	groups, err := ParseGroups([]string{"alice", "/", "bob", "/rest"}, []string{Bootstrap, "alice", "bob", "charly", "dave"})
-	if err != nil || !reflect.DeepEqual(groups, [][]string{{"alice"}, {"bob"}, {"charly", "dave"}}) {
-		t.Fatalf("%v, %v", groups, err)
-	}
-	l, err := Partition(groups...)
+	r := Roster{Peers: []string{"alice", "bob", "charly", "dave"}, Others: []string{Bootstrap}}
+	change, err := ParseLinksChange("partition", []string{"alice", "/", "bob", "/rest"}, r, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "alice -> bob,charly,dave drop=all; bob -> alice,charly,dave drop=all; charly,dave -> alice,bob drop=all"
+	l, err := change(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "alice -> bob,charly,dave drop=partition; bob -> alice,charly,dave drop=partition; charly,dave -> alice,bob drop=partition"
 	if l.String() != want {
 		t.Errorf("got  %s\nwant %s", l, want)
+	}
+	if !l[Pair{"alice", "bob"}].IsCut() || !l[Pair{"alice", "bob"}].Drops(DropUDP) {
+		t.Error("a partition lets packets pass")
 	}
 	if _, err := Partition([]string{"alice", "bob"}, []string{"bob"}); err == nil || !strings.Contains(err.Error(), "bob is in two groups") {
 		t.Errorf("overlap: %v", err)
 	}
 }
 
-func TestParseGroupsSaysWhatIsWrong(t *testing.T) {
+func TestPartitionSaysWhatIsWrong(t *testing.T) {
 	for words, want := range map[string]string{
-		"alice":            "two groups",
-		"alice / ":         "a name is missing",
-		"alice,,bob / c":   "a name is missing",
-		"alice,alice / c":  "twice",
-		"rest / rest":      "one group only",
-		"alice,rest / bob": "a group of its own",
-		"a,b / rest":       "rest is empty",
+		"alice":             "two groups",
+		"alice / ":          "a name is missing",
+		"alice,,bob / rest": "a name is missing",
+		"alice,alice / bob": "twice",
+		"rest / rest":       "one group only",
+		"alice,rest / bob":  "a group of its own",
+		"alice,bob / rest":  "rest is empty",
+		"alice / zoe":       "no such peer",
+		"alice / alice":     "in two groups",
 	} {
-		if _, err := ParseGroups(strings.Fields(words), []string{"a", "b"}); err == nil || !strings.Contains(err.Error(), want) {
+		r := Roster{Peers: []string{"alice", "bob"}}
+		if _, err := ParseLinksChange("partition", strings.Fields(words), r, false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", words, err, want)
 		}
 	}
@@ -51,7 +57,12 @@ func TestParseLink(t *testing.T) {
 		"drop=all":                          {Drop: DropAll},
 		"drop=udp over=1000":                {Drop: DropUDP, Over: 1000},
 		"loss=20%":                          {Loss: 20},
-		"loss=0.5":                          {Loss: 0.5},
+		"loss=0.5%":                         {Loss: 0.5},
+		"loss=20":                           {Loss: 20},
+		"loss=0":                            {},
+		"every=3":                           {Every: 3},
+		"drop=udp+tcp":                      {Drop: DropAll},
+		"drop=udp+partition":                {Drop: DropUDP | DropPartition},
 		"delay=50ms":                        {Shape: Shape{Delay: 50 * time.Millisecond}},
 		"delay=50ms±10ms":                   {Shape: Shape{Delay: 50 * time.Millisecond, Jitter: 10 * time.Millisecond}},
 		"delay=50ms+-10ms":                  {Shape: Shape{Delay: 50 * time.Millisecond, Jitter: 10 * time.Millisecond}},
@@ -63,6 +74,9 @@ func TestParseLink(t *testing.T) {
 		got, err := ParseLink(strings.Fields(words))
 		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v", words, got, err)
+		}
+		if got == (Link{}) {
+			continue
 		}
 		again, err := ParseLink(strings.Fields(got.String()))
 		if err != nil || again != want {
@@ -80,6 +94,11 @@ func TestParseLink(t *testing.T) {
 		"rate=1":          "bits per second",
 		"rate=1bit":       "not within",
 		"speed=1":         "want drop",
+		"los=1%":          "did you mean loss?",
+		"loss=0.2":        "0.2% or 20%?",
+		"corrupt=1":       "1% or 100%?",
+		"every=1":         "not within 2",
+		"every=x":         "whole number",
 		"drop=some":       "unknown",
 		"loss=1% loss=2%": "twice",
 		"over=1":          "not within",
@@ -88,18 +107,6 @@ func TestParseLink(t *testing.T) {
 		if _, err := ParseLink(strings.Fields(words)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", words, err, want)
 		}
-	}
-}
-
-func TestLinksOver(t *testing.T) {
-	below := Links{{"a", "b"}: {Drop: DropUDP}, {"b", "a"}: {Loss: 5}}
-	sum := below.Over(Links{{"a", "b"}: {Loss: 7}, {"c", "d"}: {Over: 100}})
-	want := Links{{"a", "b"}: {Drop: DropUDP, Loss: 7}, {"b", "a"}: {Loss: 5}, {"c", "d"}: {Over: 100}}
-	if !maps.Equal(sum, want) || len(below) != 2 || below[Pair{"a", "b"}].Loss != 0 {
-		t.Errorf("%v over %v", sum, below)
-	}
-	if rest := sum.Without(Pair{"a", "b"}, Pair{"c", "d"}); !maps.Equal(rest, Links{{"b", "a"}: {Loss: 5}}) {
-		t.Errorf("without: %v", rest)
 	}
 }
 
@@ -162,10 +169,11 @@ func FuzzParseLinks(f *testing.F) {
 	})
 }
 
-func FuzzParseGroups(f *testing.F) {
+func FuzzSelectGroups(f *testing.F) {
 	f.Add("alice,bob / rest")
+	f.Add("alice..bob / charly")
 	f.Fuzz(func(t *testing.T, text string) {
-		groups, err := ParseGroups(strings.Fields(text), []string{"alice", "bob", "charly"})
+		groups, err := Roster{Peers: []string{"alice", "bob", "charly"}}.selectGroups(strings.Fields(text))
 		if err == nil && slices.ContainsFunc(groups, func(g []string) bool { return len(g) == 0 }) {
 			t.Errorf("%q: an empty group in %q", text, groups)
 		}

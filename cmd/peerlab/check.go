@@ -43,7 +43,7 @@ peerlab run. NAME asks for one more check or measure, of all of the history: ` +
 			for _, dir := range dirs {
 				record, err := observe.Load(dir)
 				if err != nil {
-					return untold(err)
+					return err
 				}
 				again, err := scenarios.JudgeAgain(record, names...)
 				if err != nil {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/scenarios/compare"
 )
@@ -30,8 +32,8 @@ func (l *lab) compareCommand() *cobra.Command {
 		Long: `Run scenarios, or the whole gallery, in virtual time and on containers, and print
 a Markdown table of verdicts and of how long it took to notice each failure. The exit
 status is 1 if an answer differs: another verdict, another result of a check, or a
-latency out of the bounds that docs/engines.md states. What is complete in --out is not
-run again.`,
+latency out of the bounds that docs/engines.md states; it is 3 if none differs but one
+is inconclusive. What is complete in --out is not run again.`,
 		Example: "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -56,9 +58,18 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	// Both engines are there before the first scenario runs on one.
+	var hosts [2]scenarios.Host
+	for i, engine := range compared {
+		var end func()
+		if hosts[i], end, err = l.host(cmd.Context(), engine); err != nil {
+			return err
+		}
+		defer end()
+	}
 	var done [2][]*scenarios.Done
 	for i, engine := range compared {
-		if done[i], err = l.onEngine(cmd, f, engine, filepath.Join(dir, engine), args); err != nil {
+		if done[i], err = l.onEngine(cmd, f, hosts[i], engine, filepath.Join(dir, engine), args); err != nil {
 			return err
 		}
 	}
@@ -83,16 +94,26 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	return exit(agreement(rows))
+}
+
+// agreement is fail where an answer differs, and inconclusive where a scenario
+// was on both engines.
+func agreement(rows []compare.Row) observe.Verdict {
+	verdict := observe.Pass
 	for _, r := range rows {
-		if len(r.Differs) > 0 {
-			return verdictStatus(1)
+		switch {
+		case len(r.Differs) > 0:
+			return observe.Fail
+		case r.Skipped == "" && slices.Contains(r.Verdicts[:], observe.Inconclusive):
+			verdict = observe.Inconclusive
 		}
 	}
-	return nil
+	return verdict
 }
 
 // onEngine runs all scenarios on one engine.
-func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, engine, dir string, args []string) ([]*scenarios.Done, error) {
+func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, host scenarios.Host, engine, dir string, args []string) ([]*scenarios.Done, error) {
 	ctx := cmd.Context()
 	b := &scenarios.Batch{Engine: engine, Repeat: f.repeat, Seed: 1, Dir: dir}
 	files, err := open(b, args)
@@ -102,11 +123,6 @@ func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, engine, dir string, a
 	if len(files) > 0 {
 		return nil, usageError{fmt.Errorf("%s: multi-peer test files cannot be compared", files[0])}
 	}
-	host, end, err := l.host(ctx, engine)
-	if err != nil {
-		return nil, err
-	}
-	defer end()
 	b.Host = host
 	plans, err := b.Plans(ctx)
 	if err != nil {

@@ -10,8 +10,16 @@ import (
 	"peerlab/testbed/docker"
 )
 
-// linkKeys is what link proposes after the peers.
-var linkKeys = []string{"drop=udp", "drop=tcp", "drop=all", "over=", "loss=", "delay=", "reorder=", "duplicate=", "corrupt=", "rate="}
+// linkWords is what link proposes after the peers.
+func linkWords() []string {
+	words := []string{"drop=udp", "drop=tcp", "drop=all"}
+	for _, key := range testbed.LinkKeys() {
+		if key.Name != "drop" {
+			words = append(words, key.Name+"=")
+		}
+	}
+	return words
+}
 
 const noFiles = cobra.ShellCompDirectiveNoFileComp
 

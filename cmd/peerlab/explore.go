@@ -37,7 +37,7 @@ make the first that fails as small as possible: a scenario file that still fails
 peerlab run. KEY=VALUE are settings as in a scenario's cluster line, such as rejoin=0
 or SuspicionMult=2. The same seed makes the same schedules; what memberlist draws at
 random is another thing each time. The exit status is 0 when all pass, 1 when one
-fails, and 2 when none fails but one could not be told. docs/explore.md tells more.`,
+fails, and 3 when none fails but one is inconclusive. docs/explore.md tells more.`,
 		Example: "  peerlab explore\n  peerlab explore --peers 8 --for 10m --seed 42 --runs 1000\n  peerlab explore --checks views rejoin=0",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Settings = args

@@ -16,24 +16,38 @@ import (
 // then.
 func (l *lab) onPeers(cmd *cobra.Command, do func(ctx context.Context, c *docker.Cluster, names []string) error) *cobra.Command {
 	cmd.Use += " PEER…"
-	cmd.Args = atLeast(1, "the name of a peer")
+	cmd.Args = atLeast(1, "the name of a peer, several such as alice,bob or alice..dave, or all")
 	cmd.ValidArgsFunction = l.complete
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return l.on(cmd, func(c *docker.Cluster) error {
 			ctx := cmd.Context()
-			failed := do(ctx, c, args)
-			if errors.Is(failed, testbed.ErrNoPeer) {
-				return failed
+			names, err := selectPeers(ctx, c, args)
+			if err != nil {
+				return err
 			}
+			failed := do(ctx, c, names)
 			peers, err := c.Peers(ctx)
 			if err != nil {
 				return errors.Join(failed, err)
 			}
-			peers = slices.DeleteFunc(peers, func(p testbed.Peer) bool { return !slices.Contains(args, p.Name) })
+			peers = slices.DeleteFunc(peers, func(p testbed.Peer) bool { return !slices.Contains(names, p.Name) })
 			return errors.Join(l.printPeers(cmd, peers), failed)
 		})
 	}
 	return cmd
+}
+
+// selectPeers reads which peers of the cluster the words mean.
+func selectPeers(ctx context.Context, c *docker.Cluster, words []string) ([]string, error) {
+	known, err := peerNames(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	names, err := testbed.NewRoster(known).Select(words)
+	if err != nil && !errors.Is(err, testbed.ErrNoPeer) {
+		return nil, usageError{err}
+	}
+	return names, err
 }
 
 func (l *lab) killCommand() *cobra.Command {

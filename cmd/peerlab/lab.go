@@ -54,6 +54,11 @@ func addLab(root *cobra.Command, env func(string) string) {
 		}},
 		{"This machine", []*cobra.Command{l.doctorCommand(env), l.cleanCommand()}},
 	} {
+		if g.title == "Experiments" {
+			for _, c := range g.commands {
+				experiment(c)
+			}
+		}
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
 		for _, c := range g.commands {
 			c.GroupID = g.title
@@ -75,7 +80,7 @@ func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
 		if proxy := daemonProxy(os.Getenv("DOCKER_HOST")); proxy != "" {
 			err = fmt.Errorf("%w; it was asked through the proxy %s: put its host into NO_PROXY to ask it directly", err, proxy)
 		}
-		return nil, err
+		return nil, inconclusiveError{err}
 	}
 	d.FabricImage = l.fabric
 	return d, nil
@@ -215,7 +220,7 @@ ended, and images that tests had built. What belongs to a process in another
 container stays, for whether that has ended cannot be seen from here. Clusters of
 peerlab up and of Compose stay: peerlab down removes them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := docker.Connect(cmd.Context())
+			d, err := l.connect(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -319,8 +319,23 @@ func TestPrintPeers(t *testing.T) {
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	p := process{t, ""}
-	for _, args := range [][]string{{"ps"}, {"up"}, {"down"}, {"clean"}, {"kill", "alice"}, {"exec", "alice", "members"}, {"events"}, {"cut", "alice", "bob"}, {"heal"}, {"links"}} {
-		p.fails(1, "no Docker daemon answers", args...)
+	for _, args := range [][]string{
+		{"ps"},
+		{"up"},
+		{"down"},
+		{"clean"},
+		{"kill", "alice"},
+		{"exec", "alice", "members"},
+		{"events"},
+		{"cut", "alice", "bob"},
+		{"heal"},
+		{"links"},
+		{"run", "gallery/crash"},
+		{"sweep", "gallery/crash", "--engine", "docker", "--vary", "SuspicionMult=2,3"},
+		{"explore", "--engine", "docker"},
+		{"compare", "gallery/crash", "--quiet"},
+	} {
+		p.fails(3, "no Docker daemon answers", args...)
 	}
 	if out, status, _ := p.call("doctor"); status != 1 || !strings.Contains(out, "missing  Docker") {
 		t.Errorf("doctor: %d %s", status, out)
@@ -335,7 +350,7 @@ func TestWrongLabUse(t *testing.T) {
 		"kill": "name of a peer", "exec alice": "a line", "throttle alice": "--cpus", "ps alice": "no argument",
 		"ps --format yaml": "one of text, json", "kil alice": "did you mean kill",
 		"partition": "groups of peers", "cut": "from whom to whom", "link": "from whom to whom", "links alice": "no argument",
-		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "want drop, over",
+		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "did you mean delay?",
 		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",
 		"up --memory 1x": "256m", "up --memory 1m": "6 MiB", "up --memory -1": "256m", "up --pids many": "a number", "up --pids 3": "at least 16",
 		"run gallery/crash --engine sim --memory 1g": "for containers", "run gallery/crash --pids 1": "at least 16",
@@ -415,11 +430,11 @@ func TestProxyIsNamed(t *testing.T) {
 	// A daemon elsewhere is asked through it, as by docker itself.
 	t.Setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:1")
 	t.Setenv("DOCKER_HOST", "tcp://docker.example.com:2375")
-	if _, status, errs := p.call("up"); status != 1 || !strings.Contains(errs, "through the proxy http://127.0.0.1:1") || strings.Contains(errs, "secret") {
+	if _, status, errs := p.call("up"); status != 3 || !strings.Contains(errs, "through the proxy http://127.0.0.1:1") || strings.Contains(errs, "secret") {
 		t.Errorf("up: %d %s", status, errs)
 	}
 	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1") // no proxy is asked for this machine
-	if _, status, errs := p.call("ps"); status != 1 || strings.Contains(errs, "proxy") {
+	if _, status, errs := p.call("ps"); status != 3 || strings.Contains(errs, "proxy") {
 		t.Errorf("ps: %d %s", status, errs)
 	}
 }

@@ -14,13 +14,11 @@ import (
 	"peerlab/testbed/docker"
 )
 
-// change says what links are to be, given those in force and the peers.
-type change func(now testbed.Links, peers []string) (testbed.Links, error)
-
-// onLinks makes a command that changes links and shows what is in force then
-// and what was measured.
-func (l *lab) onLinks(cmd *cobra.Command, change func(args []string) change) *cobra.Command {
+// onLinks makes a command that changes links, shows the links then in force and
+// what was measured.
+func (l *lab) onLinks(cmd *cobra.Command) *cobra.Command {
 	var last time.Duration
+	var both bool
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("for") && last <= 0 {
 			return usageError{fmt.Errorf("--for %s: want a duration above 0, such as 30s", last)}
@@ -31,7 +29,10 @@ func (l *lab) onLinks(cmd *cobra.Command, change func(args []string) change) *co
 		if err := checkWords(args); err != nil {
 			return usageError{err}
 		}
-		return l.on(cmd, func(c *docker.Cluster) error { return l.setLinks(cmd, c, change(args), last) })
+		return l.on(cmd, func(c *docker.Cluster) error { return l.setLinks(cmd, c, args, both, last) })
+	}
+	if cmd.Name() == "cut" || cmd.Name() == "link" {
+		cmd.Flags().BoolVar(&both, "both", false, "the way back as well")
 	}
 	if cmd.Name() != "heal" {
 		cmd.Flags().DurationVar(&last, "for", 0, "`DURATION` after which all that is then in force ends (none: until peerlab heal)")
@@ -47,25 +48,29 @@ func checkWords(args []string) error {
 	if first < 0 {
 		return nil
 	}
-	_, err := testbed.ParseLink(words[first:])
+	_, err := testbed.ParseLinkChange(words[first:])
 	return err
 }
 
-func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, change change, last time.Duration) error {
+func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, both bool, last time.Duration) error {
 	ctx := cmd.Context()
 	peers, err := peerNames(ctx, c)
 	if err != nil {
 		return err
 	}
+	change, err := testbed.ParseLinksChange(cmd.Name(), args, testbed.NewRoster(peers), both)
+	if errors.Is(err, testbed.ErrNoPeer) {
+		return err
+	}
+	if err != nil {
+		return usageError{err}
+	}
 	now, err := c.Links(ctx)
 	if err != nil {
 		return err
 	}
-	want, err := change(now, peers)
+	want, err := change(now)
 	if err != nil {
-		if errors.Is(err, testbed.ErrNoPeer) {
-			return err
-		}
 		return usageError{err}
 	}
 	if err := want.Check(peers); err != nil {
@@ -82,24 +87,18 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, change change, las
 
 // doing is what is said before, since measuring takes a while.
 func doing(now, want testbed.Links) string {
-	if len(want) == 0 {
+	switch changed := now.Changed(want); {
+	case changed == 0 && len(want) == 0:
+		return "nothing changes: all links are healthy already"
+	case changed == 0:
+		return "nothing changes: the links are like that already"
+	case len(want) == 0:
 		return "healing all links"
-	}
-	changed := 0
-	for pair, link := range want {
-		if now[pair] != link {
-			changed++
-		}
-	}
-	for pair := range now {
-		if _, kept := want[pair]; !kept {
-			changed++
-		}
-	}
-	if changed == 1 {
+	case changed == 1:
 		return "changing one link and measuring what that does"
+	default:
+		return fmt.Sprintf("changing %d links and measuring what that does", changed)
 	}
-	return fmt.Sprintf("changing %d links and measuring what that does", changed)
 }
 
 func peerNames(ctx context.Context, c *docker.Cluster) ([]string, error) {
@@ -118,23 +117,10 @@ func (l *lab) partitionCommand() *cobra.Command {
 that stand included. A peer in no group keeps all its links: it is a bridge. rest
 is everybody in no other group.
 
-A partition takes the place of the one before and of what cut did; what link did
-to delay or lose packets stays. peerlab heal ends it.`,
+A partition states the whole division and replaces the one before it; cuts and
+degraded links stay. peerlab heal ends it.`,
 		Example: "  peerlab partition alice,bob / rest\n  peerlab partition alice / bob            # the others reach both\n  peerlab partition alice,bob / charly / rest --for 30s",
 		Args:    atLeast(1, "groups of peers, such as alice,bob / rest"), ValidArgsFunction: l.completeGroups,
-	}, func(args []string) change {
-		return func(now testbed.Links, peers []string) (testbed.Links, error) {
-			groups, err := testbed.ParseGroups(args, peers)
-			if err != nil {
-				return nil, err
-			}
-			for _, name := range slices.Concat(groups...) {
-				if !slices.Contains(peers, name) {
-					return nil, testbed.NoPeer(name, peers)
-				}
-			}
-			return now.Split(groups...)
-		}
 	})
 }
 
@@ -145,8 +131,7 @@ arrow is understood as well where it is quoted, for to a shell > is a redirectio
 'alice -> bob', 'alice <-> bob'; and so is alice:bob.`
 
 func (l *lab) cutCommand() *cobra.Command {
-	var both bool
-	cmd := l.onLinks(&cobra.Command{
+	return l.onLinks(&cobra.Command{
 		Use: "cut FROM TO [drop=udp|tcp]", Short: "Drop all packets from some peers to others: one way, or --both",
 		Long: `Drop all packets from some peers to others, or with drop=udp or drop=tcp those of
 one protocol. What else is in force stays: a cut lets nothing through that was
@@ -155,88 +140,31 @@ dropped before. peerlab heal ends it.
 ` + ends,
 		Example: "  peerlab cut alice bob                    # bob still reaches alice\n  peerlab cut alice,bob rest --both\n  peerlab cut alice rest drop=udp --for 1m\n  peerlab cut 'alice <-> bob'",
 		Args:    atLeast(1, "from whom to whom, such as alice bob"), ValidArgsFunction: l.completeLink("drop=udp", "drop=tcp"),
-	}, func(args []string) change {
-		return func(now testbed.Links, peers []string) (testbed.Links, error) {
-			pairs, words, err := pairsOf(args, peers, both)
-			if err != nil {
-				return nil, err
-			}
-			drop := testbed.DropAll
-			if len(words) > 0 {
-				link, err := testbed.ParseLink(words)
-				drop = link.Drop
-				if err != nil || drop == testbed.DropNone || link != (testbed.Link{Drop: drop}) {
-					return nil, fmt.Errorf("%q: cut takes drop=udp or drop=tcp after the peers, peerlab link takes the rest", words[0])
-				}
-			}
-			return now.Cut(pairs, drop), nil
-		}
 	})
-	cmd.Flags().BoolVar(&both, "both", false, "the way back, too")
-	return cmd
 }
 
 func (l *lab) linkCommand() *cobra.Command {
-	var both bool
-	cmd := l.onLinks(&cobra.Command{
+	return l.onLinks(&cobra.Command{
 		Use: "link FROM TO KEY=VALUE…", Short: "Degrade links: loss, delay, rate and more; one way, or --both",
 		Long: `Degrade the links from some peers to others. What is given takes the place of what
 the same key was before, what is not given stays; loss=0 takes a loss away.
 
-  drop=udp|tcp|all|none     packets that never pass
-  over=1000                 drop those longer than so many bytes: an MTU black hole
-  loss=20%                  drop a share at random
-  delay=50ms±10ms           hold back, spread evenly (50ms+-10ms is the same)
-  reorder=5%                a share that is not delayed and overtakes others
-  duplicate=5%              a share that arrives twice
-  corrupt=1%                a share in which a bit is flipped
-  rate=1mbit                bits per second: kbit, mbit, gbit
-
+` + linkKeyHelp() + `
 From delay on it takes a kernel with netem or tbf: peerlab doctor says what yours has.
 
 ` + ends,
 		Example: "  peerlab link alice bob loss=20%\n  peerlab link all all delay=50ms±10ms\n  peerlab link alice rest rate=256kbit --both --for 5m\n  peerlab link 'alice <-> bob' over=1000",
-		Args:    atLeast(1, "from whom to whom and what, such as alice bob loss=20%"), ValidArgsFunction: l.completeLink(linkKeys...),
-	}, func(args []string) change {
-		return func(now testbed.Links, peers []string) (testbed.Links, error) {
-			pairs, words, err := pairsOf(args, peers, both)
-			if err != nil {
-				return nil, err
-			}
-			return now.Set(pairs, words)
-		}
+		Args:    atLeast(1, "from whom to whom and what, such as alice bob loss=20%"), ValidArgsFunction: l.completeLink(linkWords()...),
 	})
-	cmd.Flags().BoolVar(&both, "both", false, "the way back, too")
-	return cmd
-}
-
-func pairsOf(args, peers []string, both bool) ([]testbed.Pair, []string, error) {
-	pairs, words, err := testbed.ParsePairs(args, peers)
-	if both {
-		for _, p := range pairs {
-			if !slices.Contains(pairs, p.Back()) {
-				pairs = append(pairs, p.Back())
-			}
-		}
-	}
-	return pairs, words, err
 }
 
 func (l *lab) healCommand() *cobra.Command {
 	return l.onLinks(&cobra.Command{
-		Use: "heal [PEER…]", Short: "Make all links healthy, or all from and to the named peers",
-		Long: `Make all links healthy, or all from and to the named peers. Whether the peers find
+		Use: "heal [PEER…|FROM:TO]", Short: "Make all links healthy, those from and to some peers, or those named",
+		Long: `Make all links healthy, those from and to the named peers, or those that an arrow
+names: 'alice -> bob', alice:bob. Whether the peers find
 each other again is theirs to tell: see peerlab events.`,
 		ValidArgsFunction: l.complete,
-	}, func(args []string) change {
-		return func(now testbed.Links, peers []string) (testbed.Links, error) {
-			for _, name := range args {
-				if !slices.Contains(peers, name) {
-					return nil, testbed.NoPeer(name, peers)
-				}
-			}
-			return now.Healed(args...), nil
-		}
 	})
 }
 
@@ -253,4 +181,13 @@ func (l *lab) linksCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+// linkKeyHelp has a line for each key of a link.
+func linkKeyHelp() string {
+	var b strings.Builder
+	for _, key := range testbed.LinkKeys() {
+		fmt.Fprintf(&b, "  %-24s  %s\n", key.Example, key.Text)
+	}
+	return b.String()
 }

@@ -36,15 +36,15 @@ func changeLinks(t *testing.T, p process) {
 		t.Errorf("partition: %d %q\n%s", status, errs, out)
 	}
 	// What another process finds in force.
-	if told := p.inForceAfter("links"); told.Text != "alice -> bob,charly drop=all; bob,charly -> alice drop=all" || len(told.Links) != 4 || !told.Until.IsZero() {
+	if told := p.inForceAfter("links"); told.Text != "alice -> bob,charly drop=partition; bob,charly -> alice drop=partition" || len(told.Links) != 4 || !told.Until.IsZero() {
 		t.Errorf("links: %+v", told)
 	}
 	for _, step := range []struct{ command, text string }{
-		{"link alice bob loss=30%", "alice -> bob drop=all loss=30%; alice -> charly drop=all; bob,charly -> alice drop=all"},
+		{"link alice bob loss=30%", "alice -> bob drop=partition loss=30%; alice -> charly drop=partition; bob,charly -> alice drop=partition"},
 		// One partition at a time; what link did stays.
-		{"partition bob / charly", "alice -> bob loss=30%; bob -> charly drop=all; charly -> bob drop=all"},
-		{"cut alice charly drop=udp", "alice -> bob loss=30%; alice -> charly drop=udp; bob -> charly drop=all; charly -> bob drop=all"},
-		{"link alice rest loss=0", "alice -> charly drop=udp; bob -> charly drop=all; charly -> bob drop=all"},
+		{"partition bob / charly", "alice -> bob loss=30%; bob -> charly drop=partition; charly -> bob drop=partition"},
+		{"cut alice charly drop=udp", "alice -> bob loss=30%; alice -> charly drop=udp; bob -> charly drop=partition; charly -> bob drop=partition"},
+		{"link alice rest loss=0", "alice -> charly drop=udp; bob -> charly drop=partition; charly -> bob drop=partition"},
 		{"heal bob", "alice -> charly drop=udp"},
 		{"cut alice:bob", "alice -> bob drop=all; alice -> charly drop=udp"},
 	} {

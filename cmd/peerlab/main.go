@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +28,6 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// usageError is wrong usage, as opposed to a failure: it exits with status 2.
-type usageError struct{ error }
-
 // run is the whole program and returns its exit status.
 func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	// What peers say comes from elsewhere: on a terminal it must do nothing.
@@ -37,32 +35,41 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	stderr, flushErrors := terminal.Guard(stderr)
 	defer func() { _, _ = flushOutput(), flushErrors() }()
 	root := newRoot(env)
+	var refused error
+	refuseUnknown(root, &refused)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(context.Background())
 	defer stop()
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
+	err := cmp.Or(root.ExecuteContext(ctx), refused)
+	status := exitStatus(ctx, err)
+	if err != nil {
+		printError(stderr, err, status, root.PersistentFlags().Lookup("format").Value.String() == "json")
 	}
-	if status := shellStatus(0); errors.As(err, &status) {
-		return int(status) // the shell has said why
-	}
-	if status := verdictStatus(0); errors.As(err, &status) {
-		return int(status) // the table has said why
-	}
-	if wrong := new(problems); errors.As(err, wrong) {
-		for line := range strings.Lines(wrong.Error()) {
-			fmt.Fprintln(stderr, terminal.Line(strings.TrimSuffix(line, "\n")))
+	return status
+}
+
+// untilSignal returns a context that SIGINT or SIGTERM cancels, with a
+// signalError as its cause.
+func untilSignal(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case s := <-signals:
+			cancel(signalError{s})
+		case <-ctx.Done():
 		}
-		return 2
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(nil)
+		<-done
 	}
-	fmt.Fprintf(stderr, "peerlab: %s\n", oneLine(err, ctx.Err() != nil))
-	if errors.As(err, new(usageError)) || errors.As(err, new(untoldError)) {
-		return 2
-	}
-	return 1
 }
 
 // oneLine is what is said of an error: of several, the first few.
@@ -113,4 +120,38 @@ func newRoot(env func(string) string) *cobra.Command {
 		},
 	})
 	return root
+}
+
+// refuseUnknown has "peerlab nosuchword --help" and "peerlab help nosuchword" be
+// wrong usage: the error is put into refused. Cobra looks at --help before it
+// looks at arguments, shows the help of the root, and ends well.
+func refuseUnknown(root *cobra.Command, refused *error) {
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if words := cmd.Flags().Args(); cmd == root && len(words) > 0 {
+			*refused = usageError{usage.UnknownCommand(root, words[0])}
+			return
+		}
+		help(cmd, args)
+	})
+	root.SetHelpCommand(&cobra.Command{
+		Use: "help [COMMAND]", Short: "Show the help of a command",
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				for _, c := range root.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, c.Name()+"\t"+c.Short)
+					}
+				}
+			}
+			return names, noFiles
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, _, err := root.Find(args)
+			if err != nil || cmd == root && len(args) > 0 {
+				return usageError{usage.UnknownCommand(root, args[0])}
+			}
+			return cmd.Help()
+		},
+	})
 }

@@ -147,7 +147,7 @@ func matrix(links testbed.Links, peers []string) string {
 			switch {
 			case from == to:
 				cell = ""
-			case link == testbed.Link{Drop: testbed.DropAll}:
+			case link == testbed.Link{Drop: link.Drop} && link.IsCut():
 				cell = "cut"
 			case link != testbed.Link{}:
 				kind := link.String()

@@ -57,9 +57,9 @@ func (l *lab) runCommand() *cobra.Command {
 		Use: "run FILE…", Short: "Run scenarios, or multi-peer test files (NAME.cmd), each on a new cluster",
 		Long: `Run scenarios and say whether what they await came true. FILE is a file, gallery/NAME
 one of those that peerlab gallery lists, and gallery all of them. The exit status is 0
-when all pass, 1 when one fails, and 2 when none fails but one could not be told: a
-fault had no effect, the host was too busy, a peer was lost, or something cannot be
-done here. What happened is saved in --out, from which the same command goes on when
+when all pass, 1 when one fails, 2 when a scenario has mistakes, and 3 when none fails
+but one is inconclusive: a fault had no effect, the host was too busy, a peer was lost,
+or something cannot be done here. What happened is saved in --out, from which the same command goes on when
 it was interrupted. docs/scenarios.md describes the language.`,
 		Example: "  peerlab run gallery/crash\n  peerlab run gallery --engine sim\n  peerlab run my.txt --set LOSS=30% --repeat 20 --out results",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -81,7 +81,7 @@ it was interrupted. docs/scenarios.md describes the language.`,
 				_, err := io.WriteString(cmd.OutOrStdout(), scenarios.Reference())
 				return err
 			}
-			return untold(l.run(cmd, f, args))
+			return l.run(cmd, f, args)
 		},
 	}
 	flags := cmd.Flags()
@@ -94,32 +94,6 @@ it was interrupted. docs/scenarios.md describes the language.`,
 	l.limits.add(flags)
 	flags.BoolVar(&f.helpMD, "help-verbs", false, "print the reference of verbs and conditions, as Markdown")
 	return cmd
-}
-
-// verdictStatus is the exit status for a verdict that the output has told.
-type verdictStatus int
-
-func (s verdictStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
-
-// untoldError is why nothing can be told: it exits like an inconclusive verdict,
-// for status 1 is a scenario that fails.
-type untoldError struct{ error }
-
-func (e untoldError) Unwrap() error { return e.error }
-
-func untold(err error) error {
-	if err == nil || errors.As(err, new(verdictStatus)) {
-		return err
-	}
-	return untoldError{err}
-}
-
-// exit ends the program with the status for a verdict.
-func exit(v observe.Verdict) error {
-	if v == observe.Pass {
-		return nil
-	}
-	return verdictStatus(scenarios.Status(v))
 }
 
 func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
@@ -192,6 +166,8 @@ func open(b *scenarios.Batch, args []string) (files []string, err error) {
 
 // problems are lines that say what is wrong with scenarios.
 type problems struct{ error }
+
+func (p problems) Unwrap() error { return p.error }
 
 func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (observe.Verdict, error) {
 	plans, err := b.Plans(cmd.Context())

@@ -33,7 +33,7 @@ func TestRunExitsWithTheVerdict(t *testing.T) {
 	}{
 		{"pass.txt", cluster, nil, 0, "pass      pass     0.0", "await 2m all see 3 alive"},
 		{"fail.txt", cluster + "check all see $SEEN alive\n", []string{"--set", "SEEN=2"}, 1, "fail      fail     0.0", "fail.txt:6: check all see $SEEN alive"},
-		{"skip.txt", cluster + "[sim] skip 'not here'\n", nil, 2, "inconclusive", "skipped: not here"},
+		{"skip.txt", cluster + "[sim] skip 'not here'\n", nil, 3, "inconclusive", "skipped: not here"},
 		{"lint.txt", "cluster 3\nstrat\nkill dave\n", nil, 2, "", "lint.txt:2:1: there is no verb and no peer \"strat\": did you mean start?"},
 		{"set.txt", cluster, []string{"--set", "SEEM=2"}, 2, "", "no such variable: did you mean SEEN?"},
 		{"quiet.txt", cluster, []string{"--quiet"}, 0, "pass", ""},
@@ -80,7 +80,7 @@ func TestRepeatAndCheck(t *testing.T) {
 		t.Errorf("%d\n%s\n%s", status, out, errs)
 	}
 	// Nobody chatted, which only matters to who asks.
-	if status, out, _ := call(nil, "check", dir, "chat"); status != 2 || !strings.Contains(out, "check chat: inconclusive") {
+	if status, out, _ := call(nil, "check", dir, "chat"); status != 3 || !strings.Contains(out, "check chat: inconclusive") {
 		t.Errorf("%d\n%s", status, out)
 	}
 	// What is changed does not pass.
@@ -106,7 +106,7 @@ func TestRepeatAndCheck(t *testing.T) {
 	if err := os.Truncate(results[0], 100); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, errs := call(nil, "check", dir); status != 2 || !strings.Contains(errs, "events.jsonl") {
+	if status, _, errs := call(nil, "check", dir); status != 3 || !strings.Contains(errs, "events.jsonl") {
 		t.Errorf("%d: %s", status, errs)
 	}
 	if status, _, errs := call(nil, "check", t.TempDir()); status != 2 || !strings.Contains(errs, "holds no saved run") {

@@ -39,8 +39,8 @@ each run. A name in lower case is a variable of the scenario ($LOSS for loss) or
 has none of that name, a setting of its cluster line, such as rejoin; one with capital
 and small letters is a field of memberlist's configuration. Settings take the place of
 those in the cluster line. What is complete in --out is not run again. The exit status
-is 0 when all runs pass, 1 when one fails, and 2 when none fails but one could not be
-told. docs/sweeps.md tells more.`,
+is 0 when all runs pass, 1 when one fails, and 3 when none fails but one is
+inconclusive. docs/sweeps.md tells more.`,
 		Example: "  peerlab sweep gallery/crash --vary SuspicionMult=2..6 --repeat 10\n  peerlab sweep my.txt --vary loss=0,10,30% --vary rejoin=0,5s --out sweep",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {

@@ -79,7 +79,7 @@ func row(name string, first, second []*scenarios.Done) (r Row, err error) {
 		r.Verdicts[i] = observe.Pass
 		for _, d := range runs {
 			r.Verdicts[i] = scenarios.Worse(r.Verdicts[i], d.Verdict)
-			if d.Skipped() {
+			if d.Cause == observe.CauseSkipped {
 				r.Skipped = d.Reason
 			}
 		}

@@ -62,7 +62,7 @@ func saved(t *testing.T, d *scenarios.Done) []*scenarios.Done {
 
 func TestSkippedIsNotCompared(t *testing.T) {
 	skipped := crash(0, observe.Inconclusive, "")
-	skipped.Reason = "skipped: this host cannot delay packets"
+	skipped.Cause, skipped.Reason = observe.CauseSkipped, "skipped: this host cannot delay packets"
 	rows, err := Rows(saved(t, crash(5*time.Second, observe.Pass, "")), saved(t, skipped))
 	if err != nil || len(rows) != 1 || len(rows[0].Differs) > 0 || rows[0].Skipped != skipped.Reason {
 		t.Errorf("%+v, %v", rows, err)

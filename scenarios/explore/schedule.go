@@ -54,6 +54,37 @@ func newSituation(peers []string) *situation {
 	}
 }
 
+// link cuts or degrades links.
+func (c *situation) link(s step) bool {
+	var pairs []testbed.Pair
+	for _, from := range s.who {
+		for _, to := range s.to {
+			pair := testbed.Pair{From: from, To: to}
+			if from == to {
+				return false
+			}
+			pairs = append(pairs, pair)
+			if s.back {
+				pairs = append(pairs, pair.Back())
+			}
+		}
+	}
+	if s.text == "" {
+		c.links = c.links.Cut(pairs, testbed.DropAll)
+		return true
+	}
+	change, err := testbed.ParseLinkChange(strings.Fields(s.text))
+	if err != nil {
+		return false
+	}
+	links, err := c.links.Set(pairs, change)
+	if err != nil {
+		return false
+	}
+	c.links = links
+	return true
+}
+
 // do takes a step. It returns false for one that makes no sense, such as the
 // kill of a peer that does not run.
 func (c *situation) do(s step) bool {
@@ -119,30 +150,14 @@ func (c *situation) do(s step) bool {
 		c.service = s.text == "start"
 		return was != c.service
 	case partition:
-		cut, err := testbed.Partition(s.who, s.to)
-		c.links = c.links.Over(cut)
-		return err == nil
-	case link:
-		l := testbed.Link{Drop: testbed.DropAll}
-		if s.text != "" {
-			var err error
-			if l, err = testbed.ParseLink(strings.Fields(s.text)); err != nil {
-				return false
-			}
+		divided, err := c.links.Partition(s.who, s.to)
+		if err != nil {
+			return false
 		}
-		for _, from := range s.who {
-			for _, to := range s.to {
-				if from == to {
-					return false
-				}
-				pair := testbed.Pair{From: from, To: to}
-				c.links = c.links.Over(testbed.Links{pair: l})
-				if s.back {
-					c.links = c.links.Over(testbed.Links{pair.Back(): l})
-				}
-			}
-		}
+		c.links = divided
 		return true
+	case link:
+		return c.link(s)
 	case heal:
 		ok := len(c.links) > 0
 		c.links = testbed.Links{}

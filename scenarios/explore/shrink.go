@@ -217,13 +217,16 @@ func (k *shrinker) closing() schedule {
 	return k.best.with(steps)
 }
 
-// decides says whether this is the line that fails.
+// decides reports whether this is the line that fails.
 func (k *shrinker) decides(s step) bool {
-	switch k.failure.key {
-	case "forming", "views", "chat complete":
-		return s.verb == await && s.judges == k.failure.judged
+	failed := k.failure.step
+	switch s.verb {
+	case await:
+		return failed.verb == await && s.judges == failed.judges
+	case check:
+		return failed.verb == check && s.text == failed.text
 	}
-	return s.verb == check && s.text != "" && len(k.failure.key) >= len("check "+s.text) && k.failure.key[:len("check "+s.text)] == "check "+s.text
+	return false
 }
 
 // drop leaves out steps: large stretches first, then ever smaller ones, the

@@ -19,6 +19,8 @@ type failure struct {
 	why    string // for people, one line
 	story  string
 	judged judgement
+	// step is the one whose line failed, zero for what is not one line's.
+	step step
 	// blocked says that the simulation could not go on: each such run leaves
 	// behind what is blocked.
 	blocked bool
@@ -68,12 +70,12 @@ func (s schedule) judge(res *scenarios.Result) trial {
 		return trial{unable: errors.New(res.Reason)}
 	}
 	f := &failure{why: res.Reason, story: res.Story, key: "a line that fails", judged: always}
-	var number int
-	if _, err := fmt.Sscanf(res.Reason, "line %d:", &number); err != nil || number < 2 || number > len(s.steps)+1 {
+	if res.Failed == nil || res.Failed.Line < 2 || res.Failed.Line > len(s.steps)+1 {
 		return trial{failed: f}
 	}
-	_, f.why, _ = strings.Cut(res.Reason, ": ")
-	st := s.steps[number-2] // the first line is the cluster's
+	f.why = firstLine(res.Failed.Text + ": " + res.Failed.Why)
+	st := s.steps[res.Failed.Line-2] // the first line is the cluster's
+	f.step = st
 	f.judged = st.judges
 	switch st.verb {
 	case await:

@@ -3,11 +3,9 @@ package docker
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 
@@ -15,9 +13,9 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"peerlab/peer"
 	"peerlab/testbed"
 	"peerlab/testbed/fabric"
+	"peerlab/testbed/settings"
 )
 
 // Factory makes clusters in containers, each for one engine alone.
@@ -38,36 +36,28 @@ func NewFactory(d *Daemon, base Options) *Factory { return &Factory{daemon: d, b
 // Name implements testbed.Factory.
 func (f *Factory) Name() string { return "docker" }
 
-// Create implements testbed.Factory. The result is a *Cluster. A setting that
-// no flag of peer run has, or that a peer would refuse, is an error before
-// there is a container in which it would fail. The program must begin with
-// WatchIfAsked.
+// Owned implements testbed.Factory.
+func (f *Factory) Owned() map[string]string { return settings.Owned() }
+
+// Create implements testbed.Factory. The result is a *Cluster. The program must
+// begin with WatchIfAsked.
 func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, error) {
 	o := f.base
 	o.Name, o.Keep = "", false
 	o.Peers = s.Peers
 	o.Own = make(map[string]map[string]string)
-	if _, given := s.Settings["name"]; given {
-		return nil, errors.New("setting name: the cluster gives the names")
-	}
-	for name := range s.Own {
-		if !slices.Contains(s.Peers, name) {
-			return nil, fmt.Errorf("settings: %w", testbed.NoPeer(name, s.Peers))
-		}
+	if err := settings.Check(f.Owned(), s); err != nil {
+		return nil, err
 	}
 	for _, name := range s.Peers {
-		settings := s.Of(name)
-		if err := checkSettings(name, settings); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
 		own := maps.Clone(f.base.Own[name])
 		if own == nil {
 			own = make(map[string]string)
 		}
-		for setting, value := range settings {
+		for setting, value := range s.Of(name) {
 			own[variable(setting)] = value
 		}
-		if secrets, given := s.Files[settings["chat-secret-file"]]; given {
+		if secrets, given := s.Files[s.Of(name)["chat-secret-file"]]; given {
 			delete(own, variable("chat-secret-file"))
 			own[variable("chat-secret")] = secrets
 		}
@@ -78,17 +68,6 @@ func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, e
 		return nil, err // not a *Cluster that is nil
 	}
 	return c, nil
-}
-
-// checkSettings has a peer that is never started look at them.
-func checkSettings(name string, settings map[string]string) error {
-	config := peer.Config{Name: name}
-	if err := config.Configure(settings); err != nil {
-		return err
-	}
-	config.State, config.Chat.SecretFile = "", "" // are the container's own files
-	_, err := peer.New(config)
-	return err
 }
 
 // variable names the environment variable that sets a flag of peer run.

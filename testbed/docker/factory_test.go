@@ -60,7 +60,7 @@ func TestFactoryRefuses(t *testing.T) {
 		{testbed.Spec{Peers: peers, Settings: map[string]string{"profil": "lan"}}, `alice: a peer has no setting "profil": did you mean profile?`, nil},
 		{testbed.Spec{Peers: peers, Settings: map[string]string{"profile": "moon"}}, "moon", nil},
 		{testbed.Spec{Peers: peers, Settings: map[string]string{"set": "SuspicionMul=2"}}, "SuspicionMult", nil},
-		{testbed.Spec{Peers: peers, Settings: map[string]string{"name": "zoe"}}, "the cluster gives the names", nil},
+		{testbed.Spec{Peers: peers, Settings: map[string]string{"name": "zoe"}}, "it would give all peers one name", nil},
 		{testbed.Spec{Peers: peers, Own: map[string]map[string]string{"bob": {"rejoin": "soon"}}}, "bob: setting rejoin", nil},
 		{testbed.Spec{Peers: peers, Own: map[string]map[string]string{"bbo": {"rejoin": "1s"}}}, "did you mean bob?", testbed.ErrNoPeer},
 	} {

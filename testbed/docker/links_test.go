@@ -94,7 +94,7 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	}
-	if len(measured) != 4 || !strings.HasPrefix(measured["charly bob"], "drop=all: 0 of 20 UDP packets arrived") {
+	if len(measured) != 4 || !strings.HasPrefix(measured["charly bob"], "drop=partition: 0 of 20 UDP packets arrived") {
 		t.Errorf("measured %v", measured)
 	}
 	await(t, c, mark, "alice finds charly dead", about("alice", event.MemberDead, "charly"))

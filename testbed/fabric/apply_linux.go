@@ -56,7 +56,7 @@ func (a *Agent) makeRoom(m Matrix) (ready map[priorityKey]uint32, pending []Pair
 	a.ready = make(map[priorityKey]uint32)
 	a.pending = nil
 	for pair, link := range a.matrix {
-		if link.Drop != DropAll && link.Shape != (Shape{}) {
+		if !link.IsCut() && link.Shape != (Shape{}) {
 			a.pending = append(a.pending, pair) // should m fail, settle brings them back
 		}
 	}
@@ -95,7 +95,7 @@ func (a *Agent) shape(m Matrix) (ready map[priorityKey]uint32, pending []Pair, e
 	ready = make(map[priorityKey]uint32)
 	var at map[netip.Addr]int
 	for pair, link := range m {
-		if link.Drop == DropAll || link.Shape == (Shape{}) {
+		if link.IsCut() || link.Shape == (Shape{}) {
 			continue
 		}
 		if at == nil {

@@ -30,12 +30,12 @@ func (m Matrix) Check(r Measurement, names map[netip.Addr]string) error {
 		problems.add(path+": more than was asked for: "+format, args...)
 	}
 
-	if link.Drop == DropAll || link.Drop == DropUDP {
+	if link.Drops(DropUDP) {
 		if r.Arrived > 0 {
 			without("%d of %d UDP packets arrived, none should", r.Arrived, r.Sent)
 		}
 	} else {
-		share := (1 - link.Loss/100) * (1 - link.Shape.Corrupt/100)
+		share := 1 - link.LostShare()
 		least, most := between(r.Sent, share)
 		if float64(r.Arrived) > most {
 			without("%d of %d UDP packets arrived, at most %.0f should", r.Arrived, r.Sent, most)
@@ -52,13 +52,13 @@ func (m Matrix) Check(r Measurement, names map[netip.Addr]string) error {
 		without("%d of %d packets longer than %d bytes arrived, none should", r.Long, r.LongSent, link.Over)
 	}
 
-	cut := func(l Link) bool { return l.Drop == DropAll || l.Drop == DropTCP || l.Loss >= 100 }
+	cut := func(l Link) bool { return l.Drops(DropTCP) || l.LostShare() >= 1 }
 	switch {
 	case cut(link) || cut(back):
 		if r.TCP {
 			without("a TCP connection came about")
 		}
-	case link.Loss == 0 && back.Loss == 0 && link.Shape.Corrupt == 0 && back.Shape.Corrupt == 0 && !r.TCP:
+	case link.LostShare() == 0 && back.LostShare() == 0 && !r.TCP:
 		broken("no TCP connection came about")
 	}
 

@@ -102,6 +102,7 @@ func TestDropSeenBySockets(t *testing.T) {
 		{"exactly not too long", Matrix{l.pair(0, 1): {Over: 1428}}, all, all, all, true, nil},
 		{"one byte too long", Matrix{l.pair(0, 1): {Over: 1427}}, all, all, none, true, map[Pair]uint64{l.pair(0, 1): 20}},
 		{"loss of everything", Matrix{l.pair(0, 1): {Loss: 100}}, none, all, none, false, map[Pair]uint64{l.pair(0, 1): 40}},
+		{"every third, each pair by itself", Matrix{l.pair(0, 1): {Every: 3}, l.pair(1, 0): {Every: 3}}, 14, 14, 13, true, map[Pair]uint64{l.pair(0, 1): 13, l.pair(1, 0): 6}},
 		{"another pair", Matrix{l.pair(1, 2): {Drop: DropAll}}, all, all, all, true, nil},
 		{"healed", nil, all, all, all, true, nil},
 	} {

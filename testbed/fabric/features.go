@@ -2,7 +2,11 @@ package fabric
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"peerlab/testbed"
 )
 
 // Feature is a piece of the kernel that some faults need.
@@ -23,32 +27,34 @@ const (
 	schNetem = "sch_netem"
 )
 
-var purposes = [...]Feature{
-	{Name: nfTables, For: "drop, over, loss"},
-	{Name: schHTB, For: "delay, jitter, reorder, duplicate, corrupt, rate"},
-	{Name: schNetem, For: "delay, jitter, reorder, duplicate, corrupt"},
-	{Name: schTBF, For: "rate"},
+// purposes says of each feature what cannot be done without it: the keys of a
+// link that take it.
+func purposes() []Feature {
+	keys := make(map[string][]string)
+	for _, key := range testbed.LinkKeys() {
+		if key.Kernel == "" {
+			keys[nfTables] = append(keys[nfTables], key.Name)
+			continue
+		}
+		keys[key.Kernel] = append(keys[key.Kernel], key.Name)
+		keys[schHTB] = append(keys[schHTB], key.Name)
+	}
+	features := make([]Feature, 0, len(keys))
+	for _, name := range []string{nfTables, schHTB, schNetem, schTBF} {
+		features = append(features, Feature{Name: name, For: strings.Join(keys[name], ", ")})
+	}
+	return features
 }
 
 // Needs returns the names of the features that m cannot do without.
 func (m Matrix) Needs() []string {
-	var shaped, netemed, rate bool
+	needs := make(map[string]bool)
 	for _, link := range m {
-		shaped = shaped || link.Shape != (Shape{})
-		netemed = netemed || netem(link.Shape)
-		rate = rate || link.Shape.Rate != 0
+		for _, module := range link.KernelNeeds() {
+			needs[module], needs[schHTB] = true, true
+		}
 	}
-	needs := []string{nfTables}
-	if shaped {
-		needs = append(needs, schHTB)
-	}
-	if netemed {
-		needs = append(needs, schNetem)
-	}
-	if rate {
-		needs = append(needs, schTBF)
-	}
-	return needs
+	return append([]string{nfTables}, slices.Sorted(maps.Keys(needs))...)
 }
 
 // CheckFeatures returns an error that names each feature that m needs and the

@@ -57,7 +57,7 @@ func (s *shaper) detect(lab string) ([]Feature, error) {
 		schTBF:   newTbf(root, 1_000_000),
 		schNetem: newNetem(root, Shape{Delay: 1e6}),
 	}
-	features := purposes
+	features := purposes()
 	for i, f := range features {
 		qdisc, ok := try[f.Name]
 		if !ok {
@@ -74,5 +74,5 @@ func (s *shaper) detect(lab string) ([]Feature, error) {
 			features[i].Missing = err.Error()
 		}
 	}
-	return features[:], nil
+	return features, nil
 }

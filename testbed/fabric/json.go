@@ -5,24 +5,38 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 )
 
 // row is the JSON form of the links that one peer has to others and that are
 // alike. A partition of fifty peers is fifty rows instead of 2,500 links, and
-// a person can read it.
+// a person can read it. The fields of the link stand beside the ends.
 type row struct {
-	From      netip.Addr   `json:"from"`
-	To        []netip.Addr `json:"to"`
-	Drop      Drop         `json:"drop,omitempty"`
-	Over      int          `json:"over,omitempty"`
-	Loss      float64      `json:"loss,omitempty"`
-	Delay     duration     `json:"delay,omitempty"`
-	Jitter    duration     `json:"jitter,omitempty"`
-	Reorder   float64      `json:"reorder,omitempty"`
-	Duplicate float64      `json:"duplicate,omitempty"`
-	Corrupt   float64      `json:"corrupt,omitempty"`
-	Rate      uint64       `json:"rate,omitempty"`
+	ends
+	Link
+}
+
+type ends struct {
+	From netip.Addr   `json:"from"`
+	To   []netip.Addr `json:"to"`
+}
+
+func (r row) MarshalJSON() ([]byte, error) {
+	out, err := json.Marshal(r.ends)
+	if err != nil {
+		return nil, err
+	}
+	link, err := json.Marshal(r.Link)
+	if err != nil || len(link) == len("{}") {
+		return out, err
+	}
+	return slices.Concat(out[:len(out)-1], []byte{','}, link[1:]), nil
+}
+
+func (r *row) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, &r.ends); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, &r.Link)
 }
 
 // MarshalJSON writes a list of rows, each with a source, the destinations
@@ -42,13 +56,8 @@ func (m Matrix) rows() []row {
 		at := first + slices.Index(links[first:], link)
 		if at < first {
 			at = len(rows)
-			s := link.Shape
 			links = append(links, link)
-			rows = append(rows, row{
-				From: pair.From, Drop: link.Drop, Over: link.Over, Loss: link.Loss,
-				Delay: duration(s.Delay), Jitter: duration(s.Jitter), Reorder: s.Reorder,
-				Duplicate: s.Duplicate, Corrupt: s.Corrupt, Rate: s.Rate,
-			})
+			rows = append(rows, row{ends{From: pair.From}, link})
 		}
 		rows[at].To = append(rows[at].To, pair.To)
 	}
@@ -77,28 +86,13 @@ func matrixOf(rows []row) (Matrix, error) {
 	}
 	m := make(Matrix, size)
 	for i, r := range rows {
-		link := Link{Drop: r.Drop, Over: r.Over, Loss: r.Loss, Shape: Shape{
-			Delay: time.Duration(r.Delay), Jitter: time.Duration(r.Jitter), Reorder: r.Reorder,
-			Duplicate: r.Duplicate, Corrupt: r.Corrupt, Rate: r.Rate,
-		}}
 		for _, to := range r.To {
 			pair := Pair{r.From, to}
 			if _, ok := m[pair]; ok {
 				return nil, fmt.Errorf("matrix: row %d: %s is there already", i, pair)
 			}
-			m[pair] = link
+			m[pair] = r.Link
 		}
 	}
 	return m, nil
-}
-
-// duration is written as people write it.
-type duration time.Duration
-
-func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	*d = duration(v)
-	return err
 }

@@ -45,23 +45,12 @@ const (
 	DropUDP  = testbed.DropUDP
 	DropTCP  = testbed.DropTCP
 	DropAll  = testbed.DropAll
+
+	DropPartition = testbed.DropPartition
 )
 
 // netem reports whether the shape needs the kernel's netem.
-func netem(s Shape) bool {
-	return s.Delay != 0 || s.Jitter != 0 || s.Reorder != 0 || s.Duplicate != 0 || s.Corrupt != 0
-}
-
-// Over returns m with over laid on it: for each pair in both, what the link in
-// over sets wins and the rest stays. Neither is changed.
-func (m Matrix) Over(over Matrix) Matrix {
-	sum := make(Matrix, len(m)+len(over))
-	maps.Copy(sum, m)
-	for pair, top := range over {
-		sum[pair] = sum[pair].Merge(top)
-	}
-	return sum
-}
+func netem(s Shape) bool { return slices.Contains(Link{Shape: s}.KernelNeeds(), schNetem) }
 
 // Pairs returns the pairs that m holds, in order.
 func (m Matrix) Pairs() []Pair {

@@ -19,22 +19,6 @@ var (
 	names = map[netip.Addr]string{alice: "alice", bob: "bob", carol: "carol", dave: "dave"}
 )
 
-func TestOver(t *testing.T) {
-	below := Matrix{{alice, bob}: {Drop: DropUDP, Shape: Shape{Delay: 1, Rate: 9000}}, {bob, alice}: {Loss: 5}}
-	sum := below.Over(Matrix{{alice, bob}: {Loss: 7, Shape: Shape{Delay: 2}}, {carol, dave}: {Over: 100}})
-	want := Matrix{
-		{alice, bob}:  {Drop: DropUDP, Loss: 7, Shape: Shape{Delay: 2, Rate: 9000}},
-		{bob, alice}:  {Loss: 5},
-		{carol, dave}: {Over: 100},
-	}
-	if !reflect.DeepEqual(sum, want) {
-		t.Errorf("got %v, want %v", sum, want)
-	}
-	if len(below) != 2 || below[Pair{alice, bob}].Loss != 0 {
-		t.Errorf("it has changed: %v", below)
-	}
-}
-
 func TestValidate(t *testing.T) {
 	for _, test := range []struct {
 		pair Pair
@@ -51,7 +35,7 @@ func TestValidate(t *testing.T) {
 		{Pair{bob, carol}, Link{Shape: Shape{Delay: -time.Millisecond}}, "links[bob -> carol].delay: -1ms is not within 0 and 2m0s"},
 		{Pair{bob, carol}, Link{Shape: Shape{Delay: 3 * time.Minute}}, "links[bob -> carol].delay: 3m0s is not within 0 and 2m0s"},
 		{Pair{bob, carol}, Link{Shape: Shape{Delay: 10 * time.Millisecond, Jitter: 11 * time.Millisecond}}, "links[bob -> carol].jitter: 11ms is not within 0 and the delay of 10ms"},
-		{Pair{bob, carol}, Link{Shape: Shape{Reorder: 10}}, "links[bob -> carol].reorder: it needs a delay, for packets overtake those that are delayed"},
+		{Pair{bob, carol}, Link{Shape: Shape{Reorder: 10}}, "links[bob -> carol].reorder: it needs a delay, because packets overtake those that are delayed"},
 		{Pair{bob, carol}, Link{Shape: Shape{Duplicate: 101}}, "links[bob -> carol].duplicate: 101 % is not within 0 and 100"},
 		{Pair{bob, carol}, Link{Shape: Shape{Corrupt: -0.1}}, "links[bob -> carol].corrupt: -0.1 % is not within 0 and 100"},
 		{Pair{bob, carol}, Link{Shape: Shape{Rate: 1}}, "links[bob -> carol].rate: 1 bit/s is not within 8000 and 10000000000"},
@@ -180,6 +164,10 @@ func TestCheck(t *testing.T) {
 		{"UDP and no TCP", Matrix{pair: {Drop: DropUDP}}, dead, "more than was asked for: no TCP connection"},
 		{"loss", Matrix{pair: {Loss: 30}}, Measurement{Pair: pair, Sent: 120, Arrived: 84, TCP: true}, ""},
 		{"loss that is none", Matrix{pair: {Loss: 30}}, Measurement{Pair: pair, Sent: 120, Arrived: 120, TCP: true}, "fault without effect: 120 of 120 UDP packets arrived, at most 109 should"},
+		{"every third", Matrix{pair: {Every: 3}}, Measurement{Pair: pair, Sent: 100, Arrived: 67, TCP: true}, ""},
+		{"every third that is none", Matrix{pair: {Every: 3}}, Measurement{Pair: pair, Sent: 100, Arrived: 100, TCP: true}, "fault without effect: 100 of 100 UDP packets arrived, at most 90 should"},
+		{"partition", Matrix{pair: {Drop: DropPartition}}, dead, ""},
+		{"partition that is none", Matrix{pair: {Drop: DropPartition}}, healthy, "fault without effect: 20 of 20 UDP packets arrived, none should"},
 		{"delay", Matrix{pair: {Shape: Shape{Delay: time.Second, Jitter: 10 * time.Millisecond}}}, Measurement{Pair: pair, Sent: 20, Arrived: 20, Median: time.Second, TCP: true}, ""},
 		{"delay that is none", Matrix{pair: {Shape: Shape{Delay: 50 * time.Millisecond}}}, healthy, "fault without effect: packets take 1ms, they should take 50ms"},
 		{"duplicates that are none", Matrix{pair: {Shape: Shape{Duplicate: 20}}}, Measurement{Pair: pair, Sent: 200, Arrived: 200, TCP: true}, "fault without effect: of 200 packets none arrived twice, about 40 should"},

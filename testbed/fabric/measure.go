@@ -47,7 +47,7 @@ const patience = 400 * time.Millisecond
 func probes(l Link) (count, size int, pause time.Duration) {
 	count, size, pause = 20, 64, time.Millisecond
 	s := l.Shape
-	for _, percent := range [...]float64{l.Loss, s.Reorder, s.Duplicate, s.Corrupt} {
+	for _, percent := range [...]float64{l.Loss, l.EveryShare(), s.Reorder, s.Duplicate, s.Corrupt} {
 		if percent > 0 && percent < 100 {
 			q := percent / 100
 			count = max(count, min(int(math.Ceil(50*(1-q)/q)), 5000))

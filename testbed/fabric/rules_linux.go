@@ -41,10 +41,10 @@ var (
 func rulesOf(l Link, cut *nftables.Chain, queue *nftables.Set) []rule {
 	toCut := goTo(cut)
 	var rules []rule
-	switch l.Drop {
-	case DropUDP:
+	if l.Drops(DropUDP) {
 		rules = append(rules, join(isProtocol(unix.IPPROTO_UDP), toCut))
-	case DropTCP:
+	}
+	if l.Drops(DropTCP) {
 		rules = append(rules, join(isProtocol(unix.IPPROTO_TCP), toCut))
 	}
 	if l.Over > 0 {
@@ -54,6 +54,10 @@ func rulesOf(l Link, cut *nftables.Chain, queue *nftables.Set) []rule {
 	if l.Loss > 0 {
 		random := &expr.Numgen{Register: regCompare, Modulus: 1_000_000, Type: unix.NFT_NG_RANDOM}
 		rules = append(rules, join(compare(random, expr.CmpOpLt, perMillion(l.Loss)), toCut))
+	}
+	if l.Every > 0 {
+		counted := &expr.Numgen{Register: regCompare, Modulus: uint32(l.Every), Type: unix.NFT_NG_INCREMENTAL}
+		rules = append(rules, join(compare(counted, expr.CmpOpEq, uint32(l.Every-1)), toCut))
 	}
 	if l.Shape != (Shape{}) {
 		rules = append(rules, join(

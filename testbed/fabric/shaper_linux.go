@@ -251,7 +251,7 @@ func (m Matrix) crowded() bool {
 	queues := make(map[netip.Addr]map[queueKey]bool)
 	doubles := make(map[netip.Addr]bool)
 	for pair, link := range m {
-		if link.Drop == DropAll || !netem(link.Shape) {
+		if link.IsCut() || !netem(link.Shape) {
 			continue
 		}
 		if queues[pair.To] == nil {

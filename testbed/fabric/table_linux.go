@@ -29,11 +29,12 @@ import (
 //	        add @dropped7 { ip saddr . ip daddr counter }
 //	        drop
 //	    }
-//	    chain link7-0 {                  # one for each kind of link, whatever the number of pairs
+//	    chain link7-0 {                  # one for each kind of link, or for each pair where packets are counted
 //	        add @came7 { ip saddr . ip daddr counter }
 //	        ip protocol udp goto cut7
 //	        meta length > 1300 goto cut7
 //	        numgen random mod 1000000 < 300000 goto cut7
+//	        numgen inc mod 3 == 2 goto cut7
 //	        meta priority set ip saddr . ip daddr . oif map @queue7 accept
 //	        goto cut7                    # shaped, but its port is not ready
 //	    }
@@ -108,22 +109,30 @@ func (t *table) build(ready map[priorityKey]uint32) error {
 	forward, cut := t.chain("forward", ""), t.chain("cut", "")
 	forward.Type, forward.Hooknum, forward.Priority = nftables.ChainTypeFilter, nftables.ChainHookForward, priority(t.generation)
 
-	kinds := make(map[Link]*nftables.Chain)
+	// kind is what has a chain to itself.
+	type kind struct {
+		link Link
+		pair Pair // zero unless packets are counted
+	}
+	kinds := make(map[kind]*nftables.Chain)
 	var pairs, links []nftables.SetElement
 	shaped := false
 	for pair, link := range t.links {
-		if link.Drop == DropAll {
+		if link.IsCut() {
 			pairs = append(pairs, nftables.SetElement{Key: pairKey(pair)})
 			continue
 		}
-		kind := link
-		if kind.Shape != (Shape{}) {
-			kind.Shape, shaped = Shape{Delay: 1}, true // how it is shaped is the queue's business
+		if link.Shape != (Shape{}) {
+			link.Shape, shaped = Shape{Delay: 1}, true // how it is shaped is the queue's business
 		}
-		chain, ok := kinds[kind]
+		is := kind{link: link}
+		if link.Every > 0 {
+			is.pair = pair
+		}
+		chain, ok := kinds[is]
 		if !ok {
 			chain = t.chain("link", "-"+strconv.Itoa(len(kinds)))
-			kinds[kind] = chain
+			kinds[is] = chain
 		}
 		links = append(links, nftables.SetElement{
 			Key:         pairKey(pair),
@@ -162,7 +171,7 @@ func (t *table) build(ready map[priorityKey]uint32) error {
 	add(cut, drop)
 	for kind, chain := range kinds {
 		add(chain, join(loadPair, count(t.came)))
-		for _, r := range rulesOf(kind, cut, t.queue) {
+		for _, r := range rulesOf(kind.link, cut, t.queue) {
 			add(chain, r)
 		}
 	}
@@ -214,7 +223,7 @@ func (t *table) counters() (map[Pair]Count, error) {
 			if set == t.dropped {
 				count.Dropped = e.Counter.Packets
 			}
-			if set == t.came || t.links[pair].Drop == DropAll {
+			if set == t.came || t.links[pair].IsCut() {
 				count.Packets, count.Bytes = e.Counter.Packets, e.Counter.Bytes
 			}
 			counts[pair] = count

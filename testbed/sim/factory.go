@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"peerlab/peer"
 	"peerlab/testbed"
+	"peerlab/testbed/settings"
 )
 
 // factory makes the clusters of one Run.
@@ -36,59 +36,23 @@ func (*factory) Check(_ context.Context, links testbed.Links) error {
 	return nil
 }
 
-// ours are settings that the simulator makes itself.
-var ours = []string{"bind", "chat-bind", "advertise", "bootstrap", "allow-shell"}
+// Owned implements testbed.Factory.
+func (*factory) Owned() map[string]string {
+	owned := settings.Owned()
+	owned["allow-shell"] = "a simulated peer runs no programs of this host"
+	return owned
+}
 
 // Create implements testbed.Factory.
 func (f *factory) Create(_ context.Context, s testbed.Spec) (testbed.Engine, error) {
-	if len(s.Peers) > testbed.MaxPeers {
-		return nil, fmt.Errorf("%d peers are too many: at most %d", len(s.Peers), testbed.MaxPeers)
-	}
-	if _, ok := s.Settings["name"]; ok {
-		return nil, errors.New("setting name: it would give all peers one name")
-	}
-	for name := range s.Own {
-		if !slices.Contains(s.Peers, name) {
-			return nil, testbed.NoPeer(name, s.Peers)
-		}
-	}
-	seen := make(map[string]bool, len(s.Peers))
-	for _, name := range s.Peers {
-		if err := testbed.CheckName(name); err != nil {
-			return nil, err
-		}
-		if name == testbed.Bootstrap || name == testbed.Lab || seen[name] {
-			return nil, fmt.Errorf("the name %s is taken", name)
-		}
-		seen[name] = true
-		if len(seen) > 1 && s.Own[name] == nil {
-			continue // its settings are those of another
-		}
-		if err := check(name, s.Of(name)); err != nil {
-			return nil, err
-		}
+	if err := settings.Check(f.Owned(), s); err != nil {
+		return nil, err
 	}
 	c := newCluster(f.sim, s)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.clusters = append(f.clusters, c)
 	return c, nil
-}
-
-// check says what is wrong with the settings of a peer.
-func check(name string, settings map[string]string) error {
-	for _, own := range ours {
-		if _, ok := settings[own]; ok {
-			return fmt.Errorf("setting %s of %s: the simulator chooses it", own, name)
-		}
-	}
-	conf := peer.Config{Name: name}
-	if err := conf.Configure(settings); err != nil {
-		return err
-	}
-	conf.State, conf.Chat.SecretFile = "", "" // are the peer's own files
-	_, err := peer.New(conf)
-	return err
 }
 
 // close closes all clusters.

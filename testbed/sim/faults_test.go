@@ -382,7 +382,7 @@ func TestBadInput(t *testing.T) {
 		"unknown profile":       {Peers: []string{"a"}, Settings: map[string]string{"profile": "moon"}},
 		"SuspicionMult":         {Peers: []string{"a", "b"}, Own: map[string]map[string]string{"b": {"set": "SuspicionMult=x"}}},
 		"no such peer":          {Peers: []string{"a"}, Own: map[string]map[string]string{"b": {}}},
-		"the simulator chooses": {Peers: []string{"a"}, Settings: map[string]string{"bind": "0.0.0.0:1"}},
+		"bind cannot be set":    {Peers: []string{"a"}, Settings: map[string]string{"bind": "0.0.0.0:1"}},
 	} {
 		err := Run(t.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
 			_, err := f.Create(ctx, spec)

@@ -39,6 +39,7 @@ type wire struct {
 	link   testbed.Link
 	source func() *rand.Rand
 	free   time.Time // when all that was sent is through, where there is a rate
+	count  int       // packets since the last that Every dropped
 }
 
 // newSource returns the random source of a pair.
@@ -54,7 +55,7 @@ func (w *wire) chance(percent float64) bool {
 
 // cut says whether the link lets no packet of protocol p pass.
 func (w *wire) cut(p protocol) bool {
-	return w != nil && (w.link.Drop == testbed.DropAll || w.link.Drop == p)
+	return w != nil && w.link.Drops(p)
 }
 
 // carry sends one packet, size bytes of IP, at now. It returns how long the
@@ -64,7 +65,7 @@ func (w *wire) carry(p protocol, size int, now time.Time) (took time.Duration, o
 		return latency, true
 	}
 	l := w.link
-	if w.cut(p) || l.Over > 0 && size > l.Over || w.chance(l.Loss) || w.chance(l.Shape.Corrupt) {
+	if w.cut(p) || l.Over > 0 && size > l.Over || w.chance(l.Loss) || w.isNth() || w.chance(l.Shape.Corrupt) {
 		return 0, false
 	}
 	took = latency
@@ -84,6 +85,15 @@ func (w *wire) carry(p protocol, size int, now time.Time) (took time.Duration, o
 		}
 	}
 	return took, true
+}
+
+// isNth counts a packet and reports whether Every drops it.
+func (w *wire) isNth() bool {
+	if w.link.Every == 0 {
+		return false
+	}
+	w.count = (w.count + 1) % w.link.Every
+	return w.count == 0
 }
 
 // twice says whether a packet that passed arrives a second time.

@@ -121,6 +121,14 @@ func TestPackets(t *testing.T) {
 		{"loss", testbed.Link{Loss: 30}, time.Millisecond, func(t *testing.T, took []time.Duration, _ []int) {
 			within(t, "arrived", len(took), n, 70)
 		}},
+		{"every third", testbed.Link{Every: 3}, time.Millisecond, func(t *testing.T, took []time.Duration, order []int) {
+			exactly(t, took, n-n/3, latency)
+			for _, i := range order {
+				if i%3 == 2 {
+					t.Fatalf("packet %d arrived", i+1)
+				}
+			}
+		}},
 		{"corrupt", testbed.Link{Shape: testbed.Shape{Corrupt: 5}}, time.Millisecond, func(t *testing.T, took []time.Duration, _ []int) {
 			within(t, "arrived", len(took), n, 95)
 		}},

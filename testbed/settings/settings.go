@@ -1,0 +1,85 @@
+// Package settings judges what cluster is to be made before anything of it
+// exists, by the same rules for every engine: names, the flags of peer run, the
+// fields of memberlist's configuration, and what an engine chooses itself.
+package settings
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"peerlab/peer"
+	"peerlab/testbed"
+)
+
+// Owned returns the settings of a peer that every engine chooses itself, each
+// with the reason.
+func Owned() map[string]string {
+	return map[string]string{
+		"bind":      "the engine gives each peer its address",
+		"chat-bind": "the engine gives each peer its address",
+		"advertise": "the engine gives each peer its address",
+		"bootstrap": "the engine runs the bootstrap service",
+	}
+}
+
+// Check says what is wrong with a cluster of an engine that chooses the owned
+// settings itself. An unknown peer in s.Own is a testbed.ErrNoPeer.
+func Check(owned map[string]string, s testbed.Spec) error {
+	if len(s.Peers) > testbed.MaxPeers {
+		return fmt.Errorf("%d peers are too many: at most %d", len(s.Peers), testbed.MaxPeers)
+	}
+	if _, given := s.Settings["name"]; given {
+		return fmt.Errorf("setting name: it would give all peers one name")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Own)) {
+		if !slices.Contains(s.Peers, name) {
+			return fmt.Errorf("settings: %w", testbed.NoPeer(name, s.Peers))
+		}
+	}
+	seen := make(map[string]bool, len(s.Peers))
+	for _, name := range s.Peers {
+		if err := testbed.CheckName(name); err != nil {
+			return err
+		}
+		if name == testbed.Bootstrap || name == testbed.Lab || seen[name] {
+			return fmt.Errorf("the name %s is taken", name)
+		}
+		seen[name] = true
+		if len(seen) > 1 && s.Own[name] == nil {
+			continue // its settings are those of another
+		}
+		of := s.Of(name)
+		for _, key := range slices.Sorted(maps.Keys(of)) {
+			if err := CheckSetting(owned, key, of[key]); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		if err := CheckPeer(name, of, s.Files); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// CheckSetting says what is wrong with one setting by itself.
+func CheckSetting(owned map[string]string, key, value string) error {
+	if reason, is := owned[key]; is {
+		return fmt.Errorf("%s cannot be set: %s", key, reason)
+	}
+	return new(peer.Config).Configure(map[string]string{key: value})
+}
+
+// CheckPeer says what a peer with these settings would refuse. It makes a peer
+// that is never started. Of the files that settings name it looks at those that
+// are given to the peer, Spec.Files: the others are the peer's own.
+func CheckPeer(name string, settings, given map[string]string) error {
+	config := peer.Config{Name: name}
+	if err := config.Configure(settings); err != nil {
+		return err
+	}
+	config.State = "" // a directory that New would make
+	config.Chat.Secret, config.Chat.SecretFile = given[config.Chat.SecretFile], ""
+	_, err := peer.New(config)
+	return err
+}

@@ -1,0 +1,43 @@
+package settings_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"peerlab/testbed"
+	"peerlab/testbed/settings"
+)
+
+func TestCheck(t *testing.T) {
+	own := func(peer, key, value string) map[string]map[string]string {
+		return map[string]map[string]string{peer: {key: value}}
+	}
+	owned := settings.Owned()
+	owned["allow-shell"] = "there is no shell here"
+	for _, test := range []struct {
+		name, want string
+		spec       testbed.Spec
+	}{
+		{"good", "", testbed.Spec{Peers: []string{"a", "b"}, Settings: map[string]string{"profile": "lan"}, Own: own("b", "set", "SuspicionMult=2")}},
+		{"a name twice", "the name a is taken", testbed.Spec{Peers: []string{"a", "a"}}},
+		{"the service's name", "is taken", testbed.Spec{Peers: []string{testbed.Bootstrap}}},
+		{"no name", "is no name", testbed.Spec{Peers: []string{"A"}}},
+		{"no setting", "a: a peer has no setting \"profil\": did you mean profile?", testbed.Spec{Peers: []string{"a"}, Settings: map[string]string{"profil": "lan"}}},
+		{"no profile", "unknown profile", testbed.Spec{Peers: []string{"a"}, Settings: map[string]string{"profile": "moon"}}},
+		{"no value of a field", "b: ", testbed.Spec{Peers: []string{"a", "b"}, Own: own("b", "set", "SuspicionMult=x")}},
+		{"nobody's settings", "no such peer", testbed.Spec{Peers: []string{"a"}, Own: own("b", "profile", "lan")}},
+		{"one name for all", "one name", testbed.Spec{Peers: []string{"a"}, Settings: map[string]string{"name": "x"}}},
+		{"another name for one", "", testbed.Spec{Peers: []string{"a", "b"}, Own: own("b", "name", "x")}},
+		{"what every engine chooses", "bind cannot be set: the engine gives each peer its address", testbed.Spec{Peers: []string{"a"}, Settings: map[string]string{"bind": "0.0.0.0:1"}}},
+		{"what this engine chooses", "a: allow-shell cannot be set: there is no shell here", testbed.Spec{Peers: []string{"a"}, Own: own("a", "allow-shell", "true")}},
+	} {
+		err := settings.Check(owned, test.spec)
+		if (test.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		}
+		if test.name == "nobody's settings" && !errors.Is(err, testbed.ErrNoPeer) {
+			t.Errorf("%s: %v is no ErrNoPeer", test.name, err)
+		}
+	}
+}
