@@ -219,9 +219,14 @@ bench: ## benchmarks
 bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change
 	@PEERLAB_BENCH=1 go test -count=1 -timeout 20m -v -run '^TestFigure' ./testbed/docker | grep --line-buffered -v '^=== '
 
+.PHONY: bench-rates
+bench-rates: ## what links with a rate carry, in network namespaces and in virtual time (root; TCPCC=cubic)
+	@PEERLAB_BENCH=1 go test -count=1 -v -run '^TestFigureGoodput$$' ./testbed/fabric ./testbed/sim | grep -E '^ok|^FAIL|\|'
+
 .PHONY: bench-sim
-bench-sim: ## peers in virtual time: how many, how fast, in how much memory (SIZES="50 2000", CHAT=true)
-	@SIZES="$(or $(SIZES),50 100 200 500 1000)" CHAT=$(CHAT) go test -run '^$$' -bench Cluster -benchtime 1x -timeout 60m ./testbed/sim
+bench-sim: ## peers in virtual time: whole runs, and what the engine takes of them (SIZES="50 200", CHAT=true|false)
+	@PEERLAB_BENCH=1 SIZES="$(SIZES)" CHAT="$(CHAT)" go test -count=1 -timeout 4h -v -run '^TestFigureRuns' ./cmd/peerlab | grep --line-buffered peers,
+	@SIZES="$(or $(SIZES),50 100 200 400)" CHAT=$(CHAT) go test -run '^$$' -bench Cluster -benchtime 1x -timeout 60m ./testbed/sim
 
 .PHONY: bench-bootstrap
 bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)

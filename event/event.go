@@ -39,7 +39,7 @@ const (
 	MemberConflict Kind = "member.conflict" // member addr (of the other holder of the name)
 
 	// ChatStart is the beginning of a life of the peer's own chat.
-	ChatStart     Kind = "chat.start"     // life
+	ChatStart     Kind = "chat.start"     // life messages (that it keeps in any case)
 	ChatJoin      Kind = "chat.join"      // member life
 	ChatLeave     Kind = "chat.leave"     // member reason
 	ChatSent      Kind = "chat.sent"      // message text

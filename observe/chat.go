@@ -48,7 +48,10 @@ const (
 // What a reader has given up, because it was away for longer than the chat's horizon
 // and nobody keeps it any more, is not owed to that reader: the chat says so in
 // its documentation, and by chat.skipped when it happens. How much that is is
-// told with the verdict.
+// told with the verdict. It is owed all the same if somebody had it: if it was
+// sent after it was given up, or a member of the same part delivered it after
+// that, or has it in the end among the messages that it keeps in any case, as
+// many as its chat.start says.
 //
 // It takes time in proportion to deliveries: of the causes of a message only
 // those are looked at that its author's message before did not have.
@@ -118,6 +121,7 @@ type chatLife struct {
 	peer    string
 	began   time.Time
 	chat    uint64 // the incarnation of its chat, the latest if there were several
+	keeps   uint64 // how many messages its chat keeps in any case, 0 if that is not told
 	joined  bool   // it has shown itself to be in the chat
 	met     Acquaintances
 	pending []cause // delivered since it last sent
@@ -131,8 +135,10 @@ func (l *chatLife) owed(m message) bool { return m.by.met.Knew(l.peer, l.chat, l
 // reading is what one life has delivered of one stream.
 type reading struct {
 	got map[uint64]struct{}
-	// skipped is up to where what was not delivered is given up.
+	// skipped is up to where what was not delivered is given up, and skips when
+	// that was said.
 	skipped uint64
+	skips   []skip
 	merged  int // of the stream's log
 	// need is the last message of the stream that is a cause of something
 	// delivered, and what that is.
@@ -161,6 +167,22 @@ func (l *chatLife) has(s *stream, seq uint64) bool {
 	return got
 }
 
+// skip is one time that a reader gave messages up.
+type skip struct {
+	upTo uint64
+	at   time.Time
+}
+
+// givenUp returns when the message was given up first.
+func (r *reading) givenUp(seq uint64) (at time.Time, ok bool) {
+	for _, s := range r.skips {
+		if s.upTo >= seq && (!ok || s.at.Before(at)) {
+			at, ok = s.at, true
+		}
+	}
+	return at, ok
+}
+
 type chatChecker struct {
 	lives   map[string]*chatLife // the present ones
 	all     []*chatLife
@@ -169,6 +191,8 @@ type chatChecker struct {
 	sent    int
 	deeds   []deed // all that was sent and delivered
 	broken  broken
+
+	places map[*chatLife]*places // made when something was given up
 
 	skipped  uint64 // messages given up, by all readers
 	skippers map[string]struct{}
@@ -198,7 +222,7 @@ func (c *chatChecker) learn(e *event.Event) {
 	}
 	switch e.Kind {
 	case event.ChatStart:
-		l.chat = e.Life
+		l.chat, l.keeps = e.Life, e.Messages
 		return
 	case event.ChatJoin:
 		l.joined = true
@@ -237,6 +261,7 @@ func (c *chatChecker) learn(e *event.Event) {
 func (c *chatChecker) skip(l *chatLife, e *event.Event, id messageID) {
 	r := l.reading(c.stream(id.author))
 	r.skipped = max(r.skipped, id.seq)
+	r.skips = append(r.skips, skip{id.seq, e.Time})
 	c.skipped += e.Messages
 	if c.skippers == nil {
 		c.skippers = make(map[string]struct{})
@@ -305,7 +330,8 @@ func (c *chatChecker) deliver(l *chatLife, e *event.Event, id messageID) {
 		c.wrong(e, "%s delivered %s as from %s", e.Peer, e.Message, e.Member)
 	}
 	r.got[id.seq] = struct{}{}
-	if id.seq <= r.need {
+	if id.seq <= r.need && id.seq > r.skipped { // what turns up after it was given up is late
+
 		effect := r.effect
 		c.broken.add(Violation{
 			Promise: promiseCausal, Message: c.stream(effect.author).id(effect.seq), Peer: e.Peer, Cause: e.Message,
@@ -389,6 +415,7 @@ func (c *chatChecker) complete(groups [][]*chatLife) (owed int) {
 func (c *chatChecker) delivered(group []*chatLife, s *stream, m message, valid bool) (owed int) {
 	var missing []*chatLife
 	var witness *chatLife // who has it
+	var gaveUp string     // how it was given up though somebody had it
 	for _, l := range group {
 		if l.peer == s.name {
 			continue
@@ -402,6 +429,12 @@ func (c *chatChecker) delivered(group []*chatLife, s *stream, m message, valid b
 		case has:
 			owed++
 		case l.reading(s).skipped >= m.seq:
+			how := c.keptNonetheless(group, l, s, m)
+			if how == "" {
+				continue
+			}
+			gaveUp = how
+			missing = append(missing, l)
 		default:
 			missing = append(missing, l)
 		}
@@ -424,8 +457,73 @@ func (c *chatChecker) delivered(group []*chatLife, s *stream, m message, valid b
 		v.Promise, v.Cause = promiseAgreement, ""
 		v.Witness = fmt.Sprintf("%s delivered %s; %s never did", witness.peer, v.Message, strings.Join(names, ", "))
 	}
+	if gaveUp != "" {
+		v.Witness += ": " + gaveUp
+	}
 	c.broken.add(v, len(names))
 	return owed + len(missing)
+}
+
+// keptNonetheless says who had a message that l gave up, "" if nobody is known to.
+func (c *chatChecker) keptNonetheless(group []*chatLife, l *chatLife, s *stream, m message) string {
+	at, ok := l.reading(s).givenUp(m.seq)
+	switch {
+	case !ok:
+		return ""
+	case m.at.After(at):
+		return fmt.Sprintf("%s gave it up at %s, before it was sent", l.peer, clock(at))
+	}
+	for _, p := range group {
+		if p == l {
+			continue
+		}
+		had := c.placesOf(p)
+		place, has := had.of[messageID{s.author, m.seq}]
+		switch {
+		case !has:
+		case place.at.After(at):
+			return fmt.Sprintf("%s gave it up at %s, %s delivered it at %s", l.peer, clock(at), p.peer, clock(place.at))
+		case had.count-place.nth < p.keeps && had.bytes-place.bytes < keptBytes:
+			return fmt.Sprintf("%s gave it up at %s, %s still keeps it", l.peer, clock(at), p.peer)
+		}
+	}
+	return ""
+}
+
+// keptBytes is how much a member keeps in any case, with 200 bytes for each
+// message beside its text: less than a chat's default of 4 MiB, since what a
+// message follows takes room as well.
+const keptBytes = 1 << 20
+
+// places are those of the messages that one life sent and delivered, in order.
+type places struct {
+	of           map[messageID]place
+	count, bytes uint64
+}
+
+type place struct {
+	nth, bytes uint64
+	at         time.Time
+}
+
+func (c *chatChecker) placesOf(l *chatLife) *places {
+	if c.places == nil {
+		c.places = make(map[*chatLife]*places)
+		for _, d := range c.deeds {
+			p := c.places[d.by]
+			if p == nil {
+				p = &places{of: make(map[messageID]place)}
+				c.places[d.by] = p
+			}
+			p.count++
+			p.bytes += uint64(len(d.e.Text)) + 200
+			p.of[d.id] = place{p.count, p.bytes, d.e.Time}
+		}
+	}
+	if p := c.places[l]; p != nil {
+		return p
+	}
+	return new(places)
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }

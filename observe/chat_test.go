@@ -141,6 +141,33 @@ func TestChat(t *testing.T) {
 		{"a cause that was given up", with(without(talk(), "c", "a/7/1"), skipped(10.5, "c", "a/7/1", 1)), holds("3 deliveries owed")},
 		{"given up in the life before", with(without(talk(skipped(12, "c", "b/8/1", 1), kill(12, "c")), "c", "b/8/1"), append(back(13, "c"), sent(15, "b", "b/8/2"), delivered(15, "a", "b/8/2"))...), breaks("validity", "b/8/2")},
 
+		{
+			"given up before it was sent", with(without(talk(), "c", "b/8/1"), skipped(10.8, "c", "b/8/9223372036854775808", 1<<63)),
+			breaks("validity", "c never delivered it: c gave it up at 03:00:10.800, before it was sent"),
+		},
+		{
+			"given up, and delivered by another after that", with(without(without(talk(), "c", "b/8/1"), "a", "b/8/1"), skipped(12, "c", "b/8/1", 1), delivered(13, "a", "b/8/1")),
+			breaks("validity", "c never delivered it: c gave it up at 03:00:12.000, a delivered it at 03:00:13.000"),
+		},
+		{
+			"given up, and kept by another", with(without(talk(), "c", "b/8/1"), keeping(5, "a", 2), skipped(12, "c", "b/8/1", 1)),
+			breaks("validity", "c never delivered it: c gave it up at 03:00:12.000, a still keeps it"),
+		},
+		{
+			"given up, and kept by its author", with(without(talk(), "c", "b/8/1"), keeping(5, "b", 1), skipped(12, "c", "b/8/1", 1)),
+			breaks("validity", "b still keeps it"),
+		},
+		{
+			"given up, and no longer kept by another", with(without(without(talk(), "c", "b/8/1"), "c", "a/7/1"), keeping(5, "a", 1), keeping(5, "b", 1),
+				skipped(12, "c", "a/7/1", 1), skipped(12, "c", "b/8/1", 1), sent(13, "b", "b/8/2"), delivered(13, "a", "b/8/2"), delivered(13, "c", "b/8/2")),
+			holds("2 given up beyond the horizon, by c"),
+		},
+		{
+			"given up, and kept by one that dies", with(without(talk(), "c", "b/8/1"), keeping(5, "b", 9), skipped(12, "c", "b/8/1", 1), kill(13, "b")),
+			holds("1 given up beyond the horizon, by c"),
+		},
+		{"late, after it was given up", with(without(talk(), "c", "a/7/1"), skipped(10.5, "c", "a/7/1", 1), delivered(13, "c", "a/7/1")), holds("4 deliveries owed")},
+
 		// Agreement.
 		{"the author dies, one has it", with(without(talk(), "c", "b/8/1"), kill(12, "b")), breaks("agreement", "a delivered b/8/1; c never did")},
 		{"the author is cut off, one has it", with(without(talk(), "c", "b/8/1"), links(12, "b -> a,c drop=all")), breaks("agreement", "a delivered b/8/1; c never did")},
@@ -196,6 +223,11 @@ func TestChat(t *testing.T) {
 			}
 		})
 	}
+}
+
+// keeping is the start of a chat that keeps n messages in any case.
+func keeping(s float64, peer string, n uint64) event.Event {
+	return event.Event{Time: at(s), Peer: peer, Kind: event.ChatStart, Messages: n}
 }
 
 func TestChatWitnessIsTheSmallest(t *testing.T) {

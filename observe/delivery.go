@@ -127,14 +127,22 @@ type sending struct {
 func sendings(events []event.Event) map[messageID]sending {
 	sent := make(map[messageID]sending)
 	present := make(map[string]bool)
+	ended := make(map[string]bool)
 	for _, e := range events {
 		switch e.Kind {
-		case event.PeerStarted, event.PeerStopping:
+		case event.PeerStarted:
 			delete(present, e.Peer)
+			delete(ended, e.Peer)
+		case event.PeerStopping:
+			delete(present, e.Peer)
+			ended[e.Peer] = true
 		case testbed.LabKill, testbed.LabStop, testbed.LabExit:
 			delete(present, e.Member)
+			ended[e.Member] = true
 		case event.ChatJoin:
-			present[e.Member] = true
+			if !ended[e.Member] { // else somebody learns late of a life that is over
+				present[e.Member] = true
+			}
 		case event.ChatLeave:
 			if e.Reason == "leave" {
 				delete(present, e.Member)

@@ -25,7 +25,16 @@ func TestMembership(t *testing.T) {
 		started(0, "a"), started(0, "b"), says(0.5, "a", event.MemberJoin, "a"), says(0.5, "b", event.MemberJoin, "b"),
 		report(1, event.MemberJoin, "", 5),
 	}
+	// leaves is b's own report that it leaves.
+	leaves := func(s float64, incarnation uint32) []event.Event {
+		e := says(s, "b", event.MemberLeft, "b")
+		e.Incarnation = incarnation
+		return []event.Event{stopping(s, "b"), e}
+	}
 	left := with(ab, says(10, "b", event.MemberLeft, "b"), stopping(10, "b"), report(11, event.MemberLeft, "alive", 5))
+	once := with(ab, leaves(10, 5)...)
+	twice := with(once, with([]event.Event{started(12, "b"), says(12, "b", event.MemberJoin, "b")}, leaves(13, 7)...)...)
+	heard := with(with(once, report(11, event.MemberLeft, "alive", 5)), twice[len(once):]...) // the first farewell, before b starts again
 	tests := []struct {
 		name    string
 		events  []event.Event
@@ -43,6 +52,14 @@ func TestMembership(t *testing.T) {
 		{"left and started again", with(left, started(12, "b"), report(13, event.MemberJoin, "left", 6)), ""},
 		{"left, started again, and held left late", with(left[:len(left)-1], started(12, "b"), report(13, event.MemberLeft, "alive", 5), report(14, event.MemberJoin, "left", 6)), ""},
 		{"left and created again in the same process", with(left[:len(left)-2], report(11, event.MemberLeft, "alive", 5), says(12, "b", event.MemberJoin, "b"), report(13, event.MemberJoin, "left", 6)), ""},
+		{"left again before it was heard to be back", with(heard, report(14, event.MemberJoin, "left", 7), report(14, event.MemberLeft, "alive", 7)), ""},
+		{"left again before it was heard to be back, with an incarnation in between", with(heard, report(14, event.MemberJoin, "left", 6)), ""},
+		{"left again before its first farewell was heard", with(twice, report(14, event.MemberLeft, "alive", 5), report(14, event.MemberJoin, "left", 7)), ""},
+		{"left again, with nothing told of its incarnations", with(left, started(12, "b"), stopping(13, "b"), report(14, event.MemberJoin, "left", 6)), ""},
+		{"left again and killed in between", with(heard[:len(heard)-2], lab(13, testbed.LabKill, "b"), started(14, "b"), report(15, event.MemberJoin, "left", 7)), ""},
+		{"left twice and back by itself", with(twice, report(14, event.MemberLeft, "alive", 7), report(15, event.MemberJoin, "left", 8)), "resurrection"},
+		{"left twice, and back with what it never had", with(heard, report(14, event.MemberJoin, "left", 8)), "resurrection"},
+		{"left twice, and left of the first farewell once more", with(heard, report(14, event.MemberJoin, "left", 6), report(14, event.MemberLeft, "alive", 7), report(15, event.MemberJoin, "left", 8)), "resurrection"},
 		{"left, and an old message once forgotten", with(left, report(50, event.MemberReap, "left", 5), report(51, event.MemberJoin, "", 5)), ""},
 		{"a dead one suspected", with(ab, report(2, event.MemberDead, "alive", 5), report(3, event.MemberSuspect, "dead", 5)), "accusation"},
 		{"one that has left declared dead", with(left, report(12, event.MemberDead, "left", 5)), "accusation"},

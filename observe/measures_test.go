@@ -210,6 +210,14 @@ func TestFalsePositives(t *testing.T) {
 			counts{fp: 1, healthy: 1},
 		},
 		{
+			"alive for a new life of the observer", with(abc, wrong, lab(52, testbed.LabKill, "a"), lab(53, testbed.LabStart, "a"), started(54, "a"), says(55, "a", event.MemberJoin, "b")),
+			counts{fp: 1, healthy: 1},
+		},
+		{
+			"alive in a new node table of the observer", with(abc, wrong, says(54, "a", event.MemberJoin, "a"), says(55, "a", event.MemberJoin, "b")),
+			counts{fp: 1, healthy: 1},
+		},
+		{
 			"suspected and refuted", with(abc, says(50, "a", event.MemberSuspect, "b"), says(50.1, "b", event.MemberRefute, "b"), says(50.2, "a", event.MemberRefute, "b")),
 			counts{suspicions: 1, refutations: 1},
 		},
@@ -320,6 +328,11 @@ func TestDeliveries(t *testing.T) {
 		{"who left is not expected", with(abc, left, sent(10, "a", "a/7/1"), delivered(10.1, "b", "a/7/1")), counts{sent: 1, expected: 1, delivered: 1}, 0.1},
 		{"who is gone is", with(abc, gone, sent(10, "a", "a/7/1"), delivered(10.1, "b", "a/7/1")), counts{sent: 1, expected: 2, delivered: 1}, 0.1},
 		{"who was killed is not", with(abc, lab(9, testbed.LabKill, "c"), sent(10, "a", "a/7/1"), delivered(10.1, "b", "a/7/1")), counts{sent: 1, expected: 1, delivered: 1}, 0.1},
+		{
+			"who has stopped is not, though its joining is heard late", with(abc, event.Event{Time: at(9), Peer: "c", Kind: event.PeerStopping}, says(9.5, "b", event.ChatJoin, "c"), sent(10, "a", "a/7/1"), delivered(10.1, "b", "a/7/1")),
+			counts{sent: 1, expected: 1, delivered: 1},
+			0.1,
+		},
 		{
 			"out of order", with(abc, sent(10, "a", "a/7/1"), sent(11, "a", "a/7/2"), delivered(11.5, "b", "a/7/2"), delivered(12, "b", "a/7/1")),
 			counts{sent: 2, expected: 4, delivered: 2, reordered: 1},

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"maps"
 	"time"
 
 	"peerlab/event"
@@ -32,7 +33,7 @@ type Mistakes struct {
 	// cut from their observer: they were right as far as the observer could know.
 	Unreachable int
 	// Flaps counts how often an observer that had declared a member dead held
-	// it alive again in the same life of that member.
+	// it alive again, both in the same life.
 	Flaps int
 	// Suspicions counts how often a running, unimpaired member was suspected by
 	// an observer it was not cut from. Refutations counts how often a member
@@ -59,7 +60,11 @@ func FalsePositives(events []event.Event, suspicionMax time.Duration) Mistakes {
 	type pair struct{ observer, member string }
 	wrong := make(map[pair]time.Time) // who holds a running member dead: when that one started
 	begun := make(map[string]time.Time)
+	tables := newLives()
 	for _, e := range testbed.Sorted(events) {
+		if tables.add(e) { // the observer begins anew: what it held before is no view of it
+			maps.DeleteFunc(wrong, func(p pair, _ time.Time) bool { return p.observer == e.Peer })
+		}
 		switch {
 		case e.Kind == event.PeerStarted:
 			begun[e.Peer] = e.Time

@@ -55,22 +55,36 @@ type row struct {
 // NewView returns the view at the beginning of a history.
 func NewView() *View { return &View{index: make(map[string]int)} }
 
-// Add takes the next event of the history.
-func (v *View) Add(e event.Event) {
+// Change is what one event changed in a View.
+type Change struct {
+	// Peer is whose row has changed, or what is known of it: whether it runs, is
+	// paused, its health. Empty if nothing has changed.
+	Peer string
+	// Member is whom Peer has reported something about: it held it Was before,
+	// and holds it Is now, which may be the same. Empty if nobody.
+	Member  string
+	Was, Is State
+	// Forgot says that Peer forgot everybody before that.
+	Forgot bool
+}
+
+// Add takes the next event of the history and returns what it changes.
+func (v *View) Add(e event.Event) Change {
 	switch e.Peer {
 	case testbed.Lab:
-		v.lab(e)
-		return
+		return v.lab(e)
 	case "", testbed.Bootstrap:
-		return
+		return Change{}
 	}
 	r := v.peer(e.Peer)
+	c := Change{Peer: e.Peer}
 	switch e.Kind {
 	case event.PeerStarted:
 		r.forget()
 		r.health = 0
 		// What a peer said last can arrive after the lab has killed it.
 		r.runs = !e.Time.Before(r.stopped)
+		c.Forgot = true
 	case event.PeerStopping:
 		r.runs = false
 	case event.PeerHealth:
@@ -80,31 +94,35 @@ func (v *View) Add(e event.Event) {
 		// layer was created anew.
 		if e.Member == e.Peer && e.Was == "" && v.State(e.Peer, e.Peer) != Unknown {
 			r.forget()
+			c.Forgot = true
 		}
-		v.hold(e, alive)
+		v.hold(e, alive, &c)
 	case event.MemberRefute:
-		v.hold(e, alive)
+		v.hold(e, alive, &c)
 	case event.MemberSuspect:
 		r.health = e.Health
-		v.hold(e, suspect)
+		v.hold(e, suspect, &c)
 	case event.MemberDead:
 		r.health = e.Health
-		v.hold(e, dead)
+		v.hold(e, dead, &c)
 	case event.MemberLeft:
-		v.hold(e, left)
+		v.hold(e, left, &c)
 	case event.MemberReap:
-		v.hold(e, unknown)
+		v.hold(e, unknown, &c)
+	default:
+		return Change{}
 	}
+	return c
 }
 
-func (v *View) lab(e event.Event) {
+func (v *View) lab(e event.Event) Change {
 	switch e.Kind {
 	case testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabExit, testbed.LabPause, testbed.LabResume:
 	default:
-		return
+		return Change{}
 	}
 	if e.Member == "" || e.Member == testbed.Bootstrap {
-		return
+		return Change{}
 	}
 	r := v.peer(e.Member)
 	switch e.Kind {
@@ -115,6 +133,7 @@ func (v *View) lab(e event.Event) {
 	case testbed.LabResume:
 		r.paused = false
 	}
+	return Change{Peer: e.Member}
 }
 
 // id returns the index of a name, a new one for a new name.
@@ -139,25 +158,28 @@ func (v *View) peer(name string) *row {
 	return r
 }
 
-func (v *View) hold(e event.Event, state uint8) {
+func (v *View) hold(e event.Event, state uint8, c *Change) {
 	if e.Member == "" {
 		return
 	}
 	member := v.id(e.Member) // before the row is taken: it may move them all
-	v.rows[v.index[e.Peer]].hold(member, state)
+	was := v.rows[v.index[e.Peer]].hold(member, state)
+	c.Member, c.Was, c.Is = e.Member, states[was], states[state]
 }
 
-func (r *row) hold(member int, state uint8) {
+// hold has the row hold a member to be in a state, and returns what it was.
+func (r *row) hold(member int, state uint8) (was uint8) {
 	if missing := member + 1 - len(r.held); missing > 0 {
 		r.held = append(r.held, make([]uint8, missing)...)
 	}
-	if was := r.held[member]; was != unknown {
+	if was = r.held[member]; was != unknown {
 		r.count[was]--
 	}
 	if state != unknown {
 		r.count[state]++
 	}
 	r.held[member] = state
+	return was
 }
 
 func (r *row) forget() {
@@ -165,12 +187,13 @@ func (r *row) forget() {
 	r.count = [len(states)]int{}
 }
 
-// find returns what is known of peer, nothing for one that did not occur.
-func (v *View) find(peer string) row {
+// find returns what is known of peer, nothing for one that did not occur. Nobody
+// changes it.
+func (v *View) find(peer string) *row {
 	if i, ok := v.index[peer]; ok {
-		return v.rows[i]
+		return &v.rows[i]
 	}
-	return row{}
+	return &row{}
 }
 
 // State returns what observer holds member to be, or last held when it does not

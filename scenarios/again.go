@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -175,19 +174,17 @@ func (p *replay) judge(asked observe.Asked) error {
 	if err != nil {
 		return err
 	}
-	if c.asks {
+	if c.question != nil {
 		return fmt.Errorf("no event tells whether %s", c.text)
 	}
 	p.world.from = asked.Mark
 	if verb == "hold" {
 		p.world.mark()
 	}
+	c.begin(p.world)
 	for {
-		ok, err := c.holds(context.Background(), p.world)
-		read := len(p.world.events)
+		ok, read := c.holds(p.world), len(p.world.events)
 		switch {
-		case err != nil:
-			return err
 		case ok && verb == "await", ok && read == asked.To:
 			return nil
 		case !ok && verb != "await":
@@ -195,7 +192,7 @@ func (p *replay) judge(asked observe.Asked) error {
 		case read == asked.To:
 			return tooLate(p.world, asked.Words[1], c)
 		}
-		p.until(read + 1)
+		c.take(p.world, p.world.add(p.record.Events[read]))
 	}
 }
 

@@ -45,6 +45,9 @@ type Batch struct {
 	// Parallel is how many run at the same time; 0 is as many as this host
 	// carries.
 	Parallel int
+	// Memory is how much the clusters of all runs at the same time may take, in
+	// bytes, where they are in this process; 0 for any. It decides with Parallel 0.
+	Memory int64
 	// Tell, if set, is told of the progress. It is not called concurrently.
 	Tell func(Note)
 }
@@ -175,10 +178,28 @@ func (b *Batch) capacity() (int64, func(*Plan) int64) {
 	switch {
 	case b.Parallel > 0:
 		return int64(b.Parallel), one
-	case b.Engine == "sim": // it takes a core as long as it runs
+	case b.Engine == "sim" && b.Memory > 0: // a core as long as it runs, and its part of the memory
+		return cores, func(p *Plan) int64 { return max(1, (cores*p.Memory()+b.Memory-1)/b.Memory) }
+	case b.Engine == "sim":
 		return cores, one
 	}
 	return cores * PeersPerCore, func(p *Plan) int64 { return int64(len(p.Spec.Peers)) }
+}
+
+// Memory is roughly how much a run of the plan takes in virtual time.
+func (p *Plan) Memory() int64 {
+	return Memory(len(p.Spec.Peers), p.Spec.Settings["no-chat"] != "true")
+}
+
+// Memory is roughly how much a cluster takes in virtual time, in bytes: node
+// tables and the chat's connections grow with the square of the peers. make
+// bench-sim measures it.
+func Memory(peers int, chat bool) int64 {
+	pair := int64(6 << 10)
+	if chat {
+		pair = 40 << 10
+	}
+	return 16<<20 + pair*int64(peers)*int64(peers)
 }
 
 func (b *Batch) jobs(plans []*Plan) []job {

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"peerlab/observe"
+	"peerlab/testbed"
 	"peerlab/testbed/sim"
 )
 
@@ -147,6 +149,79 @@ func TestInterrupted(t *testing.T) {
 	}
 	if saved, err := Saved([]string{dir}); err == nil {
 		t.Errorf("%v is left", saved)
+	}
+}
+
+// TestRunsShareMemory: what runs at the same time fits into the memory, but one
+// run always does.
+func TestRunsShareMemory(t *testing.T) {
+	cores := int64(runtime.NumCPU())
+	plan := func(settings string) *Plan {
+		b := batch(t, t.TempDir(), "cluster 200"+settings+"\nstart\n")
+		plans, err := b.Plans(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plans[0]
+	}
+	chat, without := plan(""), plan(" no-chat=true")
+	if chat.Memory() <= without.Memory() {
+		t.Errorf("%d with the chat, %d without", chat.Memory(), without.Memory())
+	}
+	for _, test := range []struct {
+		name   string
+		batch  Batch
+		atOnce int64
+	}{
+		{"any memory", Batch{Engine: "sim"}, cores},
+		{"enough for all cores", Batch{Engine: "sim", Memory: cores * chat.Memory()}, cores},
+		{"enough for one", Batch{Engine: "sim", Memory: chat.Memory()}, 1},
+		{"not enough", Batch{Engine: "sim", Memory: 1}, 1},
+		{"somebody wants three", Batch{Engine: "sim", Memory: 1, Parallel: 3}, 3},
+	} {
+		capacity, weight := test.batch.capacity()
+		if got := capacity / min(weight(chat), capacity); got != test.atOnce {
+			t.Errorf("%s: %d at the same time, want %d", test.name, got, test.atOnce)
+		}
+	}
+}
+
+// TestInterruptedInABacklog: a run that is reading what has happened at one instant
+// of virtual time, or is in a wait, ends after the event at which it is
+// interrupted.
+func TestInterruptedInABacklog(t *testing.T) {
+	for name, line := range map[string]string{
+		"wait":  "wait 10h",
+		"hold":  "hold 10h not alice sees 20 alive",
+		"await": "await 10h alice sees bob dead",
+		"asks":  "await 10h alice ends",
+	} {
+		s, err := Parse("x.txt", "cluster 20 no-chat=true\nstart\n"+line+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		interrupted := errors.New("interrupted")
+		asked := 0
+		var res *Result
+		err = sim.Run(t.Context(), 1, func(ctx context.Context, f testbed.Factory) error {
+			plans, err := s.Plans(ctx, f, "", nil)
+			if err != nil {
+				return err
+			}
+			res = plans[0].Run(ctx, f, Options{Interrupted: func() error {
+				if asked++; asked > 100 {
+					return interrupted
+				}
+				return nil
+			}})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Verdict != observe.Inconclusive || res.Reason != "interrupted" || len(res.Events) > 101 {
+			t.Errorf("%s: %s: %s, after %d events", name, res.Verdict, res.Reason, len(res.Events))
+		}
 	}
 }
 

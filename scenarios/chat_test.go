@@ -45,7 +45,9 @@ func TestChatCompleteAgreesWithTheCheck(t *testing.T) {
 			told{"a", event.ChatLeave, "c"}), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, m := newWorld(nil), newMail()
+			w := newWorld(nil)
+			c := chatComplete{}
+			c.begin(w)
 			seq := make(map[string]uint64)
 			for i, h := range test.happened {
 				if h.kind == event.PeerStarted {
@@ -63,17 +65,15 @@ func TestChatCompleteAgreesWithTheCheck(t *testing.T) {
 				}
 				w.add(e)
 			}
-			m.read(w)
-			_, lack := m.open(w)
-			if !slices.Equal(lack, test.lack) {
-				t.Errorf("lacking: %q, want %q", lack, test.lack)
+			if _, lack := w.mail.firstOpen(w); !slices.Equal(lack, test.lack) || c.holds(w) != (len(lack) == 0) {
+				t.Errorf("complete: %t, lacking: %q, want %q", c.holds(w), lack, test.lack)
 			}
-			c, err := observe.Check(&observe.Record{Events: w.events}, "chat")
+			checked, err := observe.Check(&observe.Record{Events: w.events}, "chat")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if fails := c.Verdict == observe.Fail; fails != (len(test.lack) > 0) {
-				t.Errorf("the check: %s", c)
+			if fails := checked.Verdict == observe.Fail; fails != (len(test.lack) > 0) {
+				t.Errorf("the check: %s", checked)
 			}
 		})
 	}

@@ -6,19 +6,42 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"peerlab/event"
 )
 
 // condition is something that holds in a cluster or does not. It is made anew
-// for each line that runs: it may remember what it has read.
+// for each line that runs.
 type condition struct {
 	text string
-	// holds is called with the world after each step, in order.
-	holds func(ctx context.Context, w *world) (bool, error)
-	// why says what is missing, "" for nothing to say; called after holds.
-	why func(w *world) string
-	// asks says that holds asks the cluster for what no event tells. It is
-	// then asked every second, too.
-	asks bool
+	predicate
+	// question is the predicate, if it asks the cluster for what no event tells.
+	question question
+}
+
+// predicate is what a condition says of the world. It keeps what it needs to
+// tell at once, after each event, whether it holds: of an event only what that
+// changes is looked at.
+type predicate interface {
+	// begin reads the world as it is.
+	begin(w *world)
+	// take is told of each event after that, when the world has it.
+	take(w *world, u update)
+	// holds reports whether it holds in the world as it is.
+	holds(w *world) bool
+	// why says what is missing, "" for nothing to say. It may take its time.
+	why(w *world) string
+}
+
+// question is a predicate on what no event tells.
+type question interface {
+	predicate
+	// ask asks the cluster: until it is asked again, the answer is what holds.
+	// It is asked every second.
+	ask(ctx context.Context, w *world) error
+	// hint reports whether the answer may be another after this event, so that
+	// it is worth asking before a second has passed.
+	hint(e event.Event) bool
 }
 
 // kind is a form of condition. Lint, runs and the reference use this table.
@@ -28,7 +51,7 @@ type kind struct {
 	detail  string
 	example string
 	// parse reads the words; ok says whether they have this form at all.
-	parse func(sc *scene, a args) (c condition, ok bool, err error)
+	parse func(sc *scene, a args) (p predicate, ok bool, err error)
 }
 
 // kinds returns all of them, in the order of the reference.
@@ -43,35 +66,37 @@ func parseCondition(sc *scene, a args) (condition, error) {
 	}
 	if a.text[0] == "not" && len(a.text) > 1 {
 		c, err := parseCondition(sc, a.rest(1))
-		inner := c.holds
-		c.text, c.why = "not "+c.text, nil
-		c.holds = func(ctx context.Context, w *world) (bool, error) {
-			ok, err := inner(ctx, w)
-			return !ok, err
-		}
+		c.text, c.predicate = "not "+c.text, negation{c.predicate}
 		return c, err
 	}
-	for _, k := range kinds() {
-		if c, ok, err := k.parse(sc, a); ok {
-			c.text = strings.Join(a.text, " ")
+	for _, k := range sc.kinds {
+		if p, ok, err := k.parse(sc, a); ok {
 			sc.uses[k.form] = true
+			c := condition{text: strings.Join(a.text, " "), predicate: p}
+			c.question, _ = p.(question)
 			return c, err
 		}
 	}
 	var forms []string
-	for _, k := range kinds() {
+	for _, k := range sc.kinds {
 		forms = append(forms, k.form)
 	}
 	return condition{}, at(a.words[0], fmt.Errorf("%q is no condition: there are %s", strings.Join(a.text, " "), strings.Join(forms, "; ")))
 }
 
-// plain is a condition that only looks.
-func plain(holds func(w *world) bool, why func(w *world) string) condition {
-	return condition{
-		holds: func(_ context.Context, w *world) (bool, error) { return holds(w), nil },
-		why:   why,
-	}
-}
+// negation holds when another predicate does not.
+type negation struct{ predicate }
+
+func (n negation) holds(w *world) bool { return !n.predicate.holds(w) }
+func (n negation) why(*world) string   { return "" }
+
+// always holds.
+type always struct{}
+
+func (always) begin(*world)        {}
+func (always) take(*world, update) {}
+func (always) holds(*world) bool   { return true }
+func (always) why(*world) string   { return "" }
 
 // subject is whom a condition is about: certain peers, or all that have been
 // started and have not ended.
@@ -89,45 +114,91 @@ func parseSubject(sc *scene, words []string) (subject, error) {
 	return subject{names: names}, err
 }
 
-// who are those meant now. A paused peer can say nothing: all leaves it out. One
-// that has just been started counts, though it has said nothing yet.
-func (s subject) who(w *world) []string {
-	if !s.all {
-		return s.names
-	}
-	var running []string
-	for _, name := range s.names {
-		if w.up[name] && !w.view.Paused(name) {
-			running = append(running, name)
-		}
-	}
-	return running
+// means reports whether a peer that is named is meant now. A paused peer can say
+// nothing: all leaves it out. One that has just been started counts, though it
+// has said nothing yet.
+func (s subject) means(w *world, name string) bool {
+	return !s.all || w.up[name] && !w.view.Paused(name)
 }
 
-// each says whether there is somebody and f holds for each.
-func (s subject) each(w *world, f func(name string) bool) bool {
-	who := s.who(w)
-	for _, name := range who {
-		if !w.view.Runs(name) || !f(name) {
-			return false
-		}
-	}
-	return len(who) > 0
+// each holds when there is somebody of a subject, and each of them runs and
+// passes a test.
+type each struct {
+	subject
+	test  test
+	peers map[string]*standing
+	meant int // how many are
+	fail  int // how many of these do not run, or do not pass
 }
 
-// first names the first for whom f does not hold, and says why.
-func (s subject) first(w *world, f func(name string) bool, why func(name string) string) string {
-	who := s.who(w)
-	if len(who) == 0 {
+// standing is how one peer of a subject stands.
+type standing struct{ meant, fails bool }
+
+// test is what is wanted of each peer of a subject.
+type test interface {
+	// begin reads the world as it is.
+	begin(w *world, peers []string)
+	// take is told of each event after that. It reports whether its peer may
+	// pass now and did not before, or the other way round; of those whose row in
+	// the view has changed that is known.
+	take(w *world, u update) bool
+	passes(w *world, peer string) bool
+	// why says what a peer lacks that does not pass.
+	why(w *world, peer string) string
+}
+
+func (c *each) begin(w *world) {
+	c.peers, c.meant, c.fail = make(map[string]*standing, len(c.names)), 0, 0
+	c.test.begin(w, c.names)
+	for _, name := range c.names {
+		c.peers[name] = &standing{}
+		c.look(w, name)
+	}
+}
+
+func (c *each) take(w *world, u update) {
+	if c.test.take(w, u) {
+		c.look(w, u.event.Peer)
+	}
+	if u.change.Peer != "" {
+		c.look(w, u.change.Peer)
+	}
+}
+
+// look looks how a peer stands now.
+func (c *each) look(w *world, name string) {
+	p := c.peers[name]
+	if p == nil {
+		return
+	}
+	now := standing{meant: c.means(w, name)}
+	now.fails = now.meant && !(w.view.Runs(name) && c.test.passes(w, name))
+	c.meant += asInt(now.meant) - asInt(p.meant)
+	c.fail += asInt(now.fails) - asInt(p.fails)
+	*p = now
+}
+
+func asInt(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func (c *each) holds(*world) bool { return c.meant > 0 && c.fail == 0 }
+
+func (c *each) why(w *world) string {
+	if c.meant == 0 {
 		return "no peer runs"
 	}
 	var told []string
-	for _, name := range who {
+	for _, name := range c.names {
 		switch {
+		case !c.peers[name].fails:
 		case !w.view.Runs(name):
 			told = append(told, name+" does not run")
-		case !f(name):
-			told = append(told, why(name))
+		default:
+			told = append(told, c.test.why(w, name))
 		}
 	}
 	return some(told, "; ")

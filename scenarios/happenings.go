@@ -40,53 +40,67 @@ func happenings() []kind {
 	}
 }
 
-func parseNobody(sc *scene, a args) (condition, bool, error) {
+func parseNobody(sc *scene, a args) (predicate, bool, error) {
 	n := len(a.text)
 	if n < 2 || a.text[0] != "nobody" || a.text[n-1] != "dies" {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	var but []string
 	if n > 2 {
 		if a.text[1] != "but" || n == 3 {
-			return condition{}, true, at(a.words[1], errors.New("want nobody dies, or nobody but PEER… dies"))
+			return nil, true, at(a.words[1], errors.New("want nobody dies, or nobody but PEER… dies"))
 		}
 		var err error
 		if but, err = sc.names(a.text[2:n-1], nil); err != nil {
-			return condition{}, true, err
+			return nil, true, err
 		}
 	}
-	seen := counter{of: func(e event.Event, live bool) bool {
-		return live && e.Kind == event.MemberDead && !slices.Contains(but, e.Member)
-	}}
-	return plain(func(w *world) bool { return seen.read(w) == 0 }, func(*world) string {
-		return fmt.Sprintf("%s declared %s dead", seen.first.Peer, seen.first.Member)
-	}), true, nil
+	spared := setOf(but)
+	return &counter{
+		counts: func(e event.Event, live bool) bool { return live && e.Kind == event.MemberDead && !spared[e.Member] },
+		want:   comparison{"=", 0},
+		tell:   func(c *counter) string { return fmt.Sprintf("%s declared %s dead", c.first.Peer, c.first.Member) },
+	}, true, nil
 }
 
-// counter counts events, each once.
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// counter holds when the number of events since the last mark is as wanted.
 type counter struct {
-	of    func(e event.Event, live bool) bool
-	next  int
-	from  int
-	n     int
-	first event.Event
+	counts func(e event.Event, live bool) bool
+	want   comparison
+	tell   func(c *counter) string // what is wrong
+	n      int
+	first  event.Event
 }
 
-// read looks at what has happened since the last read. A mark begins anew.
-func (c *counter) read(w *world) int {
-	if c.next < w.from || c.from != w.from {
-		c.next, c.from, c.n = w.from, w.from, 0
+func (c *counter) begin(w *world) {
+	c.n = 0
+	for i := w.from; i < len(w.events); i++ {
+		c.add(w.events[i], w.live[i])
 	}
-	for ; c.next < len(w.events); c.next++ {
-		if e := w.events[c.next]; c.of(e, w.live[c.next]) {
-			if c.n == 0 {
-				c.first = e
-			}
-			c.n++
-		}
-	}
-	return c.n
 }
+
+func (c *counter) take(_ *world, u update) { c.add(u.event, u.live) }
+
+func (c *counter) add(e event.Event, live bool) {
+	if !c.counts(e, live) {
+		return
+	}
+	if c.n == 0 {
+		c.first = e
+	}
+	c.n++
+}
+
+func (c *counter) holds(*world) bool { return c.want.holds(c.n) }
+func (c *counter) why(*world) string { return c.tell(c) }
 
 // eventKinds are the kinds of events there are.
 var eventKinds = []event.Kind{
@@ -130,12 +144,12 @@ func parseComparison(words []string) (what string, c comparison, ok bool) {
 	return m[1], comparison{m[2], n}, err == nil
 }
 
-func parseEvents(sc *scene, a args) (condition, bool, error) {
+func parseEvents(sc *scene, a args) (predicate, bool, error) {
 	if a.text[0] != "events" {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	if len(a.text) == 1 {
-		return condition{}, true, errors.New("want the kind of events, and how many, such as events member.dead>=3")
+		return nil, true, errors.New("want the kind of events, and how many, such as events member.dead>=3")
 	}
 	rest := a.text[1:]
 	lists := map[string][]string{}
@@ -150,13 +164,13 @@ func parseEvents(sc *scene, a args) (condition, bool, error) {
 		}
 		names, err := sc.names(after, nil)
 		if err != nil {
-			return condition{}, true, err
+			return nil, true, err
 		}
 		lists[word], rest = names, before
 	}
 	what, want, ok := parseComparison(rest)
 	if !ok {
-		return condition{}, true, at(a.words[1], fmt.Errorf("%q: want the kind of events, and how many, such as member.dead>=3", strings.Join(rest, " ")))
+		return nil, true, at(a.words[1], fmt.Errorf("%q: want the kind of events, and how many, such as member.dead>=3", strings.Join(rest, " ")))
 	}
 	if !slices.Contains(eventKinds, event.Kind(what)) {
 		var names []string
@@ -167,42 +181,60 @@ func parseEvents(sc *scene, a args) (condition, bool, error) {
 		if near := nearest.To(what, names); len(near) > 0 {
 			text = "did you mean " + strings.Join(near, ", ") + "?"
 		}
-		return condition{}, true, at(a.words[1], fmt.Errorf("there are no events %q: %s", what, text))
+		return nil, true, at(a.words[1], fmt.Errorf("there are no events %q: %s", what, text))
 	}
 	if want.op == "<" && want.n == 0 {
-		return condition{}, true, at(a.words[1], errors.New("there cannot be fewer than none"))
+		return nil, true, at(a.words[1], errors.New("there cannot be fewer than none"))
 	}
-	by, about := lists["by"], lists["about"]
-	seen := counter{of: func(e event.Event, _ bool) bool {
-		return e.Kind == event.Kind(what) && (by == nil || slices.Contains(by, e.Peer)) && (about == nil || slices.Contains(about, e.Member))
-	}}
-	return plain(func(w *world) bool { return want.holds(seen.read(w)) }, func(*world) string {
-		return fmt.Sprintf("there are %d", seen.n)
-	}), true, nil
+	by, about := setOf(lists["by"]), setOf(lists["about"])
+	return &counter{
+		counts: func(e event.Event, _ bool) bool {
+			return e.Kind == event.Kind(what) && (len(by) == 0 || by[e.Peer]) && (len(about) == 0 || about[e.Member])
+		},
+		want: want,
+		tell: func(c *counter) string { return fmt.Sprintf("there are %d", c.n) },
+	}, true, nil
 }
 
-func parseHas(sc *scene, a args) (condition, bool, error) {
+func parseHas(sc *scene, a args) (predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "has", "have")
 	if !ok || len(what) == 0 || what[0] != "message" {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	s, err := parseSubject(sc, who)
 	if err != nil {
-		return condition{}, true, err
+		return nil, true, err
 	}
 	if len(what) == 1 {
-		return condition{}, true, errors.New("want the text of the message: quote it")
+		return nil, true, errors.New("want the text of the message: quote it")
 	}
 	text := strings.Join(what[1:], " ")
-	has, next := map[string]bool{}, 0
-	return plain(func(w *world) bool {
-		for ; next < len(w.events); next++ {
-			if e := w.events[next]; (e.Kind == event.ChatDelivered || e.Kind == event.ChatSent) && e.Text == text {
-				has[e.Peer] = true
-			}
-		}
-		return s.each(w, func(name string) bool { return has[name] })
-	}, func(w *world) string {
-		return s.first(w, func(name string) bool { return has[name] }, func(name string) string { return name + " does not have it" })
-	}), true, nil
+	return &each{subject: s, test: &hasMessage{text: text}}, true, nil
 }
+
+// hasMessage is the test whether a message of this text was delivered to a peer,
+// or sent by it.
+type hasMessage struct {
+	text string
+	has  map[string]bool
+}
+
+func (t *hasMessage) begin(w *world, _ []string) {
+	t.has = make(map[string]bool)
+	for _, e := range w.events {
+		t.read(e)
+	}
+}
+
+func (t *hasMessage) take(_ *world, u update) bool { return t.read(u.event) }
+
+func (t *hasMessage) read(e event.Event) bool {
+	if e.Kind != event.ChatDelivered && e.Kind != event.ChatSent || e.Text != t.text {
+		return false
+	}
+	t.has[e.Peer] = true
+	return true
+}
+
+func (t *hasMessage) passes(_ *world, peer string) bool { return t.has[peer] }
+func (t *hasMessage) why(_ *world, peer string) string  { return peer + " does not have it" }

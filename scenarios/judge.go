@@ -21,7 +21,7 @@ func (r *run) ask(verb string, words []string) {
 // asks notes whether the line asks the cluster for what no event tells.
 func (r *run) asks(c condition) {
 	if r.asked != nil {
-		r.asked.Unseen = c.asks
+		r.asked.Unseen = c.question != nil
 	}
 }
 

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -120,5 +121,33 @@ func TestLintLetsPass(t *testing.T) {
 		if got := lint(t, text); got != "" {
 			t.Errorf("%s\n%s", text, got)
 		}
+	}
+}
+
+// TestArmsAreReadOnce: twice as many arms, each with a line of its own, cost four
+// times as much to check, for each arm has all lines. What is allocated stands for
+// what is done.
+func TestArmsAreReadOnce(t *testing.T) {
+	cost := func(n int) float64 {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, "arm a%d X%d=1\n", i, i)
+		}
+		text.WriteString("cluster 3\nstart\n")
+		for i := range n {
+			fmt.Fprintf(&text, "[arm:a%d] wait 1s\n", i)
+		}
+		s, err := Parse("x.txt", text.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return testing.AllocsPerRun(1, func() {
+			if plans, err := s.Plans(t.Context(), nil, "", nil); err != nil || len(plans) != n {
+				t.Errorf("%d plans, %v", len(plans), err)
+			}
+		})
+	}
+	if once, twice := cost(30), cost(60); twice > 5*once {
+		t.Errorf("30 arms: %.0f allocations, 60 arms: %.0f", once, twice)
 	}
 }

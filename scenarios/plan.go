@@ -28,6 +28,7 @@ type Plan struct {
 	Uses []string
 
 	arm    arm
+	arms   []arm // all of the scenario, of which this is one
 	model  theory.Model
 	given  map[string]string
 	guards map[string]bool   // which conditions in brackets hold
@@ -52,18 +53,15 @@ func (p *Plan) Name() string {
 func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, set map[string]string) ([]*Plan, error) {
 	var wrong Problems
 	arms, problems := s.arms()
+	all := arms
 	wrong = append(wrong, problems...)
 	var others []arm // that are not to run
 	if only != "" {
-		var names []string
-		for _, a := range arms {
-			names = append(names, a.name)
-		}
-		if i := slices.Index(names, only); i >= 0 {
+		if i := indexOfArm(arms, only); i >= 0 {
 			others = slices.Delete(slices.Clone(arms), i, i+1)
 			arms = arms[i : i+1]
 		} else {
-			wrong = append(wrong, &Problem{File: s.Path, Line: 1, Col: 1, Text: fmt.Sprintf("there is no arm %q: %s", only, meant(only, names))})
+			wrong = append(wrong, &Problem{File: s.Path, Line: 1, Col: 1, Text: noArm(arms, only)})
 		}
 	}
 	if len(wrong) == 0 {
@@ -76,12 +74,15 @@ func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, se
 	var plans []*Plan
 	found := secrets{}
 	for _, a := range arms {
-		p := &Plan{Scenario: s, Arm: a.name, arm: a, given: set, guards: guards, secrets: found}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		p := &Plan{Scenario: s, Arm: a.name, arm: a, arms: all, given: set, guards: guards, secrets: found}
 		wrong = append(wrong, p.lint(ctx, f)...)
 		plans = append(plans, p)
 	}
 	for _, a := range others { // the text has their secrets, too
-		(&Plan{Scenario: s, Arm: a.name, arm: a, given: set, guards: guards, secrets: found}).lint(ctx, nil)
+		(&Plan{Scenario: s, Arm: a.name, arm: a, arms: all, given: set, guards: guards, secrets: found}).lint(ctx, nil)
 	}
 	if len(wrong) > 0 {
 		slices.SortStableFunc(wrong, func(a, b *Problem) int { return a.Line - b.Line })
@@ -107,7 +108,7 @@ func (s *Scenario) arms() (arms []arm, wrong Problems) {
 		if len(l.guards) > 0 {
 			wrong = append(wrong, &Problem{File: s.Path, Line: l.number, Col: l.guards[0].col, Text: "an arm has no condition"})
 		}
-		if slices.ContainsFunc(arms, func(a arm) bool { return a.name == made.name }) {
+		if indexOfArm(arms, made.name) >= 0 {
 			wrong = append(wrong, &Problem{File: s.Path, Line: l.number, Col: l.args[0].col, Text: "there are two arms " + made.name})
 			continue
 		}
@@ -117,6 +118,20 @@ func (s *Scenario) arms() (arms []arm, wrong Problems) {
 		arms = []arm{{}}
 	}
 	return arms, wrong
+}
+
+// indexOfArm returns where the arm of that name is, -1 for nowhere.
+func indexOfArm(arms []arm, name string) int {
+	return slices.IndexFunc(arms, func(a arm) bool { return a.name == name })
+}
+
+// noArm says that there is no arm of that name.
+func noArm(arms []arm, name string) string {
+	names := make([]string, len(arms))
+	for i, a := range arms {
+		names[i] = a.name
+	}
+	return fmt.Sprintf("there is no arm %q: %s", name, meant(name, names))
 }
 
 // checkSet refuses variables that the scenario does not know.
@@ -242,13 +257,8 @@ func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 // does, for then the line would be about one engine alone.
 func (p *Plan) holds(g guard) (bool, *Problem) {
 	if name, is := strings.CutPrefix(g.tag, "arm:"); is {
-		arms, _ := p.Scenario.arms()
-		var names []string
-		for _, a := range arms {
-			names = append(names, a.name)
-		}
-		if !slices.Contains(names, name) {
-			return false, &Problem{Col: g.col, Text: fmt.Sprintf("there is no arm %q: %s", name, meant(name, names))}
+		if indexOfArm(p.arms, name) < 0 {
+			return false, &Problem{Col: g.col, Text: noArm(p.arms, name)}
 		}
 		return name == p.Arm, nil
 	}
@@ -262,13 +272,13 @@ func (p *Plan) holds(g guard) (bool, *Problem) {
 func (sc *scene) parse(c *command, text []string) (action, error) {
 	name := c.name.raw()
 	a := args{c.args, text}
-	v, isVerb := findVerb(name)
+	v, isVerb := sc.verbs[name]
 	switch {
 	case isVerb && c.background && !v.inBackground:
 		return nil, at(c.name, fmt.Errorf("%s does not run in the background: repeat does, and a peer's line", name))
 	case isVerb && len(a.text) == 0 && v.needs():
 		return nil, at(c.name, fmt.Errorf("%s %s: the arguments are missing", name, v.args))
-	case isVerb && !sc.defined && !slices.ContainsFunc(setting(), func(s verb) bool { return s.name == name && name != "peer" }):
+	case isVerb && !sc.defined && !v.early:
 		return nil, at(c.name, errors.New("there is no cluster yet: begin with a line such as cluster 5"))
 	case isVerb:
 		sc.uses[name] = true

@@ -40,8 +40,9 @@ type Progress func(at time.Duration, line int, text string)
 // Options say how a plan is run.
 type Options struct {
 	Progress Progress
-	// Interrupted, if set, is asked before each line: an error ends the run. It
-	// is for those who cannot cancel the context, such as virtual time.
+	// Interrupted, if set, is asked before each line and after each event: an error
+	// ends the run. It is for those who cannot cancel the context, such as virtual
+	// time. It must not wait.
 	Interrupted func() error
 	// Logs is where what the peers logged is put if the run does not pass.
 	Logs Logs
@@ -54,11 +55,14 @@ type run struct {
 	tell   Progress
 	scene  *scene
 	engine testbed.Engine
+	reader *testbed.Reader
 	world  *world
 	state  *script.State
 	began  time.Time
 	line   line           // that runs now
 	asked  *observe.Asked // what it asks, if it judges
+
+	interrupted func() error // Options.Interrupted
 
 	ctx   context.Context
 	abort context.CancelCauseFunc // with what makes the run inconclusive
@@ -79,7 +83,7 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	if o.Progress == nil {
 		o.Progress = func(time.Duration, int, string) {}
 	}
-	r := &run{plan: p, record: &res.Record, tell: o.Progress, began: res.Began, expected: map[string]bool{}, stalls: map[string]context.CancelFunc{}, stalled: map[string]chan struct{}{}}
+	r := &run{plan: p, record: &res.Record, tell: o.Progress, interrupted: o.Interrupted, began: res.Began, expected: map[string]bool{}, stalls: map[string]context.CancelFunc{}, stalled: map[string]chan struct{}{}}
 	var failure error // of a line
 	r.ctx, r.abort = context.WithCancelCause(ctx)
 	defer r.abort(nil)
@@ -87,9 +91,8 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	if err != nil {
 		r.stop(fmt.Errorf("create the cluster: %w", err))
 	} else {
-		r.engine, r.world = engine, newWorld(engine)
-		engine.History()
-		failure = r.all(o)
+		r.engine, r.world, r.reader = engine, newWorld(engine), engine.History().Reader()
+		failure = r.all()
 	}
 	r.judge(res, failure)
 	res.Ended = time.Now()
@@ -126,7 +129,7 @@ func (r *run) trouble() error {
 }
 
 // all runs the lines, and returns the failure of the first that fails.
-func (r *run) all(o Options) error {
+func (r *run) all() error {
 	defer r.tasks.Wait()
 	defer r.abort(nil)
 	if err := r.engine.Start(r.ctx, testbed.Bootstrap); err != nil {
@@ -146,10 +149,7 @@ func (r *run) all(o Options) error {
 	engine := r.scriptEngine()
 	lines := r.plan.Scenario.lines
 	for i, l := range append(slices.Clip(lines), line{number: lines[len(lines)-1].number, text: "join", command: &command{}}) {
-		if o.Interrupted != nil && o.Interrupted() != nil {
-			r.stop(o.Interrupted())
-		}
-		if r.trouble() != nil {
+		if r.uninterrupted() != nil {
 			return nil
 		}
 		if i < len(lines) {

@@ -58,3 +58,23 @@ func TestStory(t *testing.T) {
 	}
 	t.Log(res.Story)
 }
+
+// TestQuickRestartIsNoResurrection stops a peer again before all others have
+// heard that it is back: the alive message that reaches them then is rightful.
+func TestQuickRestartIsNoResurrection(t *testing.T) {
+	const text = `cluster 5 profile=lan rejoin=0
+start
+await 60s all see 5 alive
+stop charly
+start charly
+wait 300ms
+stop charly
+wait 5s
+check membership
+`
+	for range 20 { // each differs: memberlist's own choices do not come from the seed
+		if res := play(t, text); res.Verdict != observe.Pass {
+			t.Fatalf("%s: %s\n%s", res.Verdict, res.Reason, res.Story)
+		}
+	}
+}

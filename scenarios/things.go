@@ -9,11 +9,12 @@ import (
 	"strconv"
 	"strings"
 
+	"peerlab/event"
 	"peerlab/testbed"
 )
 
-// things are the conditions on what no event tells: the cluster is asked,
-// whenever something happens and every second.
+// things are the conditions on what no event tells: the cluster is asked every
+// second, and after events that may change the answer.
 func things() []kind {
 	return []kind{
 		{
@@ -29,87 +30,128 @@ func things() []kind {
 	}
 }
 
-func parseLists(sc *scene, a args) (condition, bool, error) {
+func parseLists(sc *scene, a args) (predicate, bool, error) {
 	if a.text[0] != testbed.Bootstrap {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	if len(a.text) < 3 || a.text[1] != "lists" {
-		return condition{}, true, errors.New("want bootstrap lists PEER…, or a number of peers")
+		return nil, true, errors.New("want bootstrap lists PEER…, or a number of peers")
 	}
 	n, err := strconv.Atoi(a.text[2])
 	counts := err == nil && len(a.text) == 3
 	var want []string
 	if !counts {
 		if want, err = sc.names(a.text[2:], nil); err != nil {
-			return condition{}, true, err
+			return nil, true, err
 		}
 	} else if n < 0 || n > len(sc.spec.Peers) {
-		return condition{}, true, at(a.words[2], fmt.Errorf("it cannot list %d: the cluster has %d peers", n, len(sc.spec.Peers)))
+		return nil, true, at(a.words[2], fmt.Errorf("it cannot list %d: the cluster has %d peers", n, len(sc.spec.Peers)))
 	}
-	var listed []string
-	asked := false
-	c := condition{asks: true}
-	c.holds = func(ctx context.Context, w *world) (bool, error) {
-		asked = false
-		for _, name := range sc.spec.Peers {
-			if !w.view.Runs(name) || w.view.Paused(name) {
-				continue
-			}
-			var peers map[string]struct{ Name string }
-			ok, err := w.ask(ctx, name, "bootstrap list -format json", &peers)
-			if err != nil {
-				return false, err
-			}
-			if !ok {
-				continue // it may be cut off from the service
-			}
-			asked, listed = true, nil
-			for _, p := range peers {
-				listed = append(listed, p.Name)
-			}
-			if counts {
-				return len(listed) == n, nil
-			}
-			return !slices.ContainsFunc(want, func(name string) bool { return !slices.Contains(listed, name) }), nil
-		}
-		return false, nil
-	}
-	c.why = func(*world) string {
-		if !asked {
-			return "no peer gets an answer from it"
-		}
-		return "it lists " + strings.Join(listed, ", ")
-	}
-	return c, true, nil
+	return &lists{peers: sc.spec.Peers, counts: counts, n: n, want: want}, true, nil
 }
 
-func parseEnds(sc *scene, a args) (condition, bool, error) {
+// answer is what a question was answered last.
+type answer struct{ ok bool }
+
+func (*answer) begin(*world)        {}
+func (*answer) take(*world, update) {}
+func (a *answer) holds(*world) bool { return a.ok }
+
+// lists asks a running peer to ask the bootstrap service.
+type lists struct {
+	answer
+	peers  []string
+	counts bool // n are wanted, else those of want
+	n      int
+	want   []string
+
+	answered bool
+	listed   []string
+}
+
+func (q *lists) ask(ctx context.Context, w *world) error {
+	q.ok, q.answered = false, false
+	for _, name := range q.peers {
+		if !w.view.Runs(name) || w.view.Paused(name) {
+			continue
+		}
+		var peers map[string]struct{ Name string }
+		ok, err := w.ask(ctx, name, "bootstrap list -format json", &peers)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue // it may be cut off from the service
+		}
+		q.answered, q.listed = true, nil
+		for _, p := range peers {
+			q.listed = append(q.listed, p.Name)
+		}
+		slices.Sort(q.listed)
+		if q.counts {
+			q.ok = len(q.listed) == q.n
+		} else {
+			q.ok = !slices.ContainsFunc(q.want, func(name string) bool { return !slices.Contains(q.listed, name) })
+		}
+		return nil
+	}
+	return nil
+}
+
+func (*lists) hint(e event.Event) bool {
+	return e.Kind == event.BootstrapJoin || e.Kind == event.BootstrapLeave
+}
+
+func (q *lists) why(*world) string {
+	if !q.answered {
+		return "no peer gets an answer from it"
+	}
+	return "it lists " + strings.Join(q.listed, ", ")
+}
+
+func parseEnds(sc *scene, a args) (predicate, bool, error) {
 	n := len(a.text) - 1
 	if n < 1 || a.text[n] != "ends" && a.text[n] != "end" {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	names, err := sc.peers(a.text[:n])
 	if err != nil {
-		return condition{}, true, err
+		return nil, true, err
 	}
 	for _, name := range names {
 		sc.ends[name] = true
 	}
-	var still []string
-	c := condition{asks: true}
-	c.holds = func(ctx context.Context, w *world) (bool, error) {
-		peers, err := w.engine.Peers(ctx)
-		still = nil
-		for _, p := range peers {
-			if slices.Contains(names, p.Name) && p.State != testbed.Stopped {
-				still = append(still, p.Name)
-			}
-		}
-		return len(still) == 0, err
-	}
-	c.why = func(*world) string { return "still there: " + strings.Join(still, ", ") }
-	return c, true, nil
+	return &ends{peers: names}, true, nil
 }
+
+// ends asks the engine whose process has ended.
+type ends struct {
+	answer
+	peers []string
+	still []string // who has not
+}
+
+func (q *ends) ask(ctx context.Context, w *world) error {
+	peers, err := w.engine.Peers(ctx)
+	q.still = nil
+	for _, p := range peers {
+		if slices.Contains(q.peers, p.Name) && p.State != testbed.Stopped {
+			q.still = append(q.still, p.Name)
+		}
+	}
+	q.ok = err == nil && len(q.still) == 0
+	return err
+}
+
+func (*ends) hint(e event.Event) bool {
+	switch e.Kind {
+	case event.PeerStopping, testbed.LabStop, testbed.LabKill, testbed.LabExit:
+		return true
+	}
+	return false
+}
+
+func (q *ends) why(*world) string { return "still there: " + strings.Join(q.still, ", ") }
 
 // ask has a peer run a line that answers with JSON. That it cannot is no error.
 func (w *world) ask(ctx context.Context, name, line string, answer any) (ok bool, err error) {

@@ -17,6 +17,8 @@ type verb struct {
 	example string
 	// inBackground allows a & at the end of the line.
 	inBackground bool
+	// early says that it may come before the cluster line.
+	early bool
 	// judges says that what it comes to follows from the history.
 	judges bool
 	// parse reads the arguments in the light of the scene, changes the scene
@@ -59,11 +61,11 @@ func verbNames() []string {
 	return names
 }
 
-func findVerb(name string) (verb, bool) {
-	all := verbs()
-	i := slices.IndexFunc(all, func(v verb) bool { return v.name == name })
-	if i < 0 {
-		return verb{}, false
+// verbsByName are the verbs by their names.
+func verbsByName() map[string]verb {
+	byName := make(map[string]verb)
+	for _, v := range verbs() {
+		byName[v.name] = v
 	}
-	return all[i], true
+	return byName
 }

@@ -20,7 +20,7 @@ func nothing(context.Context, *run, io.Writer) error { return nil }
 func setting() []verb {
 	return []verb{
 		{
-			name: "arm", args: "NAME [VAR=value…]",
+			name: "arm", early: true, args: "NAME [VAR=value…]",
 			short: "run the scenario once for each arm, with these variables",
 			detail: "Arms compare a cluster with and without something. Each is a run of its own with a clean start. " +
 				"[arm:NAME] before a command limits it to one.",
@@ -31,7 +31,7 @@ func setting() []verb {
 			},
 		},
 		{
-			name: "set", args: "VAR=value…", short: "set variables, unless --set or the arm has",
+			name: "set", early: true, args: "VAR=value…", short: "set variables, unless --set or the arm has",
 			detail: "$VAR or ${VAR} later in the file is replaced by the value, outside single quotes.", example: "set LOSS=20%",
 			parse: func(sc *scene, a args) (action, error) {
 				if len(a.text) == 0 {
@@ -54,7 +54,7 @@ func setting() []verb {
 			},
 		},
 		{
-			name: "cluster", args: "N|NAME… [key=value…]", short: "the peers and their settings",
+			name: "cluster", early: true, args: "N|NAME… [key=value…]", short: "the peers and their settings",
 			detail: "A number takes as many of the usual names: alice, bob, charly, …. Keys in lower case are flags of peer run, such as rejoin=0; " +
 				"those with a capital letter are fields of memberlist's configuration, such as SuspicionMult=2. The profile is local unless profile= says lan or wan. " +
 				"With local, of more than ten peers that start at once some learn of others only from a push/pull, up to 45 s later. " +
@@ -68,7 +68,7 @@ func setting() []verb {
 			parse: parsePeer,
 		},
 		{
-			name: "skip", args: "REASON…", short: "end the scenario here: it cannot be told (verdict inconclusive)",
+			name: "skip", early: true, args: "REASON…", short: "end the scenario here: it cannot be told (verdict inconclusive)",
 			detail: "Makes sense after a condition in brackets.", example: "[!netem] skip 'this needs delays'",
 			parse: func(_ *scene, a args) (action, error) {
 				if len(a.text) == 0 {
@@ -126,7 +126,7 @@ func parseCluster(sc *scene, a args) (action, error) {
 		peers = testbed.Names(count)
 	} else {
 		for i, name := range peers {
-			if err := checkPeerName(name, peers[:i]); err != nil {
+			if err := sc.checkPeerName(name, peers[:i]); err != nil {
 				return nil, at(a.words[i], err)
 			}
 		}
@@ -135,11 +135,11 @@ func parseCluster(sc *scene, a args) (action, error) {
 }
 
 // checkPeerName says why a peer cannot have a name.
-func checkPeerName(name string, others []string) error {
+func (sc *scene) checkPeerName(name string, others []string) error {
 	if err := testbed.CheckName(name); err != nil {
 		return err
 	}
-	_, isVerb := findVerb(name)
+	_, isVerb := sc.verbs[name]
 	switch {
 	case isVerb:
 		return fmt.Errorf("a peer cannot be called %s: that is a verb", name)

@@ -48,96 +48,149 @@ func views() []kind {
 	}
 }
 
-func parseCount(sc *scene, a args) (condition, bool, error) {
+func parseCount(sc *scene, a args) (predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "see", "sees")
 	if !ok || len(what) != 2 || what[1] != "alive" && what[1] != "members" {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	n, err := strconv.Atoi(what[0])
 	if err != nil {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	s, err := parseSubject(sc, who)
 	if err != nil {
-		return condition{}, true, err
+		return nil, true, err
 	}
 	if most := len(sc.known()); n < 1 || n > most {
-		return condition{}, true, at(a.words[len(a.words)-2], fmt.Errorf("nobody can see %d: the cluster has %d, and a peer sees itself", n, most))
+		return nil, true, at(a.words[len(a.words)-2], fmt.Errorf("nobody can see %d: the cluster has %d, and a peer sees itself", n, most))
 	}
-	sees := func(w *world, name string) int {
-		count := w.view.Count(name, observe.Alive)
-		if what[1] == "members" {
-			count += w.view.Count(name, observe.Suspect)
-		}
-		return count
-	}
-	// Most of the time somebody is still behind: the same as before.
-	behind := ""
-	return plain(func(w *world) bool {
-		if behind != "" && s.all && w.view.Runs(behind) && !w.view.Paused(behind) && sees(w, behind) != n {
-			return false
-		}
-		return s.each(w, func(name string) bool {
-			behind = name
-			return sees(w, name) == n
-		})
-	}, func(w *world) string {
-		return s.first(w, func(name string) bool { return sees(w, name) == n }, func(name string) string {
-			return fmt.Sprintf("%s sees %d", name, sees(w, name))
-		})
-	}), true, nil
+	return &each{subject: s, test: countTest{n: n, suspects: what[1] == "members"}}, true, nil
 }
 
-func parseExactly(sc *scene, a args) (condition, bool, error) {
+// rowTest is a test of what is known of a peer, or of how many it holds to be
+// what: of each event the view keeps count.
+type rowTest struct{}
+
+func (rowTest) begin(*world, []string)   {}
+func (rowTest) take(*world, update) bool { return false }
+
+// countTest is the test whether a peer sees so many.
+type countTest struct {
+	rowTest
+	n        int
+	suspects bool // they count, too
+}
+
+func (t countTest) sees(w *world, peer string) int {
+	n := w.view.Count(peer, observe.Alive)
+	if t.suspects {
+		n += w.view.Count(peer, observe.Suspect)
+	}
+	return n
+}
+
+func (t countTest) passes(w *world, peer string) bool { return t.sees(w, peer) == t.n }
+func (t countTest) why(w *world, peer string) string {
+	return fmt.Sprintf("%s sees %d", peer, t.sees(w, peer))
+}
+
+func parseExactly(sc *scene, a args) (predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "see", "sees")
 	if !ok || len(what) < 2 || what[0] != "exactly" {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	s, err := parseSubject(sc, who)
 	if err != nil {
-		return condition{}, true, err
+		return nil, true, err
 	}
 	want, err := sc.names(what[1:], s.names)
 	if err != nil {
-		return condition{}, true, err
+		return nil, true, err
 	}
-	differs := func(w *world, name string) (wrong []string) {
-		for _, other := range w.view.Members(name) {
-			if held(w, name, other, "member") && other != name && !slices.Contains(want, other) {
-				wrong = append(wrong, "also "+other)
+	wanted := setOf(want)
+	return &each{subject: s, test: &cellTest{
+		members: want,
+		wrong: func(observer, member string, state observe.State) bool {
+			return slices.Contains(states["member"], state) != wanted[member] && (wanted[member] || member != observer)
+		},
+		tell: func(member string, _ observe.State) string {
+			if wanted[member] {
+				return "not " + member
 			}
-		}
-		for _, other := range want {
-			if !held(w, name, other, "member") {
-				wrong = append(wrong, "not "+other)
-			}
-		}
-		return wrong
-	}
-	return plain(func(w *world) bool {
-		return s.each(w, func(name string) bool { return len(differs(w, name)) == 0 })
-	}, func(w *world) string {
-		return s.first(w, func(name string) bool { return len(differs(w, name)) == 0 }, func(name string) string {
-			return fmt.Sprintf("%s sees %s", name, some(differs(w, name), ", "))
-		})
-	}), true, nil
+			return "also " + member
+		},
+	}}, true, nil
 }
 
-func held(w *world, observer, member, state string) bool {
-	return slices.Contains(states[state], w.view.State(observer, member))
+// cellTest is the test whether a peer holds no member to be what it must not. It
+// counts, for each observer, the members of whom it does, and an event changes
+// the count by the one member that it is about.
+type cellTest struct {
+	members []string // those whom an observer may be wrong about without having heard of them
+	wrong   func(observer, member string, state observe.State) bool
+	// tell says what is wrong about a member.
+	tell  func(member string, state observe.State) string
+	count map[string]int
 }
 
-func parseSees(sc *scene, a args) (condition, bool, error) {
+func (t *cellTest) begin(w *world, peers []string) {
+	t.count = make(map[string]int, len(peers))
+	for _, peer := range peers {
+		t.count[peer] = len(t.find(w, peer))
+	}
+}
+
+func (t *cellTest) take(w *world, u update) bool {
+	c := u.change
+	before, observes := t.count[c.Peer]
+	switch {
+	case !observes:
+	case c.Forgot:
+		t.count[c.Peer] = len(t.find(w, c.Peer))
+	case c.Member != "" && c.Was != c.Is:
+		t.count[c.Peer] = before + asInt(t.wrong(c.Peer, c.Member, c.Is)) - asInt(t.wrong(c.Peer, c.Member, c.Was))
+	}
+	return false
+}
+
+// find returns the members that a peer is wrong about: first those it should
+// not know, then the others.
+func (t *cellTest) find(w *world, peer string) (wrong []string) {
+	looked := setOf(t.members)
+	for _, member := range w.view.Members(peer) {
+		if !looked[member] && t.wrong(peer, member, w.view.State(peer, member)) {
+			wrong = append(wrong, member)
+		}
+	}
+	for _, member := range t.members {
+		if t.wrong(peer, member, w.view.State(peer, member)) {
+			wrong = append(wrong, member)
+		}
+	}
+	return wrong
+}
+
+func (t *cellTest) passes(_ *world, peer string) bool { return t.count[peer] == 0 }
+
+func (t *cellTest) why(w *world, peer string) string {
+	var told []string
+	for _, member := range t.find(w, peer) {
+		told = append(told, t.tell(member, w.view.State(peer, member)))
+	}
+	return fmt.Sprintf("%s sees %s", peer, some(told, ", "))
+}
+
+func parseSees(sc *scene, a args) (predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "see", "sees")
 	if !ok {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	s, err := parseSubject(sc, who)
 	if err != nil {
-		return condition{}, true, err
+		return nil, true, err
 	}
 	if len(what) < 2 {
-		return condition{}, true, errors.New("see whom, as what? want N alive, or peers and a state")
+		return nil, true, errors.New("see whom, as what? want N alive, or peers and a state")
 	}
 	last := len(what) - 1
 	state := what[last]
@@ -151,60 +204,48 @@ func parseSees(sc *scene, a args) (condition, bool, error) {
 		if near := nearest.To(state, known); len(near) > 0 {
 			text = "did you mean " + near[0] + "?"
 		}
-		return condition{}, true, at(a.words[len(a.words)-1], fmt.Errorf("%q is no state: %s", state, text))
+		return nil, true, at(a.words[len(a.words)-1], fmt.Errorf("%q is no state: %s", state, text))
 	}
 	others, err := sc.names(what[:last], s.names)
 	if err != nil {
-		return condition{}, true, err
+		return nil, true, err
 	}
 	if s.all && !slices.Contains([]string{"alive", "member"}, state) && slices.Equal(others, sc.spec.Peers) {
-		return condition{}, true, fmt.Errorf("nobody who runs holds itself %s: name those who are to be", state)
+		return nil, true, fmt.Errorf("nobody who runs holds itself %s: name those who are to be", state)
 	}
-	// Those that are looked at do not look at themselves.
-	wrong := func(w *world, name string) (told []string) {
-		for _, other := range others {
-			if other == name && s.all {
-				continue
-			}
-			if !held(w, name, other, state) {
-				told = append(told, fmt.Sprintf("%s %s", other, w.view.State(name, other)))
-			}
-		}
-		return told
-	}
-	fine := func(w *world) func(name string) bool {
-		return func(name string) bool {
-			for _, other := range others {
-				if (other != name || !s.all) && !held(w, name, other, state) {
-					return false
-				}
-			}
-			return true
-		}
-	}
-	return plain(func(w *world) bool { return s.each(w, fine(w)) }, func(w *world) string {
-		return s.first(w, fine(w), func(name string) string {
-			return fmt.Sprintf("%s sees %s", name, some(wrong(w, name), ", "))
-		})
-	}), true, nil
+	named, allowed := setOf(others), states[state]
+	return &each{subject: s, test: &cellTest{
+		members: others,
+		wrong: func(observer, member string, state observe.State) bool {
+			// Those that all are do not look at themselves.
+			return named[member] && (member != observer || !s.all) && !slices.Contains(allowed, state)
+		},
+		tell: func(member string, state observe.State) string { return fmt.Sprintf("%s %s", member, state) },
+	}}, true, nil
 }
 
-func parseHealth(sc *scene, a args) (condition, bool, error) {
+func parseHealth(sc *scene, a args) (predicate, bool, error) {
 	if a.text[0] != "health" {
-		return condition{}, false, nil
+		return nil, false, nil
 	}
 	who, want, ok := parseComparison(a.text[1:])
 	if !ok {
-		return condition{}, true, errors.New("want peers and a score, such as health alice>=3")
+		return nil, true, errors.New("want peers and a score, such as health alice>=3")
 	}
 	s, err := parseSubject(sc, []string{who})
 	if err != nil {
-		return condition{}, true, err
+		return nil, true, err
 	}
-	fine := func(w *world) func(name string) bool {
-		return func(name string) bool { return want.holds(w.view.Health(name)) }
-	}
-	return plain(func(w *world) bool { return s.each(w, fine(w)) }, func(w *world) string {
-		return s.first(w, fine(w), func(name string) string { return fmt.Sprintf("%s: %d", name, w.view.Health(name)) })
-	}), true, nil
+	return &each{subject: s, test: healthTest{want: want}}, true, nil
+}
+
+// healthTest is the test whether a peer's health score is as wanted.
+type healthTest struct {
+	rowTest
+	want comparison
+}
+
+func (t healthTest) passes(w *world, peer string) bool { return t.want.holds(w.view.Health(peer)) }
+func (t healthTest) why(w *world, peer string) string {
+	return fmt.Sprintf("%s: %d", peer, w.view.Health(peer))
 }

@@ -10,20 +10,29 @@ import (
 	"peerlab/testbed"
 )
 
-// asking is how often a condition that no event tells of is looked at.
-const asking = time.Second
+// askInterval is how often the cluster is asked for what no event tells.
+const askInterval = time.Second
 
 // catchUp reads what has happened.
 func (r *run) catchUp() {
-	events, _ := r.engine.History().Since(len(r.world.events))
-	for _, e := range events {
+	for n := r.engine.History().Len(); len(r.world.events) < n && r.uninterrupted() == nil; {
+		e, err := r.reader.Next(r.ctx)
+		if err != nil {
+			return // there is one
+		}
 		r.add(e)
 	}
 }
 
-// add reads one event, and notices a peer that ends unasked.
-func (r *run) add(e event.Event) {
-	r.world.add(e)
+// add takes the next event, and notices a peer that ends unasked.
+func (r *run) add(e event.Event) update {
+	u := r.world.add(e)
+	r.notice(e)
+	return u
+}
+
+// notice makes the run inconclusive when a peer ends unasked.
+func (r *run) notice(e event.Event) {
 	switch e.Kind {
 	case event.PeerStopping:
 		for _, peer := range r.called(e.Peer) {
@@ -76,52 +85,79 @@ func (r *run) expectEnd(names []string) {
 	}
 }
 
-// step waits until something has happened, and reads one event of it. For a
-// condition that asks, it waits until the time to ask again at most, and reads
-// all there is. The error is that of ctx, or why nothing more will happen.
-func (r *run) step(ctx context.Context, c condition) error {
-	outer := ctx
-	if c.asks {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, asking)
-		defer cancel()
-	}
-	events, err := r.engine.History().Read(ctx, len(r.world.events))
-	switch {
-	case err != nil && outer.Err() == nil && ctx.Err() != nil:
-		return nil // time to ask
-	case err != nil:
-		return err
-	case !c.asks:
-		events = events[:1]
-	}
-	for _, e := range events {
-		r.add(e)
+// uninterrupted returns why the run is to end, as far as it is known without
+// waiting: within virtual time a context outside is not told by itself.
+func (r *run) uninterrupted() error {
+	if r.interrupted != nil {
+		if err := r.interrupted(); err != nil {
+			r.stop(err)
+		}
 	}
 	return r.trouble()
+}
+
+// watch follows the history, event by event, until c comes to be as wanted. The
+// error is that of a context, of an answer, or why nothing more will happen. When
+// patience ends, which ends with ctx, what has happened by then is still looked
+// at; when ctx ends, nothing is.
+func (r *run) watch(ctx, patience context.Context, c condition, want bool) error {
+	r.asks(c)
+	c.begin(r.world)
+	var again time.Time // when to ask
+	for {
+		if c.question != nil && !time.Now().Before(again) {
+			if err := c.question.ask(patience, r.world); err != nil {
+				return err
+			}
+			again = time.Now().Add(askInterval)
+		}
+		if c.holds(r.world) == want {
+			return nil
+		}
+		e, err := r.next(patience, c, again)
+		switch {
+		case err == nil:
+			u := r.add(e)
+			c.take(r.world, u)
+			if c.question != nil && c.question.hint(e) {
+				again = time.Time{}
+			}
+		case c.question != nil && patience.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		default:
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.uninterrupted(); err != nil {
+			return err
+		}
+	}
+}
+
+// next waits for the next event, for a question until it is time to ask.
+func (r *run) next(ctx context.Context, c condition, again time.Time) (event.Event, error) {
+	if c.question != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, again)
+		defer cancel()
+	}
+	return r.reader.Next(ctx)
 }
 
 // await waits until c holds, for at most limit. It looks after each single
 // event, so that the history tells afterwards what it saw.
 func (r *run) await(ctx context.Context, limit time.Duration, c condition) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	patience, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	r.asks(c)
-	for {
-		ok, err := c.holds(ctx, r.world)
-		if err == nil && ok {
-			return r.trouble()
-		}
-		if err == nil {
-			err = r.step(ctx, c)
-		}
-		switch {
-		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
-			return tooLate(r.world, limit.String(), c)
-		case err != nil:
-			return err
-		}
+	err := r.watch(ctx, patience, c, true)
+	switch {
+	case err == nil:
+		return r.trouble()
+	case errors.Is(err, context.DeadlineExceeded) && patience.Err() != nil && ctx.Err() == nil:
+		return tooLate(r.world, limit.String(), c)
 	}
+	return err
 }
 
 // tooLate says that c did not hold in time.
@@ -131,10 +167,8 @@ func tooLate(w *world, limit string, c condition) error {
 
 // because is what is missing, after a colon.
 func because(w *world, c condition) string {
-	if c.why != nil {
-		if why := c.why(w); why != "" {
-			return ": " + why
-		}
+	if why := c.why(w); why != "" {
+		return ": " + why
 	}
 	return ""
 }
@@ -142,27 +176,18 @@ func because(w *world, c condition) string {
 // hold wants c to hold now and for as long as limit.
 func (r *run) hold(ctx context.Context, limit time.Duration, c condition) error {
 	began := time.Now()
-	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	patience, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	r.asks(c)
 	defer func(from int) { r.world.from = from }(r.world.from)
 	r.world.mark()
-	for {
-		ok, err := c.holds(outer, r.world)
-		if err == nil && !ok {
-			return broken(r.world, time.Since(began), c)
-		}
-		if err == nil {
-			err = r.step(ctx, c)
-		}
-		switch {
-		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && outer.Err() == nil:
-			return nil
-		case err != nil:
-			return err
-		}
+	err := r.watch(ctx, patience, c, false)
+	switch {
+	case err == nil:
+		return broken(r.world, time.Since(began), c)
+	case errors.Is(err, context.DeadlineExceeded) && patience.Err() != nil && ctx.Err() == nil:
+		return nil
 	}
+	return err
 }
 
 // broken says that c did not go on to hold, and what happened.
@@ -177,11 +202,13 @@ func broken(w *world, after time.Duration, c condition) error {
 // check wants c to hold now.
 func (r *run) check(ctx context.Context, c condition) error {
 	r.asks(c)
-	ok, err := c.holds(ctx, r.world)
-	if err != nil {
-		return err
+	c.begin(r.world)
+	if c.question != nil {
+		if err := c.question.ask(ctx, r.world); err != nil {
+			return err
+		}
 	}
-	if !ok {
+	if !c.holds(r.world) {
 		return broken(r.world, 0, c)
 	}
 	return r.trouble()
@@ -189,5 +216,5 @@ func (r *run) check(ctx context.Context, c condition) error {
 
 // wait lets time pass, but notices when the run is spoilt meanwhile.
 func (r *run) wait(ctx context.Context, d time.Duration) error {
-	return r.hold(ctx, d, plain(func(*world) bool { return true }, nil))
+	return r.hold(ctx, d, condition{predicate: always{}})
 }

@@ -14,15 +14,25 @@ type world struct {
 	live   []bool          // whether the peer ran as far as known when this event was read
 	up     map[string]bool // those that have been started, and have not ended since
 	from   int             // where conditions on events count from
+	mail   *mail           // of the chat, from when a condition wants to know
+}
+
+// update is an event together with what it changed.
+type update struct {
+	event  event.Event
+	change observe.Change
+	live   bool // whether its peer ran as far as known
 }
 
 func newWorld(e testbed.Engine) *world {
 	return &world{engine: e, view: observe.NewView(), up: map[string]bool{}}
 }
 
-func (w *world) add(e event.Event) {
-	w.live = append(w.live, e.Kind == event.PeerStarted || w.view.Runs(e.Peer))
-	w.view.Add(e)
+// add takes the next event.
+func (w *world) add(e event.Event) update {
+	u := update{event: e, live: e.Kind == event.PeerStarted || w.view.Runs(e.Peer)}
+	u.change = w.view.Add(e)
+	w.live = append(w.live, u.live)
 	w.events = append(w.events, e)
 	switch e.Kind {
 	case testbed.LabStart:
@@ -32,6 +42,10 @@ func (w *world) add(e event.Event) {
 	case event.PeerStopping:
 		w.up[e.Peer] = false
 	}
+	if w.mail != nil {
+		w.mail.take(w, e)
+	}
+	return u
 }
 
 // mark has conditions on events count from here.

@@ -71,6 +71,14 @@ type piece struct {
 	packed *packed // instead, in an old piece of a long history
 }
 
+// from returns the events after the first n.
+func (p piece) from(n int) []event.Event {
+	if p.packed != nil {
+		return p.packed.after(n)
+	}
+	return slices.Clip(p.events[n:])
+}
+
 // NewHistory returns an empty history.
 func NewHistory() *History { return new(History) }
 
@@ -126,57 +134,57 @@ func (h *History) Len() int {
 }
 
 // Since returns the events after the first n, and a channel that is closed
-// when there may be more. The caller must not change them.
+// when there may be more. The caller must not change them. Who
+// follows a history uses Read, or a Reader.
 func (h *History) Since(n int) ([]event.Event, <-chan struct{}) {
-	events, more, _ := h.since(n)
-	return events, more
-}
-
-func (h *History) since(n int) ([]event.Event, <-chan struct{}, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	n = min(max(n, 0), h.n)
+	switch {
+	case n == h.n:
+		return nil, h.wait()
+	case n/chunk == len(h.chunks)-1: // no copy
+		return h.chunks[n/chunk].from(n % chunk), h.wait()
+	}
+	all := make([]event.Event, 0, h.n-n)
+	for len(all) < cap(all) {
+		at := h.n - cap(all) + len(all)
+		all = append(all, h.chunks[at/chunk].from(at%chunk)...)
+	}
+	return all, h.wait()
+}
+
+// wait returns what is closed when there may be more. The caller holds mu.
+func (h *History) wait() <-chan struct{} {
 	if h.more == nil {
 		h.more = make(chan struct{})
 		if h.closed {
 			close(h.more)
 		}
 	}
-	return h.after(min(max(n, 0), h.n)), h.more, h.closed
-}
-
-// after returns the events after the first n, a copy if they are not all in the
-// last piece. The caller holds mu.
-func (h *History) after(n int) []event.Event {
-	if n == h.n {
-		return nil
-	}
-	i, n := n/chunk, n%chunk
-	if i == len(h.chunks)-1 {
-		return slices.Clip(h.chunks[i].events[n:])
-	}
-	all := make([]event.Event, 0, h.n-i*chunk-n)
-	for ; i < len(h.chunks); i, n = i+1, 0 {
-		if p := h.chunks[i].packed; p != nil {
-			all = p.after(n, all)
-		} else {
-			all = append(all, h.chunks[i].events[n:]...)
-		}
-	}
-	return all
+	return h.more
 }
 
 // ErrClosed is returned by Read when no more will come.
 var ErrClosed = errors.New("the history has ended")
 
-// Read waits until there are events after the first n and returns them. When
-// the history is closed and has no more it returns ErrClosed.
+// Read waits until there are events after the first n and returns the next of
+// them: as many as are kept together, at most 8,192, so that it takes no longer
+// the more are unread. The caller must not change them. When the history is
+// closed and has no more it returns ErrClosed. Who takes one event at a time uses
+// a Reader.
 func (h *History) Read(ctx context.Context, n int) ([]event.Event, error) {
+	n = max(n, 0)
 	for {
-		events, more, closed := h.since(n)
-		switch {
-		case len(events) > 0:
-			return events, nil
-		case closed:
+		h.mu.Lock()
+		if n < h.n {
+			p := h.chunks[n/chunk]
+			h.mu.Unlock()
+			return p.from(n % chunk), nil
+		}
+		more, closed := h.wait(), h.closed
+		h.mu.Unlock()
+		if closed {
 			return nil, ErrClosed
 		}
 		select {

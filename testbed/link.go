@@ -65,9 +65,23 @@ type Shape struct {
 	// Checksums catch it, so to a peer it is loss.
 	Corrupt float64
 	// Rate limits the link to this many bits per second, 8,000 to 10 billion;
-	// what exceeds it waits for up to about 200 ms, then is lost. Zero is no
-	// limit. Each pair has a rate of its own.
+	// what exceeds it waits in a queue, see [TokenBucket], or is lost. Zero is
+	// no limit. Each pair has a rate of its own.
 	Rate uint64
+}
+
+// FrameHeader is what a Rate counts of a packet beside IP, in bytes: the header
+// of Ethernet, as the kernel's queues do.
+const FrameHeader = 14
+
+// TokenBucket returns what a Rate is made of, on every engine, in bytes: how
+// much passes immediately after a silence, and how much may wait (tc-tbf(8)).
+// The burst is 10 ms of the rate, what arrives between two looks of a busy
+// kernel, but at least two full packets. The queue is 200 ms of the rate, but at
+// least four full packets: with fewer, a connection cannot find its pace.
+func TokenBucket(rate uint64) (burst, queue uint64) {
+	const packet = 1600 // Ethernet's longest, with room for tags
+	return max(rate/8/100, 2*packet), max(rate/8/5, 4*packet)
 }
 
 // Drops reports whether the link lets no packet of that kind pass because it

@@ -1,85 +1,172 @@
 package testbed
 
 import (
+	"encoding/binary"
 	"time"
 
 	"peerlab/event"
 )
 
-// packed is part of a long history in a quarter of the memory: what events of
-// one cluster say is said over and over.
+// packed is part of a long history in a tenth of the memory: what events of one
+// cluster say is said over and over. It does not change, so that it can be read
+// without a lock.
+//
+// Each event is a bit for each field that is not zero, and then those fields:
+// texts by their number among words, numbers as varints, the time as the
+// difference to the event before.
 type packed struct {
-	words  *words
-	events []small
-	whole  []event.Event // those that do not fit in small
+	bytes []byte
+	n     int
+	words []string
+	zones []*time.Location
 }
 
-// small is an event, its texts by their number in words.
-type small struct {
-	at                            int64 // Unix nanoseconds, local time
-	seq                           uint32
-	peer, kind, member, addr, was uint32
-	incarnation                   uint32
-	members                       int32
-	health                        int32 // or, below zero, -1 minus the place in whole
-}
-
-// words are texts by number.
+// words numbers texts, and the time zones of events.
 type words struct {
-	number map[string]uint32
+	number map[string]uint64
 	text   []string
+	zones  []*time.Location
 }
 
-func (w *words) of(text string) uint32 {
+func (w *words) of(text string) uint64 {
 	n, ok := w.number[text]
 	if !ok {
 		if w.number == nil {
-			w.number = make(map[string]uint32)
+			w.number = make(map[string]uint64)
 		}
-		n = uint32(len(w.text))
+		n = uint64(len(w.text))
 		w.number[text], w.text = n, append(w.text, text)
 	}
 	return n
 }
 
+func (w *words) zone(z *time.Location) uint64 {
+	for i, known := range w.zones { // there is one, seldom two
+		if known == z {
+			return uint64(i)
+		}
+	}
+	w.zones = append(w.zones, z)
+	return uint64(len(w.zones) - 1)
+}
+
+// fields are the parts of an event but for its time and its zone, in the order
+// in which they are packed.
+type fields struct {
+	texts   [10]*string
+	numbers [7]*uint64
+	signed  [2]*int
+}
+
+func fieldsOf(e *event.Event, incarnation *uint64) fields {
+	return fields{
+		texts:   [10]*string{&e.Peer, (*string)(&e.Kind), &e.Member, &e.Addr, &e.Was, &e.Message, &e.Text, &e.URL, &e.Reason, &e.Error},
+		numbers: [7]*uint64{&e.Seq, incarnation, &e.Life, &e.Messages, &e.Packets, &e.Streams, &e.Bytes},
+		signed:  [2]*int{&e.Members, &e.Health},
+	}
+}
+
+// instant is a time as two numbers.
+type instant struct {
+	seconds int64
+	nanos   int
+}
+
+func instantOf(t time.Time) instant { return instant{t.Unix(), t.Nanosecond()} }
+
 func pack(w *words, events []event.Event) *packed {
-	p := &packed{words: w, events: make([]small, len(events))}
-	for i, e := range events {
-		s := small{
-			at: e.Time.UnixNano(), seq: uint32(e.Seq), incarnation: e.Incarnation,
-			members: int32(e.Members), health: int32(e.Health),
-			peer: w.of(e.Peer), kind: w.of(string(e.Kind)), member: w.of(e.Member), addr: w.of(e.Addr), was: w.of(e.Was),
+	b := make([]byte, 0, 32*len(events))
+	var before instant
+	for _, e := range events {
+		incarnation := uint64(e.Incarnation)
+		f := fieldsOf(&e, &incarnation)
+		var mask uint64
+		bit := uint64(1)
+		note := func(zero bool) {
+			if !zero {
+				mask |= bit
+			}
+			bit <<= 1
 		}
-		p.events[i] = s
-		back := p.at(i)
-		if e.Time.Equal(back.Time) && e.Time.Location() == time.Local {
-			back.Time = e.Time // which may have a monotonic reading
+		for _, text := range f.texts {
+			note(*text == "")
 		}
-		if e.Health < 0 || back != e {
-			p.events[i].health = int32(-1 - len(p.whole))
-			p.whole = append(p.whole, e)
+		for _, number := range f.numbers {
+			note(*number == 0)
+		}
+		for _, number := range f.signed {
+			note(*number == 0)
+		}
+		zone := w.zone(e.Time.Location())
+		mask |= zone * bit
+		b = binary.AppendUvarint(b, mask)
+		now := instantOf(e.Time)
+		b = binary.AppendVarint(b, now.seconds-before.seconds)
+		b = binary.AppendVarint(b, int64(now.nanos-before.nanos))
+		before = now
+		for _, text := range f.texts {
+			if *text != "" {
+				b = binary.AppendUvarint(b, w.of(*text))
+			}
+		}
+		for _, number := range f.numbers {
+			if *number != 0 {
+				b = binary.AppendUvarint(b, *number)
+			}
+		}
+		for _, number := range f.signed {
+			if *number != 0 {
+				b = binary.AppendVarint(b, int64(*number))
+			}
 		}
 	}
-	return p
+	return &packed{bytes: append([]byte(nil), b...), n: len(events), words: w.text, zones: w.zones}
 }
 
-// at unpacks one event.
-func (p *packed) at(i int) event.Event {
-	s, text := &p.events[i], p.words.text
-	if s.health < 0 {
-		return p.whole[-1-s.health]
+// after returns the events after the first n.
+func (p *packed) after(n int) []event.Event {
+	events := make([]event.Event, p.n)
+	rest := p.bytes
+	unsigned := func() uint64 {
+		v, size := binary.Uvarint(rest)
+		rest = rest[size:]
+		return v
 	}
-	return event.Event{
-		Time: time.Unix(0, s.at), Seq: uint64(s.seq), Peer: text[s.peer], Kind: event.Kind(text[s.kind]),
-		Member: text[s.member], Addr: text[s.addr], Incarnation: s.incarnation, Was: text[s.was],
-		Members: int(s.members), Health: int(s.health),
+	signed := func() int64 {
+		v, size := binary.Varint(rest)
+		rest = rest[size:]
+		return v
 	}
-}
-
-// after appends the events after the first n to events.
-func (p *packed) after(n int, events []event.Event) []event.Event {
-	for i := n; i < len(p.events); i++ {
-		events = append(events, p.at(i))
+	var now instant
+	for i := range events {
+		e := &events[i]
+		var incarnation uint64
+		f := fieldsOf(e, &incarnation)
+		mask := unsigned()
+		now.seconds += signed()
+		now.nanos += int(signed())
+		has := func() bool {
+			set := mask&1 != 0
+			mask >>= 1
+			return set
+		}
+		for _, text := range f.texts {
+			if has() {
+				*text = p.words[unsigned()]
+			}
+		}
+		for _, number := range f.numbers {
+			if has() {
+				*number = unsigned()
+			}
+		}
+		for _, number := range f.signed {
+			if has() {
+				*number = int(signed())
+			}
+		}
+		e.Incarnation = uint32(incarnation)
+		e.Time = time.Unix(now.seconds, int64(now.nanos)).In(p.zones[mask])
 	}
-	return events
+	return events[n:]
 }

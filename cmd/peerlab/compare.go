@@ -59,13 +59,12 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 		return err
 	}
 	// Both engines are there before the first scenario runs on one.
-	var hosts [2]scenarios.Host
+	var hosts [2]*host
 	for i, engine := range compared {
-		var end func()
-		if hosts[i], end, err = l.host(cmd.Context(), engine); err != nil {
+		if hosts[i], err = l.host(cmd, engine); err != nil {
 			return err
 		}
-		defer end()
+		defer hosts[i].close()
 	}
 	var done [2][]*scenarios.Done
 	for i, engine := range compared {
@@ -113,7 +112,7 @@ func agreement(rows []compare.Row) observe.Verdict {
 }
 
 // onEngine runs all scenarios on one engine.
-func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, host scenarios.Host, engine, dir string, args []string) ([]*scenarios.Done, error) {
+func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, host *host, engine, dir string, args []string) ([]*scenarios.Done, error) {
 	ctx := cmd.Context()
 	b := &scenarios.Batch{Engine: engine, Repeat: f.repeat, Seed: 1, Dir: dir}
 	files, err := open(b, args)
@@ -123,7 +122,7 @@ func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, host scenarios.Host, 
 	if len(files) > 0 {
 		return nil, usageError{fmt.Errorf("%s: multi-peer test files cannot be compared", files[0])}
 	}
-	b.Host = host
+	b.Host, b.Memory = host.Host, host.memory
 	plans, err := b.Plans(ctx)
 	if err != nil {
 		if errors.As(err, new(scenarios.Problems)) {

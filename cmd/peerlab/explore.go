@@ -70,16 +70,18 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 	if err := f.Check(); err != nil {
 		return usageError{err}
 	}
-	host, done, err := l.host(cmd.Context(), f.engine)
+	host, err := l.host(cmd, f.engine)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer host.close()
 	carries := runtime.NumCPU()
 	if f.engine == "docker" {
 		carries = max(1, carries*scenarios.PeersPerCore/f.Peers)
+	} else if fit := host.memory / scenarios.Memory(f.Peers, true); fit < int64(carries) {
+		carries = max(1, int(fit))
 	}
-	f.Host, f.Workers = host, cmp.Or(f.parallel, carries)
+	f.Host, f.Workers = host.Host, cmp.Or(f.parallel, carries)
 	errs, out := cmd.ErrOrStderr(), cmd.OutOrStdout()
 	fmt.Fprintf(errs, "seed %d\n", f.Seed)
 	if !f.quiet {

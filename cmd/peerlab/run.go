@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +17,7 @@ import (
 	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/heap"
 	"peerlab/testbed/sim"
 )
 
@@ -113,16 +113,16 @@ func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	if files, err = open(b, args); err != nil {
 		return err
 	}
-	host, done, err := l.host(ctx, f.engine)
+	host, err := l.host(cmd, f.engine)
 	if err != nil {
 		return err
 	}
-	defer done()
-	b.Host = host
+	defer host.close()
+	b.Host, b.Memory = host.Host, host.memory
 	out := cmd.OutOrStdout()
 	verdict := observe.Pass
 	for _, name := range files {
-		v, err := runTestFile(ctx, host, name, out)
+		v, err := runTestFile(ctx, host.Host, name, out)
 		if err != nil {
 			return err
 		}
@@ -228,36 +228,41 @@ func progress(w io.Writer, several bool) func(scenarios.Note) {
 	}
 }
 
-// host returns what runs something on an engine, and what ends the use of it.
-func (l *lab) host(ctx context.Context, engine string) (scenarios.Host, func(), error) {
+// host is what runs something on an engine.
+type host struct {
+	scenarios.Host
+	// memory is how much the clusters may take that run in this process, in bytes;
+	// 0 where none do.
+	memory int64
+	close  func() // ends the use of it
+}
+
+// host returns what runs something on an engine.
+func (l *lab) host(cmd *cobra.Command, engine string) (*host, error) {
+	ctx := cmd.Context()
 	switch engine {
 	case "sim":
 		if l.limits.changed() {
-			return nil, nil, usageError{errors.New("--memory and --pids are for containers: virtual time has none")}
+			return nil, usageError{errors.New("--memory and --pids are for containers: virtual time has none")}
 		}
-		if os.Getenv("GOGC") == "" {
-			debug.SetGCPercent(sim.GCPercent)
-		}
-		if os.Getenv("GOMEMLIMIT") == "" {
-			debug.SetMemoryLimit(sim.MemoryLimit)
-		}
-		return sim.Run, func() {}, nil
+		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
+		return &host{sim.Run, settings.Limit(), settings.Restore}, nil
 	case "docker":
 		o := docker.Options{Memory: int64(l.limits.memory), PIDs: int64(l.limits.pids)}
 		if err := o.CheckLimits(); err != nil {
-			return nil, nil, usageError{err}
+			return nil, usageError{err}
 		}
 		d, err := l.connect(ctx)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		f := docker.NewFactory(d, o)
-		return func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
-				return do(ctx, f)
-			},
-			func() { _ = d.Close() }, nil
+		run := func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
+			return do(ctx, f)
+		}
+		return &host{run, 0, func() { _ = d.Close() }}, nil
 	}
-	return nil, nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
+	return nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
 }
 
 // runTestFile runs a multi-peer test file.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -87,14 +86,18 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	if s.Scenario, err = scenarios.Open(file); err != nil {
 		return problems{err}
 	}
-	host, done, err := l.host(ctx, f.engine)
+	host, err := l.host(cmd, f.engine)
 	if err != nil {
 		return err
 	}
-	defer done()
-	s.Host = host
+	defer host.close()
+	s.Host, s.Memory = host.Host, host.memory
 	if f.engine == "sim" {
-		s.Workers = cmp.Or(f.parallel, runtime.NumCPU())
+		if s.Workers = f.parallel; s.Workers > 0 {
+			s.Memory = 0 // it is the user's to know
+		} else {
+			s.Workers = runtime.NumCPU()
+		}
 	}
 	total, err := s.Check(ctx)
 	if err != nil {

@@ -3,7 +3,9 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -62,6 +64,12 @@ func (c *Chat) answer(conn net.Conn) error {
 	case c.Secret != nil && h.GetFrom() != certain, h.GetFrom() == c.Name:
 		c.bump(&c.stats.Forged)
 		return errors.New("hello of " + h.GetFrom() + " by another")
+	case !writableName(h.GetFrom()):
+		c.bump(&c.stats.Malformed)
+		return fmt.Errorf("hello of %q, which is not a name", h.GetFrom())
+	}
+	if err := c.admit(h.GetFrom(), conn.RemoteAddr()); err != nil {
+		return err
 	}
 	from := writer{h.GetFrom(), h.GetIncarnation()}
 	if _, err := conn.Write(appendFrame(nil, c.hello(from.name))); err != nil {
@@ -70,6 +78,11 @@ func (c *Chat) answer(conn net.Conn) error {
 	_ = conn.SetDeadline(time.Time{})
 
 	c.mu.Lock()
+	if len(c.met) >= maxMet && !c.isMember(from) {
+		c.stats.Strangers++
+		c.mu.Unlock()
+		return errors.New("too many call that membership does not know")
+	}
 	m := c.meet(from)
 	if c.members[from.name] != m {
 		c.met[from] = m
@@ -82,4 +95,34 @@ func (c *Chat) answer(conn net.Conn) error {
 	}
 	defer s.release()
 	return s.run(m.ctx)
+}
+
+// maxMet bounds the callers that membership does not know (yet).
+const maxMet = 1024
+
+// admit refuses who says hello as a member from another host than the member's.
+// The ports differ: that of a caller is any.
+func (c *Chat) admit(name string, remote net.Addr) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.members[name]
+	if m == nil || sameHost(m.last, remote.String()) {
+		return nil
+	}
+	c.stats.Forged++
+	return fmt.Errorf("hello of %s from %s, which is at %s", name, remote, m.last)
+}
+
+// sameHost reports whether two addresses are of one host, as far as they tell:
+// those that are not IP addresses with a port do not.
+func sameHost(a, b string) bool {
+	x, err := netip.ParseAddrPort(a)
+	if err != nil {
+		return true
+	}
+	y, err := netip.ParseAddrPort(b)
+	if err != nil {
+		return true
+	}
+	return x.Addr().Unmap().WithZone("") == y.Addr().Unmap().WithZone("")
 }

@@ -89,6 +89,7 @@ func (c *Chat) unreachable(m *member) {
 	defer c.mu.Unlock()
 	m.failed = true
 	c.settle()
+	c.closeGaps() // others' word counts now
 }
 
 // converse holds one connection to m.

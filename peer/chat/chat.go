@@ -75,6 +75,12 @@ type Chat struct {
 	met      map[writer]*member // who called before membership told of it
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
 	asked    map[writer]asked
+	stuck    map[writer]stuck
+	moving   uint64    // the place of the last message delivered, when it was looked at
+	still    time.Time // since when it has been the last
+	lost     vector    // up to where nobody keeps what this peer lacks
+	told     vector    // of it
+	leftOut  int       // writers for whom a vector has no place
 	had      mark      // of one writer, up to where every member is known to have what it wrote
 	settled  bool      // it is known where the conversation begins for the reader
 	begin    vector    // namely after that
@@ -112,6 +118,7 @@ func Join(o Options) *Chat {
 		met:      make(map[writer]*member),
 		shown:    make(map[string]uint64),
 		asked:    make(map[writer]asked),
+		stuck:    make(map[writer]stuck),
 		waiting:  make(map[*Delivery]struct{}),
 		progress: make(chan struct{}),
 	}
@@ -120,8 +127,9 @@ func Join(o Options) *Chat {
 	}
 	c.restore()
 	c.self = writer{c.Name, c.Incarnation}
+	c.history.isMember = c.isMember
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.Events.Emit(event.Event{Kind: event.ChatStart, Life: c.Incarnation})
+	c.Events.Emit(event.Event{Kind: event.ChatStart, Life: c.Incarnation, Messages: uint64(c.Limits.History)})
 	if c.Gossip != nil {
 		c.Gossip.attach(c)
 	}
@@ -145,6 +153,14 @@ func (c *Chat) restore() {
 		return
 	}
 	c.store = s
+	if n := len(kept.repaired); n > 0 {
+		names := make([]string, 0, 5)
+		for _, w := range kept.repaired[:min(n, 5)] {
+			names = append(names, fmt.Sprintf("%s/%d", w.name, w.incarnation))
+		}
+		c.Log.Warn("the state directory says of writers that more of them was given up than is known to exist: this is not believed, and asked for again",
+			"writers", n, "such_as", names)
+	}
 	if !c.flaws.noPersist {
 		c.Incarnation, c.history, c.settled = kept.incarnation, kept.history, kept.known
 		c.begin = kept.begin
@@ -235,9 +251,13 @@ func (c *Chat) send(ctx context.Context, text string, d *Delivery) (*entry, erro
 // caller holds c.mu.
 func (c *Chat) causes() []mark {
 	var causes []mark
+	size := 0
 	tell := func(w writer) {
-		last := c.history.have(w)
+		last := c.history.delivered(w)
 		if told, known := c.sent[w]; known && last <= told || w == c.self || len(causes) >= maxCauses {
+			return
+		}
+		if size += maxMarkSize(w.name); size > maxFrame/2 { // the others' turn is with the next message
 			return
 		}
 		causes = append(causes, mark{w, last})

@@ -302,7 +302,7 @@ func TestAnnounce(t *testing.T) {
 	if addr, inc, ok := chat.Announced(chat.Announce(":7947", 12)); addr != ":7947" || inc != 12 || !ok {
 		t.Errorf("%q %d %v", addr, inc, ok)
 	}
-	for _, s := range []string{"", "/", ":7947", ":7947/", "/1", ":7947/x", ":7947/-1"} {
+	for _, s := range []string{"", "/", ":7947", ":7947/", "/1", ":7947/x", ":7947/-1", ":7947/0"} {
 		if _, _, ok := chat.Announced(s); ok {
 			t.Errorf("%q is taken for an announcement", s)
 		}

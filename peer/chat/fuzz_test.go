@@ -95,8 +95,10 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// Whatever frames come on a connection, a chat takes them or drops them: it
-// does not panic, delivers nothing twice and nothing out of order.
+// Whatever frames a member sends, a chat takes them or drops them: it does not
+// panic, delivers nothing twice and nothing out of order, and no number makes more
+// of anybody seem delivered than was. Only of the member itself may messages be
+// given up on its word, and not more than a horizon at a time.
 func FuzzSession(f *testing.F) {
 	var all []byte
 	for _, fr := range frames[1:] {
@@ -104,27 +106,69 @@ func FuzzSession(f *testing.F) {
 		all = appendFrame(all, fr)
 	}
 	f.Add(all)
+	for _, n := range []uint64{5, DefaultHorizon, maxSeq, middle, huge} {
+		for _, of := range []string{"a", "b", "c", "d", "unknown"} {
+			w := writer{of, 1}
+			lie := appendFrame(nil, syncOf(vector{w: n}, vector{w: n}))
+			f.Add(lie)
+			f.Add(appendFrame(appendFrame(lie, relayedBy(text(of, n, "forged"))), pushed(text("a", n, "pushed"))))
+			f.Add(appendFrame(appendFrame(nil, syncOf(vector{w: n}, vector{w: n - 1})), relayedBy(text(of, n, "forged"))))
+		}
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		c := bare(t)
-		s := &session{chat: c, reader: &frameReader{conn: iotest.HalfReader(bytes.NewReader(in))}, member: c.meet(writer{"a", 1}), caller: true}
+		// b is the chat itself. It cannot reach c, and d is quiet.
+		s := &session{chat: c, reader: &frameReader{conn: iotest.HalfReader(bytes.NewReader(in))}, member: listed(c, "a"), addr: "a", caller: true}
+		listed(c, "c").failed = true
+		listed(c, "d")
+		for _, m := range c.members {
+			m.answered, m.synced = true, time.Now()
+		}
+		if _, err := c.Send(t.Context(), "of this peer"); err != nil {
+			t.Fatal(err)
+		}
 		if err := s.hold(); err != nil {
 			t.Fatal(err)
 		}
+		self, skippable := s.member.writer, uint64(0)
 		var frames []incoming
 		for end := error(nil); end == nil; {
 			frames, end = s.reader.batch(frames[:0])
 			c.mu.Lock()
 			s.takeAll(frames, time.Now())
 			c.mu.Unlock()
+			skippable += uint64(len(frames)+1) * DefaultHorizon
 			if _, _, err := s.collect(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		s.release()
-		next := make(map[writer]uint64)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		last := make(map[writer]uint64)
 		for _, e := range c.history.order {
-			if next[e.by]++; e.seq != next[e.by] {
-				t.Fatalf("%v is number %d of its writer", e.id(), next[e.by])
+			if e.seq <= last[e.by] {
+				t.Fatalf("%v comes after number %d of its writer", e.id(), last[e.by])
+			}
+			last[e.by] = e.seq
+		}
+		for w, seq := range c.history.haves() {
+			if w == self {
+				if seq > last[w]+skippable {
+					t.Fatalf("%d messages of the member itself are behind this peer, %d were delivered", seq, last[w])
+				}
+				continue
+			}
+			if seq != last[w] {
+				t.Fatalf("%d messages of %v are behind this peer, %d were delivered", seq, w, last[w])
+			}
+		}
+		if have := s.member.have[c.self]; have > 1 {
+			t.Fatalf("it has %d messages of this peer, which sent one", have)
+		}
+		for w := range s.member.have {
+			if !c.knows(w) {
+				t.Fatalf("a mark of %v is kept, whom nothing told of", w)
 			}
 		}
 	})

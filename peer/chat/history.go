@@ -15,7 +15,13 @@ type entry struct {
 // overhead is what an entry takes beside its text and causes, in bytes.
 const overhead = 200
 
-func (e *entry) size() int { return len(e.text) + 48*len(e.causes) + overhead }
+func (e *entry) size() int {
+	size := len(e.text) + overhead
+	for _, c := range e.causes {
+		size += 48 + len(c.of.name)
+	}
+	return size
+}
 
 func (e *entry) id() ID { return ID{e.by.name, e.by.incarnation, e.seq} }
 
@@ -24,6 +30,12 @@ type track struct {
 	of      writer
 	floor   uint64
 	entries []*entry
+	// certain is up to where messages were delivered one after the other since
+	// this peer's start, or given up on the author's own word. What is beyond, up
+	// to skipped, rests on others' word or on the state directory alone.
+	certain, skipped uint64
+	// delivered is the last message delivered since this peer's start, or kept.
+	delivered uint64
 }
 
 func (t *track) last() uint64 { return t.floor + uint64(len(t.entries)) }
@@ -38,13 +50,16 @@ type history struct {
 	first  int // of order, that is still kept
 	bytes  int
 	places uint64 // given
-	// ended names, for a member, its latest life of which nothing is known any
-	// more: whatever comes of it or of one before is older than the horizon.
-	ended map[string]uint64
+	// forgotten holds, by name, the latest life without a track, and its last
+	// message. Vectors do not name it. What comes of a life before it is older
+	// than the horizon.
+	forgotten map[string]mark
+	// isMember reports whether membership knows this life; nil means no.
+	isMember func(writer) bool
 }
 
 func newHistory() *history {
-	return &history{tracks: make(map[writer]*track), ended: make(map[string]uint64)}
+	return &history{tracks: make(map[writer]*track), forgotten: make(map[string]mark)}
 }
 
 // track returns what is kept of w, nil if nothing ever was.
@@ -60,13 +75,42 @@ func (h *history) have(w writer) uint64 {
 	if t := h.track(w); t != nil {
 		return t.last()
 	}
+	if len(h.forgotten) > 0 {
+		if f := h.forgotten[w.name]; f.of == w {
+			return f.seq
+		}
+	}
 	return 0
+}
+
+// delivered returns the last of w's messages that was delivered: not one that was
+// given up.
+func (h *history) delivered(w writer) uint64 {
+	if t := h.track(w); t != nil {
+		return t.delivered
+	}
+	return 0
+}
+
+// knows reports whether a message of w was delivered or given up.
+func (h *history) knows(w writer) bool { return h.track(w) != nil || h.have(w) > 0 }
+
+// keeps reports whether messages of w are kept.
+func (h *history) keeps(w writer) bool {
+	t := h.track(w)
+	return t != nil && len(t.entries) > 0
 }
 
 // past says whether w's messages up to seq are behind this peer: delivered,
 // given up, or older than the horizon.
 func (h *history) past(w writer, seq uint64) bool {
-	return h.have(w) >= seq || len(h.ended) > 0 && w.incarnation <= h.ended[w.name]
+	if h.have(w) >= seq {
+		return true
+	}
+	if len(h.forgotten) == 0 || w.incarnation >= h.forgotten[w.name].of.incarnation {
+		return false
+	}
+	return h.track(w) == nil && (h.isMember == nil || !h.isMember(w))
 }
 
 func (h *history) haves() vector {
@@ -91,8 +135,13 @@ func (h *history) floors() vector {
 func (h *history) add(e *entry) {
 	t := h.track(e.by)
 	if t == nil {
-		t = &track{of: e.by}
+		have := h.have(e.by)
+		t = &track{of: e.by, floor: have, certain: have}
 		h.tracks[e.by] = t
+	}
+	t.delivered = e.seq
+	if e.seq == t.certain+1 {
+		t.certain = e.seq
 	}
 	h.places++
 	e.place = h.places
@@ -104,10 +153,37 @@ func (h *history) add(e *entry) {
 // skip gives up w's messages up to seq. Those before it that are kept can no
 // longer be asked for.
 func (h *history) skip(w writer, seq uint64) {
-	if h.have(w) < seq {
-		h.tracks[w] = &track{of: w, floor: seq}
+	if have := h.have(w); have < seq {
+		t := &track{of: w, floor: seq, skipped: seq}
+		if before := h.track(w); before != nil {
+			t.certain, t.delivered = before.certain, before.delivered
+		}
+		h.tracks[w] = t
 		h.recent = nil
 	}
+}
+
+// confirm makes certain what is behind this peer of w.
+func (h *history) confirm(w writer) {
+	if t := h.track(w); t != nil {
+		t.certain = t.last()
+	}
+}
+
+// wrote takes in how many messages w says it has written. It takes back what was
+// given up beyond that on anybody else's word, and reports whether there was any.
+func (h *history) wrote(w writer, seq uint64) bool {
+	t := h.track(w)
+	if t == nil || t.certain >= t.skipped {
+		return false
+	}
+	if seq >= t.skipped {
+		h.confirm(w)
+		return false
+	}
+	h.tracks[w] = &track{of: w, floor: t.certain, certain: t.certain, delivered: t.certain}
+	h.recent = nil
+	return true
 }
 
 // get returns w's messages from first to last that are kept.
@@ -150,30 +226,43 @@ func (h *history) drop() {
 	}
 }
 
-// maxEnded is how many past lives of members are told apart in the version
-// vectors when nothing of them is kept.
-const maxEnded = 1024
+const (
+	// maxTracks is how many writers may be told apart in the version vectors
+	// before those of whom nothing is kept and who are not members are forgotten.
+	maxTracks = 1024
+	// maxForgotten is how many forgotten names are remembered, so that what
+	// others still keep of them is not delivered again.
+	maxForgotten = 1 << 16
+)
 
-// forget drops writers that have a later life, of whom nothing is kept, when
-// there are many.
+// forget drops the tracks of writers that are not members and of whom nothing
+// is kept, when there are many.
 func (h *history) forget() {
-	if len(h.tracks) <= maxEnded {
+	if len(h.tracks) <= maxTracks {
 		return
 	}
 	h.recent = nil
-	latest := make(map[string]uint64)
-	for w := range h.tracks {
-		latest[w.name] = max(latest[w.name], w.incarnation)
-	}
 	maps.DeleteFunc(h.tracks, func(w writer, t *track) bool {
-		if len(t.entries) > 0 || w.incarnation == latest[w.name] {
+		if len(t.entries) > 0 || h.isMember != nil && h.isMember(w) {
 			return false
 		}
-		h.ended[w.name] = max(h.ended[w.name], w.incarnation)
+		if f := h.forgotten[w.name]; f.of.incarnation <= w.incarnation {
+			h.forgotten[w.name] = mark{w, t.floor}
+		}
 		return true
 	})
-	// A life before one that has ended has ended too.
-	maps.DeleteFunc(h.tracks, func(w writer, t *track) bool {
-		return len(t.entries) == 0 && w.incarnation <= h.ended[w.name]
-	})
+	for name := range h.forgotten {
+		if len(h.forgotten) <= maxForgotten {
+			break
+		}
+		delete(h.forgotten, name)
+	}
+}
+
+// remember gives a forgotten writer its track again, if w is one.
+func (h *history) remember(w writer) {
+	if f := h.forgotten[w.name]; f.of == w && h.track(w) == nil {
+		h.tracks[w] = &track{of: w, floor: f.seq, certain: f.seq}
+		delete(h.forgotten, w.name)
+	}
 }

@@ -10,9 +10,10 @@ const (
 // holdback keeps messages that came before something they follow: their
 // writer's message before, or another's that the writer had seen.
 type holdback struct {
-	of    map[writer]map[uint64]*entry
-	count int
-	bytes int
+	of     map[writer]map[uint64]*entry
+	causes map[writer]int // how many of the messages name the writer
+	count  int
+	bytes  int
 }
 
 // add says whether e was taken in.
@@ -22,14 +23,32 @@ func (b *holdback) add(e *entry) bool {
 	}
 	if b.of == nil {
 		b.of = make(map[writer]map[uint64]*entry)
+		b.causes = make(map[writer]int)
 	}
 	if b.of[e.by] == nil {
 		b.of[e.by] = make(map[uint64]*entry)
 	}
 	b.of[e.by][e.seq] = e
+	for _, c := range e.causes {
+		b.causes[c.of]++
+	}
 	b.count++
 	b.bytes += e.size()
 	return true
+}
+
+// names reports whether a message that is held is of w or follows one of w.
+func (b *holdback) names(w writer) bool { return len(b.of[w]) > 0 || b.causes[w] > 0 }
+
+// first returns the number of the first message of w that is held, 0 if none is.
+func (b *holdback) first(w writer) uint64 {
+	var first uint64
+	for seq := range b.of[w] {
+		if first == 0 || seq < first {
+			first = seq
+		}
+	}
+	return first
 }
 
 func (b *holdback) has(w writer, seq uint64) bool { return b.of[w][seq] != nil }
@@ -38,6 +57,11 @@ func (b *holdback) remove(e *entry) {
 	delete(b.of[e.by], e.seq)
 	if len(b.of[e.by]) == 0 {
 		delete(b.of, e.by)
+	}
+	for _, c := range e.causes {
+		if b.causes[c.of]--; b.causes[c.of] <= 0 {
+			delete(b.causes, c.of)
+		}
 	}
 	b.count--
 	b.bytes -= e.size()
@@ -63,5 +87,12 @@ func (b *holdback) purge(h *history) {
 				b.remove(e)
 			}
 		}
+	}
+}
+
+// drop drops every message of w.
+func (b *holdback) drop(w writer) {
+	for _, e := range b.of[w] {
+		b.remove(e)
 	}
 }

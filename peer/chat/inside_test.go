@@ -104,7 +104,7 @@ func TestWhatAConnectionMayCarry(t *testing.T) {
 func TestPulledOnly(t *testing.T) {
 	c := bare(t)
 	on := func(name string) *session {
-		return &session{chat: c, reader: new(frameReader), member: c.meet(writer{name, 1})}
+		return &session{chat: c, reader: new(frameReader), member: listed(c, name)}
 	}
 	a, b := on("a"), on("d")
 	for _, s := range []*session{a, b} {
@@ -167,6 +167,22 @@ func TestHistoryDropsAClosedFront(t *testing.T) {
 	}
 	if h.bytes != 0 || h.floors()[a] != 3000 || h.floors()[b] != 5000 {
 		t.Errorf("%d bytes left, floors %v", h.bytes, h.floors())
+	}
+}
+
+// What was known from the state directory, and went on since, is not taken back
+// by a word that was on its way meanwhile.
+func TestHistoryGoesOnAfterARestart(t *testing.T) {
+	h := newHistory()
+	a := writer{"a", 1}
+	h.skip(a, 500)
+	h.add(&entry{by: a, seq: 501})
+	if h.wrote(a, 500) || h.have(a) != 501 {
+		t.Errorf("up to %d", h.have(a))
+	}
+	h.skip(a, 600)
+	if !h.wrote(a, 599) || h.have(a) != 501 {
+		t.Errorf("up to %d", h.have(a))
 	}
 }
 

@@ -17,17 +17,23 @@ type member struct {
 	ctx  context.Context // ends when the member is dropped
 	stop context.CancelFunc
 	addr string    // empty while it is held dead
+	last string    // the last addr
 	gone time.Time // when addr became empty
 
+	// What its last sync said, as far as that can be true. Of floor only what is
+	// above what this peer has.
 	have, floor vector
-	since       vector    // what it had when it learned of this peer, if this peer is fresh
-	sees        []writer  // who else it said was there, if this peer is fresh
-	answered    bool      // a sync of it has come
-	settled     bool      // it is not fresh
-	failed      bool      // the last try to reach it
-	known       vector    // what this peer had when it learned of the member; nil once that is settled
-	flowing     time.Time // when it last pushed a message
-	progress    time.Time // when it took something, or had nothing to take
+	synced      time.Time           // when that came
+	wordAsked   time.Time           // when it was asked what it has written
+	failures    map[writer]failures // to relay it
+	since       vector              // what it had when it learned of this peer, if this peer is fresh
+	sees        []writer            // who else it said was there, if this peer is fresh
+	answered    bool                // a sync of it has come
+	settled     bool                // it is not fresh
+	failed      bool                // the last try to reach it
+	known       vector              // what this peer had when it learned of the member; nil once that is settled
+	flowing     time.Time           // when it last pushed a message
+	progress    time.Time           // when it took something, or had nothing to take
 
 	calling  bool // a goroutine connects, or holds a connection
 	wanted   bool // a sync with it is due
@@ -63,7 +69,9 @@ func (c *Chat) Update(members []Presence) {
 	}
 	listed := make(map[string]Presence, len(members))
 	for _, p := range members {
-		if p.Name != c.Name {
+		// A name that cannot stand in a frame would make every frame unreadable
+		// that names the member.
+		if p.Name != c.Name && writableName(p.Name) && (p.Addr == "" || p.Incarnation != 0) {
 			listed[p.Name] = p
 		}
 	}
@@ -102,6 +110,11 @@ func (c *Chat) Update(members []Presence) {
 			m = c.meet(w)
 			delete(c.met, w)
 			c.members[p.Name] = m
+			c.history.remember(w)
+			for _, s := range m.sessions { // what it said before did not count
+				s.syncDue = true
+				wake(s.wake)
+			}
 		}
 		c.moveTo(m, p.Addr)
 		if c.shown[p.Name] == 0 {
@@ -129,6 +142,8 @@ func (c *Chat) moveTo(m *member, addr string) {
 	m.addr = addr
 	if addr == "" {
 		m.gone = time.Now()
+	} else {
+		m.last = addr
 	}
 	if was != "" && m.out != nil {
 		_ = m.out.conn.Close()

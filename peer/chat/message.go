@@ -70,5 +70,5 @@ func Announced(s string) (addr string, incarnation uint64, ok bool) {
 		return "", 0, false
 	}
 	incarnation, err := strconv.ParseUint(inc, 10, 64)
-	return addr, incarnation, err == nil
+	return addr, incarnation, err == nil && incarnation != 0
 }

@@ -12,6 +12,14 @@ import (
 // caller holds c.mu.
 func (c *Chat) receive(a *arrival) bool {
 	w, seq := a.by, a.seq
+	if seq > maxSeq {
+		c.stats.Malformed++
+		return false
+	}
+	inTurn := seq == c.history.have(w)+1 && c.ready(&a.entry)
+	if held := c.held.of[w][seq]; inTurn && held != nil && c.reachable(w) == nil {
+		c.held.remove(held) // this copy can be delivered, and that one cannot
+	}
 	if w == c.self || c.history.past(w, seq) || c.held.has(w, seq) {
 		c.stats.Duplicates++
 		if c.flaws.noDedupe && w != c.self {
@@ -23,7 +31,7 @@ func (c *Chat) receive(a *arrival) bool {
 	}
 	e := new(entry)
 	*e = a.entry
-	if seq == c.history.have(w)+1 && c.ready(e) {
+	if inTurn {
 		if a.given {
 			e.text = stringOf(a.body)
 		} else {
@@ -45,6 +53,9 @@ func (c *Chat) receive(a *arrival) bool {
 		return false
 	}
 	c.stats.HeldBack++
+	if c.bridge(w) {
+		c.deliverHeld()
+	}
 	return true
 }
 
@@ -55,7 +66,7 @@ func (c *Chat) ready(e *entry) bool {
 		return false
 	}
 	for _, cause := range e.causes {
-		if cause.of != c.self && !c.history.past(cause.of, cause.seq) {
+		if cause.of != c.self && !c.history.past(cause.of, cause.seq) && c.lost[cause.of] < cause.seq {
 			return false
 		}
 	}

@@ -49,7 +49,12 @@ type session struct {
 	pullDue   bool
 	askAt     time.Time // when to compare again for what is still missing, if at all
 	pongs     []uint64
-	serving   []*entry // pulled by the other, in the order of delivery
+	// Of writers that are not known otherwise: what the other has, what of it was
+	// asked for last, and when.
+	offers      map[writer]offer
+	outstanding []writer
+	offersAsked time.Time
+	serving     []*entry // pulled by the other, in the order of delivery
 
 	heard    time.Time // when the last frame came
 	due      time.Time // since when a word of the other is due; zero if none is
@@ -219,7 +224,9 @@ func (s *session) takeMessage(f *incoming, now time.Time) {
 		c.stats.Unasked++
 		return
 	case f.relayed:
-		c.receive(&f.arrival)
+		if c.receive(&f.arrival) {
+			delete(m.failures, f.by)
+		}
 		s.pullDue = true
 	case f.by != m.writer:
 		c.stats.Forged++
@@ -227,7 +234,9 @@ func (s *session) takeMessage(f *incoming, now time.Time) {
 	default:
 		m.flowing = now
 		c.receive(&f.arrival)
-		m.have[f.by] = max(m.have[f.by], f.seq)
+		if f.seq <= maxSeq {
+			m.have[f.by] = max(m.have[f.by], f.seq)
+		}
 		if c.history.past(f.by, f.seq) {
 			s.ackDue = true // also of what came twice: its author does not know
 		}

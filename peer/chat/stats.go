@@ -36,9 +36,9 @@ type Stats struct {
 	Malformed uint64 `json:"malformed"` // frames
 	Oversized uint64 `json:"oversized"` // frames
 	Unknown   uint64 `json:"unknown"`   // frames of a kind of a later version
-	Forged    uint64 `json:"forged"`    // of another author than the connection's
+	Forged    uint64 `json:"forged"`    // of another author than the connection's, or under a member's name from elsewhere
 	Unasked   uint64 `json:"unasked"`   // of another author and not asked for
-	Strangers uint64 `json:"strangers"` // connections, or gossip, without the secret
+	Strangers uint64 `json:"strangers"` // connections, or gossip, without the secret, or too many unknown to membership
 
 	BytesIn  uint64 `json:"bytes_in"` // of connections
 	BytesOut uint64 `json:"bytes_out"`

@@ -5,9 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -31,7 +34,7 @@ type store struct {
 	from    uint64 // entries before this place are not kept
 	floors  vector // of writers, due to be written
 	begin   vector // due to be written, if not nil
-	skipped bool   // floors are due
+	skipped bool   // floors are due, in place of those on disk
 	written uint64 // place of the last entry on disk
 	why     error  // of the failure
 	closed  bool
@@ -45,6 +48,9 @@ type kept struct {
 	history     *history
 	known       bool   // where the conversation begins
 	begin       vector // namely after that
+	// repaired are writers of whom more was given up, or before the beginning,
+	// than can be true.
+	repaired []writer
 }
 
 var (
@@ -94,17 +100,34 @@ func openStore(sys files.System, dir string, incarnation uint64) (s *store, k ke
 		meta := tx.Bucket(bucketMeta)
 		k.incarnation = incarnation
 		if b := meta.Get(keyIncarnation); len(b) == 8 {
-			k.incarnation = max(incarnation, binary.BigEndian.Uint64(b)+1)
+			before := binary.BigEndian.Uint64(b)
+			if before == math.MaxUint64 {
+				return errors.New("a damaged incarnation")
+			}
+			k.incarnation = max(incarnation, before+1)
 		}
 		k.known = meta.Get(keySettled) != nil
 		if err := meta.Put(keyIncarnation, binary.BigEndian.AppendUint64(nil, k.incarnation)); err != nil {
 			return err
 		}
 		k.begin = make(vector)
-		if err := loadMarks(tx.Bucket(bucketBegin), func(w writer, seq uint64) { k.begin[w] = seq }); err != nil {
+		if err := loadMarks(tx.Bucket(bucketBegin), func(w writer, seq uint64) {
+			if seq > maxSeq {
+				k.repaired = append(k.repaired, w)
+				return
+			}
+			k.begin[w] = seq
+		}); err != nil {
 			return err
 		}
-		return load(tx, k.history)
+		repaired, err := load(tx, k.history)
+		if k.repaired = append(k.repaired, repaired...); err != nil || len(k.repaired) == 0 {
+			return err
+		}
+		if err := replaceMarks(tx, bucketFloors, k.history.allFloors()); err != nil {
+			return err
+		}
+		return replaceMarks(tx, bucketBegin, k.begin)
 	})
 	if err != nil {
 		_ = db.Close()
@@ -114,35 +137,68 @@ func openStore(sys files.System, dir string, incarnation uint64) (s *store, k ke
 	return s, k, nil
 }
 
-// load fills h from the file.
-func load(tx *bbolt.Tx, h *history) error {
-	if err := loadMarks(tx.Bucket(bucketFloors), h.skip); err != nil {
-		return err
+// load fills h from the file. A floor above the last message of a writer that is
+// kept was somebody's word, which an earlier version believed without bounds: it
+// is not taken over, nor is a message before which others are missing. What is
+// really lost is found to be so again.
+func load(tx *bbolt.Tx, h *history) (repaired []writer, err error) {
+	floors := make(vector)
+	if err := loadMarks(tx.Bucket(bucketFloors), func(w writer, seq uint64) { floors[w] = seq }); err != nil {
+		return nil, err
 	}
 	author := ""
-	return tx.Bucket(bucketLog).ForEach(func(k, v []byte) error {
+	err = tx.Bucket(bucketLog).ForEach(func(k, v []byte) error {
 		if len(k) != 8 {
 			return errors.New("a damaged message")
 		}
+		place := binary.BigEndian.Uint64(k)
 		m, err := decodeMessage(v, author)
 		if err != nil {
 			return err
+		}
+		if place <= h.places || place > maxSeq<<8 {
+			return errors.New("a damaged message")
 		}
 		author = m.by.name
 		e := new(entry)
 		*e = m.entry
 		e.text = string(m.body)
-		h.places = binary.BigEndian.Uint64(k) - 1
+		h.places = place - 1
 		switch have := h.have(e.by); {
 		case e.seq <= have:
-			// Given up before it was dropped.
-		case e.seq == have+1:
-			h.add(e)
-		default:
-			return fmt.Errorf("message %s is missing", ID{e.by.name, e.by.incarnation, have + 1})
+			return nil // twice
+		case e.seq > have+1 && (e.seq > maxSeq || floors[e.by] < e.seq-1):
+			repaired = append(repaired, e.by) // what is before it is missing
+			return nil
+		case e.seq > have+1:
+			h.skip(e.by, e.seq-1)
+			h.confirm(e.by)
 		}
+		h.add(e)
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	for w, floor := range floors {
+		switch t := h.track(w); {
+		case t == nil && floor <= maxSeq:
+			h.skip(w, floor)
+		case t == nil || floor > t.last():
+			repaired = append(repaired, w)
+		}
+	}
+	slices.SortFunc(repaired, compareWriters)
+	return slices.Compact(repaired), nil
+}
+
+// allFloors are those of writers that are forgotten too.
+func (h *history) allFloors() vector {
+	v := h.floors()
+	for _, f := range h.forgotten {
+		v[f.of] = f.seq
+	}
+	return v
 }
 
 // Marks are kept as author, 0, incarnation: sequence number.
@@ -152,7 +208,11 @@ func loadMarks(b *bbolt.Bucket, each func(writer, uint64)) error {
 		if len(k) < 10 || len(v) != 8 {
 			return errors.New("a damaged mark")
 		}
-		each(writer{string(k[:len(k)-9]), binary.BigEndian.Uint64(k[len(k)-8:])}, binary.BigEndian.Uint64(v))
+		w := writer{string(k[:len(k)-9]), binary.BigEndian.Uint64(k[len(k)-8:])}
+		if !w.valid() || !utf8.ValidString(w.name) {
+			return errors.New("a damaged mark")
+		}
+		each(w, binary.BigEndian.Uint64(v))
 		return nil
 	})
 }
@@ -165,6 +225,18 @@ func saveMarks(b *bbolt.Bucket, v vector) error {
 		}
 	}
 	return nil
+}
+
+// replaceMarks saves v in place of all marks of the bucket.
+func replaceMarks(tx *bbolt.Tx, bucket []byte, v vector) error {
+	if err := tx.DeleteBucket(bucket); err != nil {
+		return err
+	}
+	b, err := tx.CreateBucket(bucket)
+	if err != nil {
+		return err
+	}
+	return saveMarks(b, v)
 }
 
 // start starts writing.
@@ -195,7 +267,9 @@ func (s *store) trim(h *history) {
 	if e := h.oldest(); e != nil {
 		s.from = e.place
 	}
-	s.floors = h.floors()
+	if s.floors = h.floors(); s.skipped {
+		s.floors = h.allFloors()
+	}
 	s.signal()
 }
 
@@ -206,7 +280,7 @@ func (s *store) skip(h *history) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.floors, s.skipped = h.floors(), true
+	s.floors, s.skipped = h.allFloors(), true
 	s.signal()
 }
 
@@ -279,7 +353,7 @@ func (s *store) run() {
 	var trimmed uint64
 	for {
 		s.mu.Lock()
-		w := work{s.queue, s.from, s.from > trimmed || s.skipped, s.floors, s.begin}
+		w := work{s.queue, s.from, s.from > trimmed || s.skipped, s.skipped, s.floors, s.begin}
 		closed, more := s.closed, s.more
 		if s.why != nil || len(w.queue) == 0 && !w.drop && w.begin == nil {
 			s.mu.Unlock()
@@ -316,8 +390,9 @@ type work struct {
 	queue  []*entry
 	from   uint64
 	drop   bool // what is before from, and write floors
+	anew   bool // floors, in place of those on disk
 	floors vector
-	begin  vector // if not nil
+	begin  vector // in place of that on disk, if not nil
 }
 
 func (s *store) write(w work) error {
@@ -341,12 +416,16 @@ func (s *store) write(w work) error {
 			}
 		}
 		if w.drop {
-			if err := saveMarks(tx.Bucket(bucketFloors), w.floors); err != nil {
+			save := func() error { return saveMarks(tx.Bucket(bucketFloors), w.floors) }
+			if w.anew {
+				save = func() error { return replaceMarks(tx, bucketFloors, w.floors) }
+			}
+			if err := save(); err != nil {
 				return err
 			}
 		}
 		if w.begin != nil {
-			if err := saveMarks(tx.Bucket(bucketBegin), w.begin); err != nil {
+			if err := replaceMarks(tx, bucketBegin, w.begin); err != nil {
 				return err
 			}
 			return tx.Bucket(bucketMeta).Put(keySettled, []byte{1})

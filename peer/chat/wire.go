@@ -3,6 +3,9 @@ package chat
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -17,6 +20,7 @@ const (
 	maxCauses = 4096    // of a message
 	maxRanges = 256     // of a pull
 	maxName   = 255     // bytes
+	maxSeq    = 1 << 40 // no writer gets there: at a million messages a second it takes two weeks
 )
 
 // appendFrame appends f to b with its length in front.
@@ -60,3 +64,11 @@ func checkMarks(marks []*chatpb.Mark) error {
 }
 
 func validName(name string) bool { return name != "" && len(name) <= maxName }
+
+// writableName reports whether a member of that name can be written of: in a
+// frame, which takes UTF-8 only, and in a message's id, which a slash divides.
+func writableName(name string) bool {
+	return validName(name) && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool {
+		return r == '/' || unicode.IsControl(r)
+	})
+}

@@ -90,6 +90,21 @@ func (s *Sweep) batches(ctx context.Context) ([]*batch, error) {
 	return all, nil
 }
 
+// workers is how many combinations run at the same time: not more than fit into
+// the memory.
+func (s *Sweep) workers(all []*batch) int {
+	workers := max(1, s.Workers)
+	if s.Memory == 0 {
+		return workers
+	}
+	for _, b := range all {
+		for _, p := range b.plans {
+			workers = min(workers, max(1, int(s.Memory/p.Memory())))
+		}
+	}
+	return workers
+}
+
 // describe writes a combination.
 func (s *Sweep) describe(values []string) string {
 	words := make([]string, len(values))
@@ -128,7 +143,7 @@ func (s *Sweep) Run(ctx context.Context) ([]Run, error) {
 	}
 	var mu sync.Mutex
 	results, errs := make([][]Run, len(all)), make([]error, len(all))
-	turns := make(chan struct{}, max(1, s.Workers))
+	turns := make(chan struct{}, s.workers(all))
 	var working sync.WaitGroup
 	for i, b := range all {
 		turns <- struct{}{}

@@ -54,10 +54,11 @@ func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, e
 		if own == nil {
 			own = make(map[string]string)
 		}
-		for setting, value := range s.Of(name) {
+		of := s.Of(name)
+		for setting, value := range of {
 			own[variable(setting)] = value
 		}
-		if secrets, given := s.Files[s.Of(name)["chat-secret-file"]]; given {
+		if secrets, given := s.Files[of["chat-secret-file"]]; given {
 			delete(own, variable("chat-secret-file"))
 			own[variable("chat-secret")] = secrets
 		}

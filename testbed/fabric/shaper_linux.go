@@ -6,10 +6,11 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"peerlab/testbed"
 )
 
 // shaper keeps the queues of shaped links, on the port of the bridge behind
@@ -20,7 +21,7 @@ import (
 //	              ├─ 7ab:1 10 Gbit/s
 //	              │    └─ netem      delay, jitter, reorder, duplicate, corrupt
 //	              ├─ 7ab:2 10 Gbit/s
-//	              │    └─ tbf 1002:  rate; bytes for 200 ms wait
+//	              │    └─ tbf 1002:  rate; see testbed.TokenBucket
 //	              └─ 7ab:3 10 Gbit/s
 //	                   └─ tbf 1003:  rate of what has been delayed
 //	                        └─ netem 1003:1
@@ -52,8 +53,7 @@ const (
 	major      = 0x7ab
 	tbfMajor   = 0x1000         // plus the minor number of the class
 	fullSpeed  = 10_000_000_000 // the most that testbed.Link takes
-	tbfQueue   = 200 * time.Millisecond
-	netemLimit = 100_000 // packets under way at a time; only what is sent takes memory
+	netemLimit = 100_000        // packets under way at a time; only what is sent takes memory
 )
 
 // ensure makes the class for key on port and returns its number as packets'
@@ -146,15 +146,14 @@ func (s *shaper) duplicates(port int, shape Shape) bool {
 }
 
 func newTbf(a netlink.QdiscAttrs, bits uint64) *netlink.Tbf {
-	rate := bits / 8
-	// The bucket must hold what arrives between two looks at it, and a packet;
-	// a longer one, left whole for the network card to cut, tbf cuts itself.
-	burst := max(uint32(rate/100), 2*1600)
+	// A packet longer than the burst, left whole for the network card to cut,
+	// tbf cuts itself.
+	burst, queue := testbed.TokenBucket(bits)
 	return &netlink.Tbf{
 		QdiscAttrs: a,
-		Rate:       rate,
-		Buffer:     netlink.Xmittime(rate, burst),
-		Limit:      burst + uint32(float64(rate)*tbfQueue.Seconds()) + 1600,
+		Rate:       bits / 8,
+		Buffer:     netlink.Xmittime(bits/8, uint32(burst)),
+		Limit:      uint32(queue),
 	}
 }
 
@@ -162,8 +161,9 @@ func newNetem(a netlink.QdiscAttrs, shape Shape) *netlink.Netem {
 	limit := uint32(netemLimit)
 	if shape.Rate != 0 {
 		// Here netem is the queue, and counts packets: of 500 bytes, say.
-		wait := (shape.Delay + shape.Jitter + tbfQueue).Seconds()
-		limit = max(uint32(float64(shape.Rate)/8/500*wait), 64)
+		_, queue := testbed.TokenBucket(shape.Rate)
+		delayed := float64(shape.Rate) / 8 * (shape.Delay + shape.Jitter).Seconds()
+		limit = max(uint32((float64(queue)+delayed)/500), 64)
 	}
 	return netlink.NewNetem(a, netlink.NetemQdiscAttrs{
 		Latency:     uint32(shape.Delay.Microseconds()),

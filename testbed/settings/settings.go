@@ -71,15 +71,17 @@ func CheckSetting(owned map[string]string, key, value string) error {
 }
 
 // CheckPeer says what a peer with these settings would refuse. It makes a peer
-// that is never started. Of the files that settings name it looks at those that
-// are given to the peer, Spec.Files: the others are the peer's own.
-func CheckPeer(name string, settings, given map[string]string) error {
+// that is never started. Files that settings name are the peer's own, and not
+// looked at, but for those that are given to it: their content by name.
+func CheckPeer(name string, settings, files map[string]string) error {
 	config := peer.Config{Name: name}
 	if err := config.Configure(settings); err != nil {
 		return err
 	}
-	config.State = "" // a directory that New would make
-	config.Chat.Secret, config.Chat.SecretFile = given[config.Chat.SecretFile], ""
+	if secret, given := files[config.Chat.SecretFile]; given {
+		config.Chat.Secret = secret
+	}
+	config.State, config.Chat.SecretFile = "", ""
 	_, err := peer.New(config)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/heap"
 )
 
 // BenchmarkCluster runs clusters of several sizes, LAN profile, without the
@@ -29,8 +30,7 @@ import (
 //   - MB: the most memory the process took; KB/pair: that for each of the n²
 //     entries of node tables
 func BenchmarkCluster(b *testing.B) {
-	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent)) // as the program does
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	defer heap.Set(func(text string) { b.Log(text) }).Restore() // as the program does
 	sizes := "50 200"
 	if s := os.Getenv("SIZES"); s != "" {
 		sizes = s
@@ -40,11 +40,6 @@ func BenchmarkCluster(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		limit := int64(MemoryLimit)
-		if n > testbed.MaxPeers { // node tables are most of it, and n² entries: with room for garbage
-			limit = 2 * limit * int64(n*n) / (testbed.MaxPeers * testbed.MaxPeers)
-		}
-		debug.SetMemoryLimit(limit)
 		b.Run(size, func(b *testing.B) {
 			for range b.N {
 				clusterOf(b, n)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
+	"runtime/metrics"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -47,7 +48,9 @@ func (e *BlockedError) Unwrap() error { return e.Left }
 // patience is for how long, in real time, nothing may happen in a simulation
 // before it is looked at, and twice as long after each time that it was found
 // at work, up to maxPatience: one that is large, on a machine that is busy, takes
-// its time.
+// its time. To look at it stops the program and costs the more the more
+// goroutines there are, so that before maxPatience it is looked at only if the
+// program does nothing.
 const (
 	patience    = 2 * time.Second
 	maxPatience = time.Minute
@@ -56,29 +59,45 @@ const (
 // guard waits for the end, and looks after a bubble that does not move: while a
 // goroutine waits for a lock, time stands still, and nobody else would tell.
 func (s *simulation) guard(done <-chan error) error {
-	pause := patience
-	look := time.NewTimer(pause)
+	w := watchdog{pause: patience, working: working, stuck: s.stuck}
+	look := time.NewTimer(w.pause)
 	defer look.Stop()
-	var ticks uint64
-	suspicious := false
 	for {
 		select {
 		case err := <-done:
 			return err
 		case <-look.C:
 		}
-		switch now := s.ticks.Load(); {
-		case now != ticks:
-			ticks, suspicious = now, false
-		case !s.stuck():
-			suspicious, pause = false, min(2*pause, maxPatience)
-		case suspicious:
+		if w.look(s.ticks.Load()) {
 			return s.blocked("deadlock: a goroutine waits for a lock whose holder waits for time to pass", nil)
-		default:
-			suspicious, pause = true, patience
 		}
-		look.Reset(pause)
+		look.Reset(w.pause)
 	}
+}
+
+// watchdog decides when a simulation is stuck: when it is found so twice,
+// patience apart, and nothing happened meanwhile.
+type watchdog struct {
+	pause      time.Duration // until the next look
+	ticks      uint64        // at the last one
+	suspicious bool          // it was stuck then
+	working    func() bool   // cheap: whether the program does anything at all
+	stuck      func() bool   // dear
+}
+
+// look is called after each pause. It reports whether the simulation is stuck.
+func (w *watchdog) look(ticks uint64) bool {
+	switch {
+	case ticks != w.ticks:
+		w.ticks, w.suspicious = ticks, false
+	case !w.suspicious && w.pause < maxPatience && w.working(), !w.stuck():
+		w.suspicious, w.pause = false, min(2*w.pause, maxPatience)
+	case w.suspicious:
+		return true
+	default:
+		w.suspicious, w.pause = true, patience
+	}
+	return false
 }
 
 func (s *simulation) blocked(why string, left error) error {
@@ -122,6 +141,14 @@ func (s *simulation) stuck() bool {
 		}
 	}
 	return lock
+}
+
+// working reports whether any goroutine of the program runs or could, besides the
+// one that asks. The counts are no snapshot: true and false are both guesses.
+func working() bool {
+	counts := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}, {Name: "/sched/goroutines/running:goroutines"}}
+	metrics.Read(counts)
+	return counts[0].Value.Uint64() > 0 || counts[1].Value.Uint64() > 1
 }
 
 func stacks() []byte {

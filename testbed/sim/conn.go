@@ -150,11 +150,12 @@ func (c *conn) push(now time.Time) {
 			c.queue = append([][]byte{part[:mss], part[mss:]}, c.queue[1:]...)
 			part = part[:mss]
 		}
-		if wait := w.full(now); wait > 0 {
+		size := tcpHeader + len(part)
+		if wait := w.pace(size, now); wait > 0 {
 			c.again(now.Add(wait))
 			return
 		}
-		took, ok := w.carry(tcp, tcpHeader+len(part), now)
+		took, ok := w.carry(tcp, size, now)
 		if !ok {
 			c.lost(now)
 			return

@@ -82,12 +82,17 @@ func (n *network) place(h *host, addr netip.Addr) {
 func (n *network) setLinks(links testbed.Links) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	before := n.wires
 	n.wires = make(map[testbed.Pair]*wire, len(links))
 	for pair, link := range links {
 		if link == (testbed.Link{}) {
 			continue
 		}
-		n.wires[pair] = &wire{link: link, source: func() *rand.Rand { return n.source(pair) }}
+		w := &wire{link: link, source: func() *rand.Rand { return n.source(pair) }}
+		if old := before[pair]; old != nil && old.link.Shape == link.Shape {
+			w.through = old.through // its queue stays
+		}
+		n.wires[pair] = w
 	}
 }
 

@@ -19,14 +19,6 @@ import (
 // timeouts. A goroutine that is still there then is a leak.
 const linger = 24 * time.Hour
 
-// What a program that simulates sets the garbage collector to: much of what is
-// allocated in virtual time is garbage at once, and 1,000 peers are to fit into
-// 1.5 GB. Beyond MemoryLimit, in bytes, it collects as often as it has to.
-const (
-	GCPercent   = 400
-	MemoryLimit = 1300 << 20
-)
-
 // Run calls f in virtual time, which begins at midnight UTC, 1 January 2000, and
 // returns when everything that was started in it has ended; what f left running
 // it closes. What is random in the networks of f's clusters is drawn from seed;

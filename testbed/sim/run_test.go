@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -143,6 +145,43 @@ func TestBlocked(t *testing.T) {
 	})
 }
 
+// TestWatchdog looks at all stacks, which is dear, only when the program does
+// nothing or a simulation has not moved for long, and still finds one that is stuck
+// beside others that work.
+func TestWatchdog(t *testing.T) {
+	for name, test := range map[string]struct {
+		moves, works, stuck bool
+		blocked             bool
+		after               time.Duration
+		looks               int // at stacks
+	}{
+		"it moves":                        {moves: true, stuck: true, after: time.Hour},
+		"a long instant":                  {works: true, after: 10 * time.Minute, looks: 10},
+		"stuck, and nothing else":         {stuck: true, blocked: true, after: 4 * time.Second, looks: 2},
+		"stuck, while others work":        {works: true, stuck: true, blocked: true, after: 3 * time.Minute, looks: 2},
+		"it waits, for no lock, and long": {after: 5 * time.Minute, looks: 10},
+	} {
+		looks := 0
+		w := watchdog{
+			pause:   patience,
+			working: func() bool { return test.works },
+			stuck:   func() bool { looks++; return test.stuck },
+		}
+		var ticks uint64
+		blocked := false
+		now := w.pause
+		for ; !blocked && now <= test.after; now += w.pause {
+			if test.moves {
+				ticks++
+			}
+			blocked = w.look(ticks)
+		}
+		if blocked != test.blocked || looks > test.looks {
+			t.Errorf("%s: blocked %t after %s, with %d looks at stacks", name, blocked, now, looks)
+		}
+	}
+}
+
 // forEver blocks; the goroutines that do are left.
 func forEver() { select {} }
 
@@ -220,4 +259,26 @@ func TestNothingIsLeft(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 	goleak.VerifyNone(t, before)
+}
+
+// TestClustersAreCollected by the first collection after their Runs, but for what
+// pools refer to: what survives one makes the next come later, so that more
+// survives that.
+func TestClustersAreCollected(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // none but this test's
+	const runs, most = 12, 150 << 10
+	for range runs {
+		simulate(t, 3, nil, func(l *lab) { l.up() })
+	}
+	var once, twice runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&once)
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&twice)
+	if kept := int(once.HeapAlloc-twice.HeapAlloc) / runs; kept > most {
+		t.Errorf("%d KB of each cluster survive a collection", kept>>10)
+	} else {
+		t.Logf("%d KB of each cluster survive a collection", kept>>10)
+	}
 }

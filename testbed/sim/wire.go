@@ -8,14 +8,9 @@ import (
 	"peerlab/testbed"
 )
 
-const (
-	// latency is what every packet takes from one host to another, whatever
-	// its link: about what a bridge between two containers takes.
-	latency = 200 * time.Microsecond
-	// maxBacklog is how long a packet waits at most where a link has a rate;
-	// what would wait longer is lost.
-	maxBacklog = 200 * time.Millisecond
-)
+// latency is what every packet takes from one host to another, whatever its
+// link: about what a bridge between two containers takes.
+const latency = 200 * time.Microsecond
 
 // Bytes that IP and the protocol above it put in front of what is sent.
 const (
@@ -36,10 +31,10 @@ const (
 // happens on it at random is drawn from a source of its own, which depends on
 // the seed and the two names alone: traffic elsewhere does not shift it.
 type wire struct {
-	link   testbed.Link
-	source func() *rand.Rand
-	free   time.Time // when all that was sent is through, where there is a rate
-	count  int       // packets since the last that Every dropped
+	link    testbed.Link
+	source  func() *rand.Rand
+	through time.Time // when all that was sent is through, where there is a rate
+	count   int       // packets since the last that Every dropped
 }
 
 // newSource returns the random source of a pair.
@@ -69,14 +64,13 @@ func (w *wire) carry(p protocol, size int, now time.Time) (took time.Duration, o
 		return 0, false
 	}
 	took = latency
-	if rate := l.Shape.Rate; rate > 0 {
-		wait := max(0, w.free.Sub(now))
-		if wait > maxBacklog {
+	if l.Shape.Rate > 0 {
+		wait := w.wait(size, now)
+		if wait > w.duration(w.queue()) {
 			return 0, false
 		}
-		wait += time.Duration(float64(size) * 8 / float64(rate) * float64(time.Second))
-		w.free = now.Add(wait)
-		took += wait
+		w.through = now.Add(wait)
+		took += max(0, wait)
 	}
 	if l.Shape.Delay > 0 && !w.chance(l.Shape.Reorder) {
 		took += l.Shape.Delay
@@ -99,11 +93,32 @@ func (w *wire) isNth() bool {
 // twice says whether a packet that passed arrives a second time.
 func (w *wire) twice() bool { return w != nil && w.chance(w.link.Shape.Duplicate) }
 
-// full returns how long a sender that can wait has to, for its packet not to be
-// lost to the limit of the rate.
-func (w *wire) full(now time.Time) time.Duration {
+// wait returns how long a packet that is sent now has to wait until it is
+// through. It is negative after a silence, down to what the bucket holds: such a
+// packet does not wait. The wire must have a rate.
+func (w *wire) wait(size int, now time.Time) time.Duration {
+	burst, _ := testbed.TokenBucket(w.link.Shape.Rate)
+	// Before the first packet, through is the zero time and Sub the least
+	// duration there is: nothing may be taken from it.
+	return max(w.through.Sub(now), -w.duration(burst)) + w.duration(uint64(size)+testbed.FrameHeader)
+}
+
+func (w *wire) queue() uint64 {
+	_, queue := testbed.TokenBucket(w.link.Shape.Rate)
+	return queue
+}
+
+// duration returns how long so many bytes take at the wire's rate.
+func (w *wire) duration(bytes uint64) time.Duration {
+	return time.Duration(float64(bytes) * 8 / float64(w.link.Shape.Rate) * float64(time.Second))
+}
+
+// pace returns how long a stream waits before it sends a packet. It fills three
+// quarters of the queue, about what the congestion controls of Linux keep on
+// average, so that packets beside it are delayed but get through.
+func (w *wire) pace(size int, now time.Time) time.Duration {
 	if w == nil || w.link.Shape.Rate == 0 {
 		return 0
 	}
-	return max(0, w.free.Sub(now)-maxBacklog)
+	return max(0, w.wait(size, now)-w.duration(w.queue())*3/4)
 }

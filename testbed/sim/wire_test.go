@@ -166,25 +166,27 @@ func TestPackets(t *testing.T) {
 		{"duplicate", testbed.Link{Shape: testbed.Shape{Duplicate: 10}}, time.Millisecond, func(t *testing.T, took []time.Duration, _ []int) {
 			within(t, "twice", len(took)-n, n, 10)
 		}},
-		// A packet of 128 bytes takes 1,024 µs at 1 Mbit/s. Sent every 1,000 µs,
-		// each waits 24 µs longer than the one before.
+		// A frame of 142 bytes takes 1,136 µs at 1 Mbit/s. Sent every 1,000 µs,
+		// each finds 136 µs more before it than the one before. The bucket has
+		// 3,200 bytes, 25.6 ms, which pass immediately.
 		{"rate", testbed.Link{Shape: testbed.Shape{Rate: 1_000_000}}, time.Millisecond, func(t *testing.T, took []time.Duration, _ []int) {
-			if len(took) != n {
+			if len(took) < 1000 {
 				t.Fatalf("%d arrived", len(took))
 			}
-			for i, d := range took {
-				if want := latency + 1024*time.Microsecond + time.Duration(i)*24*time.Microsecond; d != want {
+			for i, d := range took[:1000] {
+				wait := 1136*time.Microsecond + time.Duration(i)*136*time.Microsecond - 25600*time.Microsecond
+				if want := latency + max(0, wait); d != want {
 					t.Fatalf("packet %d took %s, want %s", i, d, want)
 				}
 			}
 		}},
 		// Sent twice as fast as the link is, half of the packets are lost and the
 		// others wait for 200 ms.
-		{"rate exceeded", testbed.Link{Shape: testbed.Shape{Rate: 1_000_000}}, 512 * time.Microsecond, func(t *testing.T, took []time.Duration, _ []int) {
+		{"rate exceeded", testbed.Link{Shape: testbed.Shape{Rate: 1_000_000}}, 568 * time.Microsecond, func(t *testing.T, took []time.Duration, _ []int) {
 			if len(took) < n/2 || len(took) > n/2+200 {
 				t.Errorf("%d of %d arrived", len(took), n)
 			}
-			if last := took[len(took)-1]; last < maxBacklog || last > maxBacklog+5*time.Millisecond {
+			if last := took[len(took)-1]; last < 197*time.Millisecond || last > 200*time.Millisecond+latency {
 				t.Errorf("the last took %s", last)
 			}
 		}},
@@ -502,9 +504,10 @@ func TestStreamRate(t *testing.T) {
 		if _, err := io.ReadFull(b, make([]byte, n)); err != nil {
 			t.Fatal(err)
 		}
-		// 100 packets of 1,500 bytes at 1 Mbit/s.
-		if got, want := time.Since(start), 1200*time.Millisecond+latency; got != want {
-			t.Errorf("took %s, want %s", got, want)
+		// 100 frames of 1,514 bytes at 1 Mbit/s, less the 25.6 ms of the bucket, a
+		// little of which the handshake has taken.
+		if got, most := time.Since(start), 1211200*time.Microsecond-25600*time.Microsecond+2*time.Millisecond; got < most-2*time.Millisecond || got > most {
+			t.Errorf("took %s, want %s", got, most)
 		}
 	})
 }
