@@ -15,6 +15,7 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"peerlab/peer/control"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
 )
@@ -70,6 +71,8 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Lin
 		return fmt.Errorf("read what %s answers: %w", name, err)
 	}
 	ended, err := c.daemon.api.ExecInspect(ctx, execID, client.ExecInspectOptions{})
+	text := strings.TrimPrefix(strings.TrimSpace(said.String()), "peer: ")
+	stopped := fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
 	switch {
 	case err != nil:
 		return fmt.Errorf("how the line ended in %s: %w", name, err)
@@ -80,9 +83,12 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Lin
 		if !c.daemon.endsWithin(ctx, id, time.Second) { // Docker tells of the line's end first
 			return &testbed.CommandError{Peer: name, Message: "the line was killed (137), as by the kernel when it takes too much memory; the peer runs"}
 		}
-		return fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
+		return stopped
 	case ended.ExitCode != 0:
-		text := strings.TrimPrefix(strings.TrimSpace(said.String()), "peer: ")
+		// What runs the line may notice the peer's end before it is killed itself.
+		if strings.HasPrefix(text, control.ErrNoPeer.Error()) && c.daemon.endsWithin(ctx, id, time.Second) {
+			return stopped
+		}
 		if first, _, more := strings.Cut(text, "\n"); more {
 			text = first + " …"
 		}
