@@ -15,7 +15,6 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"peerlab/peer/control"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
 )
@@ -77,18 +76,14 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Lin
 	case err != nil:
 		return fmt.Errorf("how the line ended in %s: %w", name, err)
 	case command.Unanswered != 0 && ended.ExitCode == command.Unanswered && c.daemon.endsWithin(ctx, id, time.Second):
-		// A peer that is killed can take its socket away before its container ends.
-		return fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
+		// What runs the line noticed the peer's end before it was killed itself.
+		return stopped
 	case ended.ExitCode == 137:
 		if !c.daemon.endsWithin(ctx, id, time.Second) { // Docker tells of the line's end first
 			return &testbed.CommandError{Peer: name, Message: "the line was killed (137), as by the kernel when it takes too much memory; the peer runs"}
 		}
 		return stopped
 	case ended.ExitCode != 0:
-		// What runs the line may notice the peer's end before it is killed itself.
-		if strings.HasPrefix(text, control.ErrNoPeer.Error()) && c.daemon.endsWithin(ctx, id, time.Second) {
-			return stopped
-		}
 		if first, _, more := strings.Cut(text, "\n"); more {
 			text = first + " …"
 		}
