@@ -45,8 +45,8 @@ func ofVerbs() map[string]mutation {
 			three + "throttle bob 1\nwait 10s\nalice members bob\nstdout ' [1-9]0[.]4ms '\n", "no match", "",
 		},
 		"move": {
-			three + "alice members bob\nstdout '10[.]77[.]0[.]12:'\nmove bob\nawait 1m all see 3 alive\nwait 1s\nalice members bob\n! stdout '10[.]77[.]0[.]12:'\n",
-			three + "kill bob\nstart bob\nawait 1m all see 3 alive\nwait 1s\nalice members bob\n! stdout '10[.]77[.]0[.]12:'\n", "unexpected success", "",
+			three + "alice members bob\nstdout '10[.]77[.]0[.]12:'\nmove bob\nwait 2m\ncheck all see 3 alive\nalice members bob\n! stdout '10[.]77[.]0[.]12:'\n",
+			three + "kill bob\nstart bob\nwait 2m\ncheck all see 3 alive\nalice members bob\n! stdout '10[.]77[.]0[.]12:'\n", "unexpected success", "",
 		},
 		"stall":     {three + "stall bob for=2s every=2.1s\nwait 10s\ncheck events lab.pause>=4\nresume bob\nawait 1m all see 3 alive\n", three + "stall bob for=2s every=20s\nwait 10s\ncheck events lab.pause>=4\n", "there are 1", ""},
 		"bootstrap": {"cluster 2 rejoin=1s\nbootstrap stop\nstart\nwait 5s\nbootstrap start\nawait 1m all see 2 alive\n", "cluster 2 rejoin=1s\nbootstrap stop\nstart\nawait 1m all see 2 alive\n", "sees 1", ""},
