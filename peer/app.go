@@ -7,20 +7,25 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"peerlab/event"
 	"peerlab/peer/command"
 	"peerlab/peer/files"
 	"peerlab/peer/membership"
 )
 
-// App is the application layer of a peer: what runs on top of membership. The
-// chat is the default; examples/layer has another.
+// App is the application layer of a peer: what runs on top of membership, such
+// as the chat of package chatapp. An App belongs to one peer. This is all that an
+// application must have; FlagAdder, SecretTaker, Preparer, Gossiper, Describer
+// and Conversation are what it can have besides.
 //
 // The peer calls Join, Update, Leave and Stop one at a time. Commands run at
 // any time, concurrently with everything.
 type App interface {
 	// Name is the key of the node metadata under which the app is announced,
-	// and the first word of its commands join, leave and stop.
+	// the first word of its commands join, leave and stop, and the end of the
+	// flag --no-NAME.
 	Name() string
 	// Commands are added to the registry when the peer is made. They answer
 	// with ErrNotJoined outside Join and Leave.
@@ -37,6 +42,51 @@ type App interface {
 	Leave(ctx context.Context)
 }
 
+// FlagAdder is an App with flags of its own.
+type FlagAdder interface {
+	App
+	// AddFlags defines them and sets the app to their defaults. Each is also an
+	// environment variable, and a setting of Config.Configure.
+	AddFlags(*pflag.FlagSet)
+}
+
+// SecretTaker is an App with secrets: everybody can read the value of a flag.
+type SecretTaker interface {
+	App
+	// Secrets returns where the peer program puts the values of environment
+	// variables, by their names, before the peer is made. A program that the
+	// shell command runs does not inherit these variables.
+	Secrets() map[string]*string
+}
+
+// Preparer is an App that checks its configuration when the peer is made.
+type Preparer interface {
+	App
+	// Prepare says what is wrong with the configuration. It contacts nobody and
+	// opens nothing that has to be closed: the peer may never run.
+	Prepare(files.System) error
+}
+
+// Describer is an App with a column in the tables of members.
+type Describer interface {
+	App
+	// Describe returns what the column, which has the app's name, shows for a
+	// member; empty for nothing.
+	Describe(membership.Member) string
+}
+
+// Conversation is an App in which people say lines to each other. The variable
+// NAMEmode makes a peer say every line that begins with no command, and the
+// testfilter commands count the lines that were said.
+type Conversation interface {
+	App
+	// SayLine returns the words of the command that says a line.
+	SayLine(line string) []string
+	// ShowEvent returns how the conversation shows an event, empty for one that
+	// is not part of it.
+	ShowEvent(event.Event) string
+}
+
 // Gossiper is an App that sends along with membership's gossip.
 type Gossiper interface {
 	App
@@ -50,8 +100,7 @@ type Node struct {
 	Name    string
 	Events  *event.Log
 	Log     *slog.Logger
-	Network Network
-	Bind    string       // Config.ChatBind
+	Network Network      // Config.Network; Listen and Dial are set
 	State   string       // Config.State
 	Files   files.System // Config.Files
 	// Incarnation is larger than that of any earlier Join under this name, as
@@ -65,11 +114,19 @@ type Node struct {
 // ErrNotJoined answers a command of an app that this peer has not joined.
 var ErrNotJoined = errors.New("not joined")
 
+// appName returns the name of an app, empty for none.
+func appName(app App) string {
+	if app == nil {
+		return ""
+	}
+	return app.Name()
+}
+
 // node returns what an app gets when it joins now.
 func (p *Peer) node() Node {
 	return Node{
 		Name: p.conf.Name, Events: p.events, Log: p.log.With("layer", p.app.Name()),
-		Network: p.conf.Network, Bind: p.conf.ChatBind, State: p.conf.State, Files: p.conf.Files, Incarnation: uint64(time.Now().UnixMilli()),
+		Network: p.conf.Network, State: p.conf.State, Files: p.conf.Files, Incarnation: uint64(time.Now().UnixMilli()),
 		Announce: func(ctx context.Context, text string) error {
 			s, err := p.running()
 			if err != nil {
@@ -160,6 +217,9 @@ func (p *Peer) updateApp(s *life) {
 
 // appCommands are the app's own and those that every app has.
 func (p *Peer) appCommands() []command.Command {
+	if p.app == nil {
+		return nil
+	}
 	name := p.app.Name()
 	say := func(text string, step func(context.Context) error) command.Func {
 		return func(ctx context.Context, c *command.Call) error {

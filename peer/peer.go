@@ -1,5 +1,6 @@
 // Package peer is a running peer: three layers — bootstrap (whom to contact),
-// membership (who is online), and an application such as the chat — each
+// membership (who is online), and an application if it has one, such as a
+// chat — each
 // usable alone, their composition and their lifecycle.
 package peer
 
@@ -225,7 +226,7 @@ func (p *Peer) up() error {
 	}
 	// The app first: its address is in the first thing others hear of this peer.
 	meta := membership.Meta{}
-	if !joined && !p.conf.NoApp {
+	if p.app != nil && !joined && !p.conf.NoApp {
 		announce, err := p.openApp()
 		if err != nil {
 			return err

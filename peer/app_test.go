@@ -1,0 +1,113 @@
+package peer_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"peerlab/event"
+	"peerlab/peer"
+)
+
+// The chat is an application like any other: a peer is built without it.
+func TestPeerDoesNotImportTheChat(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), "peerlab/peer/membership\n") {
+		t.Fatalf("no dependencies in\n%s", out)
+	}
+	for path := range strings.Lines(string(out)) {
+		if strings.HasPrefix(path, "peerlab/peer/chat") {
+			t.Errorf("package peer depends on %s", path)
+		}
+	}
+}
+
+// withoutApp is the configuration of a peer that has no application.
+func withoutApp(name string, s *service) peer.Config {
+	c := config(name, s)
+	c.App = nil
+	return c
+}
+
+// Peers without an application form a cluster, and their commands speak of none.
+func TestWithoutApplication(t *testing.T) {
+	s := startService(t, 2)
+	alice, bob := start(t, withoutApp("alice", s)), start(t, withoutApp("bob", s))
+	for _, p := range []*running{alice, bob} {
+		p.awaitKind(event.PeerReady, "")
+	}
+	alice.awaitKind(event.MemberJoin, "bob")
+	if out := alice.mustExec("members"); strings.Count(out, "alive") != 2 || strings.Contains(out, "CHAT") {
+		t.Errorf("members:\n%s", out)
+	}
+	for _, line := range []string{"localnode", "membership show", "info", "health", "help", "help set", "help shell", "help log level", "testrun"} {
+		if out := alice.mustExec(line); strings.Contains(strings.ToLower(out), "chat") {
+			t.Errorf("%s speaks of a chat:\n%s", line, out)
+		}
+	}
+	var info struct{ App string }
+	if err := json.Unmarshal([]byte(alice.mustExec("info -format json")), &info); err != nil || info.App != "" {
+		t.Errorf("info: %+v, %v", info, err)
+	}
+	if out := alice.mustExec("init"); !strings.Contains(out, "everything is up") {
+		t.Errorf("init: %s", out)
+	}
+	alice.mustExec("tags chat=x")
+	for _, line := range []string{"msg hello", "chat join", "chat members", "testfilter messagesView 1 x"} {
+		if _, err := alice.exec(line); err == nil || !strings.Contains(err.Error(), "unknown command") {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	bob.stop()
+	<-bob.done
+	if bob.err != nil {
+		t.Error(bob.err)
+	}
+	alice.awaitKind(event.MemberLeft, "bob")
+}
+
+// A bare peer without an application comes up by its steps, and by init.
+func TestStepsWithoutApplication(t *testing.T) {
+	for _, lines := range [][]string{
+		{"membership configure", "membership create", "membership start", "membership leave", "membership shutdown", "membership delete"},
+		{"init", "init", "membership leave"},
+	} {
+		c := withoutApp("alice", nil)
+		c.Bare = true
+		alice := start(t, c)
+		alice.awaitKind(event.PeerStarted, "")
+		for _, line := range lines {
+			alice.mustExec(line)
+		}
+	}
+}
+
+func TestConfigureWithoutApplication(t *testing.T) {
+	c := peer.Config{Name: "alice"}
+	for _, name := range []string{"no-chat", "chat-bind", "chat-rate"} {
+		if err := c.Configure(map[string]string{name: "1"}); err == nil || !strings.Contains(err.Error(), "no setting") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The chat listens and dials by the peer's network.
+func TestApplicationUsesTheNetwork(t *testing.T) {
+	refused := errors.New("no connections here")
+	c := config("alice", nil)
+	var asked string
+	c.Network.Listen = func(addr string) (net.Listener, error) { asked = addr; return nil, refused }
+	p, err := peer.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(t.Context()); !errors.Is(err, refused) || asked != "127.0.0.1:0" {
+		t.Errorf("listened at %q: %v", asked, err)
+	}
+}
