@@ -132,7 +132,7 @@ func (p *Peer) node() Node {
 			if err != nil {
 				return err
 			}
-			err = s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = text })
+			_, err = p.announce(ctx, s, text)
 			p.updateApp(s) // so that the caller finds it done
 			return err
 		},
@@ -153,12 +153,36 @@ func (p *Peer) joinApp(ctx context.Context) error {
 	if joined {
 		return errors.New("joined already: " + p.app.Name() + " leave or " + p.app.Name() + " stop first")
 	}
-	announce, err := p.openApp()
+	text, err := p.openApp()
 	if err != nil {
 		return err
 	}
 	p.updateApp(s)
-	return s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = announce })
+	announced, err := p.announce(ctx, s, text)
+	if !announced {
+		p.abandonApp()
+	}
+	return err
+}
+
+// announce tells the others what the app announces. It reports whether the
+// metadata has it: then the others hear of it even after an error.
+func (p *Peer) announce(ctx context.Context, s *life, text string) (announced bool, err error) {
+	err = s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = text })
+	announced = s.members.Meta()[p.app.Name()] == text
+	if announced {
+		p.mu.Lock()
+		p.announcement = text
+		p.mu.Unlock()
+	}
+	return announced, err
+}
+
+// abandonApp closes an app that nobody has heard of yet, without waiting.
+func (p *Peer) abandonApp() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.closeApp(ctx)
 }
 
 // leaveApp leaves the app, telling the others first if announce is set.
@@ -186,7 +210,7 @@ func (p *Peer) openApp() (announce string, err error) {
 	announce, err = p.app.Join(p.node())
 	if err == nil {
 		p.mu.Lock()
-		p.joined = true
+		p.joined, p.announcement = true, announce
 		p.mu.Unlock()
 		p.log.Info("joined the " + p.app.Name())
 	}
@@ -197,7 +221,7 @@ func (p *Peer) closeApp(ctx context.Context) {
 	p.calling.Lock()
 	defer p.calling.Unlock()
 	p.mu.Lock()
-	p.joined = false
+	p.joined, p.announcement = false, ""
 	p.mu.Unlock()
 	p.app.Leave(ctx)
 	p.log.Info("left the " + p.app.Name())

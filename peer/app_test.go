@@ -88,6 +88,66 @@ func TestStepsWithoutApplication(t *testing.T) {
 	}
 }
 
+// An init that fails leaves no application behind that nobody hears of.
+func TestInitAfterAFailedInit(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config("alice", nil)
+	c.Bare, c.Bind = true, busy.Addr().String()
+	alice := start(t, c)
+	alice.awaitKind(event.PeerStarted, "")
+	if _, err := alice.exec("init"); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Fatalf("the address is in use, but init says %v", err)
+	}
+	if out := alice.mustExec("info"); !strings.Contains(out, "not joined") {
+		t.Errorf("the chat is joined without membership:\n%s", out)
+	}
+	busy.Close()
+	alice.mustExec("init")
+	if out := alice.mustExec("members -format json"); !strings.Contains(out, `"chat": "`) {
+		t.Errorf("the chat is not announced:\n%s", out)
+	}
+}
+
+// An application that stays joined while membership is made anew is announced
+// in the new one.
+func TestApplicationIsAnnouncedByANewMembership(t *testing.T) {
+	c := config("alice", nil)
+	c.Bare = true
+	alice := start(t, c)
+	alice.awaitKind(event.PeerStarted, "")
+	for _, lines := range [][]string{{"init"}, {"membership configure", "membership create"}} {
+		for _, line := range append(lines, "membership leave", "membership shutdown", "membership delete") {
+			alice.mustExec(line)
+			if line != lines[len(lines)-1] {
+				continue
+			}
+			if out := alice.mustExec("members -format json"); !strings.Contains(out, `"chat": "`) {
+				t.Errorf("after %s the chat is not announced:\n%s", line, out)
+			}
+		}
+	}
+}
+
+// A join whose announcement has no room in the metadata leaves the application as
+// it was.
+func TestJoinWithoutRoomForTheAnnouncement(t *testing.T) {
+	c := config("alice", nil)
+	c.NoApp = true
+	alice := start(t, c)
+	alice.awaitKind(event.PeerReady, "")
+	alice.mustExec("tags big=" + strings.Repeat("x", 475))
+	for range 2 {
+		if _, err := alice.exec("chat join"); err == nil || !strings.Contains(err.Error(), "512") {
+			t.Errorf("chat join: %v", err)
+		}
+	}
+	alice.mustExec("tags big=")
+	alice.mustExec("chat join")
+}
+
 func TestConfigureWithoutApplication(t *testing.T) {
 	c := peer.Config{Name: "alice"}
 	for _, name := range []string{"no-chat", "chat-bind", "chat-rate"} {

@@ -28,7 +28,7 @@ func (p *Peer) stepCommands() []command.Command {
 			Name: "membership create", Aliases: []string{"memberlistcreate"}, Group: "membership",
 			Short: "start memberlist from the configuration, alone", Example: "membership create",
 			Run: func(_ context.Context, c *command.Call) error {
-				if err := p.create(nil); err != nil {
+				if err := p.create(); err != nil {
 					return err
 				}
 				s, err := p.running()
