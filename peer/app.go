@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -25,7 +26,7 @@ import (
 type App interface {
 	// Name is the key of the node metadata under which the app is announced,
 	// the first word of its commands join, leave and stop, and the end of the
-	// flag --no-NAME.
+	// flag --no-NAME: one word of lower-case letters.
 	Name() string
 	// Commands are added to the registry when the peer is made. They answer
 	// with ErrNotJoined outside Join and Leave.
@@ -120,6 +121,16 @@ func appName(app App) string {
 		return ""
 	}
 	return app.Name()
+}
+
+// checkAppName says why an app cannot have a name: the peer makes commands and a
+// flag of it, and has keys of its own in the metadata.
+func checkAppName(name string) error {
+	plain := name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") == ""
+	if !plain || name == metaRegistered || name == metaStarted {
+		return fmt.Errorf("application name %q: use one word of lower-case letters, not %s or %s", name, metaRegistered, metaStarted)
+	}
+	return nil
 }
 
 // node returns what an app gets when it joins now.

@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -10,6 +11,8 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
+	"peerlab/peer/command"
+	"peerlab/peer/membership"
 )
 
 // The chat is an application like any other: a peer is built without it.
@@ -153,6 +156,24 @@ func TestConfigureWithoutApplication(t *testing.T) {
 	for _, name := range []string{"no-chat", "chat-bind", "chat-rate"} {
 		if err := c.Configure(map[string]string{name: "1"}); err == nil || !strings.Contains(err.Error(), "no setting") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// named is an application with a name only.
+type named string
+
+func (n named) Name() string                 { return string(n) }
+func (named) Commands() []command.Command    { return nil }
+func (named) Join(peer.Node) (string, error) { return "here", nil }
+func (named) Update([]membership.Member)     {}
+func (named) Leave(context.Context)          {}
+
+func TestApplicationNames(t *testing.T) {
+	for name, ok := range map[string]bool{"light": true, "": false, "my app": false, "App": false, "boot": false, "since": false} {
+		_, err := peer.New(peer.Config{Name: "alice", App: named(name)})
+		if ok != (err == nil) || !ok && !strings.Contains(err.Error(), "application name") {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }

@@ -128,6 +128,11 @@ func (c *Config) check() error {
 	if err := membership.CheckAddr("membership", c.Bind); err != nil {
 		return err
 	}
+	if c.App != nil {
+		if err := checkAppName(c.App.Name()); err != nil {
+			return err
+		}
+	}
 	if app, ok := c.App.(Preparer); ok {
 		if err := app.Prepare(c.Files); err != nil {
 			return err
