@@ -16,6 +16,7 @@ import (
 
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
+	"peerlab/peer/control"
 	"peerlab/peer/shell"
 	"peerlab/terminal"
 )
@@ -34,8 +35,9 @@ type Program struct {
 }
 
 // Main runs the program with the process's arguments and does not return. It
-// exits 0 on success, 2 on wrong usage and 1 on any other failure, which it
-// tells in one line on standard error.
+// exits 0 on success, 2 on wrong usage, control.StatusNoPeer where no peer
+// answers or it ends while it does, and 1 on any other failure, which it tells
+// in one line on standard error.
 func (p Program) Main() {
 	// A reader of the events that goes away must not take the peer with it.
 	signal.Ignore(syscall.SIGPIPE)
@@ -49,8 +51,11 @@ func (p Program) Main() {
 	if !errors.Is(err, shell.ErrGone) { // the shell has said so itself
 		fmt.Fprintln(os.Stderr, "peer: "+terminal.Clean(err.Error()))
 	}
-	if errors.As(err, new(usageError)) {
+	switch {
+	case errors.As(err, new(usageError)):
 		os.Exit(2)
+	case errors.Is(err, control.ErrNoPeer):
+		os.Exit(control.StatusNoPeer)
 	}
 	os.Exit(1)
 }
