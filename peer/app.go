@@ -21,7 +21,7 @@ import (
 // application must have; FlagAdder, SecretTaker, Preparer, Gossiper, Describer
 // and Conversation are what it can have besides.
 //
-// The peer calls Join, Update, Leave and Stop one at a time. Commands run at
+// The peer calls Join, Update and Leave one at a time. Commands run at
 // any time, concurrently with everything.
 type App interface {
 	// Name is the key of the node metadata under which the app is announced,
@@ -46,8 +46,9 @@ type App interface {
 // FlagAdder is an App with flags of its own.
 type FlagAdder interface {
 	App
-	// AddFlags defines them and sets the app to their defaults. Each is also an
-	// environment variable, and a setting of Config.Configure.
+	// AddFlags defines them, with names that begin with the app's, and sets the
+	// app to their defaults. Each is also an environment variable, and a setting
+	// of Config.Configure.
 	AddFlags(*pflag.FlagSet)
 }
 
