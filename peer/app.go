@@ -82,8 +82,9 @@ type Describer interface {
 // testfilter commands count the lines that were said.
 type Conversation interface {
 	App
-	// SayLine returns the words of the command that says a line.
-	SayLine(line string) []string
+	// LineCommand returns the words with which a command begins that says what
+	// follows them.
+	LineCommand() []string
 	// ShowEvent returns how the conversation shows an event, empty for one that
 	// is not part of it.
 	ShowEvent(event.Event) string

@@ -146,7 +146,7 @@ func (p *Peer) chatLineOf(line string) ([]string, bool) {
 	if mode, _ := p.commands.Var(p.mode()); mode != "on" || strings.HasPrefix(strings.TrimSpace(line), "/") {
 		return nil, false
 	}
-	return app.SayLine(strings.TrimSpace(line)), true
+	return append(app.LineCommand(), strings.TrimSpace(line)), true
 }
 
 func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {

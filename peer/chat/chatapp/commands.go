@@ -210,8 +210,8 @@ func (a *App) pingChat(ctx context.Context, c *command.Call) error {
 	return errors.Join(err, errors.Join(failed...))
 }
 
-// SayLine implements peer.Conversation.
-func (*App) SayLine(line string) []string { return []string{"msg", "--", line} }
+// LineCommand implements peer.Conversation.
+func (*App) LineCommand() []string { return []string{"msg", "--"} }
 
 // ShowEvent implements peer.Conversation.
 func (*App) ShowEvent(e event.Event) string {
