@@ -17,6 +17,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
 	"peerlab/terminal"
@@ -80,7 +81,7 @@ func readsInput(line string) bool {
 	if err != nil {
 		return false // it fails
 	}
-	p, err := peer.New(peer.Config{Name: "peer"})
+	p, err := peer.New(chatapp.NewConfig("peer"))
 	if err != nil {
 		return false
 	}

@@ -15,6 +15,7 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/control"
 	"peerlab/peer/shell"
 	"peerlab/terminal"
@@ -25,7 +26,8 @@ type Program struct {
 	// Version is shown by the version command; empty means what the Go
 	// toolchain recorded.
 	Version string
-	// App makes the application layer of a peer; nil means the chat.
+	// App makes the application layer of a peer, or returns nil for none; a nil
+	// function means the chat.
 	App func() peer.App
 	// Setup is called with every peer that is made, before it runs, for
 	// example to add commands to its registry.
@@ -58,11 +60,16 @@ func (p Program) Main() {
 	os.Exit(1)
 }
 
+// config is the configuration of a peer of this program.
+func (p Program) config(name string) peer.Config {
+	if p.App == nil {
+		return chatapp.NewConfig(name)
+	}
+	return peer.Config{Name: name, App: p.App()}
+}
+
 // new makes a peer of this program.
 func (p Program) new(conf peer.Config) (*peer.Peer, error) {
-	if p.App != nil {
-		conf.App = p.App()
-	}
 	made, err := peer.New(conf)
 	if err != nil {
 		return nil, err
