@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"peerlab/peer"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
 	"peerlab/terminal"
@@ -110,7 +109,7 @@ func (p Program) readsInput(line string) bool {
 	if err != nil {
 		return false // it fails
 	}
-	made, err := p.new(peer.Config{Name: "peer"})
+	made, err := p.new(p.config("peer"))
 	if err != nil {
 		return false
 	}

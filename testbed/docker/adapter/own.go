@@ -34,7 +34,7 @@ func (Own) Start(p Peer) (Container, error) {
 // Docker's events and in the host's list of processes.
 func (Own) Line(line string, in testbed.Input) (Line, error) {
 	request, err := control.Request{Line: &line, Stdin: in.Stdin, Files: in.Files, Hold: true}.Encode()
-	return Line{Command: []string{"/peer", "exec", "-"}, Stdin: request}, err
+	return Line{Command: []string{"/peer", "exec", "-"}, Stdin: request, Unanswered: control.StatusNoPeer}, err
 }
 
 // Shell implements Adapter.
