@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -55,9 +56,15 @@ func (sc *scene) value(name string) (string, error) {
 	if v, ok := sc.vars[name]; ok {
 		return v, nil
 	}
+	if sc.mistakes.declare(name) {
+		return "", errFollows
+	}
 	names := slices.Sorted(maps.Keys(sc.vars))
 	for _, c := range computed() {
 		if c.name == name {
+			if sc.mistakes.cluster {
+				return "", errFollows
+			}
 			return "", fmt.Errorf("$%s is known after the cluster line only", name)
 		}
 		names = append(names, c.name)
@@ -66,14 +73,17 @@ func (sc *scene) value(name string) (string, error) {
 }
 
 // expand replaces the variables in words.
-func (sc *scene) expand(words []word) ([]string, *Problem) {
-	var wrong *Problem
+func (sc *scene) expand(words []word) ([]string, error) {
+	var wrong error
 	text := make([]string, len(words))
 	for i, w := range words {
 		text[i] = w.expand(func(name string) string {
 			v, err := sc.value(name)
 			if err != nil && wrong == nil {
 				wrong = at(w, err)
+				if errors.Is(err, errFollows) {
+					wrong = err
+				}
 			}
 			return v
 		})

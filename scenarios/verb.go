@@ -21,6 +21,9 @@ type verb struct {
 	early bool
 	// judges says that what it comes to follows from the history.
 	judges bool
+	// answers says that what it writes takes the place of what the line before
+	// wrote even if it writes nothing.
+	answers bool
 	// parse reads the arguments in the light of the scene, changes the scene
 	// as the verb will change the cluster, and returns what to do. The error
 	// may be a *Problem with a place of its own.
@@ -35,9 +38,11 @@ type action func(ctx context.Context, r *run, out io.Writer) error
 type args struct {
 	words []word
 	text  []string
+	// mayFail says that the line need not work: ! or ? is before it.
+	mayFail bool
 }
 
-func (a args) rest(n int) args { return args{a.words[n:], a.text[n:]} }
+func (a args) rest(n int) args { return args{a.words[n:], a.text[n:], a.mayFail} }
 
 // exactly says what is wrong unless there are n of them.
 func (a args) exactly(n int, what string) error {
