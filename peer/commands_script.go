@@ -23,7 +23,7 @@ func (p *Peer) scriptCommands() []command.Command {
 		{
 			Name: "execute", Group: "script", Usage: "FILE", MinArgs: 1, MaxArgs: 1, Input: true, Reads: true,
 			Short: "run a file of commands, a line each; - is standard input",
-			Long: "Blank lines and what follows a # are skipped. The first line that fails ends the\n" +
+			Long: "Blank lines and those that begin with a # are skipped. The first line that fails ends the\n" +
 				"script. Variables ($NAME, set by set) are replaced in every line.",
 			Example: "execute /run/peer/script", Complete: p.completeFiles, Flags: p.execute,
 		},
@@ -54,7 +54,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			},
 		},
 		{
-			Name: "set", Group: "script", Usage: "[NAME VALUE...]", MaxArgs: -1, Data: true, Text: true,
+			Name: "set", Group: "script", Usage: "[NAME VALUE...]", MaxArgs: -1, Data: true, FlagsFirst: true,
 			Short: "set a variable that lines read as $NAME, or show all",
 			Long: "Everyone who types at this peer shares the variables. \"set chatmode on\" makes every\n" +
 				"line that begins with no command a chat message.",
@@ -74,7 +74,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			},
 		},
 		{
-			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true, Input: true,
+			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, FlagsFirst: true, Input: true,
 			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
 			Long: "The program has the peer's environment without the chat's secret and the bootstrap\nservice's token.",
 			Run:  p.runProgram,
@@ -127,11 +127,9 @@ func (p *Peer) set(_ context.Context, c *command.Call) error {
 
 // chatLineOf makes a message of a line that begins with no command, while
 // chatmode is on.
-func (p *Peer) chatLineOf(line string) ([]string, bool) {
-	if mode, _ := p.commands.Var("chatmode"); mode != "on" || strings.HasPrefix(strings.TrimSpace(line), "/") {
-		return nil, false
-	}
-	return []string{"msg", "--", strings.TrimSpace(line)}, true
+func (p *Peer) chatLineOf(first string) ([]string, bool) {
+	mode, _ := p.commands.Var("chatmode")
+	return []string{"msg", "--"}, mode == "on" && !strings.HasPrefix(first, "/")
 }
 
 func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {
