@@ -124,8 +124,13 @@ func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out i
 	}
 	inv, err := r.parse(l)
 	if inv.command == nil {
-		if words, ok := r.otherwise(strings.Fields(line)[0]); ok {
-			inv, err = r.parse(newLexer(Join(words)+" "+strings.TrimLeft(line, blanks), r.Var))
+		typed := strings.TrimLeft(line, blanks)
+		first := typed
+		if i := strings.IndexAny(typed, blanks); i >= 0 {
+			first = typed[:i]
+		}
+		if words, ok := r.otherwise(first); ok {
+			inv, err = r.parse(newLexer(Join(words)+" "+typed, r.Var))
 		}
 	}
 	if err != nil && inv.command == nil {

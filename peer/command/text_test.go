@@ -264,7 +264,9 @@ func FuzzText(f *testing.F) {
 	}
 	f.Add("'quoted'")
 	f.Add("-wait=x y")
+	f.Add("\f")
 	r, got := texts(f)
+	r.Otherwise = func(first string) ([]string, bool) { return []string{"say", "--"}, !strings.HasPrefix(first, "/") }
 	f.Fuzz(func(t *testing.T, text string) {
 		err := r.RunLine(t.Context(), "print -- "+text, nil, io.Discard)
 		called := got()
