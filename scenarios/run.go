@@ -148,7 +148,7 @@ func (r *run) all() error {
 	r.scene = newScene(nil, r.plan.arm, r.plan.given)
 	engine := r.scriptEngine()
 	lines := r.plan.Scenario.lines
-	for i, l := range append(slices.Clip(lines), line{number: lines[len(lines)-1].number, text: "join", command: &command{}}) {
+	for i, l := range append(slices.Clip(lines), line{number: lines[len(lines)-1].number, text: "join", command: &command{name: word{parts: []part{{text: "join"}}}}}) {
 		if r.uninterrupted() != nil {
 			return nil
 		}
@@ -174,7 +174,7 @@ func (r *run) one(engine *script.Engine, l line) error {
 			return nil
 		}
 	}
-	text := strings.Repeat("\n", l.number-1) + l.text + "\n"
+	text := strings.Repeat("\n", l.number-1) + l.script() + "\n"
 	var log bytes.Buffer
 	err := engine.Execute(r.state, r.plan.Scenario.Path, bufio.NewReader(strings.NewReader(text)), &log)
 	r.catchUp()
@@ -238,8 +238,14 @@ type scriptCommand struct {
 
 func (c *scriptCommand) Usage() *script.CmdUsage { return &c.usage }
 
-func (c *scriptCommand) Run(s *script.State, words ...string) (script.WaitFunc, error) {
-	do, err := c.run.scene.parse(&command{prefix: "?", name: word{parts: []part{{text: c.name}}}, args: make([]word, len(words))}, words)
+func (c *scriptCommand) Run(s *script.State, _ ...string) (script.WaitFunc, error) {
+	args := c.run.line.args
+	words, problem := c.run.scene.expand(args)
+	if problem != nil {
+		c.run.stop(problem) // lint let it pass
+		return nil, problem
+	}
+	do, err := c.run.scene.parse(&command{prefix: "?", name: word{parts: []part{{text: c.name}}}, args: args}, words)
 	if err != nil {
 		c.run.stop(err) // lint let it pass
 		return nil, err

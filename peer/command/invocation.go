@@ -191,6 +191,20 @@ func (r *Registry) Substitute(line string, lookup func(name string) (value strin
 	return b.String(), err
 }
 
+// CheckLine reports why a line cannot be cut into a command and what it is given,
+// whatever its variables are.
+func (r *Registry) CheckLine(line string) error {
+	_, err := r.Substitute(line, func(string) (string, bool) { return "", false })
+	return err
+}
+
+// Text returns the text that is written so at the end of a line, by the rules of
+// [Command.Text]. Variables that lookup does not have stay.
+func Text(written string, lookup func(name string) (value string, ok bool)) string {
+	text, _ := (&lexer{line: written, lookup: lookup}).text()
+	return text
+}
+
 // escape writes a value so that it is read as it is where it stands.
 func escape(value string, context rune) string {
 	special := blanks + `'"\$`
