@@ -10,7 +10,15 @@ func (r *Registry) Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Commands\n\n" +
 		"What can be typed at a peer: in its shell, in script files, after `peer exec --` and through the control API.\n" +
-		"Made by `make docs` from the registry; do not edit.\n")
+		"Made by `make docs` from the registry; do not edit.\n\n" +
+		"A line is a command and its arguments, separated by blanks. Single quotes keep what is between\n" +
+		"them as it is; double quotes keep all but `\\\"` and `\\\\`; a backslash elsewhere takes the next\n" +
+		"character as it is. `$NAME` is replaced by a variable, but not between single quotes. A line that\n" +
+		"begins with `#` is a comment.\n\n" +
+		"What follows the flags of `msg` and `echo`, the key of `broadcast add` and the number of\n" +
+		"`testfilter` is a text. It goes to the end of the line as it is written: `msg it's #1, C:\\new  & $5`.\n" +
+		"One pair of quotes around all of it is taken off. `$NAME` stays if no such variable is set. A word\n" +
+		"that begins with `-` and is no flag begins the text; `--` ends the flags: `msg -- -wait is a flag`.\n")
 	for _, group := range r.Groups() {
 		fmt.Fprintf(&b, "\n## %s\n", group)
 		for _, c := range r.Commands() {

@@ -178,6 +178,20 @@ func (r *Registry) run(ctx context.Context, inv invocation, parseErr error, in i
 	if parseErr != nil {
 		return parseErr
 	}
+	err = r.call(ctx, inv, in, out)
+	if c := inv.command; err != nil && c != nil && !c.Text && slices.ContainsFunc(inv.words[inv.name:], isOperator) {
+		err = fmt.Errorf("%w; a peer's line has no pipes and redirections: write them outside of it, as in peer exec -- %s | sort", err, c.Name)
+	}
+	return err
+}
+
+// isOperator reports whether a word is an operator of the outer shell.
+func isOperator(word string) bool {
+	return slices.Contains([]string{"|", "||", "&", "&&", ";", "<", ">", ">>"}, word)
+}
+
+// call calls the command of an invocation.
+func (r *Registry) call(ctx context.Context, inv invocation, in io.Reader, out io.Writer) (err error) {
 	c, words := inv.command, inv.words
 	if c == nil {
 		return r.unknown(words)

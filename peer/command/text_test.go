@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ func texts(t testing.TB) (*command.Registry, func() []string) {
 		command.Command{Name: "map add", Aliases: []string{"mapadd"}, MinArgs: 2, MaxArgs: -1, Text: true, TextAfter: 1, Run: plain},
 		command.Command{Name: "expect", MinArgs: 3, MaxArgs: -1, Text: true, TextAfter: 2, Run: plain},
 		command.Command{Name: "look", MaxArgs: -1, Run: plain},
+		command.Command{Name: "fail", MaxArgs: -1, Run: func(context.Context, *command.Call) error { return errors.New("as told") }},
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +130,9 @@ func TestTextAndItsFlags(t *testing.T) {
 		"map add 'key text":             "unterminated quote",
 		"look 'at":                      "unterminated quote",
 		"look at # this":                "look|at|#|this",
+		"fail | grep bob":               "as told; a peer's line has no pipes and redirections: write them outside of it, as in peer exec -- fail | sort",
+		"say a | grep b":                "say|a | grep b",
+		"look a | grep b":               "look|a|||grep|b",
 		"look $unset":                   "variable unset is not set",
 		"# say it's a comment":          "",
 		"\t # say it's a comment":       "",
