@@ -25,10 +25,10 @@ func built(t *testing.T, name string) string {
 
 // run starts a peer of the program and returns a function that runs a line in
 // it through peer exec.
-func run(t *testing.T, bin string, stdin string) func(args ...string) (string, error) {
+func run(t *testing.T, bin string, stdin string, flags ...string) func(args ...string) (string, error) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
-	daemon := exec.Command(bin, "run", "--name", "alice", "--bind", "127.0.0.1:0", "--chat-bind", "127.0.0.1:0", "--socket", socket)
+	daemon := exec.Command(bin, append([]string{"run", "--name", "alice", "--bind", "127.0.0.1:0", "--socket", socket}, flags...)...)
 	var log bytes.Buffer
 	daemon.Stderr = &log
 	if err := daemon.Start(); err != nil {
@@ -63,7 +63,7 @@ func run(t *testing.T, bin string, stdin string) func(args ...string) (string, e
 }
 
 func TestPing(t *testing.T) {
-	peer := run(t, built(t, "ping"), "ping from a script\n")
+	peer := run(t, built(t, "ping"), "ping from a script\n", "--chat-bind", "127.0.0.1:0")
 	for _, tc := range []struct {
 		door string
 		args []string
@@ -82,7 +82,8 @@ func TestPing(t *testing.T) {
 }
 
 func TestLayer(t *testing.T) {
-	peer := run(t, built(t, "layer"), "")
+	bin := built(t, "layer")
+	peer := run(t, bin, "")
 	for _, step := range []struct{ line, want string }{
 		{"light", "green, by alice\n"},
 		{"light set red", ""},
@@ -90,10 +91,21 @@ func TestLayer(t *testing.T) {
 		{"light leave", "left the light\n"},
 		{"light join", "in the light\n"},
 		{"light -format json", `"light": "green"`},
+		{"members", "LIGHT"},
+		{"info", "light"},
 	} {
 		if out, err := peer("exec", "--", step.line); err != nil || !strings.Contains(out, step.want) {
 			t.Errorf("%s: %v, %q, want %q", step.line, err, out, step.want)
 		}
+	}
+	for _, args := range [][]string{{"run", "--help"}, {"exec", "--", "help"}, {"exec", "--", "help", "set"}} {
+		if out, err := peer(args...); err != nil || strings.Contains(out, "chat") {
+			t.Errorf("%s speaks of a chat: %v\n%s", args, err, out)
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), bin, "--help").CombinedOutput(); err != nil ||
+		!strings.Contains(string(out), "a light on top") || !strings.Contains(string(out), "--bind is PEER_BIND") {
+		t.Errorf("--help: %v\n%s", err, out)
 	}
 	if out, err := peer("exec", "--", "msg hello"); err == nil || !strings.Contains(out, "unknown command") {
 		t.Errorf("the chat is still there: %v, %q", err, out)

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"peerlab/event"
 	"peerlab/peer/command"
@@ -13,14 +16,17 @@ import (
 	"peerlab/peer/membership"
 )
 
-// App is the application layer of a peer: what runs on top of membership. The
-// chat is the default; examples/layer has another.
+// App is the application layer of a peer: what runs on top of membership, such
+// as the chat of package chatapp. An App belongs to one peer. This is all that an
+// application must have; FlagAdder, SecretTaker, Preparer, Gossiper, Describer
+// and Conversation are what it can have besides.
 //
-// The peer calls Join, Update, Leave and Stop one at a time. Commands run at
+// The peer calls Join, Update and Leave one at a time. Commands run at
 // any time, concurrently with everything.
 type App interface {
 	// Name is the key of the node metadata under which the app is announced,
-	// and the first word of its commands join, leave and stop.
+	// the first word of its commands join, leave and stop, and the end of the
+	// flag --no-NAME: one word of lower-case letters.
 	Name() string
 	// Commands are added to the registry when the peer is made. They answer
 	// with ErrNotJoined outside Join and Leave.
@@ -37,6 +43,53 @@ type App interface {
 	Leave(ctx context.Context)
 }
 
+// FlagAdder is an App with flags of its own.
+type FlagAdder interface {
+	App
+	// AddFlags defines them, with names that begin with the app's, and sets the
+	// app to their defaults. Each is also an environment variable, and a setting
+	// of Config.Configure.
+	AddFlags(*pflag.FlagSet)
+}
+
+// SecretTaker is an App with secrets: everybody can read the value of a flag.
+type SecretTaker interface {
+	App
+	// Secrets returns where the peer program puts the values of environment
+	// variables, by their names, before the peer is made. A program that the
+	// shell command runs does not inherit these variables.
+	Secrets() map[string]*string
+}
+
+// Preparer is an App that checks its configuration when the peer is made.
+type Preparer interface {
+	App
+	// Prepare says what is wrong with the configuration. It contacts nobody and
+	// opens nothing that has to be closed: the peer may never run.
+	Prepare(files.System) error
+}
+
+// Describer is an App with a column in the tables of members.
+type Describer interface {
+	App
+	// Describe returns what the column, which has the app's name, shows for a
+	// member; empty for nothing.
+	Describe(membership.Member) string
+}
+
+// Conversation is an App in which people say lines to each other. The variable
+// NAMEmode makes a peer say every line that begins with no command, and the
+// testfilter commands count the lines that were said.
+type Conversation interface {
+	App
+	// LineCommand returns the words with which a command begins that says what
+	// follows them.
+	LineCommand() []string
+	// ShowEvent returns how the conversation shows an event, empty for one that
+	// is not part of it.
+	ShowEvent(event.Event) string
+}
+
 // Gossiper is an App that sends along with membership's gossip.
 type Gossiper interface {
 	App
@@ -50,8 +103,7 @@ type Node struct {
 	Name    string
 	Events  *event.Log
 	Log     *slog.Logger
-	Network Network
-	Bind    string       // Config.ChatBind
+	Network Network      // Config.Network; Listen and Dial are set
 	State   string       // Config.State
 	Files   files.System // Config.Files
 	// Incarnation is larger than that of any earlier Join under this name, as
@@ -65,17 +117,35 @@ type Node struct {
 // ErrNotJoined answers a command of an app that this peer has not joined.
 var ErrNotJoined = errors.New("not joined")
 
+// appName returns the name of an app, empty for none.
+func appName(app App) string {
+	if app == nil {
+		return ""
+	}
+	return app.Name()
+}
+
+// checkAppName says why an app cannot have a name: the peer makes commands and a
+// flag of it, and has keys of its own in the metadata.
+func checkAppName(name string) error {
+	plain := name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") == ""
+	if !plain || name == metaRegistered || name == metaStarted {
+		return fmt.Errorf("application name %q: use one word of lower-case letters, not %s or %s", name, metaRegistered, metaStarted)
+	}
+	return nil
+}
+
 // node returns what an app gets when it joins now.
 func (p *Peer) node() Node {
 	return Node{
 		Name: p.conf.Name, Events: p.events, Log: p.log.With("layer", p.app.Name()),
-		Network: p.conf.Network, Bind: p.conf.ChatBind, State: p.conf.State, Files: p.conf.Files, Incarnation: uint64(time.Now().UnixMilli()),
+		Network: p.conf.Network, State: p.conf.State, Files: p.conf.Files, Incarnation: uint64(time.Now().UnixMilli()),
 		Announce: func(ctx context.Context, text string) error {
 			s, err := p.running()
 			if err != nil {
 				return err
 			}
-			err = s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = text })
+			_, err = p.announce(ctx, s, text)
 			p.updateApp(s) // so that the caller finds it done
 			return err
 		},
@@ -96,12 +166,36 @@ func (p *Peer) joinApp(ctx context.Context) error {
 	if joined {
 		return errors.New("joined already: " + p.app.Name() + " leave or " + p.app.Name() + " stop first")
 	}
-	announce, err := p.openApp()
+	text, err := p.openApp()
 	if err != nil {
 		return err
 	}
 	p.updateApp(s)
-	return s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = announce })
+	announced, err := p.announce(ctx, s, text)
+	if !announced {
+		p.abandonApp()
+	}
+	return err
+}
+
+// announce tells the others what the app announces. It reports whether the
+// metadata has it: then the others hear of it even after an error.
+func (p *Peer) announce(ctx context.Context, s *life, text string) (announced bool, err error) {
+	err = s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = text })
+	announced = s.members.Meta()[p.app.Name()] == text
+	if announced {
+		p.mu.Lock()
+		p.announcement = text
+		p.mu.Unlock()
+	}
+	return announced, err
+}
+
+// abandonApp closes an app that nobody has heard of yet, without waiting.
+func (p *Peer) abandonApp() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.closeApp(ctx)
 }
 
 // leaveApp leaves the app, telling the others first if announce is set.
@@ -129,7 +223,7 @@ func (p *Peer) openApp() (announce string, err error) {
 	announce, err = p.app.Join(p.node())
 	if err == nil {
 		p.mu.Lock()
-		p.joined = true
+		p.joined, p.announcement = true, announce
 		p.mu.Unlock()
 		p.log.Info("joined the " + p.app.Name())
 	}
@@ -140,7 +234,7 @@ func (p *Peer) closeApp(ctx context.Context) {
 	p.calling.Lock()
 	defer p.calling.Unlock()
 	p.mu.Lock()
-	p.joined = false
+	p.joined, p.announcement = false, ""
 	p.mu.Unlock()
 	p.app.Leave(ctx)
 	p.log.Info("left the " + p.app.Name())
@@ -160,6 +254,9 @@ func (p *Peer) updateApp(s *life) {
 
 // appCommands are the app's own and those that every app has.
 func (p *Peer) appCommands() []command.Command {
+	if p.app == nil {
+		return nil
+	}
 	name := p.app.Name()
 	say := func(text string, step func(context.Context) error) command.Func {
 		return func(ctx context.Context, c *command.Call) error {

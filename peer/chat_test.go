@@ -8,6 +8,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 )
 
 // chatting starts peers whose chats are configured so, and waits until all see
@@ -32,13 +33,16 @@ func chatting(t *testing.T, conf func(*peer.Config), names ...string) []*running
 	return peers
 }
 
+// chatOf is the configuration of a peer's chat.
+func chatOf(c *peer.Config) *chatapp.Config { return &c.App.(*chatapp.App).Config }
+
 func (r *running) awaitText(text string) {
 	r.t.Helper()
 	r.await(0, text, func(e event.Event) bool { return e.Kind == event.ChatDelivered && e.Text == text })
 }
 
 func TestChatByGossip(t *testing.T) {
-	peers := chatting(t, func(c *peer.Config) { c.Chat.Carrier = peer.CarrierGossip }, "alice", "bob", "charly")
+	peers := chatting(t, func(c *peer.Config) { chatOf(c).Carrier = chatapp.CarrierGossip }, "alice", "bob", "charly")
 	peers[0].mustExec("msg -wait hello")
 	large := strings.Repeat("x", 5000)
 	peers[1].mustExec("msg " + large)
@@ -65,7 +69,7 @@ func TestChatSecretIsChanged(t *testing.T) {
 	}
 	const first, second = "q0E8iNvSxzJm2TtK4v7bY1uWcRHgLd5PfAoZ3nXkVwM=", "7hGkPzB1cXr9TqYwU4sJvN0aMfE6LdR2oKiWtC8xHbQ="
 	write(first)
-	peers := chatting(t, func(c *peer.Config) { c.Chat.SecretFile = file }, "alice", "bob")
+	peers := chatting(t, func(c *peer.Config) { chatOf(c).SecretFile = file }, "alice", "bob")
 	peers[0].mustExec("msg -wait one")
 	for _, step := range [][]string{{first, second}, {second, first}, {second}} {
 		write(step...)
@@ -103,18 +107,18 @@ func TestMsgWaitLocal(t *testing.T) {
 
 func TestChatConfigIsChecked(t *testing.T) {
 	for name, test := range map[string]struct {
-		chat peer.ChatConfig
+		chat chatapp.Config
 		want string
 	}{
-		"carrier":        {peer.ChatConfig{Carrier: "pigeon"}, "there are direct and gossip"},
-		"short secret":   {peer.ChatConfig{Secret: "short"}, "openssl rand -base64 32"},
-		"no such file":   {peer.ChatConfig{SecretFile: "/does/not/exist"}, "no such file"},
-		"negative rate":  {func() (c peer.ChatConfig) { c.Limits.Rate = -1; return }(), "no limit"},
-		"negative limit": {func() (c peer.ChatConfig) { c.Limits.Horizon = -1; return }(), "negative"},
+		"carrier":        {chatapp.Config{Carrier: "pigeon"}, "there are direct and gossip"},
+		"short secret":   {chatapp.Config{Secret: "short"}, "openssl rand -base64 32"},
+		"no such file":   {chatapp.Config{SecretFile: "/does/not/exist"}, "no such file"},
+		"negative rate":  {func() (c chatapp.Config) { c.Limits.Rate = -1; return }(), "no limit"},
+		"negative limit": {func() (c chatapp.Config) { c.Limits.Horizon = -1; return }(), "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := config("alice", nil)
-			c.Chat = test.chat
+			*chatOf(&c) = test.chat
 			if _, err := peer.New(c); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v", err)
 			}

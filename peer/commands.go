@@ -26,6 +26,7 @@ func (p *Peer) addCommands() error {
 		p.commands.Add(p.bootstrapCommands()...),
 		p.commands.Add(p.scriptCommands()...),
 		p.commands.Add(p.logCommands()...),
+		p.commands.Add(p.filterCommands()...),
 		p.commands.Add(p.testCommands()...),
 		p.commands.Add(p.lifeCommands()...),
 		p.commands.Add(p.peerCommands()...),

@@ -17,13 +17,21 @@ import (
 )
 
 func (p *Peer) layerNames([]string, string) []string {
-	return []string{"bootstrap", "membership", p.app.Name()}
+	names := []string{"bootstrap", "membership"}
+	if p.app != nil {
+		names = append(names, p.app.Name())
+	}
+	return names
 }
 
 var levelNames = []string{"debug", "info", "warn", "error"}
 
 func (p *Peer) logCommands() []command.Command {
 	levels := map[string][]string{"level": levelNames, "layer": p.layerNames(nil, "")}
+	layers := "bootstrap, membership (with\nmemberlist's own lines) and " + appName(p.app) + "."
+	if p.app == nil {
+		layers = "bootstrap and\nmembership (with memberlist's own lines)."
+	}
 	return []command.Command{
 		{
 			Name: "log on", Group: "log", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
@@ -43,9 +51,8 @@ func (p *Peer) logCommands() []command.Command {
 		},
 		{
 			Name: "log level", Group: "log", Usage: "[LEVEL [LAYER]]", MaxArgs: 2, Data: true,
-			Short: "what is logged from now on, by all layers or one; without LEVEL, show it",
-			Long: "Levels are debug, info, warn and error; layers are bootstrap, membership (with\n" +
-				"memberlist's own lines) and " + p.app.Name() + ".",
+			Short:   "what is logged from now on, by all layers or one; without LEVEL, show it",
+			Long:    "Levels are debug, info, warn and error; layers are " + layers,
 			Example: "log level debug membership", Run: p.logLevel,
 			Complete: func(args []string, word string) []string {
 				if len(args) == 0 {

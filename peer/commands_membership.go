@@ -85,22 +85,37 @@ func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
 			table = []membership.Member{}
 		}
 		return c.Show(table, func() {
-			c.Table(memberHeader, memberRows(table))
+			p.showTable(c, table)
 		})
 	}
 }
 
-var memberHeader = []string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT", "CHAT"}
-
-func memberRows(table []membership.Member) [][]string {
+// showTable shows members, with a column of the app if it has one.
+func (p *Peer) showTable(c *command.Call, table []membership.Member) {
+	header := p.withColumn([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT"})
 	rows := make([][]string, len(table))
 	for i, m := range table {
-		rows[i] = []string{
-			m.Name, m.Addr, string(m.State), strconv.FormatUint(uint64(m.Incarnation), 10),
-			age(m.Since), rtt(m.RTT), orDash(presence(m).Addr),
-		}
+		rows[i] = p.withCell([]string{
+			m.Name, m.Addr, string(m.State), strconv.FormatUint(uint64(m.Incarnation), 10), age(m.Since), rtt(m.RTT),
+		}, m)
 	}
-	return rows
+	c.Table(header, rows)
+}
+
+// withColumn appends the app's column to the header of a table of members, and
+// withCell to a row.
+func (p *Peer) withColumn(header []string) []string {
+	if _, ok := p.app.(Describer); ok {
+		return append(header, strings.ToUpper(p.app.Name()))
+	}
+	return header
+}
+
+func (p *Peer) withCell(row []string, m membership.Member) []string {
+	if app, ok := p.app.(Describer); ok {
+		return append(row, orDash(app.Describe(m)))
+	}
+	return row
 }
 
 // age returns how long ago t was, to the second. Nothing is younger than now,
@@ -138,10 +153,9 @@ func (p *Peer) showLocal(_ context.Context, c *command.Call) error {
 		}
 	}
 	return c.Show(local, func() {
-		c.Table([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "CHAT"}, [][]string{{
-			local.Name, local.Addr, string(local.State),
-			strconv.FormatUint(uint64(local.Incarnation), 10), orDash(presence(local).Addr),
-		}})
+		c.Table(p.withColumn([]string{"NAME", "ADDRESS", "STATE", "INCARNATION"}), [][]string{p.withCell([]string{
+			local.Name, local.Addr, string(local.State), strconv.FormatUint(uint64(local.Incarnation), 10),
+		}, local)})
 	})
 }
 

@@ -73,7 +73,7 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 	}
 	i := info{
 		Name: p.conf.Name, Version: p.conf.Version, Uptime: age(p.started), Profile: p.conf.Profile,
-		Ready: p.Ready() == nil, Rejoin: p.conf.Rejoin.String(), App: p.app.Name(), Joined: joined, Events: p.events.Last(),
+		Ready: p.Ready() == nil, Rejoin: p.conf.Rejoin.String(), App: appName(p.app), Joined: joined, Events: p.events.Last(),
 	}
 	if service := p.service(); service != nil {
 		i.Bootstrap = service.URL()
@@ -90,7 +90,7 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		for _, state := range slices.Sorted(maps.Keys(i.Members)) {
 			states = append(states, fmt.Sprintf("%d %s", i.Members[state], state))
 		}
-		c.Table([]string{"WHAT", "VALUE"}, [][]string{
+		rows := [][]string{
 			{"name", i.Name},
 			{"version", orDash(i.Version)},
 			{"uptime", i.Uptime},
@@ -98,13 +98,17 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 			{"ready", strconv.FormatBool(i.Ready)},
 			{"bootstrap", orDash(i.Bootstrap)},
 			{"rejoin", i.Rejoin},
-			{i.App, map[bool]string{true: "joined", false: "not joined"}[i.Joined]},
+		}
+		if i.App != "" {
+			rows = append(rows, []string{i.App, map[bool]string{true: "joined", false: "not joined"}[i.Joined]})
+		}
+		c.Table([]string{"WHAT", "VALUE"}, append(rows, [][]string{
 			{"address", orDash(i.Addr)},
 			{"health", strconv.Itoa(i.Health)},
 			{"encrypted", strconv.FormatBool(i.Encrypted)},
 			{"members", orDash(strings.Join(states, ", "))},
 			{"events", strconv.FormatUint(i.Events, 10)},
-		})
+		}...))
 	})
 }
 
@@ -147,7 +151,7 @@ func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
 		if len(state.Missing) > 0 {
 			c.Printf("former members that a rejoin contacts: %s\n", strings.Join(state.Missing, ", "))
 		}
-		c.Table(memberHeader, memberRows(state.Members))
+		p.showTable(c, state.Members)
 	})
 }
 
@@ -266,7 +270,7 @@ func (p *Peer) runTags(ctx context.Context, c *command.Call) error {
 		switch {
 		case !ok || name == "":
 			return fmt.Errorf("tags: %q: write NAME=VALUE, or NAME= to take a tag back", arg)
-		case name == p.app.Name():
+		case name == appName(p.app):
 			return fmt.Errorf("tags: %s is where the %s is announced: choose another name", name, name)
 		}
 		changes[name] = value

@@ -19,6 +19,16 @@ import (
 )
 
 func (p *Peer) scriptCommands() []command.Command {
+	setHelp, setExample, unsetExample := "Everyone who types at this peer shares the variables.", "set greeting hello", "unset greeting"
+	if _, ok := p.app.(Conversation); ok {
+		setHelp += " \"set " + p.mode() + " on\" makes every\n" +
+			"line that begins with no command a " + p.app.Name() + " message."
+		setExample, unsetExample = "set "+p.mode()+" on", "unset "+p.mode()
+	}
+	without := ""
+	if app, ok := p.app.(SecretTaker); ok {
+		without = "the " + app.Name() + "'s secret and "
+	}
 	return []command.Command{
 		{
 			Name: "execute", Group: "script", Usage: "FILE", MinArgs: 1, MaxArgs: 1, Input: true, Reads: true,
@@ -56,13 +66,11 @@ func (p *Peer) scriptCommands() []command.Command {
 		{
 			Name: "set", Group: "script", Usage: "[NAME VALUE...]", MaxArgs: -1, Data: true, FlagsFirst: true,
 			Short: "set a variable that lines read as $NAME, or show all",
-			Long: "Everyone who types at this peer shares the variables. \"set chatmode on\" makes every\n" +
-				"line that begins with no command a chat message.",
-			Example: "set chatmode on", Run: p.set,
+			Long:  setHelp, Example: setExample, Run: p.set,
 		},
 		{
 			Name: "unset", Group: "script", Usage: "NAME...", MinArgs: 1, MaxArgs: -1,
-			Short: "forget variables", Example: "unset chatmode",
+			Short: "forget variables", Example: unsetExample,
 			Complete: func([]string, string) []string { return slices.Sorted(maps.Keys(p.commands.Vars())) },
 			Run: func(_ context.Context, c *command.Call) error {
 				for _, name := range c.Args {
@@ -76,7 +84,7 @@ func (p *Peer) scriptCommands() []command.Command {
 		{
 			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, FlagsFirst: true, Input: true,
 			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
-			Long: "The program has the peer's environment without the chat's secret and the bootstrap\nservice's token.",
+			Long: "The program has the peer's environment without " + without + "the bootstrap\nservice's token.",
 			Run:  p.runProgram,
 		},
 	}
@@ -125,11 +133,20 @@ func (p *Peer) set(_ context.Context, c *command.Call) error {
 	})
 }
 
+// mode is the variable that makes every line a message.
+func (p *Peer) mode() string { return appName(p.app) + "mode" }
+
 // chatLineOf makes a message of a line that begins with no command, while
 // chatmode is on.
 func (p *Peer) chatLineOf(first string) ([]string, bool) {
-	mode, _ := p.commands.Var("chatmode")
-	return []string{"msg", "--"}, mode == "on" && !strings.HasPrefix(first, "/")
+	app, ok := p.app.(Conversation)
+	if !ok {
+		return nil, false
+	}
+	if mode, _ := p.commands.Var(p.mode()); mode != "on" || strings.HasPrefix(first, "/") {
+		return nil, false
+	}
+	return app.LineCommand(), true
 }
 
 func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {
@@ -141,9 +158,14 @@ func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {
 	}
 	program := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	program.Stdin, program.Stdout, program.Stderr = c.In, c.Out, c.Out
+	secrets := map[string]*string{}
+	if app, ok := p.app.(SecretTaker); ok {
+		secrets = app.Secrets()
+	}
 	program.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		return name == ChatSecretVariable || name == BootstrapTokenVariable
+		_, secret := secrets[name]
+		return secret || name == BootstrapTokenVariable
 	})
 	program.WaitDelay = time.Second
 	if err := program.Run(); err != nil {

@@ -28,7 +28,7 @@ func (p *Peer) stepCommands() []command.Command {
 			Name: "membership create", Aliases: []string{"memberlistcreate"}, Group: "membership",
 			Short: "start memberlist from the configuration, alone", Example: "membership create",
 			Run: func(_ context.Context, c *command.Call) error {
-				if err := p.create(nil); err != nil {
+				if err := p.create(); err != nil {
 					return err
 				}
 				s, err := p.running()
@@ -254,7 +254,7 @@ func (p *Peer) lifeCommands() []command.Command {
 
 func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
 	p.mu.Lock()
-	ready, joined := p.ready, p.joined
+	ready, joined := p.ready, p.joined || p.app == nil
 	p.mu.Unlock()
 	if ready && joined {
 		c.Printf("everything is up\n")
@@ -274,7 +274,7 @@ func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
 		}
 	}
 	p.mu.Lock()
-	joined = p.joined
+	joined = p.joined || p.app == nil
 	p.mu.Unlock()
 	if !joined {
 		if err := p.joinApp(ctx); err != nil {

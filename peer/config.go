@@ -21,24 +21,19 @@ import (
 
 // Defaults of Config.
 const (
-	DefaultBind     = "0.0.0.0:7946"
-	DefaultChatBind = "0.0.0.0:7947"
-	DefaultProfile  = "lan"
-	DefaultRejoin   = 5 * time.Second
+	DefaultBind    = "0.0.0.0:7946"
+	DefaultProfile = "lan"
+	DefaultRejoin  = 5 * time.Second
 )
 
-// Environment variables with secrets. A program that the shell command runs does
-// not inherit them.
-const (
-	ChatSecretVariable     = "PEER_CHAT_SECRET"
-	BootstrapTokenVariable = "PEER_BOOTSTRAP_TOKEN"
-)
+// BootstrapTokenVariable is the environment variable with the write token of the
+// bootstrap service. A program that the shell command runs does not inherit it.
+const BootstrapTokenVariable = "PEER_BOOTSTRAP_TOKEN"
 
 // Config says what peer to run. Name must be set; New fills in the rest.
 type Config struct {
 	Name      string
 	Bind      string // membership, IP:PORT, port 0 for any free one
-	ChatBind  string // chat, IP:PORT, port 0 for any free one
 	Advertise string // IP or IP:PORT told to others; empty: what Bind says, or a private address of the host
 	// Bootstrap are the URLs of bootstrap services, separated by commas and
 	// tried in order; empty: none.
@@ -46,8 +41,8 @@ type Config struct {
 	// BootstrapToken is sent to them, if not empty.
 	BootstrapToken string
 	// State is a directory in which the peer remembers others, so that it finds
-	// them with no service up, and the conversation; made if missing. Empty: it
-	// forgets.
+	// them with no service up, and its application what it keeps; made if
+	// missing. Empty: it forgets.
 	State   string
 	Profile string   // lan, wan or local: memberlist's defaults
 	Set     []string // Field=value for fields of memberlist.Config, on top of Profile
@@ -64,11 +59,10 @@ type Config struct {
 	Observe func(event.Event)
 	// Bare starts nothing: every layer waits for its commands.
 	Bare bool
-	// App is the application layer; nil means the chat.
+	// App is the application layer, of this peer alone; nil means none.
 	App App
 	// NoApp leaves it to its command to join the application.
 	NoApp   bool
-	Chat    ChatConfig // unless App is set
 	Network Network
 	// Files are what the peer sees of files; nil means this host's. With others
 	// it runs no programs of the host either.
@@ -84,10 +78,12 @@ type Config struct {
 // Network is what a peer talks through. Nil fields mean this host's network.
 type Network struct {
 	// Transport is called for each memberlist the peer makes in its life.
-	Transport  func() (memberlist.NodeAwareTransport, error)
-	ChatListen func() (net.Listener, error)
-	ChatDial   func(ctx context.Context, addr string) (net.Conn, error)
-	HTTP       http.RoundTripper
+	Transport func() (memberlist.NodeAwareTransport, error)
+	// Listen and Dial are the application's stream connections, TCP on a host.
+	// An address is IP:PORT.
+	Listen func(addr string) (net.Listener, error)
+	Dial   func(ctx context.Context, addr string) (net.Conn, error)
+	HTTP   http.RoundTripper
 	// Shared is what peers of one process have in common; nil for one alone.
 	Shared *membership.Shared
 }
@@ -96,9 +92,6 @@ type Network struct {
 func (c *Config) check() error {
 	if c.Bind == "" {
 		c.Bind = DefaultBind
-	}
-	if c.ChatBind == "" {
-		c.ChatBind = DefaultChatBind
 	}
 	if c.Profile == "" {
 		c.Profile = DefaultProfile
@@ -109,12 +102,13 @@ func (c *Config) check() error {
 	if c.Files == nil {
 		c.Files = files.OS{}
 	}
-	if c.App == nil {
-		app, err := newChatApp(c.Chat, c.Files)
-		if err != nil {
-			return err
+	if c.Network.Listen == nil {
+		c.Network.Listen = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+	}
+	if c.Network.Dial == nil {
+		c.Network.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		}
-		c.App = app
 	}
 	if c.Journal == nil {
 		c.Journal = journal.New(io.Discard, slog.LevelInfo)
@@ -134,8 +128,15 @@ func (c *Config) check() error {
 	if err := membership.CheckAddr("membership", c.Bind); err != nil {
 		return err
 	}
-	if err := membership.CheckAddr("chat", c.ChatBind); err != nil {
-		return err
+	if c.App != nil {
+		if err := checkAppName(c.App.Name()); err != nil {
+			return err
+		}
+	}
+	if app, ok := c.App.(Preparer); ok {
+		if err := app.Prepare(c.Files); err != nil {
+			return err
+		}
 	}
 	if c.Bootstrap != "" {
 		if _, err := c.clients(); err != nil {

@@ -13,10 +13,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"peerlab/event"
 	"peerlab/peer/command"
 )
 
-// messagesView is the one view a testfilter can look at: the chat's.
+// messagesView is the one view a testfilter can look at: the conversation.
 const messagesView = "messagesView"
 
 // expectation is a testfilter: exactly Want lines of a view begin with Text.
@@ -74,7 +75,7 @@ func (t *test) reset(name string, after uint64) {
 	t.touch()
 }
 
-// evaluate counts the lines of the chat view since the test began.
+// evaluate counts the lines of the conversation since the test began.
 func (p *Peer) evaluate() ([]expectation, error) {
 	t := &p.test
 	t.mu.Lock()
@@ -84,9 +85,13 @@ func (p *Peer) evaluate() ([]expectation, error) {
 		return nil, fmt.Errorf("%d events of the test are no longer kept: testreset, and test in smaller parts", events[0].Seq-t.after-1)
 	}
 	all := slices.Clone(t.expect)
+	view := func(event.Event) string { return "" }
+	if app, ok := p.app.(Conversation); ok {
+		view = app.ShowEvent
+	}
 	for i := range all {
 		for _, e := range events {
-			if line := chatLine(e); line != "" && strings.HasPrefix(line, all[i].Text) {
+			if line := view(e); line != "" && strings.HasPrefix(line, all[i].Text) {
 				all[i].Have++
 			}
 		}
@@ -115,11 +120,15 @@ func (p *Peer) ran(line string, err error) {
 	t.steps = append(t.steps, s)
 }
 
-func (p *Peer) testCommands() []command.Command {
+// filterCommands are about expected lines: there are none without a conversation.
+func (p *Peer) filterCommands() []command.Command {
+	if _, ok := p.app.(Conversation); !ok {
+		return nil
+	}
 	return []command.Command{
 		{
 			Name: "testfilter", Group: "test", Usage: messagesView + " N TEXT...", MinArgs: 3, MaxArgs: -1, Text: true, TextAfter: 2,
-			Short: "expect exactly N lines of the chat view that begin with TEXT", Example: "testfilter messagesView 1 <bob> hello",
+			Short: "expect exactly N lines of the " + p.app.Name() + " view that begin with TEXT", Example: "testfilter messagesView 1 <bob> hello",
 			Run: p.addExpectation, Complete: func(args []string, _ string) []string {
 				if len(args) == 0 {
 					return []string{messagesView}
@@ -146,6 +155,11 @@ func (p *Peer) testCommands() []command.Command {
 				return c.Show(all, func() { c.Table(expectationHeader, expectationRows("", all)) })
 			},
 		},
+	}
+}
+
+func (p *Peer) testCommands() []command.Command {
+	return []command.Command{
 		{
 			Name: "testrun", Group: "test", Data: true,
 			Short: "the current multi-peer test", Example: "testrun",

@@ -9,16 +9,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/nearest"
-	"peerlab/peer/chat"
 	"peerlab/peer/membership"
 )
 
-// AddFlags defines the flags of peer run that say what peer it is to be, and
-// sets c to their defaults; the name's is c.Name.
+// AddFlags defines the flags of peer run that say what peer it is to be, those
+// of c.App among them, and sets c to their defaults; the name's is c.Name.
 func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Name, "name", c.Name, "the peer's `NAME`, unique in its cluster")
 	flags.StringVar(&c.Bind, "bind", DefaultBind, "membership listens on `IP:PORT`, UDP and TCP; port 0 for any")
-	flags.StringVar(&c.ChatBind, "chat-bind", DefaultChatBind, "the chat listens on `IP:PORT`, TCP; port 0 for any")
 	flags.StringVar(&c.Advertise, "advertise", "", "`IP[:PORT]` told to others, if not the one bound")
 	flags.StringVar(&c.Bootstrap, "bootstrap", "", "`URL` of the bootstrap service, or several separated by commas, tried in order (none: wait to be joined)")
 	flags.StringVar(&c.State, "state", "", "`DIR` in which the peer remembers others, to find them with no service up, and what was said (none: it forgets)")
@@ -27,13 +25,13 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&c.MaxMembers, "max-members", membership.DefaultMaxMembers, "`MEMBERS` this peer takes in, itself, the dead and those who left included")
 	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.BoolVar(&c.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
-	flags.BoolVar(&c.NoApp, "no-chat", false, "stay out of the chat until chat join")
-	flags.StringVar(&c.Chat.Carrier, "chat-carrier", CarrierDirect, "what the chat goes over: `direct|gossip`, connections or membership's packets")
-	flags.Float64Var(&c.Chat.Limits.Rate, "chat-rate", 0, "`MESSAGES` a second this peer may send; 0 for no limit")
-	flags.IntVar(&c.Chat.Limits.History, "chat-history", chat.DefaultHistory, "`MESSAGES` kept although everybody has them")
-	flags.IntVar(&c.Chat.Limits.Horizon, "chat-horizon", chat.DefaultHorizon, "`MESSAGES` kept at most, for those who lack them")
-	flags.StringVar(&c.Chat.SecretFile, "chat-secret-file", "", "`FILE` with the chat's secrets, one a line, the one to use first; or in PEER_CHAT_SECRET (none: no encryption)")
 	flags.BoolVar(&c.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
+	if name := appName(c.App); name != "" {
+		flags.BoolVar(&c.NoApp, "no-"+name, false, "stay out of the "+name+" until "+name+" join")
+	}
+	if app, ok := c.App.(FlagAdder); ok {
+		app.AddFlags(flags)
+	}
 }
 
 // Configure sets c to the defaults of the flags of [Config.AddFlags], its name

@@ -8,6 +8,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 )
 
 // bare starts a peer that does nothing by itself.
@@ -312,7 +313,7 @@ func TestKeysAndTags(t *testing.T) {
 
 // Help shows how: every command has an example, and the registry takes it.
 func TestEveryCommandHasAnExample(t *testing.T) {
-	p, err := peer.New(peer.Config{Name: "peer"})
+	p, err := peer.New(chatapp.NewConfig("peer"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +329,7 @@ func TestCommandsReferenceIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := peer.New(peer.Config{Name: "peer"})
+	p, err := peer.New(chatapp.NewConfig("peer"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,6 @@
 // Package peer is a running peer: three layers — bootstrap (whom to contact),
-// membership (who is online), and an application such as the chat — each
+// membership (who is online), and an application if it has one, such as a
+// chat — each
 // usable alone, their composition and their lifecycle.
 package peer
 
@@ -16,7 +17,6 @@ import (
 	"peerlab/peer/command"
 	"peerlab/peer/contact"
 	"peerlab/peer/former"
-	"peerlab/peer/membership"
 )
 
 // Peer is one peer. Methods may be called concurrently.
@@ -38,15 +38,16 @@ type Peer struct {
 	// calling serialises the calls of the app; it is taken after step.
 	calling turn
 
-	mu        sync.Mutex
-	ctx       context.Context    // of Run; nil before and after
-	list      *memberlist.Config // for the next create
-	bind      string             // for the next create
-	advertise string             // for the next create
-	life      *life              // nil before create and after delete
-	contact   *contact.Contact   // nil where life is, or without a service
-	joined    bool               // the app
-	ready     bool               // a member of a cluster, or the first of one
+	mu           sync.Mutex
+	ctx          context.Context    // of Run; nil before and after
+	list         *memberlist.Config // for the next create
+	bind         string             // for the next create
+	advertise    string             // for the next create
+	life         *life              // nil before create and after delete
+	contact      *contact.Contact   // nil where life is, or without a service
+	joined       bool               // the app
+	announcement string             // of the app, while joined
+	ready        bool               // a member of a cluster, or the first of one
 }
 
 // ending is how Run is to end before its context does.
@@ -210,8 +211,10 @@ func (p *Peer) start() error {
 }
 
 // up brings the layers up on this host, as far as they are not, contacting
-// nobody.
+// nobody. Where membership cannot be created, it leaves no app behind.
 func (p *Peer) up() error {
+	p.step.Lock()
+	defer p.step.Unlock()
 	p.mu.Lock()
 	list, life, joined := p.list, p.life, p.joined
 	p.mu.Unlock()
@@ -219,20 +222,21 @@ func (p *Peer) up() error {
 		return life.up()
 	}
 	if list == nil {
-		if err := p.configure(nil); err != nil {
+		if err := p.configureLocked(nil); err != nil {
 			return err
 		}
 	}
 	// The app first: its address is in the first thing others hear of this peer.
-	meta := membership.Meta{}
-	if !joined && !p.conf.NoApp {
-		announce, err := p.openApp()
-		if err != nil {
+	opens := p.app != nil && !joined && !p.conf.NoApp
+	if opens {
+		if _, err := p.openApp(); err != nil {
 			return err
 		}
-		meta[p.app.Name()] = announce
 	}
-	if err := p.create(meta); err != nil {
+	if err := p.createLocked(); err != nil {
+		if opens {
+			p.abandonApp()
+		}
 		return err
 	}
 	s, err := p.running()

@@ -21,6 +21,7 @@ import (
 	"peerlab/bootstrap/store"
 	"peerlab/event"
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -70,8 +71,10 @@ type running struct {
 }
 
 func config(name string, s *service) peer.Config {
+	chat := chatapp.New()
+	chat.Config.Bind = "127.0.0.1:0"
 	c := peer.Config{
-		Name: name, Bind: "127.0.0.1:0", ChatBind: "127.0.0.1:0", Profile: "local", Rejoin: 200 * time.Millisecond,
+		Name: name, App: chat, Bind: "127.0.0.1:0", Profile: "local", Rejoin: 200 * time.Millisecond,
 		Set: []string{
 			"ProbeInterval=200ms", "ProbeTimeout=150ms", "GossipInterval=20ms", "PushPullInterval=1s",
 			"TCPTimeout=1s", "GossipToTheDeadTime=2s",
@@ -317,9 +320,9 @@ func TestBadConfiguration(t *testing.T) {
 		{"a bootstrap URL that is none", func(c *peer.Config) { c.Bootstrap = "bootstrap:8080" }, "want http://HOST:PORT"},
 		{"a negative rejoin", func(c *peer.Config) { c.Rejoin = -time.Second }, "0 to turn rejoin off"},
 		{"a bind address without port", func(c *peer.Config) { c.Bind = "127.0.0.1" }, "HOST:PORT"},
-		{"a chat address without port", func(c *peer.Config) { c.ChatBind = "127.0.0.1" }, "HOST:PORT"},
+		{"a chat address without port", func(c *peer.Config) { chatOf(c).Bind = "127.0.0.1" }, "HOST:PORT"},
 		{"a membership port in use", func(c *peer.Config) { c.Bind = addr }, "choose another with --bind"},
-		{"a chat port in use", func(c *peer.Config) { c.ChatBind = addr }, "choose another with --chat-bind"},
+		{"a chat port in use", func(c *peer.Config) { chatOf(c).Bind = addr }, "choose another with --chat-bind"},
 	} {
 		t.Run(tc.what, func(t *testing.T) {
 			c := config("x", nil)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 	"sync/atomic"
 
@@ -24,6 +23,11 @@ import (
 func (p *Peer) configure(settings []string) error {
 	p.step.Lock()
 	defer p.step.Unlock()
+	return p.configureLocked(settings)
+}
+
+// configureLocked is configure for a caller that holds step.
+func (p *Peer) configureLocked(settings []string) error {
 	list, err := membership.Configure(p.conf.Profile, append(p.conf.Set[:len(p.conf.Set):len(p.conf.Set)], settings...))
 	if err != nil {
 		return err
@@ -34,13 +38,19 @@ func (p *Peer) configure(settings []string) error {
 	return nil
 }
 
-// create starts a membership of one from the configuration. announce goes
-// into the metadata from the start, for an app that has joined before.
-func (p *Peer) create(meta membership.Meta) error {
+// create starts a membership of one from the configuration. The announcement of
+// an app that has joined before is in the metadata from the start.
+func (p *Peer) create() error {
 	p.step.Lock()
 	defer p.step.Unlock()
+	return p.createLocked()
+}
+
+// createLocked is create for a caller that holds step.
+func (p *Peer) createLocked() error {
 	p.mu.Lock()
 	list, was, ctx, bind, advertise := p.list, p.life, p.ctx, p.bind, p.advertise
+	joined, announcement := p.joined, p.announcement
 	p.mu.Unlock()
 	switch {
 	case ctx == nil:
@@ -52,11 +62,10 @@ func (p *Peer) create(meta membership.Meta) error {
 	case list == nil:
 		return errors.New("nothing is configured: membership configure first")
 	}
-	meta = maps.Clone(meta)
-	if meta == nil {
-		meta = membership.Meta{}
+	meta := membership.Meta{metaStarted: strconv.FormatInt(p.started.Unix(), 10)}
+	if joined {
+		meta[p.app.Name()] = announcement
 	}
-	meta[metaStarted] = strconv.FormatInt(p.started.Unix(), 10)
 	conf := *list // memberlist keeps and changes what it is given
 	s := &life{}
 	var online atomic.Int64 // memberlist asks while it is being created

@@ -8,13 +8,14 @@ import (
 	"sync"
 
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 	peerline "peerlab/peer/command"
 )
 
 // peerCommands are the commands of a peer's shell. They say how a line begins
 // and what in it is secret.
 var peerCommands = sync.OnceValue(func() *peerline.Registry {
-	p, err := peer.New(peer.Config{Name: "peer"})
+	p, err := peer.New(chatapp.NewConfig("peer"))
 	if err != nil {
 		panic(err) // nothing in it depends on anything
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -246,7 +247,7 @@ func (l *lab) host(cmd *cobra.Command, engine string) (*host, error) {
 			return nil, usageError{errors.New("--memory and --pids are for containers: virtual time has none")}
 		}
 		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
-		return &host{sim.Run, settings.Limit(), settings.Restore}, nil
+		return &host{simulate, settings.Limit(), settings.Restore}, nil
 	case "docker":
 		o := docker.Options{Memory: int64(l.limits.memory), PIDs: int64(l.limits.pids)}
 		if err := o.CheckLimits(); err != nil {
@@ -265,6 +266,28 @@ func (l *lab) host(cmd *cobra.Command, engine string) (*host, error) {
 	return nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
 }
 
+// abandonAfter is how long an interrupted simulation may take to end.
+const abandonAfter = 300 * time.Millisecond
+
+// simulate is sim.Run, but leaves an interrupted simulation behind where that
+// takes long to end, as thousands of connections do: the program ends, and
+// nothing of a simulation is outside of it.
+func simulate(ctx context.Context, seed uint64, do func(context.Context, testbed.Factory) error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- sim.Run(ctx, seed, do) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(abandonAfter):
+		return context.Cause(ctx)
+	}
+}
+
 // runTestFile runs a multi-peer test file.
 func runTestFile(ctx context.Context, host scenarios.Host, name string, out io.Writer) (observe.Verdict, error) {
 	f, err := scenarios.ReadTest(name)
@@ -273,10 +296,13 @@ func runTestFile(ctx context.Context, host scenarios.Host, name string, out io.W
 	}
 	ok := false
 	var summary strings.Builder
-	err = host(ctx, 1, func(ctx context.Context, factory testbed.Factory) error {
+	err = host(ctx, 1, func(ctx context.Context, factory testbed.Factory) (err error) {
 		ok, err = f.Run(ctx, factory, &summary)
 		return err
 	})
+	if ctx.Err() != nil { // it may still be running
+		return "", context.Cause(ctx)
+	}
 	for line := range strings.Lines(summary.String()) {
 		fmt.Fprintln(out, terminal.Line(strings.TrimSuffix(line, "\n")))
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
 	"peerlab/terminal"
@@ -82,7 +84,7 @@ func readsInput(line string, words []string) bool {
 			return false // it is a text, or fails
 		}
 	}
-	p, err := peer.New(peer.Config{Name: "peer"})
+	p, err := peer.New(chatapp.NewConfig("peer"))
 	if err != nil {
 		return false
 	}
@@ -159,12 +161,20 @@ func attach(ctx context.Context, c *docker.Cluster, name string) error {
 func (l *lab) logsCommand() *cobra.Command {
 	var follow, raw bool
 	cmd := &cobra.Command{
-		Use: "logs PEER", Short: "Show what a peer wrote: events to standard output, its log to standard error",
-		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.onePeer,
+		Use: "logs PEER…", Short: "Show what peers wrote: events to standard output, their logs to standard error",
+		Long: `Show what peers wrote: events to standard output, their logs to standard error. The
+lines of several peers, such as alice,bob or all, begin with the name.`,
+		Args: atLeast(1, "the name of a peer"), ValidArgsFunction: l.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
+				names, err := selectPeers(cmd.Context(), c, args)
+				if err != nil {
+					return err
+				}
 				out, errs := outputs(cmd, raw)
-				return unlessInterrupted(cmd.Context(), c.Logs(cmd.Context(), args[0], follow, out, errs))
+				return unlessInterrupted(cmd.Context(), inEach(names, out, errs, func(name string, out, errs io.Writer) error {
+					return c.Logs(cmd.Context(), name, follow, out, errs)
+				}))
 			})
 		},
 	}
@@ -188,18 +198,28 @@ const gather = 100 * time.Millisecond
 func (l *lab) eventsCommand() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
-		Use: "events", Short: "Show what all peers reported, in the order in which it happened", Args: exactly(0, "no argument"),
+		Use: "events [PEER…]", Short: "Show what peers reported, in the order in which it happened", ValidArgsFunction: l.complete,
 		Long: `Show what all peers reported since the cluster was made, in the order in which it
-happened. With --follow, what they report from then on comes too, until the
+happened, or what the named ones did and what was done to them. With --follow, what they report from then on comes too, until the
 cluster is gone; the order is then kept among events less than a tenth of a
 second apart in arriving.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
+				of := func(event.Event) bool { return true }
+				if len(args) > 0 {
+					names, err := selectPeers(cmd.Context(), c, args)
+					if err != nil {
+						return err
+					}
+					of = func(e event.Event) bool {
+						return slices.Contains(names, e.Peer) || e.Peer == testbed.Lab && slices.Contains(names, e.Member)
+					}
+				}
 				if !follow {
 					events, err := c.Reported(cmd.Context())
-					return errors.Join(l.printEvents(cmd.OutOrStdout(), testbed.Sorted(events)), err)
+					return errors.Join(l.printEvents(cmd.OutOrStdout(), testbed.Sorted(events), of), err)
 				}
-				err := l.followEvents(cmd.Context(), c, cmd.OutOrStdout())
+				err := l.followEvents(cmd.Context(), c, cmd.OutOrStdout(), of)
 				if errors.Is(err, testbed.ErrClosed) {
 					fmt.Fprintf(cmd.ErrOrStderr(), "the cluster %s is gone\n", c.Name())
 					return nil
@@ -212,7 +232,7 @@ second apart in arriving.`,
 	return cmd
 }
 
-func (l *lab) followEvents(ctx context.Context, c *docker.Cluster, out io.Writer) error {
+func (l *lab) followEvents(ctx context.Context, c *docker.Cluster, out io.Writer, of func(event.Event) bool) error {
 	shown := 0
 	tick := time.NewTicker(gather)
 	defer tick.Stop()
@@ -227,14 +247,17 @@ func (l *lab) followEvents(ctx context.Context, c *docker.Cluster, out io.Writer
 		}
 		events, _ := c.History().Since(shown)
 		shown += len(events)
-		if err := l.printEvents(out, testbed.Sorted(events)); err != nil {
+		if err := l.printEvents(out, testbed.Sorted(events), of); err != nil {
 			return err
 		}
 	}
 }
 
-func (l *lab) printEvents(out io.Writer, events []event.Event) error {
+func (l *lab) printEvents(out io.Writer, events []event.Event, of func(event.Event) bool) error {
 	for _, e := range events {
+		if !of(e) {
+			continue
+		}
 		var err error
 		if l.json() {
 			_, err = out.Write(e.Encode())

@@ -20,7 +20,7 @@ func main() {
 	program.Program{App: func() peer.App { return &light{} }}.Main()
 }
 
-// light implements peer.App. What it announces is its whole state: membership
+// light implements peer.App, and peer.Describer for its column. What it announces is its whole state: membership
 // spreads the announcement and says who is alive, so that nothing is left to
 // send.
 type light struct {
@@ -41,13 +41,21 @@ func (l *light) Join(n peer.Node) (string, error) {
 	return "green", nil
 }
 
+// Describe implements peer.Describer: members has a column with the colours.
+func (*light) Describe(m membership.Member) string {
+	if !m.Online() {
+		return ""
+	}
+	return m.Meta["light"]
+}
+
 // Update implements peer.App.
 func (l *light) Update(members []membership.Member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.colours = map[string]string{}
 	for _, m := range members {
-		if colour := m.Meta["light"]; colour != "" && m.Online() {
+		if colour := l.Describe(m); colour != "" {
 			l.colours[m.Name] = colour
 		}
 	}

@@ -47,7 +47,7 @@ func (c *Chat) answer(conn net.Conn) error {
 		}
 		conn, certain = secured, name
 	}
-	reader := &frameReader{conn: conn}
+	reader := &frameReader{conn: conn, limit: helloFrame}
 	f, err := reader.one()
 	if err != nil {
 		c.countBad(err)
@@ -87,6 +87,14 @@ func (c *Chat) answer(conn net.Conn) error {
 	if c.members[from.name] != m {
 		c.met[from] = m
 	}
+	reader.limit, reader.more = strangerFrame, func() uint64 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.isMember(from) {
+			return maxFrame
+		}
+		return strangerFrame
+	}
 	m.settled = !h.GetFresh()
 	c.mu.Unlock()
 	s := &session{chat: c, conn: conn, reader: reader, member: m}
@@ -98,7 +106,7 @@ func (c *Chat) answer(conn net.Conn) error {
 }
 
 // maxMet bounds the callers that membership does not know (yet).
-const maxMet = 1024
+const maxMet = 512
 
 // admit refuses who says hello as a member from another host than the member's.
 // The ports differ: that of a caller is any.

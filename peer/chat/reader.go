@@ -26,6 +26,22 @@ type frameReader struct {
 	full       bool   // the last read filled buf
 	given      bool   // buf is kept by others
 	author     string // of the last message
+	// limit is the longest frame that is taken, in bytes: maxFrame if it is zero.
+	// If more is set, it is asked for another limit when a frame is longer.
+	limit uint64
+	more  func() uint64
+}
+
+// tooLong reports whether a frame is longer than what is taken. Room is made for
+// a frame as it comes, so this bounds what a connection can take of the memory.
+func (r *frameReader) tooLong(size uint64) bool {
+	if r.limit == 0 {
+		r.limit = maxFrame
+	}
+	if size > r.limit && r.more != nil {
+		r.limit = r.more()
+	}
+	return size > r.limit
 }
 
 // next returns the next frame without its length, which stays as it is until
@@ -56,8 +72,8 @@ func (r *frameReader) peek() ([]byte, error) {
 		return nil, nil // not all of the length
 	case n < 0:
 		return nil, errBadFrame{why: "without a length"}
-	case size > maxFrame:
-		return nil, errBadFrame{fmt.Sprintf("of %d bytes: the limit is %d", size, maxFrame), true}
+	case r.tooLong(size):
+		return nil, errBadFrame{fmt.Sprintf("of %d bytes: the limit is %d", size, r.limit), true}
 	case uint64(len(come)-n) < size:
 		return nil, nil
 	}

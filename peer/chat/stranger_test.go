@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +18,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/encoding/protodelim"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"peerlab/peer/chat"
 	"peerlab/peer/chat/chatpb"
@@ -133,6 +137,45 @@ func TestHelloFromElsewhere(t *testing.T) {
 	}
 	if _, err := call(t, a, "127.0.0.1", "new\x1b[2J", 1); err == nil {
 		t.Error("a name with control characters was answered")
+	}
+}
+
+// Frames of callers that membership does not know are short: a thousand that are
+// begun and never ended fit into the memory.
+func TestStrangersBeginNoLongFrames(t *testing.T) {
+	a := join(t, "alice", 1)
+	begin := func(c net.Conn, size uint64) {
+		t.Helper()
+		if _, err := c.Write(append(protowire.AppendVarint(nil, size), make([]byte, 100)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := func(c *caller) bool {
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, err := io.Copy(io.Discard, c.Conn)
+		return !errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	stranger, err := call(t, a, "127.0.0.1", "mallory", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(stranger, 1<<20-1)
+	if !ended(stranger) {
+		t.Error("a frame of 1 MiB is waited for")
+	}
+	d := net.Dialer{}
+	conn, err := d.DialContext(t.Context(), "tcp", a.here.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	nobody := &caller{conn, &bytesReader{conn}}
+	begin(nobody, 4<<10)
+	if !ended(nobody) {
+		t.Error("a first frame of 4 KiB is waited for")
+	}
+	if s := a.Stats(); s.Oversized != 2 {
+		t.Errorf("%d are counted", s.Oversized)
 	}
 }
 

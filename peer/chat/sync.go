@@ -659,8 +659,10 @@ func (c *Chat) excuse(now time.Time) {
 }
 
 // standstill is for how long nothing is delivered while members that can be
-// reached have said something, before a message does not wait for its causes.
-const standstill = 30 * time.Second
+// reached have said something, before a message does not wait for its causes. A
+// member that lies about a cause looks like one behind a link that lets no long
+// frame pass, which is given so long to heal.
+const standstill = 10 * time.Minute
 
 // mayCome reports whether a cause of e, for which e has waited since then, may
 // still come.

@@ -15,12 +15,16 @@ import (
 
 // The limits of what is taken from others.
 const (
-	maxFrame  = 1 << 20 // bytes
-	maxMarks  = 10_000  // of a version vector
-	maxCauses = 4096    // of a message
-	maxRanges = 256     // of a pull
-	maxName   = 255     // bytes
-	maxSeq    = 1 << 40 // no writer gets there: at a million messages a second it takes two weeks
+	maxFrame = 1 << 20 // bytes
+	// helloFrame is the longest first frame of a caller, and strangerFrame the
+	// longest of one that membership does not know: a message fits into it.
+	helloFrame    = 2 << 10
+	strangerFrame = MaxText + 16<<10
+	maxMarks      = 10_000  // of a version vector
+	maxCauses     = 4096    // of a message
+	maxRanges     = 256     // of a pull
+	maxName       = 255     // bytes
+	maxSeq        = 1 << 40 // no writer gets there: at a million messages a second it takes two weeks
 )
 
 // appendFrame appends f to b with its length in front.

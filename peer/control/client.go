@@ -34,6 +34,10 @@ const (
 // or that the one which did has gone.
 var ErrNoPeer = errors.New("no peer answers")
 
+// StatusNoPeer is the exit status of the peer program for an ErrNoPeer, so that
+// whoever runs it can tell that from a command that failed.
+const StatusNoPeer = 3
+
 // CommandError is the failure of a command, as the peer tells it.
 type CommandError struct{ Message string }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peerlab/peer"
 	"peerlab/peer/control"
 	"peerlab/peer/shell"
 )
@@ -50,7 +49,7 @@ func (p Program) attachCommand() *cobra.Command {
 			return err
 		}
 		// The peer has the commands of this program: its own say what is secret.
-		same, err := p.new(peer.Config{Name: "peer"})
+		same, err := p.new(p.config("peer"))
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"peerlab/peer"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
 	"peerlab/terminal"
@@ -114,7 +113,7 @@ func (p Program) readsInput(req control.Request) bool {
 			return false // it is a text, or fails
 		}
 	}
-	made, err := p.new(peer.Config{Name: "peer"})
+	made, err := p.new(p.config("peer"))
 	if err != nil {
 		return false
 	}

@@ -15,6 +15,8 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
+	"peerlab/peer/control"
 	"peerlab/peer/shell"
 	"peerlab/terminal"
 )
@@ -24,7 +26,8 @@ type Program struct {
 	// Version is shown by the version command; empty means what the Go
 	// toolchain recorded.
 	Version string
-	// App makes the application layer of a peer; nil means the chat.
+	// App makes the application layer of a peer, or returns nil for none; a nil
+	// function means the chat.
 	App func() peer.App
 	// Setup is called with every peer that is made, before it runs, for
 	// example to add commands to its registry.
@@ -32,8 +35,9 @@ type Program struct {
 }
 
 // Main runs the program with the process's arguments and does not return. It
-// exits 0 on success, 2 on wrong usage and 1 on any other failure, which it
-// tells in one line on standard error.
+// exits 0 on success, 2 on wrong usage, control.StatusNoPeer where no peer
+// answers or it ends while it does, and 1 on any other failure, which it tells
+// in one line on standard error.
 func (p Program) Main() {
 	// A reader of the events that goes away must not take the peer with it.
 	signal.Ignore(syscall.SIGPIPE)
@@ -47,17 +51,25 @@ func (p Program) Main() {
 	if !errors.Is(err, shell.ErrGone) { // the shell has said so itself
 		fmt.Fprintln(os.Stderr, "peer: "+terminal.Clean(err.Error()))
 	}
-	if errors.As(err, new(usageError)) {
+	switch {
+	case errors.As(err, new(usageError)):
 		os.Exit(2)
+	case errors.Is(err, control.ErrNoPeer):
+		os.Exit(control.StatusNoPeer)
 	}
 	os.Exit(1)
 }
 
+// config is the configuration of a peer of this program.
+func (p Program) config(name string) peer.Config {
+	if p.App == nil {
+		return chatapp.NewConfig(name)
+	}
+	return peer.Config{Name: name, App: p.App()}
+}
+
 // new makes a peer of this program.
 func (p Program) new(conf peer.Config) (*peer.Peer, error) {
-	if p.App != nil {
-		conf.App = p.App()
-	}
 	made, err := peer.New(conf)
 	if err != nil {
 		return nil, err

@@ -200,7 +200,7 @@ func TestWrongUsage(t *testing.T) {
 		{"environment", []string{"PEER_REJOIN=often"}, run(), 2, "PEER_REJOIN"},
 		{"log level", nil, run("--log-level", "loud"), 2, "debug, info, warn or error"},
 		{"port in use", nil, run("--chat-bind", busy.Addr().String()), 1, "in use"},
-		{"no peer", nil, []string{"attach", "--socket", "/nowhere/s"}, 1, "is it running?"},
+		{"no peer", nil, []string{"attach", "--socket", "/nowhere/s"}, 3, "is it running?"},
 		{"socket is a file", nil, []string{"run", "--name", "x", "--socket", "/etc/passwd"}, 1, "not a socket"},
 	} {
 		t.Run(tc.what, func(t *testing.T) {

@@ -22,12 +22,20 @@ func (e usageError) Unwrap() error { return e.error }
 const defaultSocket = "/run/peer/control.sock"
 
 func (p Program) root() *cobra.Command {
+	run := p.runCommand()
+	short, flag := "One peer of a cluster: membership by hashicorp/memberlist, a shell inside", "bind"
+	if app := p.config("").App; app != nil {
+		short = strings.Replace(short, "a shell", "a "+app.Name()+" on top, a shell", 1)
+		if own := app.Name() + "-bind"; run.Flags().Lookup(own) != nil {
+			flag = own
+		}
+	}
 	root := &cobra.Command{
 		Use:   "peer",
-		Short: "One peer of a cluster: membership by hashicorp/memberlist, a chat on top, a shell inside",
-		Long: `One peer of a cluster: membership by hashicorp/memberlist, a chat on top, a shell inside.
+		Short: short,
+		Long: short + `.
 
-Every flag is also an environment variable: --chat-bind is PEER_CHAT_BIND.
+Every flag is also an environment variable: --` + flag + ` is ` + variable(flag) + `.
 A flag wins over its variable.`,
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -40,7 +48,7 @@ A flag wins over its variable.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(p.runCommand(), p.attachCommand(), p.execCommand(), healthCommand(), p.versionCommand(), p.commandsCommand())
+	root.AddCommand(run, p.attachCommand(), p.execCommand(), healthCommand(), p.versionCommand(), p.commandsCommand())
 	return root
 }
 
@@ -50,6 +58,11 @@ func flagError(cmd *cobra.Command, err error) error { return usageError{usage.Fl
 // aliases are older names of environment variables.
 var aliases = map[string]string{"bootstrap": "BOOTSTRAP_DATA_SERVER"}
 
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "PEER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
 // fromEnvironment sets the flags that were not given from PEER_ variables.
 func fromEnvironment(cmd *cobra.Command) error {
 	var failed error
@@ -57,7 +70,7 @@ func fromEnvironment(cmd *cobra.Command) error {
 		if f.Changed || f.Name == "help" || failed != nil {
 			return
 		}
-		name := "PEER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variable(f.Name)
 		value, ok := os.LookupEnv(name)
 		if !ok && aliases[f.Name] != "" {
 			name = aliases[f.Name]
@@ -108,7 +121,7 @@ func (p Program) commandsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "commands", Short: "Print the reference of what can be typed at a peer, as Markdown", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			made, err := p.new(peer.Config{Name: "peer"})
+			made, err := p.new(p.config("peer"))
 			if err != nil {
 				return err
 			}

@@ -39,7 +39,8 @@ type runFlags struct {
 }
 
 func (p Program) runCommand() *cobra.Command {
-	f := runFlags{program: p}
+	name, _ := os.Hostname()
+	f := runFlags{program: p, Config: p.config(name)}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run a peer until SIGTERM or SIGINT",
@@ -51,7 +52,6 @@ output, one JSON object a line; the log for people goes to standard error.`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) },
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}
-	f.Name, _ = os.Hostname()
 	flags := cmd.Flags()
 	f.AddFlags(flags)
 	flags.StringVar(&f.tokenFile, "bootstrap-token-file", "", "`FILE` with the write token for it; or the token itself in PEER_BOOTSTRAP_TOKEN")
@@ -79,7 +79,11 @@ func (f *runFlags) run(ctx context.Context) error {
 	log := f.Journal.Logger().With("peer", f.Name)
 	f.Version = f.program.version()
 	f.BootstrapToken = os.Getenv(peer.BootstrapTokenVariable)
-	f.Chat.Secret = os.Getenv(peer.ChatSecretVariable)
+	if app, ok := f.App.(peer.SecretTaker); ok {
+		for variable, secret := range app.Secrets() {
+			*secret = os.Getenv(variable)
+		}
+	}
 	if f.tokenFile != "" {
 		b, err := os.ReadFile(f.tokenFile)
 		if err != nil {

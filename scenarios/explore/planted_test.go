@@ -11,6 +11,7 @@ import (
 	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/chat"
+	"peerlab/peer/chat/chatapp"
 	"peerlab/scenarios"
 	"peerlab/testbed"
 	"peerlab/testbed/sim"
@@ -26,7 +27,7 @@ func planted(change func(*peer.Config)) scenarios.Host {
 }
 
 func flawed(f chat.Flaw) scenarios.Host {
-	return planted(func(c *peer.Config) { c.Chat.Flaws = []chat.Flaw{f} })
+	return planted(func(c *peer.Config) { c.App.(*chatapp.App).Config.Flaws = []chat.Flaw{f} })
 }
 
 // A planted bug is found, and what is left of the schedule is a scenario of at

@@ -70,16 +70,20 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Lin
 		return fmt.Errorf("read what %s answers: %w", name, err)
 	}
 	ended, err := c.daemon.api.ExecInspect(ctx, execID, client.ExecInspectOptions{})
+	text := strings.TrimPrefix(strings.TrimSpace(said.String()), "peer: ")
+	stopped := fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
 	switch {
 	case err != nil:
 		return fmt.Errorf("how the line ended in %s: %w", name, err)
+	case command.Unanswered != 0 && ended.ExitCode == command.Unanswered && c.daemon.endsWithin(ctx, id, time.Second):
+		// What runs the line noticed the peer's end before it was killed itself.
+		return stopped
 	case ended.ExitCode == 137:
 		if !c.daemon.endsWithin(ctx, id, time.Second) { // Docker tells of the line's end first
 			return &testbed.CommandError{Peer: name, Message: "the line was killed (137), as by the kernel when it takes too much memory; the peer runs"}
 		}
-		return fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
+		return stopped
 	case ended.ExitCode != 0:
-		text := strings.TrimPrefix(strings.TrimSpace(said.String()), "peer: ")
 		if first, _, more := strings.Cut(text, "\n"); more {
 			text = first + " …"
 		}

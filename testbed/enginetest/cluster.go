@@ -290,6 +290,3 @@ func (c *cluster) repair() {
 func about(peer string, kind event.Kind, member string) func(event.Event) bool {
 	return func(e event.Event) bool { return e.Peer == peer && e.Kind == kind && e.Member == member }
 }
-
-// join writes names as lists of links have them.
-func join(names []string) string { return strings.Join(names, ",") }

@@ -105,7 +105,7 @@ func TestShortOfMemory(t *testing.T) {
 	if s.Limit() != 64<<20 {
 		t.Errorf("the limit is %d", s.Limit())
 	}
-	kept := make([]*[4]*int, 0, 1<<20) // with pointers, so that there is something to mark
+	kept := make([]*[4]*int, 0, 2<<20) // more than the limit, and pointers, so that there is something to mark
 	for range cap(kept) {
 		kept = append(kept, new([4]*int))
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 	"peerlab/testbed"
 )
 
@@ -67,21 +68,23 @@ func CheckSetting(owned map[string]string, key, value string) error {
 	if reason, is := owned[key]; is {
 		return fmt.Errorf("%s cannot be set: %s", key, reason)
 	}
-	return new(peer.Config).Configure(map[string]string{key: value})
+	config := chatapp.NewConfig("")
+	return config.Configure(map[string]string{key: value})
 }
 
 // CheckPeer says what a peer with these settings would refuse. It makes a peer
 // that is never started. Files that settings name are the peer's own, and not
 // looked at, but for those that are given to it: their content by name.
 func CheckPeer(name string, settings, files map[string]string) error {
-	config := peer.Config{Name: name}
+	chat := chatapp.New()
+	config := peer.Config{Name: name, App: chat}
 	if err := config.Configure(settings); err != nil {
 		return err
 	}
-	if secret, given := files[config.Chat.SecretFile]; given {
-		config.Chat.Secret = secret
+	if secret, given := files[chat.Config.SecretFile]; given {
+		chat.Config.Secret = secret
 	}
-	config.State, config.Chat.SecretFile = "", ""
+	config.State, chat.Config.SecretFile = "", ""
 	_, err := peer.New(config)
 	return err
 }

@@ -3,9 +3,11 @@ package sim
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -27,10 +29,35 @@ type listener struct {
 
 var _ net.Listener = (*listener)(nil)
 
-// listen opens a port.
+// firstFreePort is the first port for a listener that takes any.
+const firstFreePort = 49152
+
+// listenAt opens the port of IP:PORT, 0 for any, for a peer's application. A peer
+// has one address, so that the IP does not matter.
+func (l *life) listenAt(addr string) (net.Listener, error) {
+	_, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: err}
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: err}
+	}
+	ls, err := l.listen(int(port))
+	if err != nil {
+		return nil, err // a nil *listener would be a net.Listener
+	}
+	return ls, nil
+}
+
+// listen opens a port; 0 stands for a free one.
 func (l *life) listen(port int) (*listener, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if port == 0 {
+		for port = firstFreePort; l.listeners[port] != nil; port++ {
+		}
+	}
 	addr := net.TCPAddrFromAddrPort(l.addrPort(port))
 	fail := func(err error) (*listener, error) {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: addr, Err: err}
@@ -38,7 +65,7 @@ func (l *life) listen(port int) (*listener, error) {
 	switch {
 	case l.end != lives:
 		return fail(net.ErrClosed)
-	case l.listeners[port] != nil:
+	case l.listeners[port] != nil, port > math.MaxUint16:
 		return fail(os.NewSyscallError("bind", syscall.EADDRINUSE))
 	}
 	ls := &listener{life: l, port: port, addr: addr, queue: make(chan net.Conn, maxPending), ended: make(chan struct{})}

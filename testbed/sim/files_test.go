@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 	"peerlab/testbed"
 )
 
@@ -77,7 +78,7 @@ func TestFilesOfTheHostAreOutOfReach(t *testing.T) {
 
 // commandsWithFiles are the names of those that complete names of files.
 func commandsWithFiles(t *testing.T) (names []string) {
-	p, err := peer.New(peer.Config{Name: "peer"})
+	p, err := peer.New(chatapp.NewConfig("peer"))
 	if err != nil {
 		t.Fatal(err)
 	}

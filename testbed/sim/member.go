@@ -2,12 +2,12 @@ package sim
 
 import (
 	"context"
-	"net"
 	"sync"
 	"time"
 
 	"peerlab/event"
 	"peerlab/peer"
+	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/files"
 	"peerlab/testbed"
 )
@@ -109,21 +109,17 @@ func (m *member) process(l *life, began func()) (func(context.Context) error, *p
 // config is what a peer runs with.
 func (m *member) config(l *life, began func()) (peer.Config, error) {
 	c, name := m.cluster, m.host.name
+	chat := chatapp.New()
 	conf := peer.Config{
 		Name:  name,
+		App:   chat,
 		Files: m.files,
 		Network: peer.Network{
 			Transport: l.open,
-			ChatListen: func() (net.Listener, error) {
-				listener, err := l.listen(chatPort)
-				if err != nil {
-					return nil, err
-				}
-				return listener, nil
-			},
-			ChatDial: func(ctx context.Context, addr string) (net.Conn, error) { return l.connect(ctx, addr) },
-			HTTP:     l.http(),
-			Shared:   &c.shared,
+			Listen:    l.listenAt,
+			Dial:      l.connect,
+			HTTP:      l.http(),
+			Shared:    &c.shared,
 		},
 		EventsKept: eventsKept(len(c.spec.Peers)),
 		Observe: func(e event.Event) {
@@ -139,8 +135,8 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 	if err := conf.Configure(c.spec.Of(name)); err != nil {
 		return conf, err
 	}
-	if secrets, given := c.spec.Files[conf.Chat.SecretFile]; given {
-		conf.Chat.Secret, conf.Chat.SecretFile = secrets, ""
+	if secrets, given := c.spec.Files[chat.Config.SecretFile]; given {
+		chat.Config.Secret, chat.Config.SecretFile = secrets, ""
 	}
 	// Compression takes half of the time, and here there is nothing to save.
 	conf.Set = append([]string{"EnableCompression=false"}, conf.Set...)

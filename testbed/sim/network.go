@@ -14,7 +14,6 @@ import (
 // The ports of every peer, and the bootstrap service's.
 const (
 	gossipPort    = 7946
-	chatPort      = 7947
 	bootstrapPort = 8080
 )
 

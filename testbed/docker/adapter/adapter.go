@@ -61,6 +61,9 @@ type Line struct {
 	// Stdin is what it reads. The input ends only when whoever asked for the
 	// line has its answer, or no longer wants it. Nil is no standard input.
 	Stdin []byte
+	// Unanswered is the status with which it ends where no peer answers, or the
+	// peer ends meanwhile; 0 if there is none.
+	Unanswered int
 }
 
 // Container is how it is started.

@@ -66,7 +66,7 @@ func TestSerfStart(t *testing.T) {
 func TestSerfLine(t *testing.T) {
 	got, err := Serf{}.Line("event deploy 'a b'", testbed.Input{})
 	if err != nil || !slices.Equal(got.Command, []string{"/serf", "event", "deploy", "a b"}) {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("%q, %v", got.Command, err)
 	}
 	for _, bad := range []string{"", "  # nothing", "members 'open"} {
 		if got, err := (Serf{}).Line(bad, testbed.Input{}); err == nil {

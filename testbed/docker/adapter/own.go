@@ -38,7 +38,7 @@ func (Own) Line(line string, in testbed.Input) (Line, error) {
 		request.Line = &line
 	}
 	body, err := request.Encode()
-	return Line{Command: []string{"/peer", "exec", "-"}, Stdin: body}, err
+	return Line{Command: []string{"/peer", "exec", "-"}, Stdin: body, Unanswered: control.StatusNoPeer}, err
 }
 
 // Shell implements Adapter.

@@ -14,8 +14,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -29,7 +32,7 @@ func main() {
 	signal.Notify(end, syscall.SIGTERM)
 	script := os.Getenv("HOSTILE")
 	if len(os.Args) > 1 && os.Args[1] == "exec" {
-		script = os.Args[len(os.Args)-1]
+		script = requested(os.Stdin)
 	}
 	var taken [][]byte
 	for line := range strings.Lines(script) {
@@ -52,6 +55,20 @@ func main() {
 	if len(taken) > 0 {
 		taken[0][0]++ // it was in use until now
 	}
+}
+
+// requested is the line of a request to peer exec -.
+func requested(stdin io.Reader) string {
+	text, err := bufio.NewReader(stdin).ReadBytes('\n')
+	var request struct{ Line string }
+	if err == nil {
+		err = json.Unmarshal(text, &request)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	return request.Line
 }
 
 func flood(n int) {

@@ -1,4 +1,4 @@
-package peer
+package chatapp
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"peerlab/peer/command"
 )
 
-// Commands implements App.
-func (a *chatApp) Commands() []command.Command {
+// Commands implements peer.App.
+func (a *App) Commands() []command.Command {
 	return []command.Command{
 		{
 			Name: "msg", Group: "chat", Usage: "TEXT...", MinArgs: 1, MaxArgs: -1, Text: true, Data: true,
@@ -57,7 +57,7 @@ func (a *chatApp) Commands() []command.Command {
 	}
 }
 
-func (a *chatApp) chatNames([]string, string) []string {
+func (a *App) chatNames([]string, string) []string {
 	c, err := a.joined()
 	if err != nil {
 		return nil
@@ -94,7 +94,7 @@ func (w *waitFlag) Set(s string) error {
 	return nil
 }
 
-func (a *chatApp) sendMessage(fs *flag.FlagSet) command.Func {
+func (a *App) sendMessage(fs *flag.FlagSet) command.Func {
 	var wait waitFlag
 	fs.Var(&wait, "wait", "wait until everyone has it, up to 5s or `=DURATION`, and tell who has; =local: until it is on this peer's disk")
 	return func(ctx context.Context, c *command.Call) error {
@@ -146,7 +146,7 @@ func showDelivery(c *command.Call, d chat.Delivery) {
 	c.Table([]string{"NAME", "MESSAGE", "AFTER"}, rows)
 }
 
-func (a *chatApp) showChatMembers(_ context.Context, c *command.Call) error {
+func (a *App) showChatMembers(_ context.Context, c *command.Call) error {
 	room, err := a.joined()
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (a *chatApp) showChatMembers(_ context.Context, c *command.Call) error {
 	})
 }
 
-func (a *chatApp) pingChat(ctx context.Context, c *command.Call) error {
+func (a *App) pingChat(ctx context.Context, c *command.Call) error {
 	room, err := a.joined()
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ func (a *chatApp) pingChat(ctx context.Context, c *command.Call) error {
 		rows := [][]string{}
 		for _, r := range pongs {
 			if r.Error == "" {
-				rows = append(rows, []string{r.Name, rtt(r.RTT)})
+				rows = append(rows, []string{r.Name, r.RTT.Round(10 * time.Microsecond).String()})
 			}
 		}
 		if len(rows) > 0 {
@@ -210,9 +210,11 @@ func (a *chatApp) pingChat(ctx context.Context, c *command.Call) error {
 	return errors.Join(err, errors.Join(failed...))
 }
 
-// chatLine returns how the chat view shows an event, "" for one that is not
-// in it.
-func chatLine(e event.Event) string {
+// LineCommand implements peer.Conversation.
+func (*App) LineCommand() []string { return []string{"msg", "--"} }
+
+// ShowEvent implements peer.Conversation.
+func (*App) ShowEvent(e event.Event) string {
 	switch e.Kind {
 	case event.ChatSent:
 		return "<" + e.Peer + "> " + e.Text
@@ -231,7 +233,7 @@ func chatLine(e event.Event) string {
 	return ""
 }
 
-func (a *chatApp) showChatHistory(_ context.Context, c *command.Call) error {
+func (a *App) showChatHistory(_ context.Context, c *command.Call) error {
 	a.mu.Lock()
 	log := a.node.Events
 	a.mu.Unlock()
@@ -241,7 +243,7 @@ func (a *chatApp) showChatHistory(_ context.Context, c *command.Call) error {
 	}
 	lines := []string{}
 	for _, e := range events {
-		if line := chatLine(e); line != "" {
+		if line := a.ShowEvent(e); line != "" {
 			lines = append(lines, line)
 		}
 	}
@@ -252,7 +254,7 @@ func (a *chatApp) showChatHistory(_ context.Context, c *command.Call) error {
 	})
 }
 
-func (a *chatApp) showChatStats(_ context.Context, c *command.Call) error {
+func (a *App) showChatStats(_ context.Context, c *command.Call) error {
 	room, err := a.joined()
 	if err != nil {
 		return err
@@ -296,8 +298,8 @@ func (a *chatApp) showChatStats(_ context.Context, c *command.Call) error {
 	})
 }
 
-func (a *chatApp) rekeyChat(_ context.Context, c *command.Call) error {
-	if a.secret == nil || a.conf.SecretFile == "" {
+func (a *App) rekeyChat(_ context.Context, c *command.Call) error {
+	if a.secret == nil || a.Config.SecretFile == "" {
 		return errors.New("the chat has no file of secrets: start the peer with --chat-secret-file FILE")
 	}
 	secrets, err := a.secrets()
