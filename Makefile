@@ -93,13 +93,13 @@ attach: running ## open the shell of a running peer: make attach PEER=alice
 	exec docker exec -i$$tty $(PROJECT)-$(PEER) /peer attach
 
 # The line goes by standard input, and what a - in it reads after it: arguments
-# show in Docker's events.
+# show in Docker's events. It goes as it is written: make replaces nothing in it.
 .PHONY: exec
-exec: export LINE := $(LINE)
+exec: override export LINE := $(value LINE)
 exec: running ## run one line in a running peer: make exec PEER=alice LINE=members
 	@{
 		printf '%s\n' "$${LINE:-help}"
-		[[ " $$LINE " != *' - '* ]] || cat
+		[[ " $$LINE " != *' - '* || $$LINE =~ ^' '*/?(msg|echo|testfilter|'broadcast add')' ' ]] || cat
 	} | docker exec -i $(PROJECT)-$(PEER) /peer exec -
 
 .PHONY: running

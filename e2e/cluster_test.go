@@ -15,7 +15,6 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe/theory"
-	"peerlab/peer/command"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )
@@ -158,7 +157,7 @@ func (c *cluster) ask(t *testing.T, name string, words ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var out bytes.Buffer
-	if err := c.Exec(ctx, name, command.Join(words), testbed.Input{}, &out); err != nil {
+	if err := c.Exec(ctx, name, strings.Join(words, " "), testbed.Input{Words: words}, &out); err != nil {
 		t.Fatalf("%s %s: %v", name, strings.Join(words, " "), err)
 	}
 	return out.String()

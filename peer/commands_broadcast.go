@@ -13,7 +13,7 @@ func (p *Peer) broadcastCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "broadcast add", Aliases: []string{"broadcastadd"}, Group: "broadcast", Usage: "KEY TEXT...",
-			MinArgs: 2, MaxArgs: -1, Text: true,
+			MinArgs: 2, MaxArgs: -1, Text: true, TextAfter: 1,
 			Short: "set a key of the map that gossip keeps in step on all members", Example: "broadcast add motd 'hello, cluster'",
 			Run: func(_ context.Context, c *command.Call) error {
 				values, err := p.broadcasts()

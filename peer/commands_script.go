@@ -33,7 +33,7 @@ func (p *Peer) scriptCommands() []command.Command {
 		{
 			Name: "execute", Group: "script", Usage: "FILE", MinArgs: 1, MaxArgs: 1, Input: true, Reads: true,
 			Short: "run a file of commands, a line each; - is standard input",
-			Long: "Blank lines and what follows a # are skipped. The first line that fails ends the\n" +
+			Long: "Blank lines and those that begin with a # are skipped. The first line that fails ends the\n" +
 				"script. Variables ($NAME, set by set) are replaced in every line.",
 			Example: "execute /run/peer/script", Complete: p.completeFiles, Flags: p.execute,
 		},
@@ -64,7 +64,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			},
 		},
 		{
-			Name: "set", Group: "script", Usage: "[NAME VALUE...]", MaxArgs: -1, Data: true, Text: true,
+			Name: "set", Group: "script", Usage: "[NAME VALUE...]", MaxArgs: -1, Data: true, FlagsFirst: true,
 			Short: "set a variable that lines read as $NAME, or show all",
 			Long:  setHelp, Example: setExample, Run: p.set,
 		},
@@ -82,7 +82,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			},
 		},
 		{
-			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, Text: true, Input: true,
+			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, FlagsFirst: true, Input: true,
 			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
 			Long: "The program has the peer's environment without " + without + "the bootstrap\nservice's token.",
 			Run:  p.runProgram,
@@ -138,15 +138,15 @@ func (p *Peer) mode() string { return appName(p.app) + "mode" }
 
 // chatLineOf makes a message of a line that begins with no command, while
 // chatmode is on.
-func (p *Peer) chatLineOf(line string) ([]string, bool) {
+func (p *Peer) chatLineOf(first string) ([]string, bool) {
 	app, ok := p.app.(Conversation)
 	if !ok {
 		return nil, false
 	}
-	if mode, _ := p.commands.Var(p.mode()); mode != "on" || strings.HasPrefix(strings.TrimSpace(line), "/") {
+	if mode, _ := p.commands.Var(p.mode()); mode != "on" || strings.HasPrefix(first, "/") {
 		return nil, false
 	}
-	return append(app.LineCommand(), strings.TrimSpace(line)), true
+	return app.LineCommand(), true
 }
 
 func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {

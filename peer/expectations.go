@@ -102,8 +102,9 @@ func (p *Peer) evaluate() ([]expectation, error) {
 
 // ran notes a command of the test, without its secrets; the test's own are not
 // part of it.
-func (p *Peer) ran(words []string, err error) {
-	if len(words) == 0 || strings.HasPrefix(words[0], "test") && words[0] != "testfilter" {
+func (p *Peer) ran(line string, err error) {
+	name, _, _ := strings.Cut(line, " ")
+	if strings.HasPrefix(name, "test") && name != "testfilter" {
 		return
 	}
 	t := &p.test
@@ -112,8 +113,8 @@ func (p *Peer) ran(words []string, err error) {
 	if len(t.steps) == maxSteps {
 		return
 	}
-	s := step{line: command.Join(words), err: err, expect: -1}
-	if words[0] == "testfilter" && err == nil {
+	s := step{line: line, err: err, expect: -1}
+	if name == "testfilter" && err == nil {
 		s.expect = len(t.expect) - 1
 	}
 	t.steps = append(t.steps, s)
@@ -126,7 +127,7 @@ func (p *Peer) filterCommands() []command.Command {
 	}
 	return []command.Command{
 		{
-			Name: "testfilter", Group: "test", Usage: messagesView + " N TEXT...", MinArgs: 3, MaxArgs: -1, Text: true,
+			Name: "testfilter", Group: "test", Usage: messagesView + " N TEXT...", MinArgs: 3, MaxArgs: -1, Text: true, TextAfter: 2,
 			Short: "expect exactly N lines of the " + p.app.Name() + " view that begin with TEXT", Example: "testfilter messagesView 1 <bob> hello",
 			Run: p.addExpectation, Complete: func(args []string, _ string) []string {
 				if len(args) == 0 {

@@ -30,7 +30,7 @@ func TestEveryOldCommand(t *testing.T) {
 	alice := bare(t, "alice", s)
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
-	if err := os.WriteFile(file("script"), []byte("# a comment\n\necho from $where # here\n/localnode\n"), 0o600); err != nil {
+	if err := os.WriteFile(file("script"), []byte("# a comment\n\necho from $where # $nothing\n/localnode\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var after uint64
@@ -114,13 +114,15 @@ func TestEveryOldCommand(t *testing.T) {
 
 		{"set where a script", ""},
 		{"set", "a script"},
-		{"execute " + file("script"), "from a script\nNAME"},
+		{"execute " + file("script"), "from a script # $nothing\nNAME"},
 		{"sleep 0.01", ""},
 		{"sleep -1", "!usage: sleep"},
 		{"sleep soon", "!no time"},
 		{"echo -n is text", "-n is text"},
-		{"echo $nothing", "!variable nothing is not set"},
-		{"echo it costs $5 and '$nothing'", "it costs $5 and $nothing"},
+		{"echo $nothing", "$nothing"},
+		{"members $nothing", "!variable nothing is not set"},
+		{"echo it costs $5 and '$nothing'", "it costs $5 and '$nothing'"},
+		{"echo -- 'it is $where'", "it is $where"},
 		{"unset where", ""},
 		{"shell echo from outside", "from outside"},
 		{"shell /nowhere/program", "!shell: /nowhere/program"},

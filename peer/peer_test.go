@@ -356,7 +356,7 @@ func TestBadLines(t *testing.T) {
 		{"chat join", "already"},
 		{"msg", "too few arguments"},
 		{"msg ''", "is empty"},
-		{"msg 'open", "unterminated quote"},
+		{"members 'open", "unterminated quote"},
 		{"msg \xff", "not valid UTF-8"},
 		{"msg " + strings.Repeat("x", 40_000), "the limit is 32768"},
 		{"msg " + strings.Repeat("x", 70_000), "the limit is 65536"},

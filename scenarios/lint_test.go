@@ -61,7 +61,11 @@ func TestLintPoints(t *testing.T) {
 		{"set n=1", `2:5: "n" is no name of a variable`},
 		{"set N=1", "N is the number of peers"},
 		{"start &", "start does not run in the background"},
-		{"alice msg 'hello", "2:11: the quote is not closed"},
+		{"alice members 'hello", "2:7: unterminated quote"},
+		{"alice msg -wiat it's", "2:7: msg: unknown flag -wiat: did you mean -wait?"},
+		{"kill 'alice", "2:6: the quote is not closed"},
+		{"start # now", "2:7: a comment has a line of its own"},
+		{"  alice membership join @bbo", "2:25: "},
 		{"! ! start", "2:3: there are two of ! and ?"},
 		{"!", "there is no command on this line"},
 		{"repeat 0 alice msg x", `2:8: "0": want how many times`},
@@ -116,7 +120,7 @@ func TestLintLetsPass(t *testing.T) {
 		"arm on R=5s\narm off R=0\ncluster alice bob rejoin=$R\nstart\n[arm:on] await 5s all see 2 alive\n[!sim] wait 1s\n",
 		"cluster 4\nstart\npartition alice,bob / rest\nawait 1m alice,bob see rest dead\nheal\ncut alice -> rest\nlink all <-> bootstrap drop=udp\n",
 		"cluster 4\nstart\n! alice nonsense\nalice msg 'a # $b' &\njoin\nstall alice..charly for=1s every=2s\nmark here\ncheck not nobody but alice dies\n",
-		"cluster 3\nset X=3\nstart # all\nawait 5s all see $X alive\nawait 5s alice sees exactly alice, bob\n",
+		"cluster 3\nset X=3\n  # all\nstart\nalice msg it's #1 '\nmark it's $5 & $more\n[docker] skip it's\nrepeat 2 all msg {}: it's &\nawait 5s all see $X alive\nawait 5s alice sees exactly alice, bob\n",
 	} {
 		if got := lint(t, text); got != "" {
 			t.Errorf("%s\n%s", text, got)

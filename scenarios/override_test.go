@@ -11,7 +11,7 @@ func TestWith(t *testing.T) {
 		settings   []string
 	}{
 		{"cluster 3\n", "cluster 3 'rejoin=0'\n", []string{"rejoin=0"}},
-		{"cluster alice bob profile=lan SuspicionMult=$M rejoin=1s # as is\nstart\n", "cluster alice bob profile=lan rejoin=1s 'SuspicionMult=2'\nstart\n", []string{"SuspicionMult=2"}},
+		{"cluster alice bob profile=lan SuspicionMult=$M rejoin=1s\nstart\n", "cluster alice bob profile=lan rejoin=1s 'SuspicionMult=2'\nstart\n", []string{"SuspicionMult=2"}},
 		{"[sim] cluster 3 'rejoin=2s'\n[!sim] cluster 5\n", "[sim] cluster 3 'rejoin=0'\n[!sim] cluster 5 'rejoin=0'\n", []string{"rejoin=0"}},
 		{"cluster 3\n", "cluster 3\n", nil},
 	} {

@@ -69,15 +69,17 @@ func ParseTest(path, text string) (*TestFile, error) {
 	}
 	for line := range strings.Lines(text) {
 		number++
-		line = strings.TrimSpace(line)
+		line = strings.TrimLeft(strings.TrimRight(line, "\r\n"), blanks) // blanks at the end may be in a text
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		add := func(text string) {
 			wrong = append(wrong, &Problem{File: path, Line: number, Col: 1, Text: text})
 		}
-		name, rest, _ := strings.Cut(line, " ")
-		rest = strings.TrimSpace(rest)
+		name, rest := line, ""
+		if i := strings.IndexAny(line, blanks); i >= 0 {
+			name, rest = line[:i], strings.TrimLeft(line[i:], blanks)
+		}
 		if err := testbed.CheckName(name); err != nil {
 			add(err.Error())
 			continue
@@ -89,7 +91,7 @@ func ParseTest(path, text string) (*TestFile, error) {
 		if !slices.Contains(f.peers, name) {
 			f.peers = append(f.peers, name)
 		}
-		first, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), " ")
+		first, _, _ := strings.Cut(strings.TrimPrefix(strings.ReplaceAll(rest, "\t", " "), "/"), " ")
 		f.lines = append(f.lines, &testLine{peer: name, text: rest, expects: first == "testfilter"})
 	}
 	if len(f.lines) == 0 && len(wrong) == 0 {
@@ -132,7 +134,7 @@ func (f *TestFile) Run(ctx context.Context, factory testbed.Factory, out io.Writ
 		l.run(ctx, engine, f.beside)
 		if errors.Is(l.err, testbed.ErrStopped) {
 			ended[l.peer] = fmt.Errorf("%s has ended", l.peer)
-			if slices.Contains([]string{"exit", "quit", "abort"}, strings.TrimPrefix(l.text, "/")) {
+			if slices.Contains([]string{"exit", "quit", "abort"}, strings.TrimPrefix(strings.TrimSpace(l.text), "/")) {
 				l.err = nil // that is what it was told
 			}
 		}

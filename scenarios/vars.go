@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"peerlab/observe/theory"
+	peerline "peerlab/peer/command"
 )
 
 // variable is one that a cluster line sets.
@@ -72,11 +73,21 @@ func (sc *scene) value(name string) (string, error) {
 	return "", fmt.Errorf("there is no variable $%s: %s; single quotes keep a $ as it is", name, meant(name, names))
 }
 
-// expand replaces the variables in words.
+// expand replaces the variables in words. In a text, and in a line for a peer,
+// those that the scenario does not have stay: the peer may have them.
 func (sc *scene) expand(words []word) ([]string, error) {
 	var wrong error
 	text := make([]string, len(words))
+	lookup := func(name string) (string, bool) { v, ok := sc.vars[name]; return v, ok }
 	for i, w := range words {
+		switch w.form {
+		case freeText:
+			text[i] = peerline.Text(w.raw(), lookup)
+			continue
+		case peerLine:
+			text[i], _ = peerCommands().Substitute(w.raw(), lookup) // parseLine says what is wrong
+			continue
+		}
 		text[i] = w.expand(func(name string) string {
 			v, err := sc.value(name)
 			if err != nil && wrong == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 )
 
 // verb is a word of the lab's own. Whatever uses verbs (lint, a run, the
@@ -24,6 +25,10 @@ type verb struct {
 	// answers says that what it writes takes the place of what the line before
 	// wrote even if it writes nothing.
 	answers bool
+	// rest, if set, is asked before each word for what the rest of the line is,
+	// given the words before it: a word and more, or all of it a text or a line
+	// for a peer.
+	rest func(words []word) form
 	// parse reads the arguments in the light of the scene, changes the scene
 	// as the verb will change the cluster, and returns what to do. The error
 	// may be a *Problem with a place of its own.
@@ -65,6 +70,12 @@ func verbNames() []string {
 	}
 	return names
 }
+
+// verbTable is verbsByName, made once.
+var verbTable = sync.OnceValue(verbsByName)
+
+// isText is the rest of a verb whose one argument is a text.
+func isText([]word) form { return freeText }
 
 // verbsByName are the verbs by their names.
 func verbsByName() map[string]verb {

@@ -68,7 +68,7 @@ func setting() []verb {
 			parse: parsePeer,
 		},
 		{
-			name: "skip", early: true, args: "REASON…", short: "end the scenario here: it cannot be told (verdict inconclusive)",
+			name: "skip", early: true, args: "REASON…", rest: isText, short: "end the scenario here: it cannot be told (verdict inconclusive)",
 			detail: "Makes sense after a condition in brackets.", example: "[!netem] skip 'this needs delays'",
 			parse: func(_ *scene, a args) (action, error) {
 				if len(a.text) == 0 {

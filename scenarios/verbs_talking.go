@@ -28,6 +28,16 @@ func talking() []verb {
 			name: "repeat", args: "N [every=DURATION] PEER… LINE…", short: "have a peer run a line N times",
 			detail: "{} in the line is the number of the time, from 1. With & at the end it goes on in the background, and what follows runs meanwhile.", example: "repeat 50 every=100ms alice msg 'number {}' &",
 			inBackground: true, answers: true,
+			rest: func(words []word) form {
+				before := 2
+				if len(words) > 1 && strings.HasPrefix(words[1].raw(), "every=") {
+					before = 3
+				}
+				if len(words) < before {
+					return plain
+				}
+				return peerLine
+			},
 			parse: parseRepeat,
 		},
 		{
@@ -57,7 +67,7 @@ func talking() []verb {
 			},
 		},
 		{
-			name: "mark", args: "TEXT…", short: "write a note into the history; conditions on events count from here", example: "mark 'the network is back'",
+			name: "mark", args: "TEXT…", rest: isText, short: "write a note into the history; conditions on events count from here", example: "mark 'the network is back'",
 			parse: func(_ *scene, a args) (action, error) {
 				if len(a.text) == 0 {
 					return nil, errors.New("want a note")
@@ -89,17 +99,19 @@ func parseRepeat(sc *scene, a args) (action, error) {
 		a = a.rest(1)
 	}
 	first := a.rest(1)
-	first.text = numbered(first.text, 1)
+	if len(first.text) > 0 {
+		first.text = []string{numbered(first.text[0], 1)}
+	}
 	first.mayFail = false
 	if _, err := sc.parseLine(a.text[0], first); err != nil {
 		return nil, err
 	}
 	names, err := sc.peers(a.text[:1])
-	words := slices.Clone(a.text[1:])
+	line := a.text[1]
 	return func(ctx context.Context, r *run, out io.Writer) error {
 		next := time.Now()
 		for i := range n {
-			if err := r.exec(ctx, names, numbered(words, i+1), out); err != nil {
+			if err := r.exec(ctx, names, numbered(line, i+1), out); err != nil {
 				return err
 			}
 			next = next.Add(every)
@@ -111,11 +123,15 @@ func parseRepeat(sc *scene, a args) (action, error) {
 	}, err
 }
 
-// numbered returns words with the number of the time in place of {}.
-func numbered(words []string, n int) []string {
-	words = slices.Clone(words)
-	for i, w := range words {
-		words[i] = strings.ReplaceAll(w, "{}", strconv.Itoa(n))
+// numbered returns a line with the number of the time in place of {}.
+func numbered(line string, n int) string { return strings.ReplaceAll(line, "{}", strconv.Itoa(n)) }
+
+// lineWords returns the words of a line for a peer. A text that cannot be cut
+// into words is cut at its blanks.
+func lineWords(line string) []string {
+	words, err := peerline.Split(line)
+	if err != nil {
+		words = strings.Fields(line)
 	}
 	return words
 }
@@ -134,7 +150,12 @@ func (sc *scene) parseLine(list string, a args) (action, error) {
 	if len(a.text) == 0 {
 		return nil, fmt.Errorf("want a line for %s's shell, such as %s members", list, list)
 	}
-	first := strings.TrimPrefix(a.text[0], "/")
+	line := a.text[0]
+	words := lineWords(line)
+	if len(words) == 0 {
+		return nil, fmt.Errorf("want a line for %s's shell, such as %s members", list, list)
+	}
+	first := strings.TrimPrefix(words[0], "/")
 	if slices.Contains([]string{"quit", "exit", "abort"}, first) {
 		for _, name := range names {
 			sc.ends[name] = true
@@ -147,25 +168,31 @@ func (sc *scene) parseLine(list string, a args) (action, error) {
 		}
 		return nil, at(a.words[0], errors.New(text))
 	}
-	sc.secrets.addLine(a.text)
-	for i, other := range contacts(a.text) {
+	if err := peerCommands().CheckLine(line); !a.mayFail && err != nil {
+		return nil, at(a.words[0], err)
+	}
+	sc.secrets.addLine(words)
+	for _, other := range contacts(words) {
 		if !slices.Contains(sc.spec.Peers, other) {
-			return nil, at(a.words[i], testbed.NoPeer(other, sc.spec.Peers))
+			return nil, at(a.words[0].within("@"+other), testbed.NoPeer(other, sc.spec.Peers))
 		}
 	}
 	if !a.mayFail && sc.beside != nil {
-		files, err := sc.beside.named(a.text)
+		files, err := sc.beside.named(words)
 		if missing := new(fileError); errors.As(err, &missing) {
-			return nil, at(a.words[max(0, slices.Index(a.text, missing.name))], err)
+			return nil, at(a.words[0].within(missing.name), err)
 		}
 		maps.Copy(sc.files, files)
 	}
-	return func(ctx context.Context, r *run, out io.Writer) error { return r.exec(ctx, names, a.text, out) }, nil
+	return func(ctx context.Context, r *run, out io.Writer) error { return r.exec(ctx, names, line, out) }, nil
 }
 
-// contacts are the peers that a line joins by name, by the place of the word:
-// in "membership join @bob" bob stands for his address.
-func contacts(line []string) map[int]string {
+// contacts are the peers that a line joins by name: in "membership join @bob"
+// bob stands for his address.
+func contacts(line []string) (named []string) {
+	if len(line) == 0 {
+		return nil
+	}
 	first := len(line)
 	switch command := strings.TrimPrefix(line[0], "/"); {
 	case command == "memberlistjoin":
@@ -173,10 +200,9 @@ func contacts(line []string) map[int]string {
 	case command == "membership" && len(line) > 1 && line[1] == "join":
 		first = 2
 	}
-	named := map[int]string{}
-	for i := first; i < len(line); i++ {
-		if name, is := strings.CutPrefix(line[i], "@"); is {
-			named[i] = name
+	for _, word := range line[first:] {
+		if name, is := strings.CutPrefix(word, "@"); is {
+			named = append(named, name)
 		}
 	}
 	return named
@@ -186,20 +212,21 @@ func contacts(line []string) map[int]string {
 const gossipPort = 7946
 
 // address replaces the peers that a line joins by where they are now.
-func (r *run) address(ctx context.Context, line []string) ([]string, error) {
-	named := contacts(line)
+func (r *run) address(ctx context.Context, line string) (string, error) {
+	named := contacts(lineWords(line))
 	if len(named) == 0 {
 		return line, nil
 	}
 	peers, err := r.engine.Peers(ctx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	line = slices.Clone(line)
-	for i, name := range named {
+	// The longer name first: it may begin with the shorter.
+	slices.SortFunc(named, func(a, b string) int { return len(b) - len(a) })
+	for _, name := range named {
 		for _, p := range peers {
 			if p.Name == name {
-				line[i] = netip.AddrPortFrom(p.Addr, gossipPort).String()
+				line = strings.ReplaceAll(line, "@"+name, netip.AddrPortFrom(p.Addr, gossipPort).String())
 			}
 		}
 	}
@@ -221,11 +248,11 @@ var peerWords = sync.OnceValue(func() []string {
 
 // exec runs a line in peers, in all at the same time. What they say comes in
 // their order, and the failure of one is that of the line.
-func (r *run) exec(ctx context.Context, names, words []string, out io.Writer) error {
+func (r *run) exec(ctx context.Context, names []string, line string, out io.Writer) error {
 	said, errs := make([]bytes.Buffer, len(names)), make([]error, len(names))
 	var running sync.WaitGroup
 	for i, name := range names {
-		running.Go(func() { errs[i] = r.execOne(ctx, name, words, &said[i]) })
+		running.Go(func() { errs[i] = r.execOne(ctx, name, line, &said[i]) })
 	}
 	running.Wait()
 	var failures []string
@@ -246,17 +273,17 @@ func (r *run) exec(ctx context.Context, names, words []string, out io.Writer) er
 
 // execOne runs a line in a peer. A failure of the command is an outcome; all
 // else that can go wrong is trouble.
-func (r *run) execOne(ctx context.Context, name string, words []string, out io.Writer) error {
-	words, err := r.address(ctx, words)
+func (r *run) execOne(ctx context.Context, name, line string, out io.Writer) error {
+	line, err := r.address(ctx, line)
 	if err != nil {
 		return err
 	}
-	files, err := r.plan.Scenario.beside.named(words)
+	files, err := r.plan.Scenario.beside.named(lineWords(line))
 	if err != nil {
 		return &outcome{text: name + ": " + err.Error()}
 	}
 	var said boundedOutput
-	err = r.engine.Exec(ctx, name, peerline.Join(words), testbed.Input{Files: files}, &said)
+	err = r.engine.Exec(ctx, name, line, testbed.Input{Files: files}, &said)
 	_, _ = out.Write(said.Bytes())
 	var failed *testbed.CommandError
 	switch {

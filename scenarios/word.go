@@ -8,12 +8,22 @@ import (
 	"unicode/utf8"
 )
 
-// word is one word of a line, cut as rsc.io/script cuts it, with the place
-// where it begins: lint points at it.
+// word is one word of a line with the place where it begins: lint points at it.
+// The last may be the rest of the line, as it is written.
 type word struct {
 	col   int // from 1, in characters
 	parts []part
+	form  form
 }
+
+// form is what a word is.
+type form int
+
+const (
+	plain    form = iota // a word
+	freeText             // the rest of a line, a text by the rules of a peer's msg
+	peerLine             // the rest of a line, for a peer's shell
+)
 
 // part is a stretch of a word. In what is quoted no variable is replaced.
 type part struct {
@@ -62,15 +72,53 @@ type command struct {
 	background bool
 }
 
-// parseLine cuts a line as rsc.io/script does; nil is a blank one or a comment.
+// script is the line for rsc.io/script, which has rules of its own for words: so
+// it gets none. Whoever runs the command has them.
+func (c *command) script() string {
+	var words []string
+	for _, g := range c.guards {
+		tag := g.tag
+		if !g.want {
+			tag = "!" + tag
+		}
+		words = append(words, "["+tag+"]")
+	}
+	words = append(words, c.prefix, c.name.raw())
+	if c.background {
+		words = append(words, "&")
+	}
+	return strings.Join(words, " ")
+}
+
+// within returns the place of a part of the rest of a line.
+func (w word) within(part string) word {
+	if i := strings.Index(w.raw(), part); i >= 0 {
+		w.col += utf8.RuneCountInString(w.raw()[:i])
+	}
+	return w
+}
+
+// parseLine cuts a line into its words, up to where a text or a line for a peer
+// begins; nil is a blank one or a comment.
 func parseLine(line string) (*command, *Problem) {
-	words, problem := split(line)
-	if problem != nil || len(words) == 0 {
-		return nil, problem
+	line = strings.TrimRight(line, "\r\n")
+	if strings.HasPrefix(strings.TrimLeft(line, blanks), "#") {
+		return nil, nil
 	}
 	c := &command{}
-	for len(words) > 0 && words[0].bare() {
-		w := words[0]
+	for end := 0; ; {
+		w, next, problem := nextWord(line, end)
+		switch {
+		case problem != nil:
+			return nil, problem
+		case w.col == 0 && end == 0:
+			return nil, nil
+		case w.col == 0:
+			return nil, &Problem{Col: 1, Text: "there is no command on this line"}
+		case !w.bare():
+			return nil, at(w, errors.New("a command is not quoted"))
+		}
+		end = next
 		text := w.raw()
 		switch inner, bracket := strings.CutPrefix(text, "["); {
 		case text == "!" || text == "?":
@@ -88,78 +136,94 @@ func parseLine(line string) (*command, *Problem) {
 			}
 			c.guards = append(c.guards, g)
 		default:
-			return c.take(words), nil
-		}
-		words = words[1:]
-	}
-	if len(words) == 0 {
-		return nil, &Problem{Col: 1, Text: "there is no command on this line"}
-	}
-	return nil, at(words[0], errors.New("a command is not quoted"))
-}
-
-// take fills in the command itself.
-func (c *command) take(words []word) *command {
-	c.name, c.args = words[0], words[1:]
-	if n := len(c.args); n > 0 && c.args[n-1].bare() && c.args[n-1].raw() == "&" {
-		c.args, c.background = c.args[:n-1], true
-	}
-	return c
-}
-
-// split cuts a line into words at blanks, up to a #. Single quotes keep what is
-// between them, and ” is one of them.
-func split(line string) (words []word, _ *Problem) {
-	var w word
-	start, quoted, opened := -1, false, 0
-	column := func(i int) int { return utf8.RuneCountInString(line[:i]) + 1 }
-	begin := func(i int) {
-		if w.col == 0 {
-			w.col = column(i)
+			c.name = w
+			return c, c.take(line, end)
 		}
 	}
-	for i := 0; ; i++ {
-		if !quoted && (i >= len(line) || strings.IndexByte(" \t\r\n#", line[i]) >= 0) {
-			if start >= 0 {
-				w.parts = append(w.parts, part{line[start:i], false})
-				start = -1
+}
+
+// take fills in what follows the name.
+func (c *command) take(line string, end int) *Problem {
+	if before, is := strings.CutSuffix(strings.TrimRight(line, blanks), "&"); is && len(before) >= end && strings.TrimRight(before, blanks) != before {
+		line, c.background = strings.TrimRight(before, blanks), true
+	}
+	rest := func([]word) form { return peerLine }
+	if v, isVerb := verbTable()[c.name.raw()]; isVerb {
+		rest = v.rest
+	}
+	for end < len(line) {
+		if rest != nil {
+			if form := rest(c.args); form != plain {
+				if w := restOf(line, end, form); w.col > 0 {
+					c.args = append(c.args, w)
+				}
+				return nil
 			}
-			if len(w.parts) > 0 {
-				words = append(words, w)
+		}
+		w, next, problem := nextWord(line, end)
+		if problem != nil || w.col == 0 {
+			return problem
+		}
+		if strings.HasPrefix(w.raw(), "#") && !w.parts[0].quoted {
+			return at(w, errors.New("a comment has a line of its own: # begins one only at the start of a line"))
+		}
+		c.args, end = append(c.args, w), next
+	}
+	return nil
+}
+
+// blanks separate words.
+const blanks = " \t\r\n"
+
+// column is the place of byte i, from 1, in characters.
+func column(line string, i int) int { return utf8.RuneCountInString(line[:i]) + 1 }
+
+// restOf returns what is left of a line as one word, without a column if that is
+// nothing.
+func restOf(line string, from int, form form) word {
+	text := strings.TrimLeft(line[from:], blanks)
+	if text == "" {
+		return word{}
+	}
+	return word{col: column(line, len(line)-len(text)), parts: []part{{text: text}}, form: form}
+}
+
+// nextWord returns the word of a line that begins at byte from, or behind blanks
+// there, and where it ends; it has no column if there is none. Single quotes keep
+// what is between them, and two of them in there are one.
+func nextWord(line string, from int) (w word, end int, _ *Problem) {
+	i := len(line) - len(strings.TrimLeft(line[from:], blanks))
+	if i == len(line) {
+		return word{}, i, nil
+	}
+	w.col = column(line, i)
+	for i < len(line) && strings.IndexByte(blanks, line[i]) < 0 {
+		if line[i] != '\'' {
+			length := strings.IndexAny(line[i:], blanks+"'")
+			if length < 0 {
+				length = len(line) - i
 			}
-			w = word{}
-			if i >= len(line) || line[i] == '#' {
-				return words, nil
-			}
+			w.parts = append(w.parts, part{line[i : i+length], false})
+			i += length
 			continue
 		}
-		if i >= len(line) {
-			return nil, &Problem{Col: column(opened), Text: "the quote is not closed"}
+		opened := i
+		var quoted strings.Builder
+		for i++; ; i++ { // i is where a stretch between quotes begins
+			length := strings.IndexByte(line[i:], '\'')
+			if length < 0 {
+				return word{}, 0, &Problem{Col: column(line, opened), Text: "the quote is not closed"}
+			}
+			quoted.WriteString(line[i : i+length])
+			i += length + 1
+			if i == len(line) || line[i] != '\'' {
+				break
+			}
+			quoted.WriteByte('\'')
 		}
-		begin(i)
-		switch {
-		case line[i] != '\'':
-			if start < 0 {
-				start = i
-			}
-		case !quoted:
-			if start >= 0 {
-				w.parts = append(w.parts, part{line[start:i], false})
-			}
-			start, quoted, opened = i+1, true, i
-		case i+1 < len(line) && line[i+1] == '\'':
-			w.parts = append(w.parts, part{line[start:i], true})
-			i++ // past the second one, which the text keeps
-			start = i
-		default:
-			w.parts = append(w.parts, part{line[start:i], true})
-			start, quoted = -1, false
-			// What follows without a blank is part of the same word.
-			if i+1 < len(line) && strings.IndexByte(" \t\r\n#'", line[i+1]) < 0 {
-				start = i + 1
-			}
-		}
+		w.parts = append(w.parts, part{quoted.String(), true})
 	}
+	return w, i, nil
 }
 
 // Problem is one thing wrong with a scenario, and where.

@@ -70,8 +70,11 @@ type Engine interface {
 	Close(ctx context.Context) error
 }
 
-// Input is what a line is given besides its words.
+// Input is what a line is given besides itself.
 type Input struct {
+	// Words, if there are any, are the line cut into words, which are not cut
+	// again: then the line itself is only shown.
+	Words []string
 	// Stdin is what its command reads from standard input: UTF-8, at most 1 MiB.
 	// Nil is none.
 	Stdin *string

@@ -44,7 +44,8 @@ func (l *lab) execCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "exec PEER -- LINE", Short: "Run one line in a peer and exit with its status",
 		Long: `Run one line in a peer and exit with its status. Several arguments are taken as
-they are, each as one word; a single one is split like a line typed in the shell.
+they are, each as one word, and joined by single blanks where the command takes a
+text; a single one is a line like one typed in the shell.
 An argument - of a command that can read standard input, such as execute or keys
 install, hands it that. The line goes to the container by standard input: Docker's
 events do not show it. On a terminal, what the peer answers is shown without what a
@@ -52,13 +53,13 @@ terminal would act on; --raw, a file or a pipe gets every byte.`,
 		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'\n  peerlab exec alice -- execute - <script",
 		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.onePeer,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			line := args[1]
+			line := strings.Join(args[1:], " ")
+			var in testbed.Input
 			if len(args) > 2 {
-				line = command.Join(args[1:])
+				in.Words = args[1:]
 			}
 			return l.on(cmd, func(c *docker.Cluster) error {
-				var in testbed.Input
-				if readsInput(line) {
+				if readsInput(line, in.Words) {
 					text, err := control.ReadStdin(cmd.Context(), cmd.InOrStdin())
 					if err != nil {
 						return err
@@ -74,12 +75,14 @@ terminal would act on; --raw, a file or a pipe gets every byte.`,
 	return cmd
 }
 
-// readsInput reports whether a line reads standard input. A command that only
+// readsInput reports whether a line, or its words, reads standard input. A command that only
 // the peer knows reads it if nobody has to type it.
-func readsInput(line string) bool {
-	words, err := command.Split(line)
-	if err != nil {
-		return false // it fails
+func readsInput(line string, words []string) bool {
+	if len(words) == 0 {
+		var err error
+		if words, err = command.Split(line); err != nil {
+			return false // it is a text, or fails
+		}
 	}
 	p, err := peer.New(chatapp.NewConfig("peer"))
 	if err != nil {

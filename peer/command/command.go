@@ -32,9 +32,16 @@ type Command struct {
 	// MinArgs and MaxArgs bound the number of arguments after the flags;
 	// a negative MaxArgs means any number.
 	MinArgs, MaxArgs int
-	// Text says that the arguments are free text: flags end at the first word
-	// that is none.
-	Text bool
+	// Text says that what follows the flags and TextAfter further arguments is a
+	// text: the last argument, if it is not empty. It goes to the end of the line
+	// as it is written, without the one pair of quotes that encloses all of it, if
+	// there is one. Of words that are cut already it is all that is left, joined
+	// by single blanks. A word that begins with a - begins the text if it neither
+	// is a flag nor resembles one; -- ends the flags.
+	Text      bool
+	TextAfter int
+	// FlagsFirst says that flags end at the first argument.
+	FlagsFirst bool
 	// Input says that an argument - alone has the command read standard input.
 	// Who runs it reads that for it before.
 	Input bool

@@ -19,6 +19,9 @@ func (r *Registry) Complete(line string) (candidates []string, word string) {
 
 	var all []string
 	if c, n := r.find(words); c != nil {
+		if c.isInText(words[n:]) {
+			return nil, word
+		}
 		if strings.HasPrefix(word, "-") {
 			fs, _, _ := c.flagSet()
 			fs.VisitAll(func(f *flag.Flag) { all = append(all, "-"+f.Name) })
@@ -46,6 +49,22 @@ func (r *Registry) Complete(line string) (candidates []string, word string) {
 	}
 	slices.Sort(candidates)
 	return slices.Compact(candidates), word
+}
+
+// isInText reports whether what follows args is part of a text, or of an
+// argument between the flags and the text that cannot be completed.
+func (c *Command) isInText(args []string) bool {
+	if !c.Text {
+		return false
+	}
+	inv := invocation{command: c}
+	src := &wordList{words: args}
+	if inv.parseFlags(src) != nil {
+		return false
+	}
+	flagsEnded := src.at > 0 && args[src.at-1] == "--"
+	left := len(args) - src.at
+	return left > c.TextAfter || left == c.TextAfter && (left > 0 || flagsEnded)
 }
 
 // values returns the candidates for the value of a flag, if that comes next.

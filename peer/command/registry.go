@@ -19,12 +19,14 @@ var ErrUnknown = errors.New("unknown command")
 // Registry holds commands by name. The zero value is empty and ready to use.
 // All methods may be called concurrently.
 type Registry struct {
-	// Otherwise, if set, may turn a line that begins with no command into the
-	// words of one; ok says whether it did. It is set before the first line.
-	Otherwise func(line string) (words []string, ok bool)
-	// After, if set, is told of every command that ran, or failed to, with its
-	// secrets redacted. It is set before the first line and called concurrently.
-	After func(words []string, err error)
+	// Otherwise, if set, may turn a line that begins with no command into a call
+	// of one: it returns the words to put before the line. first is the line's
+	// first word, with a slash if it has one. It is set before the first line.
+	Otherwise func(first string) (words []string, ok bool)
+	// After, if set, is told of every command that ran, or failed to, as a line
+	// with variables replaced and secrets redacted. It is set before the first
+	// line and called concurrently.
+	After func(line string, err error)
 
 	mu       sync.RWMutex
 	vars     map[string]string
@@ -42,8 +44,11 @@ func (r *Registry) Add(commands ...Command) error {
 		r.byName = make(map[string]*Command)
 	}
 	for _, c := range commands {
-		if (c.Run == nil) == (c.Flags == nil) {
+		switch {
+		case (c.Run == nil) == (c.Flags == nil):
 			return fmt.Errorf("add command %q: set exactly one of Run and Flags", c.Name)
+		case c.Text && c.Secret != nil:
+			return fmt.Errorf("add command %q: a text is never secret", c.Name)
 		}
 		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			words, err := Split(name)
@@ -99,31 +104,95 @@ func (r *Registry) names() []string {
 	return names
 }
 
-// RunLine splits a line and runs it; an empty line does nothing.
-func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out io.Writer) error {
-	words, err := split(line, r.Var)
-	if first, ferr := Split(line); r.Otherwise != nil && len(line) <= MaxLine && strings.TrimSpace(line) != "" {
-		if ferr != nil {
-			first = strings.Fields(line)
-		}
-		if c, _ := r.find(first); c == nil && len(first) > 0 && len(r.under(first[0])) == 0 {
-			if other, ok := r.Otherwise(line); ok {
-				return r.Run(ctx, other, in, out)
-			}
-		}
-	}
-	if err != nil || len(words) == 0 {
-		return err
-	}
-	return r.Run(ctx, words, in, out)
+// longestName returns how many words a name has at the most.
+func (r *Registry) longestName() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.longest
 }
 
-// Run runs the command that words begin with. A nil in is an empty input.
-func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io.Writer) (err error) {
-	if r.After != nil {
-		defer func() { r.After(r.RedactWords(words), err) }()
+// RunLine runs a line as it is typed; an empty one, or a comment, does nothing.
+// [Split] says how it is cut into words, [Command.Text] what a text is. A nil in
+// is an empty input.
+func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out io.Writer) error {
+	if err := checkLine(line); err != nil {
+		return err
 	}
-	c, n := r.find(words)
+	l := newLexer(line, r.Var)
+	if l.isAtEnd() {
+		return nil
+	}
+	inv, err := r.parse(l)
+	if inv.command == nil {
+		typed := strings.TrimLeft(line, blanks)
+		first := typed
+		if i := strings.IndexAny(typed, blanks); i >= 0 {
+			first = typed[:i]
+		}
+		if words, ok := r.otherwise(first); ok {
+			inv, err = r.parse(newLexer(Join(words)+" "+typed, r.Var))
+		}
+	}
+	if err != nil && inv.command == nil {
+		return err
+	}
+	return r.run(ctx, inv, err, in, out)
+}
+
+// otherwise asks Otherwise for a line that begins with no command.
+func (r *Registry) otherwise(first string) (words []string, ok bool) {
+	if r.Otherwise == nil || len(r.under(first)) > 0 {
+		return nil, false
+	}
+	return r.Otherwise(first)
+}
+
+// Run runs words that are cut already: nothing in them is a variable, a quote or
+// a comment. A slash before the first is dropped. A nil in is an empty input.
+func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io.Writer) error {
+	if len(words) == 0 {
+		return errors.New("nothing to run: there are no words")
+	}
+	if err := checkLine(strings.Join(words, " ")); err != nil {
+		return err
+	}
+	src := &wordList{words: slices.Clone(words)}
+	src.words[0] = strings.TrimPrefix(words[0], "/")
+	inv, err := r.parse(src)
+	if inv.command == nil {
+		if before, ok := r.otherwise(words[0]); ok {
+			inv, err = r.parse(&wordList{words: append(slices.Clone(before), words...)})
+		}
+	}
+	if err != nil && inv.command == nil {
+		return err
+	}
+	return r.run(ctx, inv, err, in, out)
+}
+
+// run runs an invocation, unless it could not be parsed.
+func (r *Registry) run(ctx context.Context, inv invocation, parseErr error, in io.Reader, out io.Writer) (err error) {
+	if r.After != nil {
+		defer func() { r.After(inv.line(r), err) }()
+	}
+	if parseErr != nil {
+		return parseErr
+	}
+	err = r.call(ctx, inv, in, out)
+	if c := inv.command; err != nil && c != nil && !c.Text && slices.ContainsFunc(inv.words[inv.name:], isOperator) {
+		err = fmt.Errorf("%w; a peer's line has no pipes and redirections: write them outside of it, as in peer exec -- %s | sort", err, c.Name)
+	}
+	return err
+}
+
+// isOperator reports whether a word is an operator of the outer shell.
+func isOperator(word string) bool {
+	return slices.Contains([]string{"|", "||", "&", "&&", ";", "<", ">", ">>"}, word)
+}
+
+// call calls the command of an invocation.
+func (r *Registry) call(ctx context.Context, inv invocation, in io.Reader, out io.Writer) (err error) {
+	c, words := inv.command, inv.words
 	if c == nil {
 		return r.unknown(words)
 	}
@@ -132,7 +201,12 @@ func (r *Registry) Run(ctx context.Context, words []string, in io.Reader, out io
 		in = strings.NewReader("")
 	}
 	fs, run, format := c.flagSet()
-	args, err := c.parse(fs, words[n:])
+	var args []string
+	if c.Text {
+		args, err = words[inv.args:], fs.Parse(words[inv.name:inv.args])
+	} else {
+		args, err = c.parse(fs, words[inv.name:])
+	}
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(out, c.help())
 		return err
@@ -170,7 +244,7 @@ func (r *Registry) ReadsInput(words []string) (reads, known bool) {
 	case c.Input:
 		return true, true
 	}
-	return false, c.Text
+	return false, c.Text || c.FlagsFirst
 }
 
 // FilesRead returns the names of the files that a line makes a command read.
@@ -236,13 +310,13 @@ func (c *Command) flagSet() (*flag.FlagSet, Func, *string) {
 }
 
 // parse reads the flags from words, before, between and behind the arguments
-// unless the command takes text, and returns the arguments.
+// unless they all come first, and returns the arguments.
 func (c *Command) parse(fs *flag.FlagSet, words []string) ([]string, error) {
 	var args []string
-	if flags := 0; c.Text {
+	if flags := 0; c.FlagsFirst {
 		fs.VisitAll(func(*flag.Flag) { flags++ })
 		if flags == 0 {
-			return words, nil // echo -n is text
+			return words, nil // they are another program's
 		}
 	}
 	for {
@@ -251,7 +325,7 @@ func (c *Command) parse(fs *flag.FlagSet, words []string) ([]string, error) {
 		}
 		rest := fs.Args()
 		ended := len(rest) < len(words) && words[len(words)-len(rest)-1] == "--"
-		if len(rest) == 0 || c.Text || ended {
+		if len(rest) == 0 || c.FlagsFirst || ended {
 			return append(args, rest...), nil
 		}
 		args, words = append(args, rest[0]), rest[1:]

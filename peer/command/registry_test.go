@@ -59,9 +59,9 @@ func TestRun(t *testing.T) {
 	r := registry(t)
 	for _, tc := range []struct{ line, out, err string }{
 		{"", "", ""},
-		{"say hello there", "say: hello|there\n", ""},
+		{"say hello there", "say: hello there\n", ""},
 		{"/say hello", "say: hello\n", ""},
-		{"say -loud hello -loud", "say: hello|-loud|!\n", ""},
+		{"say -loud hello -loud", "say: hello -loud|!\n", ""},
 		{"say --loud=false -- -loud", "say: -loud\n", ""},
 		{"room join", "room join: \n", ""},
 		{"roomjoin", "room join: \n", ""},
@@ -77,7 +77,10 @@ func TestRun(t *testing.T) {
 		{"room dance", "", "room has join, leave"},
 		{"lst", "", `unknown command "lst": did you mean list?`},
 		{"xyzzy", "", "type help for a list"},
-		{"say 'x", "", "unterminated quote"},
+		{"say 'x", "say: 'x\n", ""},
+		{"say -lod x", "", "say: unknown flag -lod: did you mean -loud? Write --"},
+		{"list 'x", "", "unterminated quote"},
+		{"fail # x", "", `unexpected argument "#"`},
 	} {
 		var out bytes.Buffer
 		err := r.RunLine(t.Context(), tc.line, nil, &out)

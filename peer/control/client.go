@@ -130,6 +130,9 @@ func (c *Client) exec(ctx context.Context, req Request, stdin io.Reader, out io.
 
 // ExecRequest is Exec for a request as it is.
 func (c *Client) ExecRequest(ctx context.Context, req Request, out io.Writer) error {
+	if err := req.checkUTF8(); err != nil {
+		return err
+	}
 	req.Hold = false
 	resp, err := c.do(ctx, http.MethodPost, "/v1/exec", req)
 	if err != nil {

@@ -74,7 +74,7 @@ func (l *lab) registry(t *testing.T) *command.Registry {
 	t.Helper()
 	var reg command.Registry
 	err := reg.Add(
-		command.Command{Name: "echo", Text: true, MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
+		command.Command{Name: "echo", MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
 			c.Printf("%s\n", command.Join(c.Args))
 			return nil
 		}},

@@ -38,6 +38,9 @@ type Request struct {
 
 // Encode returns the request as one line of JSON.
 func (r Request) Encode() ([]byte, error) {
+	if err := r.checkUTF8(); err != nil {
+		return nil, err
+	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
@@ -46,6 +49,14 @@ func (r Request) Encode() ([]byte, error) {
 		return nil, errBodySize(len(b))
 	}
 	return append(b, '\n'), nil
+}
+
+// checkUTF8 refuses what JSON would carry as something else.
+func (r Request) checkUTF8() error {
+	if r.Line != nil && !utf8.ValidString(*r.Line) || !utf8.ValidString(strings.Join(r.Words, " ")) {
+		return &CommandError{"line is not valid UTF-8"}
+	}
+	return nil
 }
 
 type completeRequest struct {

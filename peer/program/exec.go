@@ -22,8 +22,9 @@ func (p Program) execCommand() *cobra.Command {
 		Use: "exec -- LINE", Short: "Run one line in the running peer and exit with its status",
 		Long: `Run one line in the running peer and exit with its status.
 
-Several arguments are taken as they are, each as one word; a single one is split
-like a line typed in the shell. An argument - of a command that can read standard
+Several arguments are taken as they are, each as one word, and joined by single
+blanks where the command takes a text; a single one is a line like one typed in
+the shell. An argument - of a command that can read standard
 input, such as execute, hands it that.
 
 With - in place of the line it is the first line of standard input, where nobody
@@ -43,17 +44,17 @@ cancelled when standard input ends.`,
 		ctx, cancel := context.WithCancel(cmd.Context())
 		defer cancel()
 		stdin := bufio.NewReader(cmd.InOrStdin())
-		req, isLine := lineOf(args), true
+		req, isTyped := requestOf(args), true
 		if len(args) == 1 && args[0] == "-" {
 			var err error
-			if req, isLine, err = readRequest(ctx, stdin); err != nil {
+			if req, isTyped, err = readRequest(ctx, stdin); err != nil {
 				return err
 			}
 		}
 		if req.Line != nil && strings.TrimSpace(*req.Line) == "" {
 			return usageError{errors.New("nothing to run: the line is empty")}
 		}
-		if isLine && p.readsInput(*req.Line) {
+		if isTyped && p.readsInput(req) {
 			text, err := control.ReadStdin(ctx, stdin)
 			if err != nil {
 				return err
@@ -74,18 +75,18 @@ cancelled when standard input ends.`,
 	})
 }
 
-// lineOf is the line of arguments.
-func lineOf(args []string) control.Request {
-	line := args[0]
-	if len(args) > 1 {
-		line = command.Join(args)
+// requestOf returns the request that arguments make: one is a line, several are
+// words.
+func requestOf(args []string) control.Request {
+	if len(args) == 1 {
+		return control.Request{Line: &args[0]}
 	}
-	return control.Request{Line: &line}
+	return control.Request{Words: args}
 }
 
-// readRequest reads the first line of standard input. isLine says that it is a
+// readRequest reads the first line of standard input. isTyped says that it is a
 // line as one types it, so that what follows is for the command to read.
-func readRequest(ctx context.Context, stdin *bufio.Reader) (req control.Request, isLine bool, err error) {
+func readRequest(ctx context.Context, stdin *bufio.Reader) (req control.Request, isTyped bool, err error) {
 	first, err := control.ReadLine(ctx, stdin)
 	switch {
 	case errors.Is(err, control.ErrTooLong):
@@ -102,12 +103,15 @@ func readRequest(ctx context.Context, stdin *bufio.Reader) (req control.Request,
 	return req, false, err
 }
 
-// readsInput reports whether a line reads standard input. A command that does
+// readsInput reports whether a request reads standard input. A command that does
 // not say reads it if nobody has to type it.
-func (p Program) readsInput(line string) bool {
-	words, err := command.Split(line)
-	if err != nil {
-		return false // it fails
+func (p Program) readsInput(req control.Request) bool {
+	words := req.Words
+	if req.Line != nil {
+		var err error
+		if words, err = command.Split(*req.Line); err != nil {
+			return false // it is a text, or fails
+		}
 	}
 	made, err := p.new(p.config("peer"))
 	if err != nil {

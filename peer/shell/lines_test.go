@@ -21,7 +21,7 @@ func TestLines(t *testing.T) {
 	w.ends("alice> fail", "error: it failed \ufffd[2J", "alice> ▏")
 	w.keys("exho\r")
 	w.ends(`error: unknown command "exho": did you mean echo?`, "alice> ▏")
-	w.keys("echo 'open\r")
+	w.keys("rtt 'open\r")
 	w.await("the parser's error", func(s string) bool { return strings.Contains(s, "error: unterminated quote") })
 	w.keys("panic\r")
 	w.ends("error: internal error: by intent", "alice> ▏")

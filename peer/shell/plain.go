@@ -46,10 +46,10 @@ func runPlain(ctx context.Context, opts Options) error {
 
 // plainLine runs one line, and reports whether it was exit.
 func plainLine(ctx context.Context, opts Options, line string) (left bool, err error) {
+	// What cannot be split may be a text: the peer says so if it is none.
 	words, err := command.Split(line)
 	switch {
 	case err != nil:
-		return false, err
 	case len(words) == 0:
 		return false, nil
 	case words[0] == "exit" && len(words) == 1:

@@ -56,7 +56,7 @@ func TestPlain(t *testing.T) {
 		{"exit", "echo one\nexit\necho two\n", "one\n", ""},
 		{"stops at the first failure", "echo one\nfail\necho two\n", "one\n", "line 2: it failed \ufffd[2J"},
 		{"unknown command", "exho\n", "", `line 1: unknown command "exho": did you mean echo?`},
-		{"unterminated quote", "\necho 'a\n", "", "line 2: unterminated quote: close the ', or write \\' for the character itself"},
+		{"unterminated quote", "\nrtt 'a\n", "", "line 2: unterminated quote: close the ', or write \\' for the character itself"},
 		{"only at a terminal", "history\n", "", "line 1: history works only at a terminal"},
 		{"binary", "echo a\nech\xff\x00\n", "a\n", "line 2: line is not valid UTF-8"},
 		{"a long line", "echo a\n" + long + "xxxx\n", "a\n", "a line is too long: the limit is 65536 bytes"},

@@ -95,8 +95,7 @@ func (s *session) dispatch(ctx context.Context, line string) {
 	if strings.TrimSpace(line) == "" {
 		return
 	}
-	// Only the peer's own parser says what the first word is. What it cannot
-	// split, the peer refuses with the error that all doors give.
+	// What cannot be split may be a text: the peer says so if it is none.
 	words, err := command.Split(line)
 	if err == nil && isLocal(words) {
 		err = s.sh.Process(words...)

@@ -53,7 +53,12 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input,
 				done <- fmt.Errorf("internal error: %v\n%s", p, debug.Stack())
 			}
 		}()
-		done <- p.Commands().RunLine(files.With(lineCtx, in.Files), line, stdin, until)
+		lineCtx = files.With(lineCtx, in.Files)
+		if len(in.Words) > 0 {
+			done <- p.Commands().Run(lineCtx, in.Words, stdin, until)
+			return
+		}
+		done <- p.Commands().RunLine(lineCtx, line, stdin, until)
 	})
 	defer until.shut()
 	for {

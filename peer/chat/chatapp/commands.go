@@ -21,8 +21,8 @@ func (a *App) Commands() []command.Command {
 		{
 			Name: "msg", Group: "chat", Usage: "TEXT...", MinArgs: 1, MaxArgs: -1, Text: true, Data: true,
 			Short: "say something to everyone in the chat",
-			Long: fmt.Sprintf("Words are joined by single blanks; quote the text to keep it as it is. The limit\n"+
-				"is %d bytes of UTF-8. Whoever cannot be reached gets the message later. With\n"+
+			Long: fmt.Sprintf("The text is the rest of the line as it is written. One pair of quotes around all of\n"+
+				"it is taken off, and $NAME is replaced if it is set. The limit is %d bytes of UTF-8. Whoever cannot be reached gets the message later. With\n"+
 				"-wait=local it is on disk when the command returns, so that it is delivered even\n"+
 				"if this peer is killed and started again with the same state directory.", chat.MaxText),
 			Example: "msg -wait 'hello, everyone'", Flags: a.sendMessage,

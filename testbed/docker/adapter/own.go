@@ -33,8 +33,12 @@ func (Own) Start(p Peer) (Container, error) {
 // Line implements Adapter. The line is not among the arguments, which are in
 // Docker's events and in the host's list of processes.
 func (Own) Line(line string, in testbed.Input) (Line, error) {
-	request, err := control.Request{Line: &line, Stdin: in.Stdin, Files: in.Files, Hold: true}.Encode()
-	return Line{Command: []string{"/peer", "exec", "-"}, Stdin: request, Unanswered: control.StatusNoPeer}, err
+	request := control.Request{Words: in.Words, Stdin: in.Stdin, Files: in.Files, Hold: true}
+	if len(in.Words) == 0 {
+		request.Line = &line
+	}
+	body, err := request.Encode()
+	return Line{Command: []string{"/peer", "exec", "-"}, Stdin: body, Unanswered: control.StatusNoPeer}, err
 }
 
 // Shell implements Adapter.

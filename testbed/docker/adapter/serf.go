@@ -60,10 +60,13 @@ func (Serf) Start(p Peer) (Container, error) {
 func port(host string) string { return net.JoinHostPort(host, strconv.Itoa(gossipPort)) }
 
 // Line implements Adapter. No command of serf reads standard input.
-func (Serf) Line(line string, _ testbed.Input) (Line, error) {
-	words, err := command.Split(line)
-	if err != nil {
-		return Line{}, err
+func (Serf) Line(line string, in testbed.Input) (Line, error) {
+	words := in.Words
+	if len(words) == 0 {
+		var err error
+		if words, err = command.Split(line); err != nil {
+			return Line{}, err
+		}
 	}
 	if len(words) == 0 {
 		return Line{}, errors.New("nothing to run: the line is empty")

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"peerlab/peer/command/commandtest"
+	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockertest"
+)
+
+// A text arrives byte by byte at a peer in a container, from peerlab exec and
+// from make exec.
+func TestTextFromOutside(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs Docker")
+	}
+	d, err := docker.Connect(t.Context())
+	if err != nil {
+		t.Skip(err)
+	}
+	defer d.Close()
+	guard, err := d.Guard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer guard.Close(t.Context())
+	images, err := dockertest.Build(t.Context(), "../..", guard.Labels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PEERLAB_FABRIC_IMAGE", images.Fabric)
+	p := process{t, "text-" + time.Now().Format("150405")}
+	defer p.call("down")
+	p.must("up", "2", "--image", images.Peer, "--bootstrap-image", images.Bootstrap)
+
+	var want []string
+	for _, text := range commandtest.Texts() {
+		p.must("exec", "alice", "--", text.Line)
+		p.must(append([]string{"exec", "alice", "--", "msg", "--"}, strings.Split(text.Want, " ")...)...)
+		out, err := exec.CommandContext(t.Context(), "make", "-s", "-C", "../..", "exec", "PROJECT=peerlab-"+p.cluster, "PEER=alice", "LINE="+text.Line).CombinedOutput()
+		if err != nil {
+			t.Errorf("make exec LINE=%q: %v\n%s", text.Line, err, out)
+		}
+		want = append(want, "<alice> "+text.Want, "<alice> "+text.Want, "<alice> "+text.Want)
+	}
+	p.must("exec", "alice", "--", "msg -wait=30s that is all")
+	var history []string
+	if err := json.Unmarshal([]byte(p.must("exec", "bob", "--", "chat history -format json")), &history); err != nil {
+		t.Fatal(err)
+	}
+	got := slices.DeleteFunc(history, func(line string) bool { return !strings.HasPrefix(line, "<alice> ") })
+	if want = append(want, "<alice> that is all"); !slices.Equal(got, want) {
+		t.Errorf("bob has\n%q\nwant\n%q", got, want)
+	}
+}
