@@ -57,8 +57,11 @@ type Record struct {
 
 // FailedLine is the line of a scenario that failed.
 type FailedLine struct {
-	Line int    `json:"line"` // from 1
-	Text string `json:"text"` // as it is written
+	Line int `json:"line"` // from 1
+	// Column is where its command begins, from 1; 0 in runs saved by a program that
+	// did not know it.
+	Column int    `json:"column,omitempty"`
+	Text   string `json:"text"` // as it is written
 	// Why is what was found instead; it can have several lines.
 	Why string `json:"why"`
 }

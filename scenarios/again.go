@@ -145,7 +145,7 @@ func (p *replay) line(asked observe.Asked) {
 // judge returns an outcome for a line that does not come true, and another
 // error for one that cannot be told.
 func (p *replay) judge(asked observe.Asked) error {
-	a := args{make([]word, len(asked.Words)), asked.Words}.rest(1)
+	a := args{words: make([]word, len(asked.Words)), text: asked.Words, mayFail: true}.rest(1)
 	verb := asked.Words[0]
 	switch {
 	case verb == "measure":
@@ -170,10 +170,11 @@ func (p *replay) judge(asked observe.Asked) error {
 	default:
 		return fmt.Errorf("%s judges nothing", verb)
 	}
-	c, err := parseCondition(p.scene, a)
+	compiled, err := parseCondition(p.scene, a)
 	if err != nil {
 		return err
 	}
+	c := compiled.instance()
 	if c.question != nil {
 		return fmt.Errorf("no event tells whether %s", c.text)
 	}

@@ -198,11 +198,11 @@ func (m *mail) firstOpen(w *world) (*letter, []string) {
 	return nil, nil
 }
 
-func parseChat(_ *scene, a args) (predicate, bool, error) {
+func parseChat(_ *scene, a args) (func() predicate, bool, error) {
 	if !slices.Equal(a.text, []string{"chat", "complete"}) {
 		return nil, false, nil
 	}
-	return chatComplete{}, true, nil
+	return func() predicate { return chatComplete{} }, true, nil
 }
 
 // chatComplete holds when no message is open. The world keeps the mail, so that

@@ -10,8 +10,22 @@ import (
 	"peerlab/event"
 )
 
-// condition is something that holds in a cluster or does not. It is made anew
-// for each line that runs.
+// compiledCondition is a condition as the check of a scenario leaves it. A
+// predicate keeps what it has counted, and several runs of a plan can be at the
+// same line: each gets one of its own.
+type compiledCondition struct {
+	text      string
+	predicate func() predicate
+}
+
+// instance returns the condition for one line of one run.
+func (c compiledCondition) instance() condition {
+	p := c.predicate()
+	q, _ := p.(question)
+	return condition{text: c.text, predicate: p, question: q}
+}
+
+// condition is something that holds in a cluster or does not.
 type condition struct {
 	text string
 	predicate
@@ -50,8 +64,9 @@ type kind struct {
 	short   string
 	detail  string
 	example string
-	// parse reads the words; ok says whether they have this form at all.
-	parse func(sc *scene, a args) (p predicate, ok bool, err error)
+	// parse reads the words, and returns what makes a predicate of them; ok says
+	// whether they have this form at all.
+	parse func(sc *scene, a args) (p func() predicate, ok bool, err error)
 }
 
 // kinds returns all of them, in the order of the reference.
@@ -60,28 +75,41 @@ func kinds() []kind {
 }
 
 // parseCondition reads a condition, or with not before it its opposite.
-func parseCondition(sc *scene, a args) (condition, error) {
+func parseCondition(sc *scene, a args) (compiledCondition, error) {
 	if !sc.defined {
-		return condition{}, errors.New("there is no cluster yet: begin with a line such as cluster 5")
+		return compiledCondition{}, errors.New("there is no cluster yet: begin with a line such as cluster 5")
 	}
 	if a.text[0] == "not" && len(a.text) > 1 {
-		c, err := parseCondition(sc, a.rest(1))
-		c.text, c.predicate = "not "+c.text, negation{c.predicate}
-		return c, err
+		opposite := a.rest(1)
+		opposite.mayFail = true
+		c, err := parseCondition(sc, opposite)
+		return compiledCondition{"not " + c.text, func() predicate { return negate(c.predicate()) }}, err
 	}
 	for _, k := range sc.kinds {
 		if p, ok, err := k.parse(sc, a); ok {
 			sc.uses[k.form] = true
-			c := condition{text: strings.Join(a.text, " "), predicate: p}
-			c.question, _ = p.(question)
-			return c, err
+			if err != nil {
+				return compiledCondition{}, err
+			}
+			if e, ok := p().(*each); ok {
+				err = sc.checkSubject(a, e.subject)
+			}
+			return compiledCondition{strings.Join(a.text, " "), p}, err
 		}
 	}
 	var forms []string
 	for _, k := range sc.kinds {
 		forms = append(forms, k.form)
 	}
-	return condition{}, at(a.words[0], fmt.Errorf("%q is no condition: there are %s", strings.Join(a.text, " "), strings.Join(forms, "; ")))
+	return compiledCondition{}, at(a.words[0], fmt.Errorf("%q is no condition: there are %s", strings.Join(a.text, " "), strings.Join(forms, "; ")))
+}
+
+// negate returns the opposite of a predicate. That of a question is one, too.
+func negate(p predicate) predicate {
+	if q, ok := p.(question); ok {
+		return negatedQuestion{q}
+	}
+	return negation{p}
 }
 
 // negation holds when another predicate does not.
@@ -89,6 +117,12 @@ type negation struct{ predicate }
 
 func (n negation) holds(w *world) bool { return !n.predicate.holds(w) }
 func (n negation) why(*world) string   { return "" }
+
+// negatedQuestion holds when the answer to another question is no.
+type negatedQuestion struct{ question }
+
+func (n negatedQuestion) holds(w *world) bool { return !n.question.holds(w) }
+func (n negatedQuestion) why(*world) string   { return "" }
 
 // always holds.
 type always struct{}
@@ -110,8 +144,44 @@ func parseSubject(sc *scene, words []string) (subject, error) {
 	if slices.Equal(words, []string{all}) {
 		return subject{all: true, names: sc.spec.Peers}, nil
 	}
-	names, err := sc.names(words, nil)
+	names, err := sc.names(words)
 	return subject{names: names}, err
+}
+
+// parseSubjectAndMembers reads who sees and whom. rest in one of the lists is who
+// is not in the other.
+func parseSubjectAndMembers(sc *scene, words, members []string) (s subject, others []string, err error) {
+	if slices.Equal(words, []string{all}) {
+		s = subject{all: true, names: sc.spec.Peers}
+		others, err = sc.names(members, s.names...)
+		return s, others, err
+	}
+	s.names, others, err = sc.bothNames(words, members)
+	return s, others, err
+}
+
+// checkSubject says why a condition on these peers cannot come true, as far as
+// it is known before the run: a peer that does not run sees nothing and has
+// nothing.
+func (sc *scene) checkSubject(a args, s subject) error {
+	if a.mayFail || sc.inactive {
+		return nil
+	}
+	var stopped []string
+	for _, name := range s.names {
+		if sc.stopped[name] && !sc.claimed(name) {
+			stopped = append(stopped, name)
+		}
+	}
+	switch {
+	case len(stopped) == 0 || s.all && len(stopped) < len(s.names):
+		return nil
+	case s.all:
+		return at(a.words[0], errors.New("no peer runs at this line: this cannot come true"))
+	case len(stopped) == 1:
+		return at(a.words[0], fmt.Errorf("%s does not run at this line: this cannot come true", stopped[0]))
+	}
+	return at(a.words[0], fmt.Errorf("%s do not run at this line: this cannot come true", strings.Join(stopped, ", ")))
 }
 
 // means reports whether a peer that is named is meant now. A paused peer can say
@@ -191,17 +261,18 @@ func (c *each) why(w *world) string {
 	if c.meant == 0 {
 		return "no peer runs"
 	}
-	var told []string
+	// First those that do not run: nothing else can be expected of them.
+	var stopped, told []string
 	for _, name := range c.names {
 		switch {
 		case !c.peers[name].fails:
 		case !w.view.Runs(name):
-			told = append(told, name+" does not run")
+			stopped = append(stopped, name+" does not run")
 		default:
 			told = append(told, c.test.why(w, name))
 		}
 	}
-	return some(told, "; ")
+	return some(append(stopped, told...), "; ")
 }
 
 // some joins the first few of what is told.

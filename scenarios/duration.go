@@ -58,6 +58,9 @@ func parseProduct(text string) (float64, error) {
 		}
 		product *= f
 	}
+	if durations == 0 && product != 0 {
+		return 0, errors.New("want one duration with its unit, such as 90s")
+	}
 	if durations != 1 && product != 0 {
 		return 0, errors.New("want one duration such as 90s in each product")
 	}

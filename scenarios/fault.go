@@ -53,7 +53,8 @@ func (sc *scene) limited(a args) (args, time.Duration, error) {
 		return a, 0, at(a.words[last], err)
 	}
 	sc.least += d
-	return args{a.words[:last], a.text[:last]}, d, nil
+	a.words, a.text = a.words[:last], a.text[:last]
+	return a, d, nil
 }
 
 // pausing freezes peers.

@@ -123,7 +123,7 @@ func TestForContainersHasEverything(t *testing.T) {
 					}
 				}
 			}
-			a := args{l.args, text}
+			a := args{words: l.args, text: text}
 			if name == "await" || name == "hold" {
 				a = a.rest(1)
 			}

@@ -40,7 +40,7 @@ func happenings() []kind {
 	}
 }
 
-func parseNobody(sc *scene, a args) (predicate, bool, error) {
+func parseNobody(sc *scene, a args) (func() predicate, bool, error) {
 	n := len(a.text)
 	if n < 2 || a.text[0] != "nobody" || a.text[n-1] != "dies" {
 		return nil, false, nil
@@ -51,15 +51,17 @@ func parseNobody(sc *scene, a args) (predicate, bool, error) {
 			return nil, true, at(a.words[1], errors.New("want nobody dies, or nobody but PEER… dies"))
 		}
 		var err error
-		if but, err = sc.names(a.text[2:n-1], nil); err != nil {
+		if but, err = sc.names(a.text[2 : n-1]); err != nil {
 			return nil, true, err
 		}
 	}
 	spared := setOf(but)
-	return &counter{
-		counts: func(e event.Event, live bool) bool { return live && e.Kind == event.MemberDead && !spared[e.Member] },
-		want:   comparison{"=", 0},
-		tell:   func(c *counter) string { return fmt.Sprintf("%s declared %s dead", c.first.Peer, c.first.Member) },
+	return func() predicate {
+		return &counter{
+			counts: func(e event.Event, live bool) bool { return live && e.Kind == event.MemberDead && !spared[e.Member] },
+			want:   comparison{"=", 0},
+			tell:   func(c *counter) string { return fmt.Sprintf("%s declared %s dead", c.first.Peer, c.first.Member) },
+		}
 	}, true, nil
 }
 
@@ -144,7 +146,7 @@ func parseComparison(words []string) (what string, c comparison, ok bool) {
 	return m[1], comparison{m[2], n}, err == nil
 }
 
-func parseEvents(sc *scene, a args) (predicate, bool, error) {
+func parseEvents(sc *scene, a args) (func() predicate, bool, error) {
 	if a.text[0] != "events" {
 		return nil, false, nil
 	}
@@ -152,7 +154,7 @@ func parseEvents(sc *scene, a args) (predicate, bool, error) {
 		return nil, true, errors.New("want the kind of events, and how many, such as events member.dead>=3")
 	}
 	rest := a.text[1:]
-	lists := map[string][]string{}
+	words := map[string][]string{} // of each list
 	for _, word := range []string{"about", "by"} {
 		before, after, ok := cutAt(rest, word)
 		if !ok {
@@ -162,11 +164,11 @@ func parseEvents(sc *scene, a args) (predicate, bool, error) {
 		if end := slices.IndexFunc(after, func(w string) bool { return w == "by" || w == "about" }); end >= 0 {
 			before, after = append(slices.Clone(before), after[end:]...), after[:end]
 		}
-		names, err := sc.names(after, nil)
-		if err != nil {
-			return nil, true, err
-		}
-		lists[word], rest = names, before
+		words[word], rest = after, before
+	}
+	by, about, err := sc.byAndAbout(words)
+	if err != nil {
+		return nil, true, err
 	}
 	what, want, ok := parseComparison(rest)
 	if !ok {
@@ -186,17 +188,33 @@ func parseEvents(sc *scene, a args) (predicate, bool, error) {
 	if want.op == "<" && want.n == 0 {
 		return nil, true, at(a.words[1], errors.New("there cannot be fewer than none"))
 	}
-	by, about := setOf(lists["by"]), setOf(lists["about"])
-	return &counter{
-		counts: func(e event.Event, _ bool) bool {
-			return e.Kind == event.Kind(what) && (len(by) == 0 || by[e.Peer]) && (len(about) == 0 || about[e.Member])
-		},
-		want: want,
-		tell: func(c *counter) string { return fmt.Sprintf("there are %d", c.n) },
+	return func() predicate {
+		return &counter{
+			counts: func(e event.Event, _ bool) bool {
+				return e.Kind == event.Kind(what) && (len(by) == 0 || by[e.Peer]) && (len(about) == 0 || about[e.Member])
+			},
+			want: want,
+			tell: func(c *counter) string { return fmt.Sprintf("there are %d", c.n) },
+		}
 	}, true, nil
 }
 
-func parseHas(sc *scene, a args) (predicate, bool, error) {
+// byAndAbout reads who reported events, and about whom. rest in one of the lists
+// is who is not in the other.
+func (sc *scene) byAndAbout(words map[string][]string) (by, about map[string]bool, err error) {
+	var reporters, members []string
+	switch who, whom := words["by"], words["about"]; {
+	case who != nil && whom != nil:
+		reporters, members, err = sc.bothNames(who, whom)
+	case who != nil:
+		reporters, err = sc.names(who)
+	case whom != nil:
+		members, err = sc.names(whom)
+	}
+	return setOf(reporters), setOf(members), err
+}
+
+func parseHas(sc *scene, a args) (func() predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "has", "have")
 	if !ok || len(what) == 0 || what[0] != "message" {
 		return nil, false, nil
@@ -209,7 +227,9 @@ func parseHas(sc *scene, a args) (predicate, bool, error) {
 		return nil, true, errors.New("want the text of the message: quote it")
 	}
 	text := strings.Join(what[1:], " ")
-	return &each{subject: s, test: &hasMessage{text: text}}, true, nil
+	return func() predicate {
+		return &each{subject: s, test: &hasMessage{text: text}}
+	}, true, nil
 }
 
 // hasMessage is the test whether a message of this text was delivered to a peer,

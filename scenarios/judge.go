@@ -11,9 +11,9 @@ import (
 )
 
 // ask notes a line that judges, before it does.
-func (r *run) ask(verb string, words []string) {
+func (r *run) ask(s *step) {
 	r.asked = &observe.Asked{
-		Line: r.line.number, Text: strings.TrimSpace(r.line.text), Prefix: r.line.prefix, Words: append([]string{verb}, words...),
+		Line: s.line.number, Text: strings.TrimSpace(s.line.text), Prefix: s.line.prefix, Words: append([]string{s.line.name.raw()}, s.words...),
 		From: len(r.world.events), Mark: r.world.from,
 	}
 }

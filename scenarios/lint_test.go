@@ -27,7 +27,7 @@ func TestLintPoints(t *testing.T) {
 		{"partiton alice / rest", `2:1: there is no verb and no peer "partiton": did you mean partition?`},
 		{"kill alcie", `2:6: no such peer as "alcie": did you mean alice?`},
 		{"  kill  alice,bo", `2:9: no such peer as "bo": did you mean bob?`},
-		{"await 10 all see 3 alive", `2:7: "10": want one duration`},
+		{"await 10 all see 3 alive", `2:7: "10": want one duration with its unit, such as 90s`},
 		{"await 10sec all see 3 alive", `2:7: "10sec": want a duration`},
 		{"await 0s all see 3 alive", `2:7: "0s": want more than no time`},
 		{"await 10s all see 4 alive", `2:19: nobody can see 4: the cluster has 3`},

@@ -31,6 +31,7 @@ type Plan struct {
 	arms   []arm // all of the scenario, of which this is one
 	model  theory.Model
 	given  map[string]string
+	steps  []step            // what a run does, line by line
 	guards map[string]bool   // which conditions in brackets hold
 	ends   map[string]bool   // peers that may end by themselves
 	files  map[string]string // beside the scenario, that its lines name
@@ -60,7 +61,7 @@ func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, se
 		if i := indexOfArm(arms, only); i >= 0 {
 			others = slices.Delete(slices.Clone(arms), i, i+1)
 			arms = arms[i : i+1]
-		} else {
+		} else if !s.names("arm", only) { // or else there is a mistake in its line
 			wrong = append(wrong, &Problem{File: s.Path, Line: 1, Col: 1, Text: noArm(arms, only)})
 		}
 	}
@@ -78,11 +79,11 @@ func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, se
 			return nil, ctx.Err()
 		}
 		p := &Plan{Scenario: s, Arm: a.name, arm: a, arms: all, given: set, guards: guards, secrets: found}
-		wrong = append(wrong, p.lint(ctx, f)...)
+		wrong = append(wrong, p.compile(ctx, f)...)
 		plans = append(plans, p)
 	}
 	for _, a := range others { // the text has their secrets, too
-		(&Plan{Scenario: s, Arm: a.name, arm: a, arms: all, given: set, guards: guards, secrets: found}).lint(ctx, nil)
+		(&Plan{Scenario: s, Arm: a.name, arm: a, arms: all, given: set, guards: guards, secrets: found}).compile(ctx, nil)
 	}
 	if len(wrong) > 0 {
 		slices.SortStableFunc(wrong, func(a, b *Problem) int { return a.Line - b.Line })
@@ -103,7 +104,7 @@ func (s *Scenario) arms() (arms []arm, wrong Problems) {
 		}
 		made, err := parseArm(a)
 		if err != nil {
-			continue // lint says it, too
+			continue // compile says it, too
 		}
 		if len(l.guards) > 0 {
 			wrong = append(wrong, &Problem{File: s.Path, Line: l.number, Col: l.guards[0].col, Text: "an arm has no condition"})
@@ -127,9 +128,14 @@ func indexOfArm(arms []arm, name string) int {
 
 // noArm says that there is no arm of that name.
 func noArm(arms []arm, name string) string {
-	names := make([]string, len(arms))
-	for i, a := range arms {
-		names[i] = a.name
+	var names []string
+	for _, a := range arms {
+		if a.name != "" {
+			names = append(names, a.name)
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("there is no arm %q: the scenario has no arms", name)
 	}
 	return fmt.Sprintf("there is no arm %q: %s", name, meant(name, names))
 }
@@ -194,8 +200,9 @@ func (s *Scenario) available(ctx context.Context, f testbed.Factory) (map[string
 	return guards, nil
 }
 
-// lint walks through the scenario as a run would.
-func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
+// compile makes the steps of the scenario, or says what is wrong with it. It
+// walks through the lines once, as a run will.
+func (p *Plan) compile(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	sc := newScene(f, p.arm, p.given)
 	sc.beside = p.Scenario.beside
 	if p.secrets == nil {
@@ -205,6 +212,7 @@ func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	if f != nil {
 		sc.possible = func(links testbed.Links) error { return f.Check(ctx, links) }
 	}
+	p.steps = make([]step, 0, len(p.Scenario.lines))
 	for _, l := range p.Scenario.lines {
 		add := func(problem *Problem) {
 			problem.File, problem.Line = p.Scenario.Path, l.number
@@ -224,23 +232,29 @@ func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 		here := sc
 		if !active {
 			here = sc.clone()
-			here.possible = nil
+			here.possible, here.inactive = nil, true
 		}
-		text, problem := here.expand(l.args)
-		if problem != nil {
-			add(problem)
+		s, err := here.compile(l)
+		if p.guards == nil { // where there is an engine, these peers may run
+			maps.DeleteFunc(sc.stopped, func(name string, _ bool) bool { return !here.stopped[name] })
+		}
+		s.active = active
+		p.steps = append(p.steps, s)
+		if err == nil {
 			continue
 		}
-		if _, err := here.parse(l.command, text); err != nil {
-			problem, ok := err.(*Problem)
-			if !ok {
-				problem = &Problem{Text: err.Error(), Unable: errors.Is(err, testbed.ErrUnable)}
-				if len(l.args) > 0 {
-					problem.Col = l.args[0].col
-				}
+		here.mistakes.note(l)
+		problem, ok := err.(*Problem)
+		switch {
+		case errors.Is(err, errFollows):
+			continue
+		case !ok:
+			problem = &Problem{Text: err.Error(), Unable: errors.Is(err, testbed.ErrUnable)}
+			if len(l.args) > 0 {
+				problem.Col = l.args[0].col
 			}
-			add(problem)
 		}
+		add(problem)
 	}
 	if !sc.defined && len(wrong) == 0 {
 		wrong = append(wrong, &Problem{File: p.Scenario.Path, Line: 1, Col: 1, Text: "there is no cluster: a scenario has a line such as cluster 5"})
@@ -253,11 +267,24 @@ func (p *Plan) lint(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	return wrong
 }
 
+// compile makes the step of one line.
+func (sc *scene) compile(l line) (step, error) {
+	s := step{line: l}
+	words, err := sc.expand(l.args)
+	if err != nil {
+		return s, err
+	}
+	v, isVerb := sc.verbs[l.name.raw()]
+	s.words, s.judges, s.answers = words, v.judges, v.answers || !isVerb
+	s.do, err = sc.parse(l.command, words)
+	return s, err
+}
+
 // holds says whether a condition in brackets does. Without an engine none
 // does, for then the line would be about one engine alone.
 func (p *Plan) holds(g guard) (bool, *Problem) {
 	if name, is := strings.CutPrefix(g.tag, "arm:"); is {
-		if indexOfArm(p.arms, name) < 0 {
+		if indexOfArm(p.arms, name) < 0 && !p.Scenario.names("arm", name) {
 			return false, &Problem{Col: g.col, Text: noArm(p.arms, name)}
 		}
 		return name == p.Arm, nil
@@ -271,7 +298,7 @@ func (p *Plan) holds(g guard) (bool, *Problem) {
 // parse reads one line: a verb, or a peer and what it is told.
 func (sc *scene) parse(c *command, text []string) (action, error) {
 	name := c.name.raw()
-	a := args{c.args, text}
+	a := args{words: c.args, text: text, mayFail: c.prefix != ""}
 	v, isVerb := sc.verbs[name]
 	switch {
 	case isVerb && c.background && !v.inBackground:
@@ -279,12 +306,18 @@ func (sc *scene) parse(c *command, text []string) (action, error) {
 	case isVerb && len(a.text) == 0 && v.needs():
 		return nil, at(c.name, fmt.Errorf("%s %s: the arguments are missing", name, v.args))
 	case isVerb && !sc.defined && !v.early:
+		if sc.mistakes.cluster {
+			return nil, errFollows
+		}
+		sc.mistakes.cluster = true // one line that says so is enough
 		return nil, at(c.name, errors.New("there is no cluster yet: begin with a line such as cluster 5"))
 	case isVerb:
 		sc.uses[name] = true
 		return v.parse(sc, a)
 	case sc.defined && sc.isPeers(name):
-		return sc.parseLine(name, a, c.prefix == "")
+		return sc.parseLine(name, a)
+	case !sc.defined && sc.mistakes.cluster:
+		return nil, errFollows
 	case !sc.defined:
 		return nil, at(c.name, fmt.Errorf("there is no verb %q: %s", name, meant(name, verbNames())))
 	}

@@ -28,15 +28,18 @@ func TestReferenceIsCurrent(t *testing.T) {
 
 // TestExamplesAreRight lints the example of each verb and condition.
 func TestExamplesAreRight(t *testing.T) {
-	const before = "cluster 5\n"
+	const before = "cluster 5\nstart\n"
 	for _, v := range verbs() {
 		text := before + v.example + "\n"
 		switch v.name {
 		case "cluster", "arm", "set":
 			text = v.example + "\ncluster 5\n"
 		}
-		if v.name == "cluster" {
+		switch v.name {
+		case "cluster":
 			text = v.example + "\n"
+		case "peer":
+			text = "cluster 5\n" + v.example + "\n"
 		}
 		if got := lint(t, text); got != "" {
 			t.Errorf("%s\n%s", text, got)

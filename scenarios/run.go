@@ -1,23 +1,21 @@
 // Package scenarios runs experiments that are written as text: a cluster, what
-// is done to it, what must come true and by when. It is built on rsc.io/script,
-// and it runs the same file on any engine of package testbed.
+// is done to it, what must come true and by when. It runs the same file on any
+// engine of package testbed.
+//
+// A scenario is compiled to steps when it is checked, and a run is a loop over
+// them.
 //
 // It uses plain time and waits on channels only, so that it can itself run in
 // virtual time.
 package scenarios
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"io"
 	"sync"
 	"time"
-
-	"rsc.io/script"
 
 	"peerlab/event"
 	"peerlab/observe"
@@ -53,14 +51,15 @@ type run struct {
 	plan   *Plan
 	record *observe.Record
 	tell   Progress
-	scene  *scene
 	engine testbed.Engine
 	reader *testbed.Reader
 	world  *world
-	state  *script.State
 	began  time.Time
-	line   line           // that runs now
-	asked  *observe.Asked // what it asks, if it judges
+	asked  *observe.Asked // what the present line asks, if it judges
+	output string         // what the line before wrote
+	// background are the lines that were begun in the background and for which no
+	// line has waited yet.
+	background []*backgroundStep
 
 	interrupted func() error // Options.Interrupted
 
@@ -86,7 +85,7 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	r := &run{plan: p, record: &res.Record, tell: o.Progress, interrupted: o.Interrupted, began: res.Began, expected: map[string]bool{}, stalls: map[string]context.CancelFunc{}, stalled: map[string]chan struct{}{}}
 	var failure error // of a line
 	r.ctx, r.abort = context.WithCancelCause(ctx)
-	defer r.abort(nil)
+	defer r.abort(errOver)
 	engine, err := f.Create(r.ctx, p.Spec)
 	if err != nil {
 		r.stop(fmt.Errorf("create the cluster: %w", err))
@@ -112,11 +111,14 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	return res
 }
 
+// errOver ends what still runs in the background when the lines have ended.
+var errOver = errors.New("the scenario is over")
+
 // stop makes the run inconclusive: nothing that follows can be believed.
 func (r *run) stop(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.failed == nil {
+	if r.failed == nil && !errors.Is(err, errOver) {
 		r.failed = err
 	}
 	r.abort(err)
@@ -128,157 +130,47 @@ func (r *run) trouble() error {
 	return r.failed
 }
 
-// all runs the lines, and returns the failure of the first that fails.
+// all runs the steps, and returns the failure of the first that fails.
 func (r *run) all() error {
 	defer r.tasks.Wait()
-	defer r.abort(nil)
+	defer r.abort(errOver)
 	if err := r.engine.Start(r.ctx, testbed.Bootstrap); err != nil {
 		r.stop(fmt.Errorf("start the bootstrap service: %w", err))
 		return nil
 	}
-	state, err := script.NewState(r.ctx, ".", []string{})
-	if err != nil {
-		r.stop(err)
-		return nil
-	}
-	r.state = state
 	if r.record.Engine != "sim" { // where nothing is late
 		r.tasks.Go(func() { timekeeper.Watch(r.ctx, r.engine.History()) })
 	}
-	r.scene = newScene(nil, r.plan.arm, r.plan.given)
-	engine := r.scriptEngine()
-	lines := r.plan.Scenario.lines
-	for i, l := range append(slices.Clip(lines), line{number: lines[len(lines)-1].number, text: "join", command: &command{name: word{parts: []part{{text: "join"}}}}}) {
-		if r.uninterrupted() != nil {
+	for i := range r.plan.steps {
+		s := &r.plan.steps[i]
+		if r.ended() {
 			return nil
 		}
-		if i < len(lines) {
-			text := r.plan.Redact(l.text)
-			r.tell(time.Since(r.began), l.number, text)
-			r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, l.number, text)})
+		text := r.plan.Redact(s.line.text)
+		r.tell(time.Since(r.began), s.line.number, text)
+		r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, s.line.number, text)})
+		if !s.active {
+			continue
 		}
-		if err := r.one(engine, l); err != nil {
+		if err := r.step(s); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// one runs one line. Those before it are left blank, so that the script's
-// engine counts as people do.
-func (r *run) one(engine *script.Engine, l line) error {
-	r.line = l
-	for name := range r.scene.vars {
-		if err := r.state.Setenv(name, r.scene.vars[name]); err != nil {
-			r.stop(err)
-			return nil
-		}
-	}
-	text := strings.Repeat("\n", l.number-1) + l.script() + "\n"
-	var log bytes.Buffer
-	err := engine.Execute(r.state, r.plan.Scenario.Path, bufio.NewReader(strings.NewReader(text)), &log)
-	r.catchUp()
-	if r.trouble() != nil || err == nil {
+	if r.ended() {
 		return nil
 	}
-	// What a line is about says more than that it failed.
-	var failed *script.CommandError
-	if errors.As(err, &failed) {
-		return &lineError{number: failed.Line, text: r.text(failed.Line), err: failed.Err}
+	err := r.join(io.Discard)
+	r.catchUp()
+	if r.trouble() != nil {
+		return nil
 	}
-	return &lineError{number: l.number, text: l.text, err: err}
+	return err
 }
 
-// text is a line as it is written.
-func (r *run) text(number int) string {
-	for _, l := range r.plan.Scenario.lines {
-		if l.number == number {
-			return strings.TrimSpace(l.text)
-		}
+// ended reports whether no further step is to run.
+func (r *run) ended() bool {
+	if err := context.Cause(r.ctx); err != nil {
+		r.stop(err)
 	}
-	return ""
-}
-
-// lineError is the failure of a line.
-type lineError struct {
-	number int
-	text   string
-	err    error
-}
-
-func (e *lineError) Error() string { return fmt.Sprintf("line %d: %s: %v", e.number, e.text, e.err) }
-func (e *lineError) Unwrap() error { return e.err }
-
-// scriptEngine has a command for each verb and each peer.
-func (r *run) scriptEngine() *script.Engine {
-	e := &script.Engine{Cmds: map[string]script.Cmd{}, Conds: map[string]script.Cond{}}
-	for _, v := range verbs() {
-		e.Cmds[v.name] = &scriptCommand{r, v.name, v.judges, script.CmdUsage{Summary: v.short, Args: v.args, Detail: []string{v.detail}, Async: v.inBackground}}
-	}
-	e.Cmds["join"] = script.Wait()
-	for _, l := range r.plan.Scenario.lines {
-		if name := l.name.raw(); e.Cmds[name] == nil { // peers, one or several
-			e.Cmds[name] = &scriptCommand{r, name, false, script.CmdUsage{Summary: "run a line in " + name, Args: "LINE…", Async: true}}
-		}
-	}
-	for tag, text := range guardTexts() {
-		e.Conds[tag] = script.BoolCondition(text, r.plan.guards[tag])
-	}
-	e.Conds["arm"] = script.PrefixCondition("the run is of this arm", func(_ *script.State, name string) (bool, error) { return name == r.plan.Arm, nil })
-	return e
-}
-
-// scriptCommand is a verb, or a peer, for rsc.io/script.
-type scriptCommand struct {
-	run    *run
-	name   string
-	judges bool
-	usage  script.CmdUsage
-}
-
-func (c *scriptCommand) Usage() *script.CmdUsage { return &c.usage }
-
-func (c *scriptCommand) Run(s *script.State, _ ...string) (script.WaitFunc, error) {
-	args := c.run.line.args
-	words, problem := c.run.scene.expand(args)
-	if problem != nil {
-		c.run.stop(problem) // lint let it pass
-		return nil, problem
-	}
-	do, err := c.run.scene.parse(&command{prefix: "?", name: word{parts: []part{{text: c.name}}}, args: args}, words)
-	if err != nil {
-		c.run.stop(err) // lint let it pass
-		return nil, err
-	}
-	var out bytes.Buffer
-	act := func() error {
-		err := do(s.Context(), c.run, &out)
-		if err != nil && !errors.As(err, new(*outcome)) {
-			if cause := context.Cause(c.run.ctx); cause != nil {
-				err = cause
-			}
-			c.run.stop(err)
-		}
-		return err
-	}
-	if !c.usage.Async {
-		c.run.catchUp()
-		if c.judges {
-			c.run.ask(c.name, words)
-		}
-		err := act()
-		if c.judges {
-			c.run.answered(err)
-		}
-		if out.Len() == 0 {
-			return nil, err // what the line before wrote stays readable
-		}
-		return func(*script.State) (string, string, error) { return out.String(), "", err }, nil
-	}
-	done := make(chan error, 1)
-	c.run.tasks.Go(func() { done <- act() })
-	return func(*script.State) (string, string, error) {
-		err := <-done
-		return out.String(), "", err
-	}, nil
+	return r.uninterrupted() != nil
 }

@@ -18,8 +18,7 @@ import (
 )
 
 // scene is what is known at one line of a scenario before anything runs: the
-// cluster, the variables, the links. Lint walks through it, and a run does
-// again, so that both understand a line in the same way.
+// cluster, the variables, the links. Compiling walks through it once.
 type scene struct {
 	verbs    map[string]verb
 	kinds    []kind
@@ -33,8 +32,14 @@ type scene struct {
 	spec    testbed.Spec
 	defined bool            // by a cluster line
 	begun   bool            // something runs: the cluster is what it is
-	ends    map[string]bool // peers that may end by themselves, for the scenario says so
-	links   testbed.Links
+	stopped map[string]bool // peers that certainly do not run
+	// inactive says that the line is left out here: it is checked as such, but not
+	// whether it can come true.
+	inactive bool
+	ends     map[string]bool // peers that may end by themselves, for the scenario says so
+	links    testbed.Links
+
+	mistakes mistakes // of the lines so far
 
 	beside  *beside           // nil: it is not looked at
 	files   map[string]string // that lines name
@@ -56,7 +61,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 	if f != nil {
 		owned = f.Owned()
 	}
-	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
+	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, stopped: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc
@@ -66,6 +71,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 func (sc *scene) clone() *scene {
 	c := *sc
 	c.vars, c.links, c.ends, c.uses = maps.Clone(sc.vars), maps.Clone(sc.links), maps.Clone(sc.ends), maps.Clone(sc.uses)
+	c.mistakes, c.stopped = sc.mistakes.clone(), maps.Clone(sc.stopped)
 	c.spec.Own = maps.Clone(sc.spec.Own)
 	for name, own := range c.spec.Own {
 		c.spec.Own[name] = maps.Clone(own)
@@ -73,13 +79,12 @@ func (sc *scene) clone() *scene {
 	return &c
 }
 
-// define makes the cluster what a cluster line says.
-func (sc *scene) define(peers []string, of map[string]string) error {
+// define gives the cluster the settings of its line.
+func (sc *scene) define(of map[string]string) error {
 	if of["profile"] == "" {
 		of["profile"] = "local"
 	}
-	sc.spec.Peers, sc.spec.Settings, sc.spec.Own = peers, of, map[string]map[string]string{}
-	sc.defined = true
+	sc.spec.Settings = of
 	if err := settings.CheckPeer("peer", of, sc.spec.Files); err != nil {
 		return err
 	}
@@ -90,7 +95,7 @@ func (sc *scene) define(peers []string, of map[string]string) error {
 	for _, c := range computed() {
 		sc.vars[c.name] = c.value(m).String()
 	}
-	sc.vars["N"] = strconv.Itoa(len(peers))
+	sc.vars["N"] = strconv.Itoa(len(sc.spec.Peers))
 	return nil
 }
 

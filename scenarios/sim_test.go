@@ -51,7 +51,7 @@ func TestStory(t *testing.T) {
 	if res.Verdict != observe.Fail {
 		t.Fatalf("%s: %s", res.Verdict, res.Reason)
 	}
-	for _, want := range []string{"x.txt:6: await 1s alice sees bob dead", "not within 1s", "alice sees bob alive", "lab.kill bob", "bob     alive"} {
+	for _, want := range []string{"x.txt:6:1: await 1s alice sees bob dead", "not within 1s", "alice sees bob alive", "lab.kill bob", "bob     alive"} {
 		if !strings.Contains(res.Story, want) {
 			t.Errorf("there is no %q in\n%s", want, res.Story)
 		}

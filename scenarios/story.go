@@ -42,7 +42,7 @@ func (r *run) judge(res *Result, failure error) {
 	}
 	res.Verdict, res.Reason = observe.Fail, firstLine(failure.Error())
 	if failed := new(lineError); errors.As(failure, &failed) {
-		res.Failed = &observe.FailedLine{Line: failed.number, Text: failed.text, Why: failed.err.Error()}
+		res.Failed = &observe.FailedLine{Line: failed.line.number, Column: failed.line.name.col, Text: failed.text(), Why: failed.err.Error()}
 	}
 	res.Story = r.story("", failure)
 }
@@ -93,7 +93,7 @@ func (r *run) story(begin string, failure error) string {
 	}
 	var failed *lineError
 	if errors.As(failure, &failed) {
-		fmt.Fprintf(&b, "%s:%d: %s\n%s\n", r.plan.Scenario.Path, failed.number, failed.text, indent(failed.err.Error()))
+		fmt.Fprintf(&b, "%s:%d:%d: %s\n%s\n", r.plan.Scenario.Path, failed.line.number, failed.line.name.col, failed.text(), indent(failed.err.Error()))
 	} else if failure != nil {
 		fmt.Fprintln(&b, failure)
 	}

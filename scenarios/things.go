@@ -30,7 +30,7 @@ func things() []kind {
 	}
 }
 
-func parseLists(sc *scene, a args) (predicate, bool, error) {
+func parseLists(sc *scene, a args) (func() predicate, bool, error) {
 	if a.text[0] != testbed.Bootstrap {
 		return nil, false, nil
 	}
@@ -41,13 +41,15 @@ func parseLists(sc *scene, a args) (predicate, bool, error) {
 	counts := err == nil && len(a.text) == 3
 	var want []string
 	if !counts {
-		if want, err = sc.names(a.text[2:], nil); err != nil {
+		if want, err = sc.names(a.text[2:]); err != nil {
 			return nil, true, err
 		}
 	} else if n < 0 || n > len(sc.spec.Peers) {
 		return nil, true, at(a.words[2], fmt.Errorf("it cannot list %d: the cluster has %d peers", n, len(sc.spec.Peers)))
 	}
-	return &lists{peers: sc.spec.Peers, counts: counts, n: n, want: want}, true, nil
+	return func() predicate {
+		return &lists{peers: sc.spec.Peers, counts: counts, n: n, want: want}
+	}, true, nil
 }
 
 // answer is what a question was answered last.
@@ -109,7 +111,7 @@ func (q *lists) why(*world) string {
 	return "it lists " + strings.Join(q.listed, ", ")
 }
 
-func parseEnds(sc *scene, a args) (predicate, bool, error) {
+func parseEnds(sc *scene, a args) (func() predicate, bool, error) {
 	n := len(a.text) - 1
 	if n < 1 || a.text[n] != "ends" && a.text[n] != "end" {
 		return nil, false, nil
@@ -121,7 +123,9 @@ func parseEnds(sc *scene, a args) (predicate, bool, error) {
 	for _, name := range names {
 		sc.ends[name] = true
 	}
-	return &ends{peers: names}, true, nil
+	return func() predicate {
+		return &ends{peers: names}
+	}, true, nil
 }
 
 // ends asks the engine whose process has ended.

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -56,9 +57,15 @@ func (sc *scene) value(name string) (string, error) {
 	if v, ok := sc.vars[name]; ok {
 		return v, nil
 	}
+	if sc.mistakes.declare(name) {
+		return "", errFollows
+	}
 	names := slices.Sorted(maps.Keys(sc.vars))
 	for _, c := range computed() {
 		if c.name == name {
+			if sc.mistakes.cluster {
+				return "", errFollows
+			}
 			return "", fmt.Errorf("$%s is known after the cluster line only", name)
 		}
 		names = append(names, c.name)
@@ -68,8 +75,8 @@ func (sc *scene) value(name string) (string, error) {
 
 // expand replaces the variables in words. In a text, and in a line for a peer,
 // those that the scenario does not have stay: the peer may have them.
-func (sc *scene) expand(words []word) ([]string, *Problem) {
-	var wrong *Problem
+func (sc *scene) expand(words []word) ([]string, error) {
+	var wrong error
 	text := make([]string, len(words))
 	lookup := func(name string) (string, bool) { v, ok := sc.vars[name]; return v, ok }
 	for i, w := range words {
@@ -85,6 +92,9 @@ func (sc *scene) expand(words []word) ([]string, *Problem) {
 			v, err := sc.value(name)
 			if err != nil && wrong == nil {
 				wrong = at(w, err)
+				if errors.Is(err, errFollows) {
+					wrong = err
+				}
 			}
 			return v
 		})

@@ -22,6 +22,9 @@ type verb struct {
 	early bool
 	// judges says that what it comes to follows from the history.
 	judges bool
+	// answers says that what it writes takes the place of what the line before
+	// wrote even if it writes nothing.
+	answers bool
 	// rest, if set, is asked before each word for what the rest of the line is,
 	// given the words before it: a word and more, or all of it a text or a line
 	// for a peer.
@@ -40,9 +43,11 @@ type action func(ctx context.Context, r *run, out io.Writer) error
 type args struct {
 	words []word
 	text  []string
+	// mayFail says that the line need not work: ! or ? is before it.
+	mayFail bool
 }
 
-func (a args) rest(n int) args { return args{a.words[n:], a.text[n:]} }
+func (a args) rest(n int) args { return args{a.words[n:], a.text[n:], a.mayFail} }
 
 // exactly says what is wrong unless there are n of them.
 func (a args) exactly(n int, what string) error {

@@ -27,6 +27,7 @@ func life() []verb {
 				}
 				names, err := sc.peers(words)
 				sc.begun = true
+				sc.run(names)
 				return func(ctx context.Context, r *run, _ io.Writer) error { return r.start(ctx, names) }, err
 			},
 		},
@@ -114,6 +115,9 @@ func onPeers(name, short, example string, do func(ctx context.Context, r *run, n
 		name: name, args: "PEER…", short: short, example: example,
 		parse: func(sc *scene, a args) (action, error) {
 			names, err := sc.peers(a.text)
+			if name == "move" {
+				sc.run(names)
+			}
 			return func(ctx context.Context, r *run, _ io.Writer) error { return do(ctx, r, names) }, err
 		},
 	}
@@ -129,6 +133,11 @@ func ending(name, short, example string, end func(e testbed.Engine, ctx context.
 				return nil, err
 			}
 			names, err := sc.peers(a.text)
+			if limit > 0 {
+				sc.run(names)
+			} else if !a.mayFail {
+				sc.stop(names)
+			}
 			return func(ctx context.Context, r *run, _ io.Writer) error {
 				r.expectEnd(names)
 				if err := end(r.engine, ctx, names...); err != nil || limit == 0 {
@@ -140,6 +149,20 @@ func ending(name, short, example string, end func(e testbed.Engine, ctx context.
 				return r.start(ctx, names)
 			}, err
 		},
+	}
+}
+
+// run notes that peers run from here on, or may.
+func (sc *scene) run(names []string) {
+	for _, name := range names {
+		delete(sc.stopped, name)
+	}
+}
+
+// stop notes that peers do not run from here on.
+func (sc *scene) stop(names []string) {
+	for _, name := range names {
+		sc.stopped[name] = true
 	}
 }
 

@@ -111,13 +111,6 @@ func parseCluster(sc *scene, a args) (action, error) {
 	if n == 0 {
 		return nil, errors.New("want a number of peers, or their names")
 	}
-	of, err := sc.parseSettings(a.words[n:], a.text[n:])
-	if err != nil {
-		return nil, err
-	}
-	if of["name"] != "" {
-		return nil, errors.New("name= would give all peers one name: write it into a peer line")
-	}
 	peers := a.text[:n]
 	if count, err := strconv.Atoi(peers[0]); err == nil && n == 1 {
 		if count < 1 || count > testbed.MaxPeers {
@@ -131,7 +124,17 @@ func parseCluster(sc *scene, a args) (action, error) {
 			}
 		}
 	}
-	return nothing, sc.define(slices.Clone(peers), of)
+	// Whatever is wrong with the settings, the lines after this one can be checked.
+	sc.spec.Peers, sc.spec.Own, sc.defined = slices.Clone(peers), map[string]map[string]string{}, true
+	sc.stop(peers)
+	of, err := sc.parseSettings(a.words[n:], a.text[n:])
+	if err != nil {
+		return nil, err
+	}
+	if of["name"] != "" {
+		return nil, errors.New("name= would give all peers one name: write it into a peer line")
+	}
+	return nothing, sc.define(of)
 }
 
 // checkPeerName says why a peer cannot have a name.
@@ -178,6 +181,9 @@ func parsePeer(sc *scene, a args) (action, error) {
 				value = strings.TrimPrefix(sc.spec.Of(name)["set"]+","+value, ",")
 			}
 			all[key] = value
+		}
+		if sc.mistakes.cluster { // the settings below these are not known
+			continue
 		}
 		if err := settings.CheckPeer(name, sc.spec.Of(name), sc.spec.Files); err != nil {
 			return nil, err

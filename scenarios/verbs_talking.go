@@ -27,7 +27,7 @@ func talking() []verb {
 		{
 			name: "repeat", args: "N [every=DURATION] PEER… LINE…", short: "have a peer run a line N times",
 			detail: "{} in the line is the number of the time, from 1. With & at the end it goes on in the background, and what follows runs meanwhile.", example: "repeat 50 every=100ms alice msg 'number {}' &",
-			inBackground: true,
+			inBackground: true, answers: true,
 			rest: func(words []word) form {
 				before := 2
 				if len(words) > 1 && strings.HasPrefix(words[1].raw(), "every=") {
@@ -41,10 +41,10 @@ func talking() []verb {
 			parse: parseRepeat,
 		},
 		{
-			name: "join", args: "", short: "wait for what runs in the background, and fail if any of it has failed",
+			name: "join", answers: true, args: "", short: "wait for what runs in the background, and fail if any of it has failed",
 			detail: "The end of the scenario does so, too.", example: "join",
 			parse: func(_ *scene, a args) (action, error) {
-				return nothing, a.exactly(0, "no argument")
+				return func(_ context.Context, r *run, out io.Writer) error { return r.join(out) }, a.exactly(0, "no argument")
 			},
 		},
 		{
@@ -59,8 +59,8 @@ func talking() []verb {
 					return nil, at(a.words[0], err)
 				}
 				return func(_ context.Context, r *run, _ io.Writer) error {
-					if said := r.state.Stdout(); !re.MatchString(said) {
-						return &outcome{text: fmt.Sprintf("no match in what the line before wrote:\n%s", indent(said))}
+					if !re.MatchString(r.output) {
+						return &outcome{text: fmt.Sprintf("no match in what the line before wrote:\n%s", indent(r.output))}
 					}
 					return nil
 				}, nil
@@ -102,7 +102,8 @@ func parseRepeat(sc *scene, a args) (action, error) {
 	if len(first.text) > 0 {
 		first.text = []string{numbered(first.text[0], 1)}
 	}
-	if _, err := sc.parseLine(a.text[0], first, true); err != nil {
+	first.mayFail = false
+	if _, err := sc.parseLine(a.text[0], first); err != nil {
 		return nil, err
 	}
 	names, err := sc.peers(a.text[:1])
@@ -141,7 +142,7 @@ func (sc *scene) isPeers(name string) bool {
 }
 
 // parseLine reads a line of the shell of one or several peers.
-func (sc *scene) parseLine(list string, a args, mustWork bool) (action, error) {
+func (sc *scene) parseLine(list string, a args) (action, error) {
 	names, err := sc.peers([]string{list})
 	if err != nil {
 		return nil, err
@@ -160,14 +161,14 @@ func (sc *scene) parseLine(list string, a args, mustWork bool) (action, error) {
 			sc.ends[name] = true
 		}
 	}
-	if known := peerWords(); mustWork && !slices.Contains(known, first) {
+	if known := peerWords(); !a.mayFail && !slices.Contains(known, first) {
 		text := fmt.Sprintf("a peer has no command %q: see docs/commands.md", first)
 		if near := nearest.To(first, known); len(near) > 0 {
 			text = fmt.Sprintf("a peer has no command %q: did you mean %s?", first, strings.Join(near, ", "))
 		}
 		return nil, at(a.words[0], errors.New(text))
 	}
-	if err := peerCommands().CheckLine(line); mustWork && err != nil {
+	if err := peerCommands().CheckLine(line); !a.mayFail && err != nil {
 		return nil, at(a.words[0], err)
 	}
 	sc.secrets.addLine(words)
@@ -176,7 +177,7 @@ func (sc *scene) parseLine(list string, a args, mustWork bool) (action, error) {
 			return nil, at(a.words[0].within("@"+other), testbed.NoPeer(other, sc.spec.Peers))
 		}
 	}
-	if mustWork && sc.beside != nil {
+	if !a.mayFail && sc.beside != nil {
 		files, err := sc.beside.named(words)
 		if missing := new(fileError); errors.As(err, &missing) {
 			return nil, at(a.words[0].within(missing.name), err)

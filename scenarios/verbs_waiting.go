@@ -20,7 +20,7 @@ func waiting() []verb {
 			detail: "Looks after each single event.", example: "await $DETECT_MAX*2 all see 4 alive",
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
-				return func(ctx context.Context, r *run, _ io.Writer) error { return r.await(ctx, limit, c) }, err
+				return func(ctx context.Context, r *run, _ io.Writer) error { return r.await(ctx, limit, c.instance()) }, err
 			},
 		},
 		{
@@ -29,7 +29,7 @@ func waiting() []verb {
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
 				sc.least += limit
-				return func(ctx context.Context, r *run, _ io.Writer) error { return r.hold(ctx, limit, c) }, err
+				return func(ctx context.Context, r *run, _ io.Writer) error { return r.hold(ctx, limit, c.instance()) }, err
 			},
 		},
 		{
@@ -74,7 +74,7 @@ func names(all []observe.Help) []string {
 }
 
 // parseWaiting reads a duration and a condition.
-func parseWaiting(sc *scene, a args) (limit time.Duration, c condition, err error) {
+func parseWaiting(sc *scene, a args) (limit time.Duration, c compiledCondition, err error) {
 	if len(a.text) < 2 {
 		return limit, c, errors.New("want a duration and a condition, such as 10s all see 5 alive")
 	}
@@ -98,7 +98,7 @@ func parseCheck(sc *scene, a args) (action, error) {
 		return func(_ context.Context, r *run, _ io.Writer) error { return r.checkNamed(name) }, nil
 	}
 	c, err := parseCondition(sc, a)
-	return func(ctx context.Context, r *run, _ io.Writer) error { return r.check(ctx, c) }, err
+	return func(ctx context.Context, r *run, _ io.Writer) error { return r.check(ctx, c.instance()) }, err
 }
 
 func parseMeasure(_ *scene, a args) (action, error) {

@@ -37,7 +37,7 @@ func views() []kind {
 		},
 		{
 			form: "PEER… see PEER… alive|suspect|dead|left|unknown|gone|member", short: "each of them holds each of those to be in this state",
-			detail: "gone is dead, left or unknown; member is alive or suspect; rest, as the second list, are those not in the first.", example: "alice,bob see rest dead",
+			detail: "gone is dead, left or unknown; member is alive or suspect; rest, as one of the lists, are those not in the other.", example: "alice,bob see rest dead",
 			parse: parseSees,
 		},
 		{
@@ -48,7 +48,7 @@ func views() []kind {
 	}
 }
 
-func parseCount(sc *scene, a args) (predicate, bool, error) {
+func parseCount(sc *scene, a args) (func() predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "see", "sees")
 	if !ok || len(what) != 2 || what[1] != "alive" && what[1] != "members" {
 		return nil, false, nil
@@ -64,7 +64,9 @@ func parseCount(sc *scene, a args) (predicate, bool, error) {
 	if most := len(sc.known()); n < 1 || n > most {
 		return nil, true, at(a.words[len(a.words)-2], fmt.Errorf("nobody can see %d: the cluster has %d, and a peer sees itself", n, most))
 	}
-	return &each{subject: s, test: countTest{n: n, suspects: what[1] == "members"}}, true, nil
+	return func() predicate {
+		return &each{subject: s, test: countTest{n: n, suspects: what[1] == "members"}}
+	}, true, nil
 }
 
 // rowTest is a test of what is known of a peer, or of how many it holds to be
@@ -94,32 +96,30 @@ func (t countTest) why(w *world, peer string) string {
 	return fmt.Sprintf("%s sees %d", peer, t.sees(w, peer))
 }
 
-func parseExactly(sc *scene, a args) (predicate, bool, error) {
+func parseExactly(sc *scene, a args) (func() predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "see", "sees")
 	if !ok || len(what) < 2 || what[0] != "exactly" {
 		return nil, false, nil
 	}
-	s, err := parseSubject(sc, who)
-	if err != nil {
-		return nil, true, err
-	}
-	want, err := sc.names(what[1:], s.names)
+	s, want, err := parseSubjectAndMembers(sc, who, what[1:])
 	if err != nil {
 		return nil, true, err
 	}
 	wanted := setOf(want)
-	return &each{subject: s, test: &cellTest{
-		members: want,
-		wrong: func(observer, member string, state observe.State) bool {
-			return slices.Contains(states["member"], state) != wanted[member] && (wanted[member] || member != observer)
-		},
-		tell: func(member string, _ observe.State) string {
-			if wanted[member] {
-				return "not " + member
-			}
-			return "also " + member
-		},
-	}}, true, nil
+	return func() predicate {
+		return &each{subject: s, test: &cellTest{
+			members: want,
+			wrong: func(observer, member string, state observe.State) bool {
+				return slices.Contains(states["member"], state) != wanted[member] && (wanted[member] || member != observer)
+			},
+			tell: func(member string, _ observe.State) string {
+				if wanted[member] {
+					return "not " + member
+				}
+				return "also " + member
+			},
+		}}
+	}, true, nil
 }
 
 // cellTest is the test whether a peer holds no member to be what it must not. It
@@ -180,14 +180,10 @@ func (t *cellTest) why(w *world, peer string) string {
 	return fmt.Sprintf("%s sees %s", peer, some(told, ", "))
 }
 
-func parseSees(sc *scene, a args) (predicate, bool, error) {
+func parseSees(sc *scene, a args) (func() predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "see", "sees")
 	if !ok {
 		return nil, false, nil
-	}
-	s, err := parseSubject(sc, who)
-	if err != nil {
-		return nil, true, err
 	}
 	if len(what) < 2 {
 		return nil, true, errors.New("see whom, as what? want N alive, or peers and a state")
@@ -206,7 +202,7 @@ func parseSees(sc *scene, a args) (predicate, bool, error) {
 		}
 		return nil, true, at(a.words[len(a.words)-1], fmt.Errorf("%q is no state: %s", state, text))
 	}
-	others, err := sc.names(what[:last], s.names)
+	s, others, err := parseSubjectAndMembers(sc, who, what[:last])
 	if err != nil {
 		return nil, true, err
 	}
@@ -214,17 +210,19 @@ func parseSees(sc *scene, a args) (predicate, bool, error) {
 		return nil, true, fmt.Errorf("nobody who runs holds itself %s: name those who are to be", state)
 	}
 	named, allowed := setOf(others), states[state]
-	return &each{subject: s, test: &cellTest{
-		members: others,
-		wrong: func(observer, member string, state observe.State) bool {
-			// Those that all are do not look at themselves.
-			return named[member] && (member != observer || !s.all) && !slices.Contains(allowed, state)
-		},
-		tell: func(member string, state observe.State) string { return fmt.Sprintf("%s %s", member, state) },
-	}}, true, nil
+	return func() predicate {
+		return &each{subject: s, test: &cellTest{
+			members: others,
+			wrong: func(observer, member string, state observe.State) bool {
+				// Those that all are do not look at themselves.
+				return named[member] && (member != observer || !s.all) && !slices.Contains(allowed, state)
+			},
+			tell: func(member string, state observe.State) string { return fmt.Sprintf("%s %s", member, state) },
+		}}
+	}, true, nil
 }
 
-func parseHealth(sc *scene, a args) (predicate, bool, error) {
+func parseHealth(sc *scene, a args) (func() predicate, bool, error) {
 	if a.text[0] != "health" {
 		return nil, false, nil
 	}
@@ -236,7 +234,9 @@ func parseHealth(sc *scene, a args) (predicate, bool, error) {
 	if err != nil {
 		return nil, true, err
 	}
-	return &each{subject: s, test: healthTest{want: want}}, true, nil
+	return func() predicate {
+		return &each{subject: s, test: healthTest{want: want}}
+	}, true, nil
 }
 
 // healthTest is the test whether a peer's health score is as wanted.

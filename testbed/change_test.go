@@ -46,7 +46,7 @@ func TestSelectPairsRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "from whom to whom", "alice": "from whom to whom", "alice loss=20%": "from whom to whom", "-> bob": "from whom to whom",
 		"alice bbo": "did you mean bob?", "alice,,bob charly": "a name is missing", "alice,alice bob": "twice",
-		"alice alice": "no link to itself", "rest rest": "cannot be at both", "rest all": "empty", "all rest": "empty",
+		"alice alice": "no link to itself", "rest rest": "cannot be on both", "rest all": "empty", "all rest": "empty",
 		"alice,bob,charly,dave rest": "empty",
 	} {
 		if _, _, err := quartet.selectPairs(strings.Fields(text)); err == nil || !strings.Contains(err.Error(), want) {

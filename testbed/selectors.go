@@ -214,7 +214,7 @@ func (r Roster) selectPairs(words []string) (pairs []Pair, after []string, err e
 	if len(from) == 0 || len(to) == 0 {
 		return nil, nil, errors.New("say from whom to whom, such as alice bob, or alice,bob rest")
 	}
-	sources, targets, err := r.selectEnds(from, to)
+	sources, targets, err := r.SelectBoth(from, to)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -258,14 +258,16 @@ func linkEnds(text string) (from, to, after []string, both bool) {
 	return from, to, after, text[at[2]:at[3]] == "<->"
 }
 
-func (r Roster) selectEnds(from, to []string) (sources, targets []string, err error) {
+// SelectBoth reads two lists of one line, each as Select does. In one of them, not
+// in both, rest can be who is not in the other.
+func (r Roster) SelectBoth(from, to []string) (sources, targets []string, err error) {
 	hasRest := func(words []string) bool {
 		items, err := selectorItems(words)
 		return err == nil && slices.Contains(items, Rest)
 	}
 	switch {
 	case hasRest(from) && hasRest(to):
-		return nil, nil, errors.New("rest is who is not at the other end: it cannot be at both")
+		return nil, nil, errors.New("rest is who is not on the other side: it cannot be on both")
 	case hasRest(from):
 		if targets, err = r.Select(to); err == nil {
 			sources, err = r.Select(from, targets...)

@@ -15,6 +15,7 @@ import (
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/terminal"
+	"peerlab/testbed"
 )
 
 // The exit statuses of peerlab, for every command; docs/exit-status.md explains
@@ -79,7 +80,7 @@ func exitStatus(ctx context.Context, err error) int {
 		return statusInconclusive
 	case errors.As(err, new(usageError)), errors.As(err, new(problems)):
 		return statusUsage
-	case errors.As(err, new(inconclusiveError)):
+	case errors.As(err, new(inconclusiveError)), errors.Is(err, testbed.ErrUnable):
 		return statusInconclusive
 	}
 	return statusFailed

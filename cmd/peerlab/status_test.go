@@ -15,6 +15,7 @@ import (
 
 	"peerlab/observe"
 	"peerlab/scenarios"
+	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )
 
@@ -39,6 +40,7 @@ func TestExitStatus(t *testing.T) {
 		{"a failure, then interrupted", interrupted(os.Interrupt), exit(observe.Fail), 1},
 		{"inconclusive", t.Context(), exit(observe.Inconclusive), 3},
 		{"pass", t.Context(), exit(observe.Pass), 0},
+		{"what this host cannot do", t.Context(), fmt.Errorf("links %w: no netem", testbed.ErrUnable), 3},
 		{"any other error", t.Context(), other, 1},
 		{"any other error of an experiment", t.Context(), inconclusiveError{other}, 3},
 		{"wrong usage", t.Context(), usageError{other}, 2},

@@ -76,8 +76,6 @@ type Chat struct {
 	shown    map[string]uint64  // incarnation of everyone the reader was told is here
 	asked    map[writer]asked
 	stuck    map[writer]stuck
-	moving   uint64    // the place of the last message delivered, when it was looked at
-	still    time.Time // since when it has been the last
 	lost     vector    // up to where nobody keeps what this peer lacks
 	told     vector    // of it
 	leftOut  int       // writers for whom a vector has no place

@@ -296,7 +296,7 @@ func withHostile(t *testing.T, deeds []deed, lies []*chatpb.Sync, forge bool) (b
 		}
 		speak(x)
 	}
-	time.Sleep(2 * time.Minute)
+	time.Sleep(3 * causeTimeout) // for what waits for what waits
 	for _, reader := range honest {
 		c := chats[reader]
 		got := make(map[string][]string)

@@ -619,18 +619,14 @@ func (c *Chat) behind(m *member) bool {
 // what nobody wrote; who answered it, and has no fault, must not be held up. So a
 // cause is not waited for if its author, asked since, says it has not written so
 // much; or, where that author cannot be asked, if nobody claims to have it, not
-// even who named it. Where messages wait for each other, nothing is delivered any
-// more: then, after a while, the one that has waited longest does not wait on. The
-// caller holds c.mu.
+// even who named it; and none is waited for longer than causeTimeout. The caller
+// holds c.mu.
 func (c *Chat) excuse(now time.Time) {
 	if !c.settled || c.held.count == 0 {
 		return
 	}
-	if c.history.places != c.moving {
-		c.moving, c.still = c.history.places, now
-	}
 	var excused []*entry
-	var oldest *entry
+	var late *entry // that has waited too long for what is not here
 	for w, held := range c.held.of {
 		e := held[c.history.have(w)+1]
 		if e == nil {
@@ -641,14 +637,17 @@ func (c *Chat) excuse(now time.Time) {
 			c.stuck[w] = stuck{e.seq, now}
 			continue
 		}
-		if now.Sub(was.since) >= askAgain && !slices.ContainsFunc(e.causes, func(cause mark) bool { return c.mayCome(e, cause, was.since, now) }) {
+		waited := now.Sub(was.since)
+		mayCome := func(cause mark) bool { return c.mayCome(e, cause, was.since, now) }
+		switch {
+		case waited >= askAgain && !slices.ContainsFunc(e.causes, mayCome):
 			excused = append(excused, e)
-		} else if c.reachable(w) != nil && (oldest == nil || was.since.Before(c.stuck[oldest.by].since)) {
-			oldest = e
+		case waited >= causeTimeout && (late == nil || !c.waitsForHeld(e)):
+			late = e
 		}
 	}
-	if len(excused) == 0 && oldest != nil && now.Sub(c.still) >= standstill && now.Sub(c.stuck[oldest.by].since) >= standstill {
-		excused = append(excused, oldest)
+	if len(excused) == 0 && late != nil {
+		excused = append(excused, late) // others may have waited for this one
 	}
 	for _, e := range excused {
 		c.held.remove(e)
@@ -658,11 +657,15 @@ func (c *Chat) excuse(now time.Time) {
 	c.acknowledge()
 }
 
-// standstill is for how long nothing is delivered while members that can be
-// reached have said something, before a message does not wait for its causes. A
-// member that lies about a cause looks like one behind a link that lets no long
-// frame pass, which is given so long to heal.
-const standstill = 10 * time.Minute
+// waitsForHeld reports whether a cause of e is held back itself.
+func (c *Chat) waitsForHeld(e *entry) bool {
+	return slices.ContainsFunc(e.causes, func(cause mark) bool { return c.held.of[cause.of][cause.seq] != nil })
+}
+
+// causeTimeout is for how long a message waits for
+// its causes. A member that lies about a cause looks like one behind a link that
+// lets no long frame pass, which is given so long to heal.
+const causeTimeout = 10 * time.Minute
 
 // mayCome reports whether a cause of e, for which e has waited since then, may
 // still come.
@@ -685,8 +688,12 @@ func (c *Chat) mayCome(e *entry, cause mark, since, now time.Time) bool {
 	if named == nil || named.writer != e.by || named.addr == "" || !asked(named) {
 		return true
 	}
+	if !c.isMember(w) && c.history.have(w) == 0 {
+		return true // no member's word on such a writer is kept
+	}
 	for _, m := range c.members {
-		if m.addr != "" && m.have[w] >= cause.seq && !m.distrusts(w, now) {
+		// Also of one that does not serve it: its link may let no long frame pass.
+		if m.addr != "" && m.have[w] >= cause.seq {
 			return true
 		}
 	}

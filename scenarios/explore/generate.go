@@ -40,6 +40,10 @@ const (
 	resettling = "$SUSPICION_MAX+$PUSHPULL*2+20s+$DETECT_MAX+$FORGET"
 	// catching is how long the chat then has.
 	catching = "+30s"
+	// meeting is how long those who hold each other alive have to meet in the chat.
+	meeting = 30 * time.Second
+	// reserved is how many messages are kept for owe.
+	reserved = 1
 )
 
 // author makes a schedule from random choices.
@@ -54,7 +58,7 @@ type author struct {
 
 // generate makes the schedule of a seed: the same one each time.
 func generate(seed uint64, shape Shape) schedule {
-	a := &author{Rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), shape: shape, left: chat.DefaultHistory}
+	a := &author{Rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), shape: shape, left: chat.DefaultHistory - reserved}
 	s := schedule{peers: testbed.Names(shape.Peers), settings: shape.Settings}
 	a.now = newSituation(s.peers)
 	a.add(step{verb: start})
@@ -261,12 +265,36 @@ func (a *author) finish() {
 		case Views:
 			a.add(step{verb: await, text: limit + " all see $N alive", judges: converged})
 		case "chat":
+			a.owe(limit)
 			a.add(step{verb: await, text: limit + catching + " chat complete", judges: complete})
 			a.add(step{verb: check, text: name, judges: promises})
 		default:
 			a.add(step{verb: check, text: name, judges: always})
 		}
 	}
+}
+
+// owe makes sure that a message is owed to somebody, without which the chat
+// cannot be judged: if those who have talked, or all who were to hear it, have
+// been restarted since, somebody says something once all have met. Otherwise
+// nothing is said: a message tells of those before it that did not arrive.
+func (a *author) owe(limit string) {
+	if len(a.now.owed) > 0 {
+		return
+	}
+	if len(a.now.met) == 0 {
+		a.add(step{verb: wait, text: limit})
+	}
+	a.add(step{verb: wait, every: meeting})
+	authors := a.which(func(name string) bool {
+		for p := range a.now.met {
+			if p.From == name {
+				return true
+			}
+		}
+		return false
+	})
+	a.add(step{verb: say, who: a.of(authors, 1), n: 1})
 }
 
 // Check says what is wrong with a shape.

@@ -45,12 +45,16 @@ type situation struct {
 	talking   bool // in the background
 	touched   bool // anything was done to the cluster
 	asked     judgement
+	// met are those who have certainly seen each other in the chat, in their
+	// present lives: From has seen To. owed are those to whom From has said something
+	// since.
+	met, owed map[testbed.Pair]bool
 }
 
 func newSituation(peers []string) *situation {
 	return &situation{
 		peers: peers, running: map[string]bool{}, paused: map[string]bool{}, throttled: map[string]bool{},
-		links: testbed.Links{}, service: true,
+		links: testbed.Links{}, service: true, met: map[testbed.Pair]bool{}, owed: map[testbed.Pair]bool{},
 	}
 }
 
@@ -85,6 +89,35 @@ func (c *situation) link(s step) bool {
 	return true
 }
 
+// meet has all that run meet in the chat.
+func (c *situation) meet() {
+	for _, from := range c.peers {
+		for _, to := range c.peers {
+			if from != to && c.running[from] && c.running[to] {
+				c.met[testbed.Pair{From: from, To: to}] = true
+			}
+		}
+	}
+}
+
+// restart begins new lives: they have met nobody, and nothing is owed to them.
+func (c *situation) restart(names []string) {
+	for _, of := range []map[testbed.Pair]bool{c.met, c.owed} {
+		maps.DeleteFunc(of, func(p testbed.Pair, _ bool) bool {
+			return slices.Contains(names, p.From) || slices.Contains(names, p.To)
+		})
+	}
+}
+
+// say has a peer say something to all it has met.
+func (c *situation) say(name string) {
+	for p := range c.met {
+		if p.From == name {
+			c.owed[p] = true
+		}
+	}
+}
+
 // do takes a step. It returns false for one that makes no sense, such as the
 // kill of a peer that does not run.
 func (c *situation) do(s step) bool {
@@ -117,20 +150,27 @@ func (c *situation) do(s step) bool {
 		c.touched = c.touched || c.begun
 	}
 	switch s.verb {
+	case wait:
+		if s.text != "" { // as long as everybody may take to see everybody
+			c.meet()
+		}
 	case start:
 		if len(s.who) == 0 {
 			s.who = c.peers
 		}
 		c.begun = true
+		c.restart(s.who)
 		ok := all(c.running, false)
 		each(c.running, true)
 		return ok
 	case stop, kill:
 		ok := all(c.running, true)
+		c.restart(s.who)
 		each(c.running, false)
 		each(c.paused, false)
 		return ok
 	case move:
+		c.restart(s.who)
 		each(c.running, true)
 		each(c.paused, false)
 		return c.begun
@@ -164,12 +204,18 @@ func (c *situation) do(s step) bool {
 		return ok
 	case say:
 		c.talking = c.talking || s.n > 1 && s.back
+		if name := s.who[0]; c.running[name] && !c.paused[name] {
+			c.say(name)
+		}
 		return c.running[s.who[0]]
 	case join:
 		c.talking = false
 		return true
 	case await, check:
 		c.asked = s.judges
+		if s.judges == together || s.judges == converged {
+			c.meet()
+		}
 		return s.judges != promises || before == complete || before == promises
 	}
 	return true

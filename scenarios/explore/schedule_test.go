@@ -53,6 +53,34 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
+// Whatever is judged of the chat, somebody has said something to somebody who
+// still runs, and both had met before: else nothing is owed to anybody, and the
+// chat's promises cannot be told.
+func TestSomebodyIsOwedAMessage(t *testing.T) {
+	for seed := range uint64(3000) {
+		shape := Shape{Peers: 3 + int(seed%8), For: []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute}[seed%3], Checks: [][]string{Checks(), {"chat"}, {"chat", Views}}[seed/3%3]}
+		s := generate(seed, shape)
+		c, said, judged := newSituation(s.peers), 0, 0
+		for _, st := range s.steps {
+			said += st.n
+			if st.judges == complete || st.judges == promises {
+				judged++
+				if len(c.owed) == 0 {
+					t.Errorf("seed %d: nothing is owed to anybody\n%s", seed, s.text())
+					break
+				}
+			}
+			c.do(st)
+		}
+		if judged == 0 || said > chat.DefaultHistory || !s.sound(promises) {
+			t.Errorf("seed %d: %d judgements, %d messages\n%s", seed, judged, said, s.text())
+		}
+		if t.Failed() && !testing.Verbose() {
+			break
+		}
+	}
+}
+
 // What a shrinker may leave is only what is fair to fail.
 func TestSound(t *testing.T) {
 	names := testbed.Names(3)

@@ -430,7 +430,7 @@ func (k *shrinker) briefly(i int) (candidates []schedule) {
 	}
 	after := k.best.steps[i+1:]
 	for j, t := range after {
-		if t.verb != wait {
+		if t.verb != wait || t.every == 0 {
 			continue
 		}
 		s.lasts = t.every

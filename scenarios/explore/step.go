@@ -14,7 +14,8 @@ type step struct {
 	to   []string // the other side of a link, or the other group
 	back bool     // a link's way back, too; what is said, in the background
 	// text is what a link suffers, how many processors a throttled peer has,
-	// whether the bootstrap service starts or stops, or what is judged.
+	// whether the bootstrap service starts or stops, how long a wait is that the
+	// theory knows (every is 0 then), or what is judged.
 	text string
 	// every and n are of what is said: n messages. every is how long a wait is.
 	every time.Duration
@@ -81,6 +82,9 @@ func (s step) String() string {
 		}
 		return fmt.Sprintf("link %s %s %s %s", who, arrow, to, s.text)
 	case wait:
+		if s.text != "" {
+			return fmt.Sprintf("wait %s", s.text)
+		}
 		return fmt.Sprintf("wait %s", short(s.every))
 	case say:
 		if s.n == 1 {
