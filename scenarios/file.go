@@ -1,7 +1,9 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +85,9 @@ func Parse(path, text string) (*Scenario, error) {
 // Read parses a file.
 func Read(path string) (*Scenario, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file %s", path)
+	}
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a directory: name the files in it", path)
 	}

@@ -57,7 +57,7 @@ func TestRunExitsWithTheVerdict(t *testing.T) {
 		})
 	}
 	if status, _, errs := call(nil, "run", "/nonexistent/x.txt", "gallery/crahs", "--engine", "sim"); status != 2 ||
-		!strings.Contains(errs, "no such file") || !strings.Contains(errs, "did you mean crash") {
+		!strings.Contains(errs, "there is no file") || !strings.Contains(errs, "did you mean crash") {
 		t.Errorf("%d: %s", status, errs)
 	}
 	if status, _, errs := call(nil, "run"); status != 2 || !strings.Contains(errs, "run needs a file") {

@@ -111,8 +111,12 @@ func printError(w io.Writer, err error, status int, asJSON bool) {
 		return
 	}
 	if wrong := new(problems); errors.As(err, wrong) {
+		prefix := "peerlab: "
+		if errors.As(err, new(scenarios.Problems)) {
+			prefix = "" // each line begins with its place
+		}
 		for line := range strings.Lines(wrong.Error()) {
-			fmt.Fprintln(w, terminal.Line(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintln(w, prefix+terminal.Line(strings.TrimSuffix(line, "\n")))
 		}
 		return
 	}
