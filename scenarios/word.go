@@ -72,24 +72,6 @@ type command struct {
 	background bool
 }
 
-// script is the line for rsc.io/script, which has rules of its own for words: so
-// it gets none. Whoever runs the command has them.
-func (c *command) script() string {
-	var words []string
-	for _, g := range c.guards {
-		tag := g.tag
-		if !g.want {
-			tag = "!" + tag
-		}
-		words = append(words, "["+tag+"]")
-	}
-	words = append(words, c.prefix, c.name.raw())
-	if c.background {
-		words = append(words, "&")
-	}
-	return strings.Join(words, " ")
-}
-
 // within returns the place of a part of the rest of a line.
 func (w word) within(part string) word {
 	if i := strings.Index(w.raw(), part); i >= 0 {
