@@ -178,7 +178,7 @@ func (p *Peer) joinMembers(ctx context.Context, addrs []string) (int, error) {
 	}
 	n, err := s.contact(ctx, addrs)
 	if err != nil {
-		return 0, fmt.Errorf("nobody answered: %w", err)
+		return 0, err
 	}
 	p.begin(s)
 	return n, nil

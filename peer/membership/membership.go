@@ -68,6 +68,7 @@ type Membership struct {
 	watch    *watcher
 	delegate *delegate
 	ring     keyring
+	meter    *meter
 	shared   *Shared
 
 	stop    context.CancelFunc // ends the poll and every dial
@@ -168,9 +169,9 @@ func Create(o Options) (*Membership, error) {
 		ring:     keyring{ring: conf.Keyring},
 		stopped:  stopped,
 		stop:     stop,
+		meter:    &meter{NodeAwareTransport: transport},
 	}
-	meter := &meter{NodeAwareTransport: transport}
-	conf.Transport = watched{meter, watch}
+	conf.Transport = watched{m.meter, watch}
 	conf.Delegate, conf.Events, conf.Alive, conf.Conflict, conf.Ping = delegate, m.watch, m.watch, m.watch, m.watch
 
 	list, err := memberlist.Create(conf)
@@ -193,7 +194,7 @@ func Create(o Options) (*Membership, error) {
 	m.watch.health = list.GetHealthScore
 	m.watch.open(m.table)
 	m.running.Go(func() { m.watch.run(m.stopped, m.table) })
-	m.running.Go(func() { meter.account(m.stopped, o.Events) })
+	m.running.Go(func() { m.meter.account(m.stopped, o.Events) })
 	return m, nil
 }
 
@@ -271,6 +272,7 @@ func (m *Membership) Refused() uint64 { return m.watch.refused.Load() }
 // (hashicorp/memberlist#105). It returns how many answered, and the errors
 // joined if none did; when ctx ends first, what was reached until then.
 func (m *Membership) Join(ctx context.Context, addrs []string) (int, error) {
+	answered := m.meter.answered.Load()
 	results := make(chan error, len(addrs))
 	for _, addr := range addrs {
 		err := m.begin(func() {
@@ -301,8 +303,20 @@ func (m *Membership) Join(ctx context.Context, addrs []string) (int, error) {
 	if joined > 0 {
 		return joined, nil
 	}
-	return 0, errors.Join(errs...)
+	why := ErrNobody
+	if m.meter.answered.Load() > answered {
+		why = ErrNotTaken
+	}
+	return 0, fmt.Errorf("%w: %w", why, errors.Join(errs...))
 }
+
+// Errors of Join. memberlist does not tell them apart.
+var (
+	ErrNobody = errors.New("nobody answered")
+	// ErrNotTaken is a member that answered and does not fit together with this
+	// one: by its protocol, its label or its keys.
+	ErrNotTaken = errors.New("somebody answered, and the two do not fit together")
+)
 
 // oneLine undoes the several lines of a multierror.
 func oneLine(err error) error {

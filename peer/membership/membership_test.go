@@ -2,6 +2,7 @@ package membership_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"regexp"
@@ -325,6 +326,23 @@ func TestJoinIsParallel(t *testing.T) {
 	}
 	b.awaitKind(t, event.MemberJoin, "a")
 	// Shutdown must not wait for the rest; goleak sees what would be left.
+}
+
+// A member that answers and does not fit is another thing than silence.
+func TestJoinSaysWhetherSomebodyAnswered(t *testing.T) {
+	a := start(t, "a")
+	other := start(t, "b", "DelegateProtocolVersion=3", "DelegateProtocolMin=3", "DelegateProtocolMax=3")
+	if _, err := other.Join(t.Context(), []string{a.Addr()}); !errors.Is(err, membership.ErrNotTaken) || !strings.Contains(err.Error(), "fit together") {
+		t.Errorf("another protocol: %v", err)
+	}
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	if _, err := a.Join(t.Context(), []string{closed.Addr().String()}); !errors.Is(err, membership.ErrNobody) {
+		t.Errorf("nobody: %v", err)
+	}
 }
 
 func TestTakenName(t *testing.T) {

@@ -21,6 +21,7 @@ const accountInterval = 5 * time.Second
 type meter struct {
 	memberlist.NodeAwareTransport
 	packets, streams, bytes atomic.Uint64
+	answered                atomic.Uint64 // connections on which something came back
 }
 
 func (m *meter) sent(n int, at time.Time, err error) (time.Time, error) {
@@ -48,7 +49,7 @@ func (m *meter) dialled(conn net.Conn, err error) (net.Conn, error) {
 		return nil, err
 	}
 	m.streams.Add(1)
-	return &meteredConn{conn, m}, nil
+	return &meteredConn{Conn: conn, meter: m}, nil
 }
 
 // DialTimeout implements memberlist.Transport.
@@ -64,10 +65,14 @@ func (m *meter) DialAddressTimeout(addr memberlist.Address, timeout time.Duratio
 type meteredConn struct {
 	net.Conn
 	meter *meter
+	heard atomic.Bool
 }
 
 func (c *meteredConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	if n > 0 && !c.heard.Swap(true) {
+		c.meter.answered.Add(1)
+	}
 	c.meter.bytes.Add(uint64(n))
 	return n, err
 }
