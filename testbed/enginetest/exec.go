@@ -18,7 +18,7 @@ func execCases() []testCase {
 			if out := c.exec("alice", "members -format json"); !strings.Contains(out, `"dave"`) {
 				c.t.Errorf("%s", out)
 			}
-			if out := c.exec("alice", "echo 'two  blanks' ünï"); out != "two  blanks ünï\n" {
+			if out := c.exec("alice", "echo two  blanks ünï's"); out != "two  blanks ünï's\n" {
 				c.t.Errorf("%q", out)
 			}
 		}},
