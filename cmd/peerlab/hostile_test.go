@@ -16,8 +16,6 @@ import (
 	"github.com/creack/pty"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
-
-	"peerlab/testbed/docker"
 )
 
 // hostileImage builds the image of a peer that attacks the terminal.
@@ -82,14 +80,7 @@ func actsOn(text string) (found []rune) {
 }
 
 func TestHostilePeerAtATerminal(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs Docker")
-	}
-	d, err := docker.Connect(t.Context())
-	if err != nil {
-		t.Skip(err)
-	}
-	defer d.Close()
+	d := needDocker(t)
 	guard, err := d.Guard()
 	if err != nil {
 		t.Fatal(err)

@@ -100,7 +100,10 @@ func (p process) states(args ...string) map[string]testbed.Peer {
 	return by
 }
 
-func TestLab(t *testing.T) {
+// needDocker connects to Docker for as long as the test runs, and skips the test
+// where there is none.
+func needDocker(t *testing.T) *docker.Daemon {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs Docker")
 	}
@@ -108,7 +111,12 @@ func TestLab(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	defer d.Close()
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func TestLab(t *testing.T) {
+	d := needDocker(t)
 	name := "cli-" + time.Now().Format("150405")
 	guard, err := d.Guard()
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
-	"peerlab/testbed/docker"
 	"peerlab/testbed/docker/dockertest"
 )
 
@@ -127,14 +126,7 @@ func TestCompletionScripts(t *testing.T) {
 
 // TestSerfCluster uses a cluster of another program as a user does.
 func TestSerfCluster(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs Docker")
-	}
-	d, err := docker.Connect(t.Context())
-	if err != nil {
-		t.Skip(err)
-	}
-	defer d.Close()
+	d := needDocker(t)
 	p := process{t, "serf-" + time.Now().Format("150405")}
 	guard, err := d.Guard()
 	if err != nil {

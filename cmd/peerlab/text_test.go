@@ -9,21 +9,13 @@ import (
 	"time"
 
 	"peerlab/peer/command/commandtest"
-	"peerlab/testbed/docker"
 	"peerlab/testbed/docker/dockertest"
 )
 
 // A text arrives byte by byte at a peer in a container, from peerlab exec and
 // from make exec.
 func TestTextFromOutside(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs Docker")
-	}
-	d, err := docker.Connect(t.Context())
-	if err != nil {
-		t.Skip(err)
-	}
-	defer d.Close()
+	d := needDocker(t)
 	guard, err := d.Guard()
 	if err != nil {
 		t.Fatal(err)
