@@ -24,6 +24,7 @@ import (
 
 	"peerlab/bootstrap"
 	"peerlab/bootstrap/store"
+	"peerlab/bootstrap/store/internal/rpc"
 )
 
 const (
@@ -121,7 +122,7 @@ func (s *Store) peersKey() string  { return s.prefix + "peers/" }
 func (s *Store) View(ctx context.Context) (store.State, error) {
 	state, _, err := s.read(ctx)
 	if err != nil {
-		return store.State{}, fmt.Errorf("read etcd: %w", cause(ctx, err))
+		return store.State{}, fmt.Errorf("read etcd: %w", rpc.Cause(ctx, err))
 	}
 	return state, nil
 }
@@ -171,7 +172,7 @@ func (s *Store) Update(ctx context.Context, change func(*store.State) error) (st
 	for {
 		before, revision, err := s.read(ctx)
 		if err != nil {
-			return store.State{}, fmt.Errorf("read etcd: %w", cause(ctx, err))
+			return store.State{}, fmt.Errorf("read etcd: %w", rpc.Cause(ctx, err))
 		}
 		next := before.Clone(time.Now())
 		if err := change(&next); err != nil {
@@ -182,7 +183,7 @@ func (s *Store) Update(ctx context.Context, change func(*store.State) error) (st
 		}
 		done, err := s.swap(ctx, revision, before, next)
 		if err != nil {
-			return store.State{}, fmt.Errorf("write etcd: %w", cause(ctx, err))
+			return store.State{}, fmt.Errorf("write etcd: %w", rpc.Cause(ctx, err))
 		}
 		if done {
 			return next, nil
@@ -248,14 +249,6 @@ func (s *Store) put(ctx context.Context, e store.Entry) (clientv3.Op, error) {
 		with = append(with, clientv3.WithLease(lease.ID))
 	}
 	return clientv3.OpPut(s.peersKey()+e.ID, string(store.EncodeEntry(e)), with...), nil
-}
-
-// cause returns ctx's error where that is why err happened: gRPC has its own.
-func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
 }
 
 // Close implements store.Store.

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"peerlab/bootstrap/store"
+	"peerlab/bootstrap/store/internal/rpc"
 )
 
 // maxPause bounds the wait after another server was faster, which doubles up
@@ -73,7 +74,7 @@ func parse(rawURL string) (project, path string, err error) {
 func (s *Store) View(ctx context.Context) (store.State, error) {
 	state, _, err := s.read(ctx)
 	if err != nil {
-		return store.State{}, fmt.Errorf("read firestore: %w", cause(ctx, err))
+		return store.State{}, fmt.Errorf("read firestore: %w", rpc.Cause(ctx, err))
 	}
 	return state.At(time.Now()), nil
 }
@@ -107,7 +108,7 @@ func (s *Store) Update(ctx context.Context, change func(*store.State) error) (st
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, maxPause) {
 		before, read, err := s.read(ctx)
 		if err != nil {
-			return store.State{}, fmt.Errorf("read firestore: %w", cause(ctx, err))
+			return store.State{}, fmt.Errorf("read firestore: %w", rpc.Cause(ctx, err))
 		}
 		next := before.Clone(time.Now())
 		if err := change(&next); err != nil {
@@ -124,7 +125,7 @@ func (s *Store) Update(ctx context.Context, change func(*store.State) error) (st
 		case codes.FailedPrecondition, codes.AlreadyExists, codes.Aborted, codes.NotFound:
 			// Somebody else was faster.
 		default:
-			return store.State{}, fmt.Errorf("write firestore: %w", cause(ctx, err))
+			return store.State{}, fmt.Errorf("write firestore: %w", rpc.Cause(ctx, err))
 		}
 		select {
 		case <-time.After(rand.N(pause)):
@@ -142,14 +143,6 @@ func (s *Store) swap(ctx context.Context, read time.Time, next store.State) erro
 		return err
 	}
 	_, err := s.doc.Update(ctx, []cloud.Update{{Path: "state", Value: d.State}}, cloud.LastUpdateTime(read))
-	return err
-}
-
-// cause returns ctx's error where that is why err happened: gRPC has its own.
-func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	return err
 }
 
