@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/moby/moby/client"
 )
 
 // watchVariable makes this program a watchdog for the run it names.
@@ -59,6 +61,10 @@ func startWatchdog(run string) (*watchdog, error) {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
 	cmd.Env = append(os.Environ(), watchVariable+"="+run)
+	// The daemon of now, also if docker context use chooses another meanwhile.
+	if where, err := CurrentEndpoint(); err == nil && os.Getenv(client.EnvOverrideHost) == "" {
+		cmd.Env = append(cmd.Env, contextVariable+"="+where.Context)
+	}
 	// Its own session, which a Ctrl-C in the terminal does not reach.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	input, err := cmd.StdinPipe()
