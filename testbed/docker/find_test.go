@@ -240,8 +240,10 @@ func TestRangeForOthers(t *testing.T) {
 		peers  int
 		want   string
 	}{
-		{"10.78.0.0/24", 5, "10.78.0.192/26"}, {"172.20.0.0/16", 1000, "172.20.192.0/18"},
-		{"10.0.0.0/22", 1000, "invalid Prefix"}, {"10.78.0.0/28", 2, "invalid Prefix"},
+		{"10.78.0.0/24", 5, "10.78.0.192/26"},
+		{"172.20.0.0/16", 1000, "172.20.192.0/18"},
+		{"10.0.0.0/22", 1000, "invalid Prefix"},
+		{"10.78.0.0/28", 2, "invalid Prefix"},
 	} {
 		if got := rangeForOthers(netip.MustParsePrefix(test.subnet), test.peers); got.String() != test.want {
 			t.Errorf("%s, %d peers: %s, want %s", test.subnet, test.peers, got, test.want)
