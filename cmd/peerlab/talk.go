@@ -220,7 +220,8 @@ second apart in arriving.`,
 						return err
 					}
 					of = func(e event.Event) bool {
-						return slices.Contains(names, e.Peer) || e.Peer == testbed.Lab && slices.Contains(names, e.Member)
+						return slices.Contains(names, e.Peer) || e.Peer == testbed.Lab && slices.Contains(names, e.Member) ||
+							e.Kind == testbed.LabError && e.Member == "" // what is missing may be theirs
 					}
 				}
 				if !follow {

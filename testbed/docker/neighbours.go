@@ -30,13 +30,13 @@ type neighbourTable struct {
 func (d *Daemon) Neighbours(ctx context.Context) (neighbours.Table, error) {
 	n := &d.neighbours
 	if n.root == "" {
-		return neighbours.Table{}, errors.New("Docker runs elsewhere: the neighbours of its host cannot be seen from here")
+		return neighbours.Table{}, errors.New("the Docker daemon runs elsewhere: the neighbours of its host cannot be seen from here")
 	}
 	n.once.Do(func() {
 		about, err := d.About(context.WithoutCancel(ctx))
 		release, readErr := os.ReadFile(n.root + "/proc/sys/kernel/osrelease")
 		if n.err = errors.Join(err, readErr); n.err == nil && strings.TrimSpace(string(release)) != about.Kernel {
-			n.err = errors.New("Docker runs in a machine of its own: the neighbours of that cannot be seen from here")
+			n.err = errors.New("the Docker daemon runs in a machine of its own: the neighbours of that cannot be seen from here")
 		}
 	})
 	if n.err != nil {

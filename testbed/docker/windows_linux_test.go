@@ -83,6 +83,7 @@ func hammer(t *testing.T, c *Cluster, name string, to netip.Addr) (stop func()) 
 // and moves one: no packet gets through, as rules count that know nothing of
 // the fabric's. That it was tried is known from what the fabric's have dropped.
 func TestNoWindow(t *testing.T) {
+	t.Parallel()
 	left, right := []string{"alice", "bob"}, []string{"charly", "dave"}
 	c := create(t, options(append(left, right...)...))
 	ctx := t.Context()
@@ -165,6 +166,7 @@ func TestNoWindow(t *testing.T) {
 
 // TestPausedIsCut cuts and heals a paused peer, and kills it while it is cut.
 func TestPausedIsCut(t *testing.T) {
+	t.Parallel()
 	c := up(t, options("alice", "bob"))
 	ctx := t.Context()
 	must := func(err error) {
