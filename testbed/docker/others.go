@@ -258,7 +258,16 @@ func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]container
 	if !before.off && msg.Type != events.NetworkEventType {
 		return
 	}
-	now, err := c.daemon.list(c.ctx, c.name)
+	// Docker tells of it before its list of containers has it: an answer about the
+	// container itself waits for that.
+	_, err := c.daemon.api.ContainerInspect(c.ctx, id, client.ContainerInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return
+	}
+	var now []container
+	if err == nil {
+		now, err = c.daemon.list(c.ctx, c.name)
+	}
 	if err != nil {
 		if c.ctx.Err() == nil {
 			c.problem("", err)
