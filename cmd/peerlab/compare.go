@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"peerlab/observe"
 	"peerlab/scenarios"
@@ -20,6 +22,8 @@ type compareFlags struct {
 	out    string
 	write  string
 	quiet  bool
+
+	markdown bool
 }
 
 // compared are the engines, the model first.
@@ -27,25 +31,34 @@ var compared = [2]string{"sim", "docker"}
 
 func (l *lab) compareCommand() *cobra.Command {
 	var f compareFlags
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "compare [FILE…]", Short: "Run scenarios on both engines and say where the answers differ",
 		Long: `Run scenarios, or the whole gallery, in virtual time and on containers, and print
-a Markdown table of verdicts and of how long it took to notice each failure. The exit
+verdicts and how long it took to notice each failure: as text in a terminal, as a
+Markdown table into a file or a pipe and with --markdown. Docker, the scenarios and
+--write are checked before the first of them runs. The exit
 status is 1 if an answer differs: another verdict, another result of a check, or a
 latency out of the bounds that docs/engines.md states; it is 3 if none differs but one
 is inconclusive. What is complete in --out is not run again.`,
-		Example: "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
+		Example:           "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
+		ValidArgsFunction: completeScenarios(true, wholeGallery),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"gallery"}
 			}
+			if f.markdown {
+				if err := l.noJSON("compare --markdown"); err != nil {
+					return err
+				}
+			}
 			return l.compare(cmd, f, args)
 		},
-	}
+	}, formatJSON)
 	flags := cmd.Flags()
 	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times on each engine")
 	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
 	flags.StringVar(&f.write, "write", "", "put the table into this `FILE`, too")
+	flags.BoolVar(&f.markdown, "markdown", false, "print the Markdown table into a terminal, too")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
 	return cmd
 }
@@ -85,9 +98,12 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 			return fmt.Errorf("write the table: %w", err)
 		}
 	}
-	if l.json() {
+	switch {
+	case l.json():
 		err = printJSON(cmd, rows)
-	} else {
+	case !f.markdown && term.IsTerminal(int(os.Stdout.Fd())):
+		err = compare.Text(cmd.OutOrStdout(), compared, rows)
+	default:
 		_, err = fmt.Fprint(cmd.OutOrStdout(), table.String())
 	}
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/moby/moby/client"
-	"github.com/spf13/cobra"
 	"github.com/testcontainers/testcontainers-go/log"
 
 	"peerlab/event"
@@ -311,24 +310,13 @@ func attachInTerminal(t *testing.T, p process) {
 	m.Contains(" icanon") // the terminal is as it was
 }
 
-// TestPrintPeers shows how peers have ended.
-func TestPrintPeers(t *testing.T) {
-	var out strings.Builder
-	cmd := new(cobra.Command)
-	cmd.SetOut(&out)
-	err := (&lab{}).printPeers(cmd, []testbed.Peer{
-		{Name: "alice", State: testbed.Stopped, Exit: 137, Reason: testbed.OutOfMemory}, {Name: "bob", State: testbed.Stopped, Exit: 137},
-	})
-	if want := "alice  killed: out of memory  -\nbob    stopped (137)          -\n"; err != nil || !strings.HasSuffix(out.String(), want) {
-		t.Errorf("%v\n%s", err, &out)
-	}
-}
-
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	p := process{t, ""}
 	for _, args := range [][]string{
 		{"ps"},
+		{"ps", "--watch"},
+		{"clusters"},
 		{"up"},
 		{"down"},
 		{"clean"},
@@ -356,7 +344,10 @@ func TestWrongLabUse(t *testing.T) {
 		"up 0": "want 1 to 1000", "up x": "how many", "up 1 2": "one argument", "up --profile lna": "lna",
 		"up --set Nonsense=1": "Nonsense", "up --subnet 10.1": "10.78.0.0/24", "up --rejoin -1s": "rejoin", "up --profil lan": "--profile?",
 		"kill": "name of a peer", "exec alice": "a line", "throttle alice": "--cpus", "ps alice": "no argument",
-		"ps --format yaml": "one of text, json", "kil alice": "did you mean kill",
+		"ps --format yaml": "one of text, json", "ps -q -o json": "exclude each other", "ps -q -w": "exclude", "links -o wide": "no --format wide", "kill --all alice": "too much",
+		"up -1": "no number below 0", "up --cluster Bad_Name": "is no name", "explore foo=1": `no setting "foo"`, "explore --peers 1": "peers 1: want 3 to 1000",
+		"logs alice --tail 0": "from 1", "logs alice --since x": "--since", "events --kind member.daed": "did you mean member.dead", "events --since x": "--since",
+		"gallery crash --markdown": "not for one", "kil alice": "did you mean kill",
 		"partition": "groups of peers", "cut": "from whom to whom", "link": "from whom to whom", "links alice": "no argument",
 		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "did you mean delay?",
 		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",
