@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"peerlab/observe"
 	"peerlab/scenarios"
@@ -22,8 +20,6 @@ type compareFlags struct {
 	out    string
 	write  string
 	quiet  bool
-
-	markdown bool
 }
 
 // compared are the engines, the model first.
@@ -34,21 +30,19 @@ func (l *lab) compareCommand() *cobra.Command {
 	cmd := withFormats(&cobra.Command{
 		Use: "compare [FILE…]", Short: "Run scenarios on both engines and say where the answers differ",
 		Long: `Run scenarios, or the whole gallery, in virtual time and on containers, and print
-verdicts and how long it took to notice each failure: as text in a terminal, as a
-Markdown table into a file or a pipe and with --markdown. Docker, the scenarios and
---write are checked before the first of them runs. The exit
+a Markdown table of verdicts and of how long it took to notice each failure. The exit
 status is 1 if an answer differs: another verdict, another result of a check, or a
 latency out of the bounds that docs/engines.md states; it is 3 if none differs but one
 is inconclusive. What is complete in --out is not run again.`,
-		Example:           "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
+		Example: "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
 		ValidArgsFunction: completeScenarios(true, wholeGallery),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"gallery"}
 			}
-			if f.markdown {
-				if err := l.noJSON("compare --markdown"); err != nil {
-					return err
+			if f.write != "" { // not after an hour of runs
+				if err := compare.CheckPlace(f.write); err != nil {
+					return usageError{fmt.Errorf("--write: %w", err)}
 				}
 			}
 			return l.compare(cmd, f, args)
@@ -58,7 +52,6 @@ is inconclusive. What is complete in --out is not run again.`,
 	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times on each engine")
 	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
 	flags.StringVar(&f.write, "write", "", "put the table into this `FILE`, too")
-	flags.BoolVar(&f.markdown, "markdown", false, "print the Markdown table into a terminal, too")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
 	return cmd
 }
@@ -98,12 +91,9 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 			return fmt.Errorf("write the table: %w", err)
 		}
 	}
-	switch {
-	case l.json():
+	if l.json() {
 		err = printJSON(cmd, rows)
-	case !f.markdown && term.IsTerminal(int(os.Stdout.Fd())):
-		err = compare.Text(cmd.OutOrStdout(), compared, rows)
-	default:
+	} else {
 		_, err = fmt.Fprint(cmd.OutOrStdout(), table.String())
 	}
 	if err != nil {

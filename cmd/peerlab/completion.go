@@ -280,16 +280,21 @@ func (l *lab) names(cmd *cobra.Command) (names []string) {
 // anyState is every state of a peer.
 var anyState = []testbed.State{testbed.Running, testbed.Paused, testbed.Stopped}
 
+// described are the names of those in one of some states, each with its state.
+func described(members []docker.Status, states []testbed.State) (names []string) {
+	for _, m := range members {
+		if slices.Contains(states, m.State) {
+			names = append(names, m.Name+"\t"+string(m.State))
+		}
+	}
+	return names
+}
+
 // completePeers proposes those that are in one of some states, and all. Several are
 // separated by blanks or commas.
 func (l *lab) completePeers(states ...testbed.State) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-		var names []string
-		for _, m := range l.members(cmd) {
-			if slices.Contains(states, m.State) {
-				names = append(names, m.Name+"\t"+string(m.State))
-			}
-		}
+		names := described(l.members(cmd), states)
 		if len(names) > 1 && len(args) == 0 && !strings.Contains(word, ",") {
 			names = append(names, testbed.All+"\tevery peer")
 		}
@@ -409,11 +414,11 @@ func (l *lab) completeLink(keys ...string) cobra.CompletionFunc {
 // completeHeal proposes peers, and the links that are not healthy.
 func (l *lab) completeHeal(cmd *cobra.Command, args []string, word string) (proposed []string, _ cobra.ShellCompDirective) {
 	_ = l.on(cmd, func(c *docker.Cluster) error {
-		names, err := peerNames(cmd.Context(), c)
+		members, err := c.Status(cmd.Context())
 		if err != nil {
 			return err
 		}
-		proposed = list(names, strings.Split(strings.Join(args, ","), ","), word)
+		proposed = list(described(members, anyState), strings.Split(strings.Join(args, ","), ","), word)
 		links, err := c.Links(cmd.Context())
 		for _, pair := range links.Pairs() {
 			proposed = append(proposed, pair.From+":"+pair.To+"\t"+links[pair].String())

@@ -143,28 +143,3 @@ func TestReplace(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestText(t *testing.T) {
-	const s = time.Second
-	rows, err := Rows(saved(t, crash(5*s, "pass", "pass")), saved(t, crash(12*s, "pass", "pass")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows = append(rows, Row{Scenario: "slow", Verdicts: [2]observe.Verdict{"pass", "inconclusive"}, Skipped: "skipped: this host cannot delay packets"})
-	var out strings.Builder
-	if err := Text(&out, [2]string{"sim", "docker"}, rows); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		"SCENARIO  SIM   DOCKER        SAME\ncrash     pass  pass          no\n",
-		"\n  detection kill first: sim 5.00 s, docker 12.00 s, theory ",
-		"\n    differs: detection kill first: ", "\nslow      pass  inconclusive  not compared\n    skipped: ",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q is not in\n%s", want, &out)
-		}
-	}
-	if strings.Contains(out.String(), "|") {
-		t.Errorf("Markdown:\n%s", &out)
-	}
-}
