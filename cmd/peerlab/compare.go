@@ -34,7 +34,7 @@ a Markdown table of verdicts and of how long it took to notice each failure. The
 status is 1 if an answer differs: another verdict, another result of a check, or a
 latency out of the bounds that docs/engines.md states; it is 3 if none differs but one
 is inconclusive. What is complete in --out is not run again.`,
-		Example: "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
+		Example:           "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
 		ValidArgsFunction: completeScenarios(true, wholeGallery),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
