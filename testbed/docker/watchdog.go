@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -65,8 +64,7 @@ func startWatchdog(run string) (*watchdog, error) {
 	if where, err := CurrentEndpoint(); err == nil && os.Getenv(client.EnvOverrideHost) == "" {
 		cmd.Env = append(cmd.Env, contextVariable+"="+where.Context)
 	}
-	// Its own session, which a Ctrl-C in the terminal does not reach.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = outOfReach()
 	input, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
