@@ -126,3 +126,6 @@ func count(t *testing.T, labels ...string) int {
 	}
 	return len(containers.Items) + len(networks.Items)
 }
+
+// newName names a cluster of a test.
+func newName() string { return "orphan-" + strings.ToLower(newRun()[:8]) }

@@ -140,8 +140,6 @@ func labOf(t *testing.T, cluster string) string {
 	return info.Network.ID[:12]
 }
 
-func newName() string { return "orphan-" + strings.ToLower(newRun()[:8]) }
-
 // TestNothingIsLeft kills a process that makes a cluster and cuts it, at
 // ten random instants: half of them when the links are cut.
 func TestNothingIsLeft(t *testing.T) {
