@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"io/fs"
-	"math"
 	"net"
 	"strconv"
 	"strings"
+
+	"peerlab/testbed/neighbours"
 )
 
 // What one peer takes of a host, its container and the lab's attention
@@ -48,10 +49,9 @@ func hostLimits(root fs.FS, needed int) []limit {
 	}
 	// The table is one for all containers, and each peer knows each other.
 	arp := limit{name: "ARP table", room: -1, has: "cannot be read"}
-	if most := readNumber(root, "proc/sys/net/ipv4/neigh/default/gc_thresh3"); most > 0 {
-		arp.room, arp.has = int(math.Sqrt(float64(most))), fmt.Sprintf("%d neighbours (gc_thresh3)", most)
-		enough := 2 * needed * needed
-		arp.mend = fmt.Sprintf("more may lose packets, when a table that all share is full: sudo sysctl -w net.ipv4.neigh.default.gc_thresh3=%d net.ipv4.neigh.default.gc_thresh2=%d", enough, enough/2)
+	if t, err := neighbours.ReadThresholds(root); err == nil {
+		arp.room, arp.has = t.Peers(), fmt.Sprintf("%d neighbours (gc_thresh3)", t.Most)
+		arp.mend = "with more packets are lost, when a table that all share is full: " + t.For(0, neighbours.Needed(needed)).Command() + ", or --tune-host of up and run"
 	}
 	return []limit{threads, arp}
 }

@@ -59,9 +59,7 @@ func statusOf(m container, info api.InspectResponse) Status {
 		if m.State == testbed.Stopped && m.Exit == 137 && state.OOMKilled {
 			s.Reason = testbed.OutOfMemory
 		}
-		if since, err := time.Parse(time.RFC3339Nano, stamp); err == nil && since.Year() > 1 {
-			s.Since = since
-		}
+		s.Since = parseTime(stamp)
 	}
 	if info.HostConfig != nil {
 		s.CPUs, _ = strconv.ParseFloat(processors(info.HostConfig.Resources), 64)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/moby/moby/client"
 )
 
 // watchVariable makes this program a watchdog for the run it names.
@@ -58,6 +60,10 @@ func startWatchdog(run string) (*watchdog, error) {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
 	cmd.Env = append(os.Environ(), watchVariable+"="+run)
+	// The daemon of now, also if docker context use chooses another meanwhile.
+	if where, err := CurrentEndpoint(); err == nil && os.Getenv(client.EnvOverrideHost) == "" {
+		cmd.Env = append(cmd.Env, contextVariable+"="+where.Context)
+	}
 	cmd.SysProcAttr = outOfReach()
 	input, err := cmd.StdinPipe()
 	if err == nil {
