@@ -140,9 +140,13 @@ func noArm(arms []arm, name string) string {
 	return fmt.Sprintf("there is no arm %q: %s", name, meant(name, names))
 }
 
-// checkSet refuses variables that the scenario does not know.
-func (s *Scenario) checkSet(arms []arm, set map[string]string) (wrong Problems) {
-	var known []string
+// Variables are the names of those that the scenario sets, or an arm of it.
+func (s *Scenario) Variables() []string {
+	arms, _ := s.arms()
+	return s.variables(arms)
+}
+
+func (s *Scenario) variables(arms []arm) (known []string) {
 	for _, a := range arms {
 		known = slices.AppendSeq(known, maps.Keys(a.vars))
 	}
@@ -156,7 +160,12 @@ func (s *Scenario) checkSet(arms []arm, set map[string]string) (wrong Problems) 
 		}
 	}
 	slices.Sort(known)
-	known = slices.Compact(known)
+	return slices.Compact(known)
+}
+
+// checkSet refuses variables that the scenario does not know.
+func (s *Scenario) checkSet(arms []arm, set map[string]string) (wrong Problems) {
+	known := s.variables(arms)
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if slices.Contains(known, name) {
 			continue
