@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -20,22 +21,29 @@ import (
 
 // lab is what the commands that work on a cluster share.
 type lab struct {
+	env     func(string) string
 	cluster string
 	format  string
+	color   string // one of colourModes
 	fabric  string
 	limits  containerLimits
 }
 
 func addLab(root *cobra.Command, env func(string) string) {
-	l := &lab{}
+	l := &lab{env: env}
 	root.Short = "Clusters of real peers, started, broken and measured, in containers or in virtual time"
 	flags := root.PersistentFlags()
 	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, if there are several (or PEERLAB_CLUSTER)")
 	flags.StringVar(&l.format, "format", "text", "`text|json`")
 	flags.StringVar(&l.fabric, "fabric-image", env("PEERLAB_FABRIC_IMAGE"), "`IMAGE` of what keeps and measures links (peerlab-fabric, or PEERLAB_FABRIC_IMAGE)")
+	flags.StringVar(&l.color, "color", "auto", "`auto|always|never`: by itself only a terminal gets colours, and not if NO_COLOR is set")
+	_ = root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions(colourModes, noFiles))
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if l.format != "text" && l.format != "json" {
 			return usageError{fmt.Errorf("--format %q: one of text, json", l.format)}
+		}
+		if !slices.Contains(colourModes, l.color) {
+			return usageError{fmt.Errorf("--color %q: one of %s", l.color, strings.Join(colourModes, ", "))}
 		}
 		return nil
 	}
@@ -50,13 +58,16 @@ func addLab(root *cobra.Command, env func(string) string) {
 		}},
 		{"What happens to links", []*cobra.Command{l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand()}},
 		{"Experiments", []*cobra.Command{
-			l.runCommand(), l.checkCommand(), l.galleryCommand(), l.exploreCommand(), l.sweepCommand(), l.compareCommand(),
+			l.runCommand(), l.checkCommand(), l.galleryCommand(), l.exploreCommand(), l.sweepCommand(), l.compareCommand(), l.runsCommand(),
 		}},
 		{"This machine", []*cobra.Command{l.doctorCommand(env), l.cleanCommand()}},
 	} {
 		if g.title == "Experiments" {
 			for _, c := range g.commands {
 				experiment(c)
+				for _, below := range c.Commands() {
+					experiment(below)
+				}
 			}
 		}
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
