@@ -159,7 +159,7 @@ func exploring(progress *live, runs int) func(explore.Progress) {
 		after := time.Since(began).Seconds()
 		switch {
 		case p.Finding != "" && p.Shrunk == 0:
-			progress.say(fmt.Sprintf("%8.1fs  seed %d fails: %s", after, p.Seed, terminal.Line(p.Finding)))
+			progress.say(fmt.Sprintf("%8.1fs  seed %d fails: %s", after, p.Seed, terminal.Join(p.Finding)))
 		case p.Finding != "":
 			tell(fmt.Sprintf("%8.1fs  shrinking: %d lines, %d runs", after, p.Lines, p.Shrunk))
 		case runs > 0:
@@ -175,7 +175,7 @@ func printExplored(out io.Writer, colours palette, f exploreFlags, sum explore.S
 	if found == nil {
 		fmt.Fprintf(out, "%d schedules of %d peers and %s from seed %d: no failure\n", sum.Done, f.Peers, f.For, f.Seed)
 		if sum.Unable > 0 {
-			fmt.Fprintf(out, "%d could not be told, such as %s\n", sum.Unable, terminal.Line(sum.Reason))
+			fmt.Fprintf(out, "%d could not be told, such as %s\n", sum.Unable, terminal.Join(sum.Reason))
 		}
 		return
 	}

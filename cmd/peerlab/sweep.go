@@ -103,6 +103,9 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 		if errors.As(err, new(scenarios.Problems)) {
 			return problems{err}
 		}
+		if errors.As(err, new(*sweep.AxesError)) {
+			return usageError{err}
+		}
 		return err
 	}
 	var release func()

@@ -46,6 +46,14 @@ type batch struct {
 	plans  []*scenarios.Plan
 }
 
+// AxesError is what is wrong with what varies, by itself or with this scenario.
+type AxesError struct{ text string }
+
+// Error implements error.
+func (e *AxesError) Error() string { return e.text }
+
+func wrongAxes(format string, args ...any) error { return &AxesError{fmt.Sprintf(format, args...)} }
+
 // Check says what is wrong before anything runs, and how many runs there are.
 func (s *Sweep) Check(ctx context.Context) (runs int, err error) {
 	all, err := s.batches(ctx)
@@ -57,19 +65,19 @@ func (s *Sweep) Check(ctx context.Context) (runs int, err error) {
 
 func (s *Sweep) batches(ctx context.Context) ([]*batch, error) {
 	if len(s.Axes) == 0 {
-		return nil, errors.New("nothing varies: want an axis such as SuspicionMult=2..6")
+		return nil, wrongAxes("nothing varies: want an axis such as SuspicionMult=2..6")
 	}
 	for i, a := range s.Axes {
 		for _, b := range s.Axes[:i] {
 			if strings.EqualFold(a.Name, b.Name) {
-				return nil, fmt.Errorf("%s varies twice", a.Name)
+				return nil, wrongAxes("%s varies twice", a.Name)
 			}
 		}
 	}
 	total := max(1, s.Repeat)
 	for _, a := range s.Axes {
 		if total *= len(a.Values); total > mostRuns {
-			return nil, fmt.Errorf("more than %d runs", mostRuns)
+			return nil, wrongAxes("more than %d runs", mostRuns)
 		}
 	}
 	var all []*batch
@@ -138,9 +146,9 @@ func (s *Sweep) split(values []string) (set map[string]string, settingsOf []stri
 		err := settings.CheckSetting(nil, a.Name, values[i])
 		switch unknown := !field && errors.Is(err, peer.ErrNoSetting); {
 		case unknown && slices.Contains(s.Scenario.Variables(), variable):
-			return nil, nil, fmt.Errorf("--vary %s: the scenario sets %s, but no line uses $%s: nothing would vary", a.Name, variable, variable)
+			return nil, nil, wrongAxes("--vary %s: the scenario sets %s, but no line uses $%s: nothing would vary", a.Name, variable, variable)
 		case unknown:
-			return nil, nil, fmt.Errorf("--vary %s: no line of the scenario uses $%s: write set %s=%s into it, and $%s where it belongs; %w",
+			return nil, nil, wrongAxes("--vary %s: no line of the scenario uses $%s: write set %s=%s into it, and $%s where it belongs; %v",
 				a.Name, variable, variable, values[i], variable, err)
 		}
 		settingsOf = append(settingsOf, a.Name+"="+values[i])
