@@ -140,15 +140,15 @@ func noArm(arms []arm, name string) string {
 	return fmt.Sprintf("there is no arm %q: %s", name, meant(name, names))
 }
 
-// Variables are the names of those that the scenario sets, or an arm of it.
+// Variables are the names of the variables that the scenario sets, by name.
 func (s *Scenario) Variables() []string {
 	arms, _ := s.arms()
 	return s.variables(arms)
 }
 
-func (s *Scenario) variables(arms []arm) (known []string) {
+func (s *Scenario) variables(arms []arm) (names []string) {
 	for _, a := range arms {
-		known = slices.AppendSeq(known, maps.Keys(a.vars))
+		names = slices.AppendSeq(names, maps.Keys(a.vars))
 	}
 	for _, l := range s.lines {
 		if l.name.raw() != "set" {
@@ -156,11 +156,11 @@ func (s *Scenario) variables(arms []arm) (known []string) {
 		}
 		for _, w := range l.args {
 			name, _, _ := strings.Cut(w.raw(), "=")
-			known = append(known, name)
+			names = append(names, name)
 		}
 	}
-	slices.Sort(known)
-	return slices.Compact(known)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // checkSet refuses variables that the scenario does not know.

@@ -16,7 +16,7 @@ import (
 
 // checkCommand judges saved runs again.
 func (l *lab) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	return withFormats(&cobra.Command{
 		Use: "check DIR… [NAME…]", Short: "Judge saved runs again, with the checks and conditions of this program",
 		Long: `Judge saved runs again: what the lines of the scenario asked (await, hold, check,
 measure), each by the part of the history that it had, with the checks and conditions
@@ -25,11 +25,11 @@ peerlab run, or what peerlab runs lists (last is the newest). NAME asks for one 
 (a directory of such a name is ./NAME). The exit status is that of peerlab run.`,
 		Args: atLeast(1, "the directory of a saved run"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-			ids, _ := l.completeResults(cmd, args, word)
-			if len(args) > 0 {
-				ids = append(ids, asked()...)
+			proposed, directive := completeChecks(cmd, args, word)
+			if ids, _ := l.completeResults(cmd, args, word); len(ids) > 0 {
+				return append(ids, proposed...), withFiles
 			}
-			return ids, cobra.ShellCompDirectiveDefault
+			return proposed, directive
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var names, places []string
@@ -69,7 +69,7 @@ peerlab run, or what peerlab runs lists (last is the newest). NAME asks for one 
 			}
 			return exit(verdict)
 		},
-	}
+	}, formatJSON)
 }
 
 // savedPlace is where saved runs are that a word names: a directory, or else what

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,10 +12,18 @@ import (
 	"peerlab/terminal/layout"
 )
 
+// scenarioJSON is one scenario for --format json.
+type scenarioJSON struct {
+	Name  string   `json:"name"`
+	Title string   `json:"title"`
+	Arms  []string `json:"arms,omitempty"`
+	Text  string   `json:"text"`
+}
+
 // galleryCommand lists the built-in scenarios.
 func (l *lab) galleryCommand() *cobra.Command {
 	var markdown bool
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "gallery [NAME]", Short: "List the scenarios that are built in, or print one of them",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -22,16 +31,26 @@ func (l *lab) galleryCommand() *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: completeGallery,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
+				if markdown {
+					return usageError{errors.New("--markdown is for the list, not for one scenario")}
+				}
 				s, err := scenarios.Open(scenarios.GalleryPrefix + strings.TrimPrefix(args[0], scenarios.GalleryPrefix))
 				if err != nil {
 					return usageError{err}
+				}
+				if l.json() {
+					return printJSON(cmd, scenarioJSON{scenarios.GalleryPrefix + s.Name, s.Title, s.Arms(), s.Text})
 				}
 				_, err = io.WriteString(cmd.OutOrStdout(), s.Text)
 				return err
 			}
 			if markdown {
+				if err := l.noJSON("gallery --markdown"); err != nil {
+					return err
+				}
 				table, err := scenarios.Catalog()
 				if err != nil {
 					return err
@@ -60,7 +79,7 @@ func (l *lab) galleryCommand() *cobra.Command {
 			}
 			return table.Write(cmd.OutOrStdout())
 		},
-	}
+	}, formatJSON)
 	cmd.Flags().BoolVar(&markdown, "markdown", false, "a Markdown table, with threads, arms, engines and what was seen")
 	return cmd
 }

@@ -38,7 +38,7 @@ type results struct {
 }
 
 func (l *lab) runsCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "runs", Short: "List what run, sweep and compare have left, show or remove it", Args: exactly(0, "no argument, or one of show, prune"),
 		Long: `List the results of run, sweep and compare without --out, the oldest first. They are in
 $XDG_STATE_HOME/peerlab/runs, by default ~/.local/state/peerlab/runs, and stay there
@@ -60,7 +60,7 @@ beginning or end that no other has it; last is the newest. peerlab check takes i
 			}
 			return l.printResults(cmd, runs, all)
 		},
-	}
+	}, formatJSON)
 	cmd.AddCommand(l.runsShowCommand(), l.runsPruneCommand())
 	return cmd
 }
@@ -175,7 +175,7 @@ func someOf(names []string) string {
 }
 
 func (l *lab) runsShowCommand() *cobra.Command {
-	return &cobra.Command{
+	return withFormats(&cobra.Command{
 		Use: "show ID…", Short: "Show what runs came to, and the story of each that did not pass", Args: atLeast(1, "an ID that peerlab runs lists, or last"),
 		ValidArgsFunction: l.completeResults,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -222,7 +222,7 @@ func (l *lab) runsShowCommand() *cobra.Command {
 			}
 			return nil
 		},
-	}
+	}, formatJSON)
 }
 
 // completeResults completes the IDs of results.
@@ -243,7 +243,7 @@ type pruneFlags struct {
 
 func (l *lab) runsPruneCommand() *cobra.Command {
 	var f pruneFlags
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "prune [ID…]", Short: "Remove results: those named, or all but the newest, or all that are old",
 		Long: `Remove results of run, sweep and compare: those with these IDs, or all but the newest
 N, or all that are older; with both flags what both say. What a command still works on
@@ -251,7 +251,7 @@ stays.`,
 		Example:           "  peerlab runs prune --older 30d\n  peerlab runs prune --keep 20 --dry-run\n  peerlab runs prune last",
 		ValidArgsFunction: l.completeResults,
 		RunE:              func(cmd *cobra.Command, args []string) error { return l.prune(cmd, f, args) },
-	}
+	}, formatJSON)
 	flags := cmd.Flags()
 	flags.IntVar(&f.keep, "keep", -1, "keep the newest `N`")
 	flags.StringVar(&f.older, "older", "", "only what is older than `DURATION`, such as 30d or 12h")
