@@ -22,7 +22,7 @@ type scenarioJSON struct {
 
 // galleryCommand lists the built-in scenarios.
 func (l *lab) galleryCommand() *cobra.Command {
-	var markdown bool
+	var markdown, quiet bool
 	cmd := withFormats(&cobra.Command{
 		Use: "gallery [NAME]", Short: "List the scenarios that are built in, or print one of them",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -34,8 +34,8 @@ func (l *lab) galleryCommand() *cobra.Command {
 		ValidArgsFunction: completeGallery,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				if markdown {
-					return usageError{errors.New("--markdown is for the list, not for one scenario")}
+				if markdown || quiet {
+					return usageError{errors.New("--markdown and --quiet are for the list, not for one scenario")}
 				}
 				s, err := scenarios.Open(scenarios.GalleryPrefix + strings.TrimPrefix(args[0], scenarios.GalleryPrefix))
 				if err != nil {
@@ -62,6 +62,12 @@ func (l *lab) galleryCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if quiet {
+				for _, s := range all {
+					fmt.Fprintln(cmd.OutOrStdout(), scenarios.GalleryPrefix+s.Name)
+				}
+				return nil
+			}
 			if l.json() {
 				type entry struct {
 					Name  string `json:"name"`
@@ -81,5 +87,6 @@ func (l *lab) galleryCommand() *cobra.Command {
 		},
 	}, formatJSON)
 	cmd.Flags().BoolVar(&markdown, "markdown", false, "a Markdown table, with threads, arms, engines and what was seen")
+	namesOnly(cmd, &quiet)
 	return cmd
 }

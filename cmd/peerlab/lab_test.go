@@ -486,7 +486,7 @@ func TestWrongLabUse(t *testing.T) {
 		"ps --format yaml": "one of text, json", "ps -q -o json": "exclude each other", "ps -q -w": "exclude", "links -o wide": "no --format wide", "kill --all alice": "too much",
 		"up -1": "no number below 0", "up --cluster Bad_Name": "is no name", "explore foo=1": `no setting "foo"`, "explore --peers 1": "peers 1: want 3 to 1000",
 		"logs alice --tail 0": "from 1", "logs alice --since x": "--since", "events --kind member.daed": "did you mean member.dead", "events --since x": "--since",
-		"gallery crash --markdown": "not for one", "compare --write /nowhere/engines.md": "--write", "kil alice": "did you mean kill",
+		"gallery crash --markdown": "not for one", "gallery crash -q": "not for one", "gallery -q -o json": "exclude", "compare --write /nowhere/engines.md": "--write", "kil alice": "did you mean kill",
 		"partition": "groups of peers", "cut": "from whom to whom", "link": "from whom to whom", "links alice": "no argument",
 		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "did you mean delay?",
 		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",

@@ -138,7 +138,7 @@ func TestSerfCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.call("down")
-	if _, status, errs := p.call("up", "2", "--adapter", "serf", "--image", ref); status != 0 || !strings.Contains(errs, "exec alice -- LINE") {
+	if _, status, errs := p.call("up", "2", "--adapter", "serf", "--image", ref); status != 0 || !strings.Contains(errs, "exec alice --cluster "+p.cluster+" -- LINE") {
 		t.Fatalf("up: %d %s", status, errs)
 	}
 	if states := p.states("ps"); len(states) != 2 || states["bob"].State != testbed.Running {
