@@ -292,6 +292,9 @@ func (l *lab) redraw(out io.Writer) func(rows []peerRow) error {
 	drawn := 0
 	return func(rows []peerRow) error {
 		columns, height := layout.Size(out)
+		if columns == 0 { // no terminal
+			columns, height = 80, 24
+		}
 		lines := strings.Split(strings.TrimSuffix(l.peerTable(out, rows, time.Now()), "\n"), "\n")
 		if room := max(height-2, 2); len(lines) > room {
 			more := len(lines) - room + 1
