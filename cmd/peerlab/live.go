@@ -111,10 +111,11 @@ func (l *live) close() {
 	<-l.done
 }
 
-// erase takes the lines from the screen that were drawn last.
+// erase takes the lines from the screen that were drawn last. The cursor may be
+// behind a ^C that the terminal has shown.
 func (l *live) erase() {
 	if l.drawn > 0 {
-		fmt.Fprintf(terminal.Raw(l.out), "\x1b[%dA\x1b[J", l.drawn)
+		fmt.Fprintf(terminal.Raw(l.out), "\r\x1b[%dA\x1b[J", l.drawn)
 	}
 	l.drawn = 0
 }

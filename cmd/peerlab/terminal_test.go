@@ -23,7 +23,7 @@ import (
 )
 
 // cursor are the sequences that move the cursor.
-var cursor = regexp.MustCompile("\x1b\\[[0-9]*[AJ]")
+var cursor = regexp.MustCompile("\x1b\\[[0-9]*[AJ]|\r")
 
 // in80 runs the program in a terminal of 80 columns and returns what that gets.
 func in80(t *testing.T, env []string, args ...string) string {
@@ -125,7 +125,7 @@ func TestProgressIsDrawnAnew(t *testing.T) {
 	text := strings.ReplaceAll(string(got), "\r\n", "\n")
 	const second = "x #2:       0.0s  await 1m all see 2 alive long long long long long long long …\n"
 	want := "x #1:       1.0s  kill bob\n" + second + "0 of 2 runs have ended\n" +
-		"\x1b[3A\x1b[Jx #1:       2.0s  pass\n" + second + "1 of 2 runs have ended\n\x1b[2A\x1b[J"
+		"\r\x1b[3A\x1b[Jx #1:       2.0s  pass\n" + second + "1 of 2 runs have ended\n\r\x1b[2A\x1b[J"
 	if !strings.HasSuffix(text, want) {
 		t.Errorf("a terminal gets\n%q, want at its end\n%q", text, want)
 	}
