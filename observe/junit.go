@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -18,21 +19,33 @@ type junitSuites struct {
 }
 
 type junitSuite struct {
-	Name     string      `xml:"name,attr"`
-	Tests    int         `xml:"tests,attr"`
-	Failures int         `xml:"failures,attr"`
-	Errors   int         `xml:"errors,attr"`
-	Time     string      `xml:"time,attr"`
-	Cases    []junitCase `xml:"testcase"`
+	Name      string      `xml:"name,attr"`
+	Tests     int         `xml:"tests,attr"`
+	Failures  int         `xml:"failures,attr"`
+	Errors    int         `xml:"errors,attr"`
+	Time      string      `xml:"time,attr"`
+	Timestamp string      `xml:"timestamp,attr"`
+	Host      string      `xml:"hostname,attr"`
+	Cases     []junitCase `xml:"testcase"`
 }
 
 type junitCase struct {
-	Name    string        `xml:"name,attr"`
-	Class   string        `xml:"classname,attr"`
-	Time    string        `xml:"time,attr"`
-	Failure *junitProblem `xml:"failure"`
-	Error   *junitProblem `xml:"error"`
-	Output  string        `xml:"system-out,omitempty"`
+	Name       string           `xml:"name,attr"`
+	Class      string           `xml:"classname,attr"`
+	Time       string           `xml:"time,attr"`
+	Properties *junitProperties `xml:"properties"`
+	Failure    *junitProblem    `xml:"failure"`
+	Error      *junitProblem    `xml:"error"`
+	Output     string           `xml:"system-out,omitempty"`
+}
+
+type junitProperties struct {
+	All []junitProperty `xml:"property"`
+}
+
+type junitProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
 }
 
 type junitProblem struct {
@@ -41,17 +54,43 @@ type junitProblem struct {
 	Text    string `xml:",chardata"`
 }
 
-// WriteJUnit writes runs as one JUnit XML file, a test case for each, as CI
-// systems read it. A run that could not tell is an error and not skipped, for
-// those systems show what is skipped as green.
-func WriteJUnit(w io.Writer, runs ...*Record) error {
-	suite := &junitSuite{Name: "peerlab", Tests: len(runs)}
+// JUnit is runs as one JUnit XML file, as CI systems read it.
+type JUnit struct {
+	// Began is when the first began, by the clock on the wall, and Host where.
+	Began time.Time
+	Host  string
+	Runs  []JUnitRun
+}
+
+// JUnitRun is one run as a test case.
+type JUnitRun struct {
+	// Name is to differ from those of the other runs: CI systems take two test
+	// cases of one name for one.
+	Name string
+	*Record
+	// Story is the failure at length; where it is empty, the reason stands there.
+	Story string
+}
+
+// virtualTime is said of runs whose seconds are not those of the clock on the
+// wall.
+var virtualTime = &junitProperties{[]junitProperty{{"clock", "virtual: time is what passed for the peers, not for who waited"}}}
+
+// Write writes the file. A run that could not tell is an error and not skipped,
+// for CI systems show what is skipped as green.
+func (j JUnit) Write(w io.Writer) error {
+	suite := &junitSuite{
+		Name: "peerlab", Tests: len(j.Runs), Host: clean(j.Host), Timestamp: j.Began.UTC().Format("2006-01-02T15:04:05"),
+	}
 	var total time.Duration
-	for _, r := range runs {
+	for _, r := range j.Runs {
 		took := max(0, r.Ended.Sub(r.Began))
 		total += took
-		c := junitCase{Name: clean(r.Scenario), Class: clean("peerlab." + r.Engine), Time: junitTime(took), Output: clean(r.findings())}
-		problem := &junitProblem{Message: clean(r.Reason), Type: string(r.Verdict), Text: clean(r.Reason)}
+		c := junitCase{Name: clean(r.Name), Class: clean("peerlab." + r.Engine), Time: junitTime(took), Output: clean(r.findings())}
+		if r.Engine == "sim" {
+			c.Properties = virtualTime
+		}
+		problem := &junitProblem{Message: clean(r.Reason), Type: string(r.Verdict), Text: clean(cmp.Or(r.Story, r.Reason))}
 		switch r.Verdict {
 		case Pass:
 		case Fail:

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"peerlab/observe/theory"
@@ -76,6 +77,7 @@ func measureDetection(r *Record) Measured {
 	var m Measured
 	failures, _ := Detections(r.Events)
 	for _, cause := range []string{"kill", "exit", "pause", "cut"} {
+		var unnoticed []string
 		for _, alone := range []bool{true, false} {
 			var first, all predicted
 			name := cause
@@ -99,13 +101,15 @@ func measureDetection(r *Record) Measured {
 					all.add(f.All, allBand)
 				}
 				if f.Missed > 0 {
-					m.note("%s of %s: %d of %d had not noticed when it was back or the run ended",
-						cause, f.Member, f.Missed, f.Missed+f.Detected)
+					unnoticed = append(unnoticed, fmt.Sprintf("%s by %d of %d", f.Member, f.Missed, f.Missed+f.Detected))
 				}
 			}
 			if seen {
 				m.Figures = append(m.Figures, first.figure(name+" first"), all.figure(name+" all"))
 			}
+		}
+		if len(unnoticed) > 0 {
+			m.note("%s not noticed when it was back or the run ended: %s", cause, counted(unnoticed))
 		}
 	}
 	if len(failures) == 0 {
@@ -114,8 +118,26 @@ func measureDetection(r *Record) Measured {
 	return m
 }
 
+// counted joins texts, each once, with how often it occurs.
+func counted(texts []string) string {
+	times := make(map[string]int)
+	var each []string
+	for _, text := range texts {
+		if times[text]++; times[text] == 1 {
+			each = append(each, text)
+		}
+	}
+	for i, text := range each {
+		if n := times[text]; n > 1 {
+			each[i] = fmt.Sprintf("%s (%d times)", text, n)
+		}
+	}
+	return strings.Join(each, ", ")
+}
+
 func measureIsolation(r *Record) Measured {
 	var m Measured
+	var unnoticed []string
 	_, isolations := Detections(r.Events)
 	var first, last predicted
 	for _, i := range isolations {
@@ -127,10 +149,13 @@ func measureIsolation(r *Record) Measured {
 			first.add(i.First, firstBand)
 		}
 		if i.Missed > 0 {
-			m.note("%s still held %d of %d alive when it was back or the run ended", i.Peer, i.Missed, i.Missed+i.Detected)
+			unnoticed = append(unnoticed, fmt.Sprintf("%s %d of %d", i.Peer, i.Missed, i.Missed+i.Detected))
 		} else if i.Detected > 0 {
 			last.add(i.Last, lastBand)
 		}
+	}
+	if len(unnoticed) > 0 {
+		m.note("still held alive when it was back or the run ended: by %s", counted(unnoticed))
 	}
 	if len(isolations) == 0 {
 		m.note("nobody was cut off from everybody")

@@ -371,3 +371,21 @@ func TestTraffics(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
+
+// What was not noticed is one note, however many members there are.
+func TestWhatWasNotNoticedIsOneNote(t *testing.T) {
+	split := links(10, "a,b -> c,d,e drop=all; c,d,e -> a,b drop=all")
+	heal := links(11, "")
+	twice := with(cluster("a", "b", "c", "d", "e"), split, heal, links(20, split.Text), links(21, ""))
+	r := &Record{Events: twice, Model: lan(5)}
+	m, err := Measure(r, "detection")
+	want := "cut not noticed when it was back or the run ended: a by 3 of 3 (2 times), b by 3 of 3 (2 times), c by 2 of 2 (2 times), d by 2 of 2 (2 times), e by 2 of 2 (2 times)"
+	if err != nil || !slices.Equal(m.Notes, []string{want}) {
+		t.Errorf("%q, %v", m.Notes, err)
+	}
+	alone := with(cluster("a", "b", "c"), links(10, "a -> b,c drop=all; b,c -> a drop=all"), links(11, ""))
+	m, err = Measure(&Record{Events: alone, Model: lan(3)}, "isolation")
+	if want := "still held alive when it was back or the run ended: by a 2 of 2"; err != nil || !slices.Equal(m.Notes, []string{want}) {
+		t.Errorf("%q, %v", m.Notes, err)
+	}
+}

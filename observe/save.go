@@ -181,15 +181,31 @@ func Load(dir string) (*Record, error) {
 	return r, nil
 }
 
-func load(dir string) (*Record, error) {
+// LoadResult is Load without the events, which it does not look at.
+func LoadResult(dir string) (*Record, error) {
+	r, _, err := loadResult(dir)
+	if err != nil {
+		return nil, fmt.Errorf("load the run in %s: %w", dir, err)
+	}
+	return r, nil
+}
+
+func loadResult(dir string) (r *Record, events int, err error) {
 	f, err := open(dir, ResultFile)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
-	r, events, err := decode(f)
+	if r, events, err = decode(f); err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", ResultFile, err)
+	}
+	return r, events, nil
+}
+
+func load(dir string) (*Record, error) {
+	r, events, err := loadResult(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ResultFile, err)
+		return nil, err
 	}
 	g, err := open(dir, EventsFile)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -272,7 +273,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		_ = viewOf(r.Events...).Table()
 		var b bytes.Buffer
-		if err := WriteJUnit(&b, r); err != nil {
+		if err := (JUnit{Runs: []JUnitRun{{Name: r.Scenario, Record: r}}}).Write(&b); err != nil {
 			t.Fatal(err)
 		}
 		if err := xml.Unmarshal(b.Bytes(), new(junitSuites)); err != nil {
@@ -282,17 +283,24 @@ func FuzzLoad(f *testing.F) {
 }
 
 func TestJUnit(t *testing.T) {
-	runs := []*Record{
-		{Scenario: "a", Engine: "sim", Verdict: Pass, Began: at(0), Ended: at(2)},
-		{Scenario: "b", Engine: "sim", Verdict: Fail, Reason: "line 3: <no>\x1b\ufffe", Began: at(0), Ended: at(1.5)},
-		{Scenario: "c", Engine: "docker", Verdict: Inconclusive, Reason: "busy", Began: at(0), Ended: at(1), Checks: []Checked{{Name: "chat", Verdict: Pass, Judged: "5 messages"}}},
+	runs := []JUnitRun{
+		{"a #1", &Record{Engine: "sim", Verdict: Pass, Began: at(0), Ended: at(2)}, ""},
+		{"a #2", &Record{Engine: "sim", Verdict: Fail, Reason: "line 3: <no>\x1b\ufffe", Began: at(0), Ended: at(1.5)}, "x.txt:3:1: bob\n  <no>"},
+		{"c", &Record{Engine: "docker", Verdict: Inconclusive, Reason: "busy", Began: at(0), Ended: at(1), Checks: []Checked{{Name: "chat", Verdict: Pass, Judged: "5 messages"}}}, ""},
 	}
 	want := `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites tests="3" failures="1" errors="1" time="4.500">
-  <testsuite name="peerlab" tests="3" failures="1" errors="1" time="4.500">
-    <testcase name="a" classname="peerlab.sim" time="2.000"></testcase>
-    <testcase name="b" classname="peerlab.sim" time="1.500">
-      <failure message="line 3: &lt;no&gt;" type="fail">line 3: &lt;no&gt;</failure>
+  <testsuite name="peerlab" tests="3" failures="1" errors="1" time="4.500" timestamp="2026-11-27T23:00:00" hostname="ci &amp; co">
+    <testcase name="a #1" classname="peerlab.sim" time="2.000">
+      <properties>
+        <property name="clock" value="virtual: time is what passed for the peers, not for who waited"></property>
+      </properties>
+    </testcase>
+    <testcase name="a #2" classname="peerlab.sim" time="1.500">
+      <properties>
+        <property name="clock" value="virtual: time is what passed for the peers, not for who waited"></property>
+      </properties>
+      <failure message="line 3: &lt;no&gt;" type="fail">x.txt:3:1: bob&#xA;  &lt;no&gt;</failure>
     </testcase>
     <testcase name="c" classname="peerlab.docker" time="1.000">
       <error message="busy" type="inconclusive">busy</error>
@@ -302,7 +310,7 @@ func TestJUnit(t *testing.T) {
 </testsuites>
 `
 	var b bytes.Buffer
-	if err := WriteJUnit(&b, runs...); err != nil {
+	if err := (JUnit{time.Date(2026, 11, 28, 0, 0, 0, 0, time.FixedZone("", 3600)), "ci & co", runs}).Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	if b.String() != want {

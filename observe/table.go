@@ -5,14 +5,16 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 )
 
-// widest is the number of members up to which Table has a column for each.
-const widest = 12
+// widest is how many columns a line of Table has at most: with what stands
+// before it, a terminal of 80 shows it.
+const widest = 74
 
 // Table returns the view for people, a line for each peer: what it holds the
-// others to be, "." for unknown. In a larger cluster, peers of one mind share a
-// line that names only those whom they do not hold alive.
+// others to be, "." for unknown. In a cluster too large for that, peers of one
+// mind share a line that names only those whom they do not hold alive.
 func (v *View) Table() string {
 	members := slices.Sorted(slices.Values(v.names))
 	if len(members) > widest {
@@ -36,6 +38,11 @@ func (v *View) Table() string {
 		fmt.Fprintln(w)
 	}
 	_ = w.Flush() // a strings.Builder takes everything
+	for line := range strings.Lines(b.String()) {
+		if utf8.RuneCountInString(line) > widest {
+			return v.summary(members)
+		}
+	}
 	return b.String()
 }
 

@@ -84,7 +84,7 @@ func (a *Again) settle(r *observe.Record) {
 		if l.Verdict == observe.Pass {
 			found = "it holds"
 		}
-		a.worse(l.Came(), fmt.Sprintf("line %d: %s: %s", l.Line, l.Text, firstLine(found)))
+		a.worse(l.Came(), fmt.Sprintf("line %d: %s: %s", l.Line, ShortLine(l.Text), firstLine(found)))
 	}
 	// The run ended with the line that failed.
 	if n := len(a.Was); held && n > 0 && r.Verdict == observe.Fail && a.Was[n-1] == observe.Fail {
@@ -176,7 +176,7 @@ func (p *replay) judge(asked observe.Asked) error {
 	}
 	c := compiled.instance()
 	if c.question != nil {
-		return fmt.Errorf("no event tells whether %s", c.text)
+		return fmt.Errorf("no event tells whether %s", ShortLine(c.text))
 	}
 	p.world.from = asked.Mark
 	if verb == "hold" {

@@ -50,6 +50,9 @@ type Batch struct {
 	Memory int64
 	// Tell, if set, is told of the progress. It is not called concurrently.
 	Tell func(Note)
+	// Part says that others run into the same Dir, such as the combinations of a
+	// sweep: junit.xml is written by whoever knows all runs, with WriteJUnit.
+	Part bool
 }
 
 // Note is one step of one run.
@@ -105,6 +108,7 @@ func (b *Batch) Plans(ctx context.Context) (plans []*Plan, err error) {
 // their numbers. When ctx ends it returns what is complete and the context's
 // error; the same call later goes on from there.
 func (b *Batch) Run(ctx context.Context, plans []*Plan) ([]*Done, error) {
+	began := time.Now()
 	jobs := b.jobs(plans)
 	done := make([]*Done, len(jobs))
 	errs := make([]error, len(jobs))
@@ -138,18 +142,24 @@ func (b *Batch) Run(ctx context.Context, plans []*Plan) ([]*Done, error) {
 	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
 		return complete, err
 	}
-	return complete, b.junit(complete)
+	if b.Part {
+		return complete, nil
+	}
+	return complete, WriteJUnit(b.Dir, began, complete, func(d *Done) string { return b.called(d.Name, d.Number) })
 }
 
-// junit writes what the runs came to for CI systems.
-func (b *Batch) junit(done []*Done) error {
-	records := make([]*observe.Record, len(done))
-	for i, d := range done {
-		records[i] = &d.Record
+// WriteJUnit writes what runs came to that began now, for CI systems: junit.xml
+// in dir. The name of each is to differ from the others'.
+func WriteJUnit(dir string, began time.Time, done []*Done, name func(*Done) string) error {
+	suite := observe.JUnit{Began: began}
+	for _, d := range done {
+		suite.Runs = append(suite.Runs, observe.JUnitRun{Name: name(d), Record: &d.Record, Story: d.Story})
 	}
-	return atomicfile.Write(filepath.Join(b.Dir, junitFile), atomicfile.Private, func(w io.Writer) error {
-		return observe.WriteJUnit(w, records...)
-	})
+	var err error
+	if suite.Host, err = os.Hostname(); err != nil {
+		suite.Host = "localhost"
+	}
+	return atomicfile.Write(filepath.Join(dir, junitFile), atomicfile.Private, suite.Write)
 }
 
 func (b *Batch) tell(telling *sync.Mutex, n Note) {
@@ -160,11 +170,14 @@ func (b *Batch) tell(telling *sync.Mutex, n Note) {
 	}
 }
 
-func (b *Batch) label(j job) string {
+func (b *Batch) label(j job) string { return b.called(j.name, j.number) }
+
+// called is the name of a run, with its number if there are several.
+func (b *Batch) called(name string, number int) string {
 	if b.Repeat > 1 {
-		return fmt.Sprintf("%s #%d", j.name, j.number)
+		return fmt.Sprintf("%s #%d", name, number)
 	}
-	return j.name
+	return name
 }
 
 // PeersPerCore is how many peers in containers a core carries beside each other
@@ -239,9 +252,10 @@ func (j job) earlier() *Done {
 	if err != nil || record.Verdict == observe.Inconclusive {
 		return nil
 	}
-	story, _ := os.ReadFile(filepath.Join(j.dir, storyFile))
 	record.Events = nil
-	return &Done{Result: &Result{Record: *record, Story: string(story)}, Name: j.name, Number: j.number, Dir: j.dir, Earlier: true}
+	d := &Done{Result: &Result{Record: *record}, Name: j.name, Number: j.number, Dir: j.dir, Earlier: true}
+	d.Story = d.SavedStory()
+	return d
 }
 
 // Files beside those that observe writes.
@@ -287,18 +301,22 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 	}
 	res.Seed = j.seed
 	d := &Done{Result: res, Name: j.name, Number: j.number, Dir: j.dir}
-	if err := d.save(j.plan.Redact(j.plan.Scenario.Text)); err != nil {
+	if err := d.save(j.plan); err != nil {
 		return nil, err
 	}
 	d.Events = nil
 	return d, nil
 }
 
-func (d *Done) save(text string) error {
+func (d *Done) save(p *Plan) error {
+	text := p.Redact(p.Scenario.Text)
 	err := atomicfile.Write(filepath.Join(d.Dir, scenarioFile), atomicfile.Private, atomicfile.Bytes([]byte(text)))
+	if err == nil {
+		err = p.Scenario.beside.save(filepath.Join(d.Dir, filesDir), p.Redact)
+	}
 	if err == nil && d.Story != "" {
 		d.Story += fmt.Sprintf("\neverything that happened: %s\n", filepath.Join(d.Dir, observe.EventsFile))
-		if _, missing := os.Stat(filepath.Join(d.Dir, logsDir)); !errors.Is(missing, fs.ErrNotExist) {
+		if exists(filepath.Join(d.Dir, logsDir)) {
 			d.Story += fmt.Sprintf("what the peers logged:    %s\n", filepath.Join(d.Dir, logsDir))
 		}
 		err = atomicfile.Write(filepath.Join(d.Dir, storyFile), atomicfile.Private, atomicfile.Bytes([]byte(d.Story)))
@@ -318,23 +336,50 @@ func (j job) log(peer string) (io.WriteCloser, error) {
 	return atomicfile.Create(filepath.Join(dir, peer+".log"))
 }
 
-// Saved returns the directories of complete runs in or below the given ones.
+// Saved returns the directories of complete runs in or below the given ones, each
+// of which has to have some.
 func Saved(dirs []string) ([]string, error) {
 	var found []string
 	for _, dir := range dirs {
-		n := len(found)
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.Name() == observe.ResultFile && !d.IsDir() {
-				found = append(found, filepath.Dir(path))
-			}
-			return err
-		})
+		some, err := SavedIn(dir)
 		if err != nil {
-			return nil, fmt.Errorf("look for saved runs: %w", err)
+			return nil, err
 		}
-		if len(found) == n {
+		if len(some) == 0 {
 			return nil, fmt.Errorf("%s holds no saved run: a run has a %s", dir, observe.ResultFile)
 		}
+		found = append(found, some...)
 	}
 	return found, nil
+}
+
+// SavedIn returns the directories of complete runs in or below dir.
+func SavedIn(dir string) (found []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == filesDir && path != dir && exists(filepath.Join(filepath.Dir(path), scenarioFile)):
+			return filepath.SkipDir // what was beside the scenario of a run
+		case d.Name() == observe.ResultFile && !d.IsDir():
+			found = append(found, filepath.Dir(path))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for saved runs: %w", err)
+	}
+	return found, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// SavedStory returns what was told of the run, as it is in its directory, ""
+// where that has none.
+func (d *Done) SavedStory() string {
+	story, _ := os.ReadFile(filepath.Join(d.Dir, storyFile))
+	return string(story)
 }

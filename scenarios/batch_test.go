@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"peerlab/observe"
 	"peerlab/testbed"
@@ -69,6 +70,12 @@ func TestRepeatGoesOn(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "junit.xml")); err != nil || strings.Count(string(text), "<failure") != 2 {
 		t.Errorf("%s, %v", text, err)
+	}
+
+	for _, name := range []string{"x/a #1", "x/a #2", "x/b #1", "x/b #2"} {
+		if text, err := os.ReadFile(filepath.Join(dir, "junit.xml")); err != nil || strings.Count(string(text), `<testcase name="`+name+`"`) != 1 {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
 	}
 
 	// More of the same: what is complete stays, stories included.
@@ -251,5 +258,60 @@ func TestSavedRunsArePrivate(t *testing.T) {
 	})
 	if err != nil || files < 5 {
 		t.Errorf("%d files, %v", files, err)
+	}
+}
+
+// The reason of a failure stands whole behind a line that is shortened,
+// wherever it is told.
+func TestLongLineDoesNotHideTheReason(t *testing.T) {
+	dir := t.TempDir()
+	long := "check all have message '" + strings.Repeat("äx", 1000) + "'"
+	b := batch(t, dir, "cluster 2\nstart\nawait 1m all see 2 alive\n"+long+"\n")
+	done := b.mustRun(t)[0]
+	const why = "alice does not have it; bob does not have it"
+	if done.Failed == nil || done.Failed.Text != long {
+		t.Errorf("the result has %+v", done.Failed)
+	}
+	junit, err := os.ReadFile(filepath.Join(dir, "junit.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := JudgeAgain(loadRun(t, done.Dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for place, text := range map[string]string{"reason": done.Reason, "story": done.Story, "JUnit": string(junit), "again": again.Reason} {
+		if strings.Contains(text, strings.Repeat("äx", 45)) {
+			t.Errorf("%s: the line is not shortened: %s", place, text)
+		}
+		if !strings.Contains(text, "…") || !strings.Contains(text, why) || !utf8.ValidString(text) {
+			t.Errorf("%s: %s", place, text)
+		}
+	}
+}
+
+func loadRun(t *testing.T, dir string) *observe.Record {
+	t.Helper()
+	record, err := observe.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+// Lines of other arms, and of other engines, do not run: nobody is told of them.
+func TestSkippedLinesAreNotTold(t *testing.T) {
+	b := batch(t, t.TempDir(), armed+"[docker] kill bob\n")
+	var told []string
+	b.Tell = func(n Note) { told = append(told, n.Run+" "+n.Text) }
+	done := b.mustRun(t)
+	all := strings.Join(told, "\n")
+	if strings.Contains(all, "[docker]") || strings.Contains(all, "x/a [arm:b]") || !strings.Contains(all, "x/b [arm:b]") {
+		t.Error(all)
+	}
+	for _, e := range loadRun(t, done[0].Dir).Events {
+		if strings.Contains(e.Text, "[docker]") || strings.Contains(e.Text, "[arm:b]") {
+			t.Errorf("in the history: %s", e.Text)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"unicode/utf8"
 
+	"peerlab/internal/atomicfile"
+	"peerlab/observe"
 	peerline "peerlab/peer/command"
 	"peerlab/peer/control"
 )
@@ -24,18 +27,33 @@ type beside struct {
 	dir  string // where they are
 	none error  // why there are none, if not nil
 
-	mu   sync.Mutex
-	read map[string]string // by slash-separated path
+	mu    sync.Mutex
+	read  map[string]string // by slash-separated path
+	given map[string]string // those of them that lines have been given
+	size  int               // of given, in bytes
 }
 
-// maxBeside is how many files one line can be given.
-const maxBeside = 100
+// maxBeside is how many files one line can be given, and maxGiven how much, in
+// bytes, all lines of a scenario: each of its saved runs has a copy.
+const (
+	maxBeside = 100
+	maxGiven  = 16 << 20
+)
+
+// filesDir is where a saved run has the files that were beside its scenario, so
+// that none of them takes the place of one of its own.
+const filesDir = "files"
 
 var errNoneBeside = errors.New("the scenario was read from no file, so nothing is beside it")
 
-// besideFile are the files beside the scenario at path, and below.
+// besideFile are the files beside the scenario at path, and below. Those of the
+// scenario of a saved run are in a directory of their own.
 func besideFile(path string) *beside {
 	b := &beside{dir: filepath.Dir(path)}
+	kept, err := os.Stat(filepath.Join(b.dir, filesDir))
+	if _, noRun := os.Stat(filepath.Join(b.dir, observe.ResultFile)); err == nil && kept.IsDir() && noRun == nil {
+		b.dir = filepath.Join(b.dir, filesDir)
+	}
 	named, err := os.Lstat(path)
 	if err == nil {
 		var file fs.FileInfo
@@ -60,17 +78,19 @@ func (e *fileError) Error() string { return e.name + ": " + e.err.Error() }
 func (e *fileError) Unwrap() error { return e.err }
 
 // named returns the files that a line of a peer's shell reads, and those that
-// the scripts among them read. An absolute path, and one that leads out, names
-// a file of the peer's own. The error is a *fileError for one that the line
-// itself names.
+// the scripts among them read. An absolute path names a file of the peer's own.
+// The error is a *fileError for one that the line itself names.
 func (b *beside) named(line []string) (map[string]string, error) {
 	files, size := map[string]string{}, 0
 	var add func(line []string) error
 	add = func(line []string) error {
 		for _, name := range peerCommands().FilesRead(line) {
 			at := filepath.ToSlash(filepath.Clean(name))
-			if _, has := files[at]; has || !filepath.IsLocal(name) || strings.Contains(name, "$") {
+			if _, has := files[at]; has || filepath.IsAbs(name) || strings.Contains(name, "$") {
 				continue
+			}
+			if !filepath.IsLocal(name) {
+				return &fileError{name, errLeadsOut}
 			}
 			text, err := b.file(at)
 			if err != nil {
@@ -94,7 +114,55 @@ func (b *beside) named(line []string) (map[string]string, error) {
 		}
 		return nil
 	}
-	return files, add(line)
+	if err := add(line); err != nil {
+		return files, err
+	}
+	return files, b.give(files)
+}
+
+// errLeadsOut is why a file elsewhere is not read.
+var errLeadsOut = errors.New("it leads out of the scenario's directory")
+
+// give notes the files that a line is given.
+func (b *beside) give(files map[string]string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, text := range files {
+		if _, has := b.given[name]; has {
+			continue
+		}
+		if b.size+len(name)+len(text) > maxGiven {
+			return &fileError{name, fmt.Errorf("with it the files of all lines are too many: the limit is %d MiB", maxGiven>>20)}
+		}
+		if b.given == nil {
+			b.given = map[string]string{}
+		}
+		b.given[name], b.size = text, b.size+len(name)+len(text)
+	}
+	return nil
+}
+
+// save copies the files that lines have been given to a directory, without
+// secrets.
+func (b *beside) save(dir string, redact func(string) string) error {
+	b.mu.Lock()
+	given := maps.Clone(b.given)
+	b.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		var text strings.Builder
+		for line := range strings.Lines(given[name]) {
+			body := strings.TrimRight(line, "\r\n")
+			text.WriteString(redact(peerCommands().Redact(body)) + line[len(body):])
+		}
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), atomicfile.PrivateDir); err != nil {
+			return err
+		}
+		if err := atomicfile.Write(path, atomicfile.Private, atomicfile.Bytes([]byte(text.String()))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // file returns the content of one.
@@ -141,7 +209,7 @@ func readBeside(dir, name string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return "", missingError{}
 	case err != nil && strings.Contains(err.Error(), "escapes"):
-		return "", errors.New("it leads out of the scenario's directory")
+		return "", errLeadsOut
 	case err != nil:
 		return "", err
 	case !info.Mode().IsRegular():

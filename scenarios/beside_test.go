@@ -2,9 +2,11 @@ package scenarios
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -99,6 +101,7 @@ func TestFilesThatAreNotRead(t *testing.T) {
 		"out": "leads out of the scenario's directory", "up": "leads out of the scenario's directory", "dirlink/secret": "leads out of the scenario's directory",
 		".hidden": "begins with a dot", ".ssh/id": "begins with a dot", "./dir/../.hidden": "begins with a dot",
 		"large": "the limit is 1048576", "binary": "not UTF-8", "many": "the limit is 1048576", "~/x": "no such file beside the scenario",
+		"../" + filepath.Base(outside) + "/secret": "leads out of the scenario's directory", "dir/../../x": "leads out of the scenario's directory",
 	} {
 		for _, line := range []string{"alice execute " + name, "alice config load " + name} {
 			if strings.HasSuffix(line, "load many") {
@@ -261,5 +264,69 @@ func TestKeyInAFileBesideTheScenario(t *testing.T) {
 	res := playAll(t, s)[0]
 	if res.Verdict != observe.Fail || !strings.Contains(res.Reason, "keys.txt:1: keys install") || strings.Contains(res.Reason+res.Story, key) {
 		t.Errorf("%s: %s\n%s", res.Verdict, res.Reason, res.Story)
+	}
+}
+
+// A saved run has the files that its lines were given, without keys, and runs
+// again with them. None of them takes the place of one of its own.
+func TestSavedRunHasTheFilesBeside(t *testing.T) {
+	const key = "MDEyMzQ1Njc4OWFiY2RlZg=="
+	dir := place(t, map[string]string{
+		"x.txt":           bare + "alice execute result.json\nalice config load sub/config.json\n! alice execute bad.txt\nrepeat 2 alice execute n{}.txt\n",
+		"result.json":     "echo hi\nexecute sub/more.txt\n",
+		"sub/more.txt":    "echo more",
+		"sub/config.json": "{}", "bad.txt": "keys install " + key + "\n", "n1.txt": "echo 1", "n2.txt": "echo 2\r\n",
+		"not-named.txt": "echo no",
+	})
+	s, err := Open(filepath.Join(dir, "x.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Batch{Host: sim.Run, Engine: "sim", Scenarios: []*Scenario{s}, Dir: t.TempDir(), Seed: 1}
+	done := b.mustRun(t)[0]
+	if done.Verdict != observe.Pass {
+		t.Fatalf("%s: %s", done.Verdict, done.Reason)
+	}
+	for name, want := range map[string]string{
+		"result.json": "echo hi\nexecute sub/more.txt\n", "sub/more.txt": "echo more", "n1.txt": "echo 1", "n2.txt": "echo 2\r\n",
+	} {
+		path := filepath.Join(done.Dir, "files", name)
+		text, err := os.ReadFile(path)
+		if info, statErr := os.Stat(path); err != nil || statErr != nil || string(text) != want || info.Mode() != 0o600 {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if bad, err := os.ReadFile(filepath.Join(done.Dir, "files", "bad.txt")); err != nil || strings.Contains(string(bad), key) {
+		t.Errorf("%q, %v", bad, err)
+	}
+	if _, err := os.Stat(filepath.Join(done.Dir, "files", "not-named.txt")); err == nil {
+		t.Error("a file that no line names was copied")
+	}
+	if found, err := Saved([]string{b.Dir}); err != nil || !slices.Equal(found, []string{done.Dir}) {
+		t.Errorf("saved runs: %v, %v", found, err)
+	}
+	again, err := Open(filepath.Join(done.Dir, "scenario.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res := playAll(t, again)[0]; res.Verdict != observe.Pass {
+		t.Errorf("again: %s: %s", res.Verdict, res.Reason)
+	}
+}
+
+// What all lines of a scenario are given together has a limit: it is copied.
+func TestFilesOfAllLinesAreLimited(t *testing.T) {
+	files, text := map[string]string{}, bare
+	for i := range 33 {
+		name := fmt.Sprintf("f%d", i)
+		files[name], text = "# "+strings.Repeat("x", 512<<10), text+"alice execute "+name+"\n"
+	}
+	files["x.txt"] = text
+	s, err := Open(filepath.Join(place(t, files), "x.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Plans(t.Context(), nil, "", nil); err == nil || !strings.Contains(err.Error(), "the limit is 16 MiB") {
+		t.Error(err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe"
+	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/timekeeper"
 )
@@ -31,7 +32,7 @@ type Result struct {
 	Story string
 }
 
-// Progress is told of each line before it runs, and of what a line has to show,
+// Progress is told of each line before it runs, if it does, and of what a line has to show,
 // at the time since the beginning.
 type Progress func(at time.Duration, line int, text string)
 
@@ -106,7 +107,7 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if err := r.engine.Close(closing); err != nil && res.Verdict == observe.Pass {
-		res.Verdict, res.Reason, res.Cause = observe.Inconclusive, "remove the cluster: "+err.Error(), observe.CauseTrouble
+		res.Verdict, res.Reason, res.Cause = observe.Inconclusive, "remove the cluster: "+terminal.Join(err.Error()), observe.CauseTrouble
 	}
 	return res
 }
@@ -146,12 +147,12 @@ func (r *run) all() error {
 		if r.ended() {
 			return nil
 		}
-		text := r.plan.Redact(s.line.text)
-		r.tell(time.Since(r.began), s.line.number, text)
-		r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, s.line.number, text)})
 		if !s.active {
 			continue
 		}
+		text := r.plan.Redact(s.line.text)
+		r.tell(time.Since(r.began), s.line.number, text)
+		r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, s.line.number, text)})
 		if err := r.step(s); err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"peerlab/terminal"
 )
 
 // step is a line of a scenario, compiled. It is not changed by a run: several
@@ -28,12 +30,20 @@ type lineError struct {
 	err  error
 }
 
+// text is the line as it is written.
 func (e *lineError) text() string { return strings.TrimSpace(e.line.text) }
 
 func (e *lineError) Error() string {
-	return fmt.Sprintf("line %d: %s: %v", e.line.number, e.text(), e.err)
+	return fmt.Sprintf("line %d: %s: %v", e.line.number, ShortLine(e.text()), e.err)
 }
 func (e *lineError) Unwrap() error { return e.err }
+
+// ShortLine is a line of a scenario, or a part of it, as it is shown before what
+// it came to: not so long that nobody finds that.
+func ShortLine(text string) string {
+	const most = 80
+	return terminal.Shorten(strings.ReplaceAll(strings.TrimSpace(text), "\t", " "), most)
+}
 
 // failure returns what it means for the scenario that the step ended with err:
 // nil if that is as the line says.

@@ -24,7 +24,7 @@ func (r *run) judge(res *Result, failure error) {
 		r.look()
 	}
 	if err := r.trouble(); err != nil {
-		res.Verdict, res.Reason, res.Cause = observe.Inconclusive, trouble(err), causeOf(err)
+		res.Verdict, res.Reason, res.Cause = observe.Inconclusive, terminal.Join(trouble(err)), causeOf(err)
 		if res.Cause != observe.CauseSkipped {
 			res.Story = r.story("could not tell: "+res.Reason, nil)
 		}
@@ -93,7 +93,7 @@ func (r *run) story(begin string, failure error) string {
 	}
 	var failed *lineError
 	if errors.As(failure, &failed) {
-		fmt.Fprintf(&b, "%s:%d:%d: %s\n%s\n", r.plan.Scenario.Path, failed.line.number, failed.line.name.col, failed.text(), indent(failed.err.Error()))
+		fmt.Fprintf(&b, "%s:%d:%d: %s\n%s\n", r.plan.Scenario.Path, failed.line.number, failed.line.name.col, ShortLine(failed.text()), indent(failed.err.Error()))
 	} else if failure != nil {
 		fmt.Fprintln(&b, failure)
 	}
@@ -124,12 +124,8 @@ func tell(e event.Event, began time.Time) string {
 		words = append(words, "was "+e.Was)
 	}
 	if e.Text != "" {
-		text := e.Text
 		const most = 120
-		if len(text) > most {
-			text = text[:most] + "…"
-		}
-		words = append(words, text)
+		words = append(words, terminal.Shorten(e.Text, most))
 	}
 	return terminal.Line(strings.Join(words, " "))
 }

@@ -168,7 +168,7 @@ func (r *run) await(ctx context.Context, limit time.Duration, c condition) error
 
 // tooLate says that c did not hold in time.
 func tooLate(w *world, limit string, c condition) error {
-	return &outcome{text: fmt.Sprintf("not within %s: %s", limit, c.text) + because(w, c)}
+	return &outcome{text: fmt.Sprintf("not within %s: %s", limit, ShortLine(c.text)) + because(w, c)}
 }
 
 // because is what is missing, after a colon.
@@ -198,9 +198,9 @@ func (r *run) hold(ctx context.Context, limit time.Duration, c condition) error 
 
 // broken says that c did not go on to hold, and what happened.
 func broken(w *world, after time.Duration, c condition) error {
-	text := "does not hold: " + c.text
+	text := "does not hold: " + ShortLine(c.text)
 	if after >= time.Millisecond {
-		text = fmt.Sprintf("no longer holds after %s: %s", after.Round(time.Millisecond), c.text)
+		text = fmt.Sprintf("no longer holds after %s: %s", after.Round(time.Millisecond), ShortLine(c.text))
 	}
 	return &outcome{text: text + because(w, c)}
 }

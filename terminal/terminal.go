@@ -34,6 +34,27 @@ func Clean(s string) string {
 // Line is Clean for text that has to stay on one line: newlines and tabs go too.
 func Line(s string) string { return replace(s, safe) }
 
+// Shorten cuts a line that has more than so many characters: its last one is an
+// ellipsis then.
+func Shorten(line string, most int) string {
+	if utf8.RuneCountInString(line) <= most {
+		return line
+	}
+	return string([]rune(line)[:max(0, most-1)]) + "…"
+}
+
+// Join puts the lines of a text that are not empty on one line, with semicolons
+// between them.
+func Join(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return Line(strings.Join(lines, "; "))
+}
+
 func replace(s string, ok func(rune) bool) string {
 	return strings.Map(func(r rune) rune {
 		if ok(r) {

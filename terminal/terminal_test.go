@@ -31,6 +31,21 @@ func TestClean(t *testing.T) {
 	}
 }
 
+func TestOneLineOfAText(t *testing.T) {
+	if got, want := terminal.Join("create the cluster:\n\n  no image\n\ttry again\x1b[2J\n"), "create the cluster:; no image; try again\ufffd[2J"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, tc := range []struct {
+		line string
+		most int
+		want string
+	}{{"äöü", 3, "äöü"}, {"äöüx", 3, "äö…"}, {"", 3, ""}, {"ab", 1, "…"}} {
+		if got := terminal.Shorten(tc.line, tc.most); got != tc.want {
+			t.Errorf("%q to %d: %q, want %q", tc.line, tc.most, got, tc.want)
+		}
+	}
+}
+
 func FuzzEscapeJSON(f *testing.F) {
 	f.Add("plain")
 	f.Add("\x1b[2J\u009b\u202e\x7f\xff")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/terminal"
+	"peerlab/terminal/layout"
 )
 
 // checkCommand judges saved runs again.
@@ -19,9 +21,16 @@ func (l *lab) checkCommand() *cobra.Command {
 		Long: `Judge saved runs again: what the lines of the scenario asked (await, hold, check,
 measure), each by the part of the history that it had, with the checks and conditions
 of this program. DIR is a run's directory, or one that holds some, such as --out of
-peerlab run. NAME asks for one more check or measure, of all of the history: ` + strings.Join(asked(), ", ") + `
+peerlab run, or what peerlab runs lists (last is the newest). NAME asks for one more check or measure, of all of the history: ` + strings.Join(asked(), ", ") + `
 (a directory of such a name is ./NAME). The exit status is that of peerlab run.`,
-		Args: atLeast(1, "the directory of a saved run"), ValidArgsFunction: completeChecks,
+		Args: atLeast(1, "the directory of a saved run"),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			proposed, directive := completeChecks(cmd, args, word)
+			if ids, _ := l.completeResults(cmd, args, word); len(ids) > 0 {
+				return append(ids, proposed...), withFiles
+			}
+			return proposed, directive
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var names, places []string
 			for _, arg := range args {
@@ -33,6 +42,9 @@ peerlab run. NAME asks for one more check or measure, of all of the history: ` +
 			}
 			if len(places) == 0 {
 				return usageError{fmt.Errorf("check needs the directory of a saved run: see %s --help", cmd.CommandPath())}
+			}
+			for i, place := range places {
+				places[i] = l.savedPlace(place)
 			}
 			dirs, err := scenarios.Saved(places)
 			if err != nil {
@@ -58,6 +70,18 @@ peerlab run. NAME asks for one more check or measure, of all of the history: ` +
 			return exit(verdict)
 		},
 	}, formatJSON)
+}
+
+// savedPlace is where saved runs are that a word names: a directory, or else what
+// peerlab runs lists.
+func (l *lab) savedPlace(word string) string {
+	if _, err := os.Stat(word); err == nil {
+		return word
+	}
+	if dir, err := l.findResults(word); err == nil {
+		return dir
+	}
+	return word
 }
 
 // asked are the names of checks and measures, each once.
@@ -109,6 +133,8 @@ func (l *lab) printJudged(cmd *cobra.Command, all []rejudged) error {
 	if l.json() {
 		return printJSON(cmd, all)
 	}
+	out := cmd.OutOrStdout()
+	colours := l.palette(out)
 	for _, one := range all {
 		var b strings.Builder
 		fmt.Fprintf(&b, "%s, in %s: %s", one.Scenario, one.Dir, one.Verdict)
@@ -116,14 +142,14 @@ func (l *lab) printJudged(cmd *cobra.Command, all []rejudged) error {
 			fmt.Fprintf(&b, " (it was %s)", one.Was)
 		}
 		if one.Reason != "" {
-			fmt.Fprintf(&b, ": %s", one.Reason)
+			fmt.Fprintf(&b, ": %s", terminal.Join(one.Reason))
 		}
 		b.WriteByte('\n')
 		if one.Note != "" {
 			fmt.Fprintf(&b, "  %s\n", one.Note)
 		}
 		for _, line := range one.Lines {
-			fmt.Fprintf(&b, "  line %d: %s: %s", line.Line, line.Verdict, line.Text)
+			fmt.Fprintf(&b, "  line %d: %s: %s", line.Line, line.Verdict, scenarios.ShortLine(line.Text))
 			switch {
 			case line.Unseen:
 				b.WriteString(" (as it was: no event tells)")
@@ -139,7 +165,8 @@ func (l *lab) printJudged(cmd *cobra.Command, all []rejudged) error {
 			b.WriteString(m.String())
 		}
 		for line := range strings.Lines(b.String()) {
-			fmt.Fprintln(cmd.OutOrStdout(), terminal.Line(strings.TrimSuffix(line, "\n")))
+			line = terminal.Line(strings.TrimSuffix(line, "\n"))
+			fmt.Fprintln(out, layout.Wrap(colours.story(line), layout.Width(out), max(4, indentOf(line))))
 		}
 	}
 	return nil

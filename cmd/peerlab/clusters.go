@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/terminal"
+	"peerlab/terminal/layout"
 	"peerlab/testbed/docker"
 )
 
@@ -65,16 +65,15 @@ func (l *lab) printClusters(cmd *cobra.Command, all []docker.Summary, quiet bool
 		}
 		return printJSON(cmd, all)
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CLUSTER\tPEERS\tRUNNING\tAGE\tSTARTED BY")
+	table := layout.NewTable("CLUSTER", "PEERS", "RUNNING", "AGE", "STARTED BY")
 	for _, c := range all {
 		running := strconv.Itoa(c.Running)
 		if c.Paused > 0 {
 			running = fmt.Sprintf("%d, %d paused", c.Running, c.Paused)
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\n", terminal.Line(c.Name), c.Peers, running, age(now.Sub(c.Created)), originText[c.Origin])
+		table.Row(terminal.Line(c.Name), strconv.Itoa(c.Peers), running, age(now.Sub(c.Created)), originText[c.Origin])
 	}
-	return table.Flush()
+	return table.Write(out)
 }
 
 // age is a duration in its largest unit, for a table: 12s, 3m, 2h, 5d.

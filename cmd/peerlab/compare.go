@@ -13,6 +13,7 @@ import (
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/scenarios/compare"
+	"peerlab/terminal/layout"
 )
 
 type compareFlags struct {
@@ -21,6 +22,8 @@ type compareFlags struct {
 	write  string
 	quiet  bool
 	tuning bool
+	// markdown asks for it in a terminal, too.
+	markdown bool
 }
 
 // compared are the engines, the model first.
@@ -31,7 +34,8 @@ func (l *lab) compareCommand() *cobra.Command {
 	cmd := withFormats(&cobra.Command{
 		Use: "compare [FILE…]", Short: "Run scenarios on both engines and say where the answers differ",
 		Long: `Run scenarios, or the whole gallery, in virtual time and on containers, and print
-a Markdown table of verdicts and of how long it took to notice each failure. The exit
+a table of verdicts and of how long it took to notice each failure: in Markdown, unless
+the output is a terminal and --markdown does not ask for it. The exit
 status is 1 if an answer differs: another verdict, another result of a check, or a
 latency out of the bounds that docs/engines.md states; it is 3 if none differs but one
 is inconclusive. What is complete in --out is not run again.`,
@@ -51,7 +55,8 @@ is inconclusive. What is complete in --out is not run again.`,
 	}, formatJSON)
 	flags := cmd.Flags()
 	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times on each engine")
-	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
+	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one, which peerlab runs lists)")
+	flags.BoolVar(&f.markdown, "markdown", false, "a Markdown table, in a terminal, too")
 	flags.StringVar(&f.write, "write", "", "put the table into this `FILE`, too")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
 	tuneFlag(flags, &f.tuning)
@@ -62,21 +67,32 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 	if f.repeat < 1 {
 		return usageError{errors.New("--repeat must be 1 or more")}
 	}
-	dir, err := outDir(f.out, "peerlab-compare-")
+	// Both engines are there, and take all scenarios, before the first runs on one.
+	var batches [2]*scenarios.Batch
+	var plans [2][]*scenarios.Plan
+	for i, engine := range compared {
+		host, err := l.host(cmd, engine, f.tuning && engine == "docker")
+		if err != nil {
+			return err
+		}
+		defer host.close()
+		batches[i] = &scenarios.Batch{Engine: engine, Repeat: f.repeat, Seed: 1, Host: host.Host, Memory: host.memory}
+	}
+	for i, b := range batches {
+		var err error
+		if plans[i], err = comparable(cmd.Context(), b, args); err != nil {
+			return err
+		}
+	}
+	dir, release, err := l.resultsDir(f.out, "compare", whatOf(batches[0].Scenarios))
 	if err != nil {
 		return err
 	}
-	// Both engines are there before the first scenario runs on one.
-	var hosts [2]*host
-	for i, engine := range compared {
-		if hosts[i], err = l.host(cmd, engine, f.tuning && engine == "docker"); err != nil {
-			return err
-		}
-		defer hosts[i].close()
-	}
+	defer release()
 	var done [2][]*scenarios.Done
-	for i, engine := range compared {
-		if done[i], err = l.onEngine(cmd, f, hosts[i], engine, filepath.Join(dir, engine), args); err != nil {
+	for i, b := range batches {
+		b.Dir = filepath.Join(dir, compared[i])
+		if done[i], err = l.onEngine(cmd, f, b, plans[i]); err != nil {
 			return err
 		}
 	}
@@ -93,10 +109,13 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 			return fmt.Errorf("write the table: %w", err)
 		}
 	}
-	if l.json() {
+	switch out := cmd.OutOrStdout(); {
+	case l.json():
 		err = printJSON(cmd, rows)
-	} else {
-		_, err = fmt.Fprint(cmd.OutOrStdout(), table.String())
+	case layout.Width(out) > 0 && !f.markdown:
+		err = compare.Table(out, compared, rows)
+	default:
+		_, err = fmt.Fprint(out, table.String())
 	}
 	if err != nil {
 		return err
@@ -119,10 +138,8 @@ func agreement(rows []compare.Row) observe.Verdict {
 	return verdict
 }
 
-// onEngine runs all scenarios on one engine.
-func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, host *host, engine, dir string, args []string) ([]*scenarios.Done, error) {
-	ctx := cmd.Context()
-	b := &scenarios.Batch{Engine: engine, Repeat: f.repeat, Seed: 1, Dir: dir}
+// comparable opens the scenarios and checks them for the engine of the batch.
+func comparable(ctx context.Context, b *scenarios.Batch, args []string) ([]*scenarios.Plan, error) {
 	files, err := open(b, args)
 	if err != nil {
 		return nil, err
@@ -130,26 +147,32 @@ func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, host *host, engine, d
 	if len(files) > 0 {
 		return nil, usageError{fmt.Errorf("%s: multi-peer test files cannot be compared", files[0])}
 	}
-	b.Host, b.Memory = host.Host, host.memory
 	plans, err := b.Plans(ctx)
-	if err != nil {
-		if errors.As(err, new(scenarios.Problems)) {
-			err = problems{err}
-		}
-		return nil, err
+	if errors.As(err, new(scenarios.Problems)) {
+		err = problems{err}
 	}
+	return plans, err
+}
+
+// onEngine runs all scenarios on one engine.
+func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, b *scenarios.Batch, plans []*scenarios.Plan) ([]*scenarios.Done, error) {
+	ctx, errs := cmd.Context(), cmd.ErrOrStderr()
+	say := func(line string) { fmt.Fprintln(errs, line) }
 	if !f.quiet {
-		show := progress(cmd.ErrOrStderr(), true)
+		p := newRunProgress(errs, l.palette(errs), len(plans)*f.repeat, false)
+		defer p.close()
+		say = func(line string) { p.live.say(line) }
 		b.Tell = func(n scenarios.Note) {
-			if n.Done != nil {
-				n.Run = engine + " " + n.Run
-				show(n)
+			if n.Done != nil || p.live.redraws() {
+				n.Run = b.Engine + " " + n.Run
+				p.note(n)
 			}
 		}
 	}
+	defer tellCleanup(ctx, b.Engine, say)()
 	done, err := b.Run(ctx, plans)
 	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("interrupted: the same command with --out %s goes on from there", filepath.Dir(dir))
+		err = fmt.Errorf("interrupted: the same command with --out %s goes on from there", filepath.Dir(b.Dir))
 	}
 	return done, err
 }

@@ -59,12 +59,12 @@ func withArms(t *testing.T) *scenarios.Scenario {
 func TestEveryFlagCompletes(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	free := []string{ // a number, a duration, an address
-		"for", "since", "tail", "repeat", "seed", "parallel", "memory", "pids", "subnet", "rejoin", "timeout", "cpus", "peers", "runs", "shrink",
+		"for", "since", "tail", "repeat", "seed", "parallel", "memory", "pids", "subnet", "rejoin", "timeout", "cpus", "peers", "runs", "shrink", "keep", "older",
 	}
 	asksDocker := []string{"cluster", "image", "bootstrap-image", "fabric-image", "peer"}
 	s := withArms(t)
 	want := map[string]string{ // one of those proposed
-		"format": "json", "engine": "sim", "profile": "wan", "adapter": "serf", "arm": s.Arms()[0], "checks": "chat", "kind": "member.dead",
+		"format": "json", "engine": "sim", "profile": "wan", "adapter": "serf", "arm": s.Arms()[0], "checks": "chat", "kind": "member.dead", "color": "always",
 		"up --set": "SuspicionMult=", "run --set": s.Variables()[0] + "=", "sweep --set": s.Variables()[0] + "=",
 		"vary": strings.ToLower(s.Variables()[0]) + "=",
 	}
@@ -135,6 +135,9 @@ func TestEveryArgumentCompletes(t *testing.T) {
 		"cut":        {{"alice bob ", "drop=udp", tellsNoSpace}},
 		"partition":  {{"alice ", "/", tellsNoFiles}, {"alice / ", "rest", tellsNoSpace}},
 		"completion": {{"", "fish", tellsNoFiles}},
+		"runs":       {{"", "show", tellsNoFiles}},
+		"runs show":  {{"", "", tellsNoFiles}},
+		"runs prune": {{"", "", tellsNoFiles}},
 	}
 	onlyOnCluster := []string{"attach", "logs", "events", "kill", "stop", "start", "restart", "pause", "resume", "throttle", "heal"}
 	commandTree(newRoot(func(string) string { return "" }), func(path string, c *cobra.Command) {

@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/terminal"
+	"peerlab/terminal/layout"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 	"peerlab/testbed/fabric"
@@ -77,14 +77,15 @@ func (l *lab) printChecks(cmd *cobra.Command, checks []check) error {
 	if l.json() {
 		return printJSON(cmd, checks)
 	}
-	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	out := cmd.OutOrStdout()
+	colours, table := l.palette(out), layout.NewTable()
 	for _, c := range checks {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", c.State, c.Name, terminal.Line(c.Found))
+		table.Row(colours.cell(c.State), c.Name, terminal.Join(c.Found))
 		if c.State != "ok" && c.Mend != "" {
-			fmt.Fprintf(table, "\t\t→ %s\n", terminal.Line(c.Mend))
+			table.Row("", "", "→ "+terminal.Join(c.Mend))
 		}
 	}
-	return table.Flush()
+	return table.Write(out)
 }
 
 // checkDocker looks at the daemon. Where it can, it asks the kernel what it can

@@ -179,6 +179,7 @@ func (l *lab) followEvents(ctx context.Context, c *docker.Cluster, out io.Writer
 }
 
 func (l *lab) printEvents(out io.Writer, events []event.Event, f eventFilter) error {
+	colours := l.palette(out)
 	for _, e := range events {
 		if !f.shows(e) {
 			continue
@@ -187,7 +188,7 @@ func (l *lab) printEvents(out io.Writer, events []event.Event, f eventFilter) er
 		if l.json() {
 			_, err = out.Write(e.Encode())
 		} else {
-			_, err = fmt.Fprintln(out, terminal.Line(describe(e)))
+			_, err = fmt.Fprintln(out, colours.words(terminal.Line(describe(e)), "alive", "suspect", "dead"))
 		}
 		if err != nil {
 			return err

@@ -89,10 +89,15 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 	f.Host, f.Workers = host.Host, cmp.Or(f.parallel, carries)
 	errs, out := cmd.ErrOrStderr(), cmd.OutOrStdout()
 	fmt.Fprintf(errs, "seed %d\n", f.Seed)
+	progress := newLive(errs)
+	defer progress.close()
 	if !f.quiet {
-		f.Progress = exploring(errs, f.Runs)
+		f.Progress = exploring(progress, f.Runs)
 	}
+	stop := tellCleanup(cmd.Context(), f.engine, func(line string) { progress.say(line) })
 	sum, err := explore.Search(cmd.Context(), f.Options)
+	stop()
+	progress.close()
 	if err != nil {
 		return err
 	}
@@ -107,7 +112,7 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 			return err
 		}
 	} else {
-		printExplored(out, f, sum)
+		printExplored(out, l.palette(out), f, sum)
 	}
 	switch {
 	case found != nil:
@@ -161,45 +166,51 @@ func saveFinding(file string, found *explore.Finding) (string, error) {
 	}
 }
 
-// exploring writes how far the search is, on a line of its own now and then.
-func exploring(w io.Writer, runs int) func(explore.Progress) {
+// exploring tells how far the search is: in a terminal on a line that is drawn
+// anew, elsewhere on one of its own now and then.
+func exploring(progress *live, runs int) func(explore.Progress) {
 	began := time.Now()
 	var last time.Time
+	tell := progress.set
+	if !progress.redraws() {
+		tell = progress.say
+	}
 	return func(p explore.Progress) {
-		if p.Finding == "" && p.Done != runs && time.Since(last) < 2*time.Second {
+		if !progress.redraws() && p.Finding == "" && p.Done != runs && time.Since(last) < 2*time.Second {
 			return
 		}
 		last = time.Now()
 		after := time.Since(began).Seconds()
 		switch {
 		case p.Finding != "" && p.Shrunk == 0:
-			fmt.Fprintf(w, "%8.1fs  seed %d fails: %s\n", after, p.Seed, terminal.Line(p.Finding))
+			progress.say(fmt.Sprintf("%8.1fs  seed %d fails: %s", after, p.Seed, terminal.Join(p.Finding)))
 		case p.Finding != "":
-			fmt.Fprintf(w, "%8.1fs  shrinking: %d lines, %d runs\n", after, p.Lines, p.Shrunk)
+			tell(fmt.Sprintf("%8.1fs  shrinking: %d lines, %d runs", after, p.Lines, p.Shrunk))
 		case runs > 0:
-			fmt.Fprintf(w, "%8.1fs  %d of %d schedules\n", after, p.Done, runs)
+			tell(fmt.Sprintf("%8.1fs  %d of %d schedules", after, p.Done, runs))
 		default:
-			fmt.Fprintf(w, "%8.1fs  %d schedules\n", after, p.Done)
+			tell(fmt.Sprintf("%8.1fs  %d schedules", after, p.Done))
 		}
 	}
 }
 
-func printExplored(out io.Writer, f exploreFlags, sum explore.Summary) {
+func printExplored(out io.Writer, colours palette, f exploreFlags, sum explore.Summary) {
 	found := sum.Finding
 	if found == nil {
 		fmt.Fprintf(out, "%d schedules of %d peers and %s from seed %d: no failure\n", sum.Done, f.Peers, f.For, f.Seed)
 		if sum.Unable > 0 {
-			fmt.Fprintf(out, "%d could not be told, such as %s\n", sum.Unable, terminal.Line(sum.Reason))
+			fmt.Fprintf(out, "%d could not be told, such as %s\n", sum.Unable, terminal.Join(sum.Reason))
 		}
 		return
 	}
 	fmt.Fprintf(out, "%s\n", found.Text)
-	for line := range strings.Lines(found.Story) {
-		fmt.Fprintf(out, "    %s\n", terminal.Line(strings.TrimSuffix(line, "\n")))
-	}
+	printStory(out, colours, found.Story)
 	path := f.out
 	if rel, err := filepath.Abs(path); err == nil {
 		path = rel
+	}
+	if found.Interrupted {
+		fmt.Fprintln(out, "shrinking was interrupted: the scenario can be smaller, and how often it fails is unknown")
 	}
 	fmt.Fprintf(out, "seed %d fails, after %d schedules; the scenario is in %s\n", found.Seed, sum.Done, path)
 }
@@ -214,6 +225,8 @@ func exploredJSON(f exploreFlags, sum explore.Summary) any {
 		Of     int    `json:"of"`
 		Failed int    `json:"failed"`
 		Tried  int    `json:"tried"`
+		// Interrupted says that shrinking was not finished.
+		Interrupted bool `json:"interrupted,omitempty"`
 	}
 	result := struct {
 		Seed    uint64   `json:"seed"`
@@ -223,7 +236,7 @@ func exploredJSON(f exploreFlags, sum explore.Summary) any {
 		Finding *finding `json:"finding,omitempty"`
 	}{Seed: f.Seed, Done: sum.Done, Unable: sum.Unable, Reason: sum.Reason}
 	if found := sum.Finding; found != nil {
-		result.Finding = &finding{found.Seed, found.Why, f.out, found.Lines, found.Of, found.Failed, found.Tried}
+		result.Finding = &finding{found.Seed, found.Why, f.out, found.Lines, found.Of, found.Failed, found.Tried, found.Interrupted}
 	}
 	return result
 }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/scenarios"
+	"peerlab/terminal/layout"
 )
 
 // scenarioJSON is one scenario for --format json.
@@ -79,11 +79,11 @@ func (l *lab) galleryCommand() *cobra.Command {
 				}
 				return printJSON(cmd, list)
 			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			table := layout.NewTable()
 			for _, s := range all {
-				fmt.Fprintf(table, "%s%s\t%s\n", scenarios.GalleryPrefix, s.Name, s.Title)
+				table.Row(scenarios.GalleryPrefix+s.Name, s.Title)
 			}
-			return table.Flush()
+			return table.Write(cmd.OutOrStdout())
 		},
 	}, formatJSON)
 	cmd.Flags().BoolVar(&markdown, "markdown", false, "a Markdown table, with threads, arms, engines and what was seen")

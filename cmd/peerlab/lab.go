@@ -7,33 +7,42 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/terminal"
+	"peerlab/terminal/layout"
 	"peerlab/testbed/docker"
 	"peerlab/usage"
 )
 
 // lab is what the commands that work on a cluster share.
 type lab struct {
+	env     func(string) string
 	cluster string
 	format  string
+	color   string // one of colourModes
 	fabric  string
 	limits  containerLimits
 }
 
 // addLab adds the commands that work on a cluster, and those of experiments.
 func addLab(root *cobra.Command, env func(string) string) *lab {
-	l := &lab{}
+	l := &lab{env: env}
 	root.Short = "Clusters of real peers, started, broken and measured, in containers or in virtual time"
 	flags := root.PersistentFlags()
 	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, if there are several (or PEERLAB_CLUSTER)")
 	flags.StringVarP(&l.format, "format", "o", formatText, "`text|json`, or wide where a table has more columns")
 	flags.StringVar(&l.fabric, "fabric-image", env("PEERLAB_FABRIC_IMAGE"), "`IMAGE` of what keeps and measures links (peerlab-fabric, or PEERLAB_FABRIC_IMAGE)")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return l.checkFormat(cmd) }
+	flags.StringVar(&l.color, "color", "auto", "`auto|always|never`: by itself only a terminal gets colours, and not if NO_COLOR is set")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !slices.Contains(colourModes, l.color) {
+			return usageError{fmt.Errorf("--color %q: one of %s", l.color, strings.Join(colourModes, ", "))}
+		}
+		return l.checkFormat(cmd)
+	}
 	for _, g := range []struct {
 		title    string
 		commands []*cobra.Command
@@ -45,13 +54,16 @@ func addLab(root *cobra.Command, env func(string) string) *lab {
 		}},
 		{"What happens to links", []*cobra.Command{l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand()}},
 		{"Experiments", []*cobra.Command{
-			l.runCommand(), l.checkCommand(), l.galleryCommand(), l.exploreCommand(), l.sweepCommand(), l.compareCommand(),
+			l.runCommand(), l.checkCommand(), l.galleryCommand(), l.exploreCommand(), l.sweepCommand(), l.compareCommand(), l.runsCommand(),
 		}},
 		{"This machine", []*cobra.Command{l.doctorCommand(env), l.cleanCommand()}},
 	} {
 		if g.title == "Experiments" {
 			for _, c := range g.commands {
 				experiment(c)
+				for _, below := range c.Commands() {
+					experiment(below)
+				}
 			}
 		}
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
@@ -138,22 +150,21 @@ func (l *lab) printPeers(cmd *cobra.Command, peers []docker.Status) error {
 		return printJSON(cmd, peers)
 	}
 	throttled := slices.ContainsFunc(peers, func(p docker.Status) bool { return p.CPUs > 0 })
-	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	head := "PEER\tSTATE\tADDRESS"
+	out := cmd.OutOrStdout()
+	head := []string{"PEER", "STATE", "ADDRESS"}
 	if throttled {
-		head = "PEER\tSTATE\tCPUS\tADDRESS"
+		head = []string{"PEER", "STATE", "CPUS", "ADDRESS"}
 	}
-	fmt.Fprintln(table, head)
+	colours, table := l.palette(out), layout.NewTable(head...)
 	for _, p := range peers {
 		cells := peerRow{Status: p}.cells(false, time.Time{})
-		name, cpus, addr := cells[0], cells[4], cells[6]
-		state := stateText(p.Peer)
+		row := []string{cells[0], colours.cell(stateText(p.Peer)), cells[6]}
 		if throttled {
-			state += "\t" + cpus
+			row = slices.Insert(row, 2, cells[4])
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", name, state, addr)
+		table.Row(row...)
 	}
-	return table.Flush()
+	return table.Write(out)
 }
 
 func (l *lab) downCommand() *cobra.Command {

@@ -1,17 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/event"
+	"peerlab/observe"
 	"peerlab/terminal"
+	"peerlab/terminal/layout"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )
@@ -64,14 +66,15 @@ func (l *lab) showLinks(cmd *cobra.Command, c *docker.Cluster, peers []string, m
 		return printJSON(cmd, told)
 	}
 	out := cmd.OutOrStdout()
+	colours := l.palette(out)
 	if err := printProbes(out, measured); err != nil {
 		return err
 	}
 	if len(links) == 0 {
-		_, err := fmt.Fprintln(out, "all links are healthy")
+		_, err := fmt.Fprintln(out, colours.words("all links are healthy", "healthy"))
 		return err
 	}
-	if err := printLinks(out, links, peers); err != nil {
+	if err := printLinks(out, colours, links, peers); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, ending(until, time.Now(), c.Command("heal")))
@@ -91,7 +94,7 @@ func ending(until, now time.Time, heal string) string {
 // few.
 func printProbes(out io.Writer, measured []probe) error {
 	const shown = 4
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := layout.NewTable()
 	// What went wrong comes first.
 	slices.SortStableFunc(measured, func(a, b probe) int {
 		switch {
@@ -104,26 +107,27 @@ func printProbes(out io.Writer, measured []probe) error {
 	})
 	for i, p := range measured {
 		if i >= shown && p.Error == "" && len(measured) > i+1 {
-			fmt.Fprintf(table, "measured\t%d more do as they should\n", len(measured)-i)
+			table.Row("measured", fmt.Sprintf("%d more do as they should", len(measured)-i))
 			break
 		}
-		fmt.Fprintf(table, "measured\t%s -> %s\t%s\n", terminal.Line(p.From), terminal.Line(p.To), terminal.Line(strings.TrimSpace(p.Text+" "+p.Error)))
+		table.Row("measured", terminal.Line(p.From)+" -> "+terminal.Line(p.To), terminal.Join(p.Text+" "+p.Error))
 	}
-	return table.Flush()
+	return table.Write(out)
 }
 
-// width is how wide the matrix may be.
-const width = 100
+// widest is how wide the matrix may be where no terminal says.
+const widest = 100
 
 // printLinks prints a matrix if it is not too wide, and one line for each kind
 // of link otherwise.
-func printLinks(out io.Writer, links testbed.Links, peers []string) error {
-	if text := matrix(links, peers); text != "" {
+func printLinks(out io.Writer, colours palette, links testbed.Links, peers []string) error {
+	width := cmp.Or(layout.Width(out), widest)
+	if text := matrix(links, peers, colours, width); text != "" {
 		_, err := io.WriteString(out, text)
 		return err
 	}
 	for part := range strings.SplitSeq(links.String(), "; ") {
-		if _, err := fmt.Fprintln(out, part); err != nil {
+		if _, err := fmt.Fprintln(out, layout.Wrap(part, layout.Width(out), 4)); err != nil {
 			return err
 		}
 	}
@@ -133,13 +137,11 @@ func printLinks(out io.Writer, links testbed.Links, peers []string) error {
 // matrix is a table of what happens to packets from the peer of the row to the
 // peer of the column, or "" if it would be too wide. Cuts are spelt out, any
 // other kind of link gets a letter that is explained below.
-func matrix(links testbed.Links, peers []string) string {
+func matrix(links testbed.Links, peers []string, colours palette, width int) string {
 	peers = slices.DeleteFunc(slices.Clone(peers), func(name string) bool { // unless somebody is cut off from it
 		return name == testbed.Bootstrap && !slices.ContainsFunc(links.Pairs(), func(p testbed.Pair) bool { return p.From == name || p.To == name })
 	})
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "FROM \\ TO\t%s\n", strings.Join(peers, "\t"))
+	table := layout.NewTable(append([]string{`FROM \ TO`}, peers...)...)
 	var kinds []string
 	for _, from := range peers {
 		row := []string{from}
@@ -150,27 +152,26 @@ func matrix(links testbed.Links, peers []string) string {
 			case from == to:
 				cell = ""
 			case link == testbed.Link{Drop: link.Drop} && link.IsCut():
-				cell = "cut"
+				cell = colours.cell("cut")
 			case link != testbed.Link{}:
 				kind := link.String()
 				at := slices.Index(kinds, kind)
 				if at < 0 {
 					at, kinds = len(kinds), append(kinds, kind)
 				}
-				cell = letter(at)
+				cell = colours.as(observe.Inconclusive, letter(at))
 			}
 			row = append(row, cell)
 		}
-		fmt.Fprintln(table, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+		table.Row(row...)
 	}
-	_ = table.Flush() // a strings.Builder takes all
-	for line := range strings.Lines(text.String()) {
-		if len(line) > width {
-			return ""
-		}
+	if table.Width() > width {
+		return ""
 	}
+	var text strings.Builder
+	text.WriteString(table.String(0))
 	for i, kind := range kinds {
-		fmt.Fprintf(&text, "%s  %s\n", letter(i), kind)
+		fmt.Fprintln(&text, layout.Wrap(letter(i)+"  "+kind, width, 4))
 	}
 	return text.String()
 }

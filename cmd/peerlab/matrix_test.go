@@ -21,16 +21,16 @@ charly     b      a
 a  loss=20%
 b  drop=all delay=5ms
 `
-	if got := matrix(links, []string{testbed.Bootstrap, "alice", "bob", "charly"}); got != strings.TrimPrefix(want, "\n") {
+	if got := matrix(links, []string{testbed.Bootstrap, "alice", "bob", "charly"}, palette{}, 100); got != strings.TrimPrefix(want, "\n") {
 		t.Errorf("got\n%s", got)
 	}
 	links[testbed.Pair{From: testbed.Bootstrap, To: "bob"}] = testbed.Link{Loss: 1}
-	if got := matrix(links, []string{testbed.Bootstrap, "alice", "bob", "charly"}); !strings.Contains(got, testbed.Bootstrap) {
+	if got := matrix(links, []string{testbed.Bootstrap, "alice", "bob", "charly"}, palette{}, 100); !strings.Contains(got, testbed.Bootstrap) {
 		t.Errorf("bootstrap is missing in\n%s", got)
 	}
 
 	var wide strings.Builder
-	if err := printLinks(&wide, links, testbed.Names(50)); err != nil {
+	if err := printLinks(&wide, palette{}, links, testbed.Names(50)); err != nil {
 		t.Fatal(err)
 	}
 	if want := strings.ReplaceAll(links.String(), "; ", "\n") + "\n"; wide.String() != want {

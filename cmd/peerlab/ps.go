@@ -5,19 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"peerlab/event"
 	"peerlab/observe"
 	"peerlab/terminal"
+	"peerlab/terminal/layout"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )
@@ -73,7 +71,7 @@ changed, and with --format json the whole list as one line.`,
 				if l.json() {
 					return errors.Join(printJSON(cmd, rows), err, unread)
 				}
-				_, failed := io.WriteString(cmd.OutOrStdout(), l.peerTable(rows, time.Now()))
+				_, failed := io.WriteString(cmd.OutOrStdout(), l.peerTable(cmd.OutOrStdout(), rows, time.Now()))
 				return errors.Join(failed, err, unread)
 			})
 		},
@@ -192,21 +190,20 @@ func stateText(p testbed.Peer) string {
 	return string(p.State)
 }
 
-// peerTable is the list for people.
-func (l *lab) peerTable(rows []peerRow, now time.Time) string {
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	head := "PEER\tSTATE\tSINCE\tSEES\tCPUS\tLINKS\tADDRESS"
+// peerTable is the list for people, for a terminal that out is.
+func (l *lab) peerTable(out io.Writer, rows []peerRow, now time.Time) string {
+	head := []string{"PEER", "STATE", "SINCE", "SEES", "CPUS", "LINKS", "ADDRESS"}
 	wide := l.format == formatWide
 	if wide {
-		head += "\tPROFILE\tIMAGE"
+		head = append(head, "PROFILE", "IMAGE")
 	}
-	fmt.Fprintln(table, head)
+	colours, table := l.palette(out), layout.NewTable(head...)
 	for _, r := range rows {
-		fmt.Fprintln(table, strings.Join(r.cells(wide, now), "\t"))
+		cells := r.cells(wide, now)
+		cells[1], cells[5] = colours.cell(cells[1]), colours.words(cells[5], "cut")
+		table.Row(cells...)
 	}
-	_ = table.Flush() // a strings.Builder takes all
-	return text.String()
+	return table.String(layout.Width(out))
 }
 
 // refresh is how often the ages in a watched list are drawn anew.
@@ -259,7 +256,7 @@ func (l *lab) watchPeers(cmd *cobra.Command, c *docker.Cluster) error {
 // watcher returns what shows a list that changes.
 func (l *lab) watcher(cmd *cobra.Command) func(rows []peerRow) error {
 	out := cmd.OutOrStdout()
-	if !l.json() && term.IsTerminal(int(os.Stdout.Fd())) {
+	if !l.json() && layout.Width(out) > 0 {
 		return l.redraw(terminal.Raw(out))
 	}
 	var before []peerRow
@@ -280,7 +277,7 @@ func (l *lab) watcher(cmd *cobra.Command) func(rows []peerRow) error {
 		if len(changed) == 0 {
 			return nil
 		}
-		text := l.peerTable(changed, time.Now())
+		text := l.peerTable(out, changed, time.Now())
 		if before != nil { // the head was there
 			_, text, _ = strings.Cut(text, "\n")
 		}
@@ -294,11 +291,11 @@ func (l *lab) watcher(cmd *cobra.Command) func(rows []peerRow) error {
 func (l *lab) redraw(out io.Writer) func(rows []peerRow) error {
 	drawn := 0
 	return func(rows []peerRow) error {
-		columns, height, err := term.GetSize(int(os.Stdout.Fd()))
-		if err != nil {
+		columns, height := layout.Size(out)
+		if columns == 0 { // no terminal
 			columns, height = 80, 24
 		}
-		lines := strings.Split(strings.TrimSuffix(l.peerTable(rows, time.Now()), "\n"), "\n")
+		lines := strings.Split(strings.TrimSuffix(l.peerTable(out, rows, time.Now()), "\n"), "\n")
 		if room := max(height-2, 2); len(lines) > room {
 			more := len(lines) - room + 1
 			lines = append(lines[:room-1], fmt.Sprintf("… %d more in a taller terminal", more))
@@ -308,14 +305,11 @@ func (l *lab) redraw(out io.Writer) func(rows []peerRow) error {
 			fmt.Fprintf(&b, "\x1b[%dA", drawn)
 		}
 		for _, line := range lines {
-			if runes := []rune(line); len(runes) > columns {
-				line = string(runes[:columns])
-			}
-			b.WriteString("\r" + line + "\x1b[K\n")
+			b.WriteString("\r" + layout.Snip(line, columns) + "\x1b[K\n")
 		}
 		b.WriteString("\x1b[J")
 		drawn = len(lines)
-		_, err = io.WriteString(out, b.String())
+		_, err := io.WriteString(out, b.String())
 		return err
 	}
 }

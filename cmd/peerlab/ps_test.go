@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func peersForTables(now time.Time) []peerRow {
 func TestPeerTable(t *testing.T) {
 	now := time.Now()
 	rows := peersForTables(now)
-	got := (&lab{format: formatText}).peerTable(rows, now)
+	got := (&lab{format: formatText}).peerTable(io.Discard, rows, now)
 	want := `PEER    STATE          SINCE  SEES  CPUS  LINKS               ADDRESS
 alice   running        3h     3     0.05  12 cut, 4 degraded  172.29.100.11
 bob     out of memory  5s     -     -     -                   -
@@ -40,7 +41,7 @@ charly  stopped (1)    -      -     -     -                   -
 			t.Errorf("%d columns: %s", len(line)-1, line)
 		}
 	}
-	if wide := (&lab{format: formatWide}).peerTable(rows, now); !strings.Contains(wide, "lan      peerlab-peer") {
+	if wide := (&lab{format: formatWide}).peerTable(io.Discard, rows, now); !strings.Contains(wide, "lan      peerlab-peer") {
 		t.Errorf("wide:\n%s", wide)
 	}
 }

@@ -3,13 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/terminal"
+	"peerlab/terminal/layout"
 )
 
 // runJSON is one run for --format json.
@@ -51,13 +53,13 @@ func (l *lab) printRuns(cmd *cobra.Command, done []*scenarios.Done, dir string) 
 		}
 		of[d.Name] = append(of[d.Name], d)
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SCENARIO\tVERDICT\tSECONDS\tWHY")
+	colours := l.palette(out)
+	table := layout.NewTable("SCENARIO", "VERDICT", "SECONDS", "WHY")
 	for _, name := range names {
-		verdict, why, seconds := summarise(of[name])
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, verdict, seconds, terminal.Line(why))
+		worst, verdict, why, seconds := summarise(of[name])
+		table.Row(terminal.Line(name), colours.as(worst, verdict), seconds, terminal.Join(why))
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.Write(out); err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -69,9 +71,18 @@ func (l *lab) printRuns(cmd *cobra.Command, done []*scenarios.Done, dir string) 
 	return nil
 }
 
+// printStory writes what is told of a run, within the width of a terminal.
+func printStory(out io.Writer, colours palette, story string) {
+	for line := range strings.Lines(story) {
+		line = "    " + terminal.Line(strings.TrimSuffix(line, "\n"))
+		fmt.Fprintln(out, layout.Wrap(colours.story(line), layout.Width(out), indentOf(line)))
+	}
+}
+
 // summarise says what several runs of one scenario come to.
-func summarise(runs []*scenarios.Done) (verdict, why, seconds string) {
-	worst, counts := observe.Pass, map[observe.Verdict]int{}
+func summarise(runs []*scenarios.Done) (worst observe.Verdict, verdict, why, seconds string) {
+	worst = observe.Pass
+	counts := map[observe.Verdict]int{}
 	var took []float64
 	for _, d := range runs {
 		took = append(took, d.Ended.Sub(d.Began).Seconds())
@@ -89,7 +100,7 @@ func summarise(runs []*scenarios.Done) (verdict, why, seconds string) {
 			}
 		}
 	}
-	return verdict, why, fmt.Sprintf("%.1f", observe.Summarise(took).Median)
+	return worst, verdict, why, fmt.Sprintf("%.1f", observe.Summarise(took).Median)
 }
 
 // printFigures writes how what was measured is distributed over the runs.
@@ -112,8 +123,8 @@ func printFigures(out io.Writer, name string, runs []*scenarios.Done) {
 		return
 	}
 	fmt.Fprintf(out, "\n%s, over %d runs:\n", name, len(runs))
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "measure\tN\tmin\tp10\tmedian\tp90\tmax\tmean\t95 % of the mean\t")
+	table := layout.NewTable("measure", "N", "min", "p10", "median", "p90", "max", "mean", "95 % of the mean")
+	table.AlignRight(1, 2, 3, 4, 5, 6, 7, 8)
 	for _, k := range keys {
 		s := observe.Summarise(values[k])
 		if s.N == 0 {
@@ -123,7 +134,11 @@ func printFigures(out io.Writer, name string, runs []*scenarios.Done) {
 		if k.unit != "" {
 			unit = " [" + k.unit + "]"
 		}
-		fmt.Fprintf(table, "%s %s%s\t%d\t%.4g\t%.4g\t%.4g\t%.4g\t%.4g\t%.4g\t%.4g to %.4g\t\n", k.measure, k.figure, unit, s.N, s.Min, s.P10, s.Median, s.P90, s.Max, s.Mean, s.MeanLow, s.MeanHigh)
+		row := []string{k.measure + " " + k.figure + unit, strconv.Itoa(s.N)}
+		for _, v := range []float64{s.Min, s.P10, s.Median, s.P90, s.Max, s.Mean} {
+			row = append(row, fmt.Sprintf("%.4g", v))
+		}
+		table.Row(append(row, fmt.Sprintf("%.4g to %.4g", s.MeanLow, s.MeanHigh))...)
 	}
-	_ = table.Flush() // out has failed before, if it does
+	_ = table.Write(out) // out has failed before, if it does
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -88,7 +86,7 @@ it was interrupted. docs/scenarios.md describes the language.`,
 	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
 	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
 	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times: distributions and a confidence interval")
-	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
+	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one, which peerlab runs lists)")
 	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run; the next have the next")
 	l.limits.add(flags)
 	flags.BoolVar(&f.helpMD, "help-verbs", false, "print the reference of verbs and conditions, as Markdown")
@@ -166,6 +164,24 @@ func open(b *scenarios.Batch, args []string) (files []string, err error) {
 	return files, nil
 }
 
+// whatOf names scenarios in short.
+func whatOf(all []*scenarios.Scenario) string {
+	if len(all) == 1 {
+		return all[0].Name
+	}
+	return fmt.Sprintf("%s-and-%d-more", all[0].Name, len(all)-1)
+}
+
+// tellCleanup says, when ctx is interrupted, why the program does not end yet:
+// removing containers takes some seconds. Call what it returns when it does.
+func tellCleanup(ctx context.Context, engine string, say func(string)) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		if engine == "docker" {
+			say("interrupted: removing the containers and networks of what is under way, which takes some seconds")
+		}
+	})
+}
+
 // problems are lines that say what is wrong with scenarios.
 type problems struct{ error }
 
@@ -179,18 +195,19 @@ func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (obse
 		}
 		return "", err
 	}
-	b.Dir = f.out
-	if b.Dir == "" {
-		if b.Dir, err = os.MkdirTemp("", "peerlab-run-"); err != nil {
-			return "", fmt.Errorf("a place for what happens: %w", err)
-		}
-	}
-	if b.Dir, err = filepath.Abs(b.Dir); err != nil {
+	var release func()
+	if b.Dir, release, err = l.resultsDir(f.out, "run", whatOf(b.Scenarios)); err != nil {
 		return "", err
 	}
+	defer release()
+	errs := cmd.ErrOrStderr()
+	say := func(line string) { fmt.Fprintln(errs, line) }
 	if !f.quiet {
-		b.Tell = progress(cmd.ErrOrStderr(), len(plans)*f.repeat > 1)
+		p := newRunProgress(errs, l.palette(errs), len(plans)*f.repeat, f.repeat == 1)
+		defer p.close()
+		b.Tell, say = p.note, func(line string) { p.live.say(line) }
 	}
+	defer tellCleanup(cmd.Context(), f.engine, say)()
 	done, err := b.Run(cmd.Context(), plans)
 	if err != nil {
 		if cmd.Context().Err() != nil {
@@ -203,31 +220,6 @@ func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (obse
 		verdict = scenarios.Worse(verdict, d.Verdict)
 	}
 	return verdict, l.printRuns(cmd, done, b.Dir)
-}
-
-// progress writes what goes on, and the story of each run that does not pass.
-func progress(w io.Writer, several bool) func(scenarios.Note) {
-	return func(n scenarios.Note) {
-		label := ""
-		if several {
-			label = n.Run + ": "
-		}
-		switch d := n.Done; {
-		case d == nil && n.Line == 0:
-			fmt.Fprintf(w, "%s%10s    %s\n", label, "", terminal.Line(n.Text))
-		case d == nil:
-			fmt.Fprintf(w, "%s%9.1fs  %s\n", label, n.At.Seconds(), terminal.Line(n.Text))
-		case d.Verdict == observe.Pass && !d.Earlier:
-			fmt.Fprintf(w, "%s%9.1fs  pass\n", label, n.At.Seconds())
-		case d.Earlier:
-			fmt.Fprintf(w, "%s%s, found in %s\n", label, d.Verdict, d.Dir)
-		default:
-			fmt.Fprintf(w, "%s%9.1fs  %s: %s\n", label, n.At.Seconds(), d.Verdict, terminal.Line(d.Reason))
-			for line := range strings.Lines(d.Story) {
-				fmt.Fprintf(w, "    %s\n", terminal.Line(strings.TrimSuffix(line, "\n")))
-			}
-		}
-	}
 }
 
 // host is what runs something on an engine.

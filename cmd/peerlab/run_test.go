@@ -45,9 +45,9 @@ func TestRunExitsWithTheVerdict(t *testing.T) {
 		{"wrong.cmd", "alice\n", nil, 2, "", "wrong.cmd:1:1: want the name of a peer"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
+			vars := map[string]string{"XDG_STATE_HOME": t.TempDir()}
 			args := append([]string{"run", write(t, tc.name, tc.text), "--engine", "sim"}, tc.flags...)
-			status, out, errs := call(nil, args...)
+			status, out, errs := call(vars, args...)
 			if status != tc.status || !strings.Contains(out, tc.out) || !strings.Contains(errs, tc.errs) {
 				t.Errorf("status %d, want %d\n%s\n%s", status, tc.status, out, errs)
 			}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -57,7 +56,7 @@ inconclusive. docs/sweeps.md tells more.`,
 	f.add(flags, "sim")
 	flags.IntVar(&f.repeat, "repeat", 1, "run each combination `N` times")
 	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run of each combination; the next have the next")
-	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
+	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one, which peerlab runs lists)")
 	return cmd
 }
 
@@ -105,15 +104,26 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 		if errors.As(err, new(scenarios.Problems)) {
 			return problems{err}
 		}
+		if errors.As(err, new(*sweep.AxesError)) {
+			return usageError{err}
+		}
 		return err
 	}
-	if s.Dir, err = outDir(f.out, "peerlab-sweep-"); err != nil {
+	var release func()
+	if s.Dir, release, err = l.resultsDir(f.out, "sweep", s.Scenario.Name); err != nil {
 		return err
 	}
+	defer release()
+	errs := cmd.ErrOrStderr()
+	progress := newLive(errs)
+	defer progress.close()
 	if !f.quiet {
-		s.Told = sweeping(cmd.ErrOrStderr(), s.Axes, total)
+		s.Told = sweeping(progress, l.palette(errs), s.Axes, total)
 	}
+	stop := tellCleanup(ctx, f.engine, func(line string) { progress.say(line) })
 	runs, err := s.Run(ctx)
+	stop()
+	progress.close()
 	if len(runs) > 0 {
 		if err := l.printSweep(cmd, s, runs); err != nil {
 			return err
@@ -132,20 +142,9 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	return exit(verdict)
 }
 
-// outDir is where what happens is kept: a new directory if none is named.
-func outDir(out, prefix string) (string, error) {
-	if out == "" {
-		dir, err := os.MkdirTemp("", prefix)
-		if err != nil {
-			return "", fmt.Errorf("a place for what happens: %w", err)
-		}
-		return dir, nil
-	}
-	return filepath.Abs(out)
-}
-
-// sweeping writes a line for each run that ends.
-func sweeping(w io.Writer, axes []sweep.Axis, total int) func(sweep.Run) {
+// sweeping tells of each run that ends: of one that passed, a terminal shows only
+// the last.
+func sweeping(progress *live, colours palette, axes []sweep.Axis, total int) func(sweep.Run) {
 	began, n := time.Now(), 0
 	return func(r sweep.Run) {
 		n++
@@ -153,15 +152,20 @@ func sweeping(w io.Writer, axes []sweep.Axis, total int) func(sweep.Run) {
 		for i, v := range r.Values {
 			words = append(words, axes[i].Name+"="+v)
 		}
-		why := ""
+		verdict := colours.cell(string(r.Verdict))
 		if r.Verdict != observe.Pass {
-			why = ": " + r.Reason
+			verdict += ": " + terminal.Join(r.Reason)
 		}
 		if r.Earlier {
-			why += ", found in " + r.Dir
+			verdict += ", found in " + r.Dir
 		}
-		fmt.Fprintf(w, "%8.1fs  %d of %d  %s\n", time.Since(began).Seconds(), n, total,
-			terminal.Line(fmt.Sprintf("%s %s #%d: %s%s", strings.Join(words, " "), r.Name, r.Number, r.Verdict, why)))
+		line := fmt.Sprintf("%8.1fs  %d of %d  %s: %s", time.Since(began).Seconds(), n, total,
+			terminal.Line(fmt.Sprintf("%s %s #%d", strings.Join(words, " "), r.Name, r.Number)), verdict)
+		if progress.redraws() && r.Verdict == observe.Pass {
+			progress.set(line)
+			return
+		}
+		progress.say(line)
 	}
 }
 

@@ -76,6 +76,7 @@ func TestFormatIsHonouredOrRefused(t *testing.T) {
 	}
 	elsewhere := []string{ // they answer in JSON, as TestLab shows, or change what is not the test's
 		"peerlab up", "peerlab down", "peerlab clean", "peerlab compare",
+		"peerlab runs", "peerlab runs show", "peerlab runs prune",
 	}
 	commandTree(newRoot(func(string) string { return "" }), func(path string, _ *cobra.Command) {
 		_, live := onCluster[path]

@@ -11,6 +11,8 @@ import (
 
 	"peerlab/internal/atomicfile"
 	"peerlab/observe"
+	"peerlab/terminal"
+	"peerlab/terminal/layout"
 )
 
 // Markdown writes a table of rows for two engines of these names.
@@ -42,6 +44,33 @@ func Markdown(w io.Writer, engines [2]string, rows []Row) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// Table writes the same for a terminal.
+func Table(w io.Writer, engines [2]string, rows []Row) error {
+	table := layout.NewTable("SCENARIO", engines[0], engines[1], "LATENCY", "THEORY", engines[0], engines[1], "SAME")
+	for _, r := range rows {
+		same := "yes"
+		switch {
+		case len(r.Differs) > 0:
+			same = "no: " + strings.Join(r.Differs, "; ")
+		case r.Skipped != "":
+			same = r.Skipped
+		}
+		head := []string{r.Scenario, string(r.Verdicts[0]), string(r.Verdicts[1])}
+		if len(r.Figures) == 0 {
+			table.Row(append(head, "", "", "", "", terminal.Join(same))...)
+		}
+		for _, f := range r.Figures {
+			name := f.Name
+			if !f.Judged {
+				name += " (shown only)"
+			}
+			table.Row(append(head, name, band(f.Band), seconds(f.Engines[0]), seconds(f.Engines[1]), terminal.Join(same))...)
+			head, same = []string{"", "", ""}, ""
+		}
+	}
+	return table.Write(w)
 }
 
 func band(b *observe.Band) string {

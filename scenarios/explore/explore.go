@@ -65,8 +65,12 @@ type Finding struct {
 	// Lines is the length of Text without comments, Of that of the schedule as
 	// it was made.
 	Lines, Of int
-	// Failed of Tried runs of Text failed in the same way, in the end.
+	// Failed of Tried runs of Text failed in the same way, in the end. Tried is 0
+	// where that was not measured.
 	Failed, Tried int
+	// Interrupted says that shrinking was not finished: Text could be smaller, and
+	// the last runs that would say how often it fails are missing.
+	Interrupted bool
 	// Text is the scenario, with a comment that says where it comes from.
 	Text string
 }
@@ -160,6 +164,9 @@ func (o Options) smallest(ctx context.Context, seed uint64, failed *failure) *Fi
 	if !failed.blocked && o.Shrinking > 0 {
 		k.told(f.Of, 0)
 		f.Failed, f.Tried = k.shrink(ctx)
+		if f.Interrupted = ctx.Err() != nil; f.Interrupted {
+			f.Failed, f.Tried = 0, 0 // runs that were interrupted did not fail
+		}
 		f.Why, f.Story = k.failure.why, k.failure.story
 	}
 	f.Lines = len(k.best.steps) + 1

@@ -132,3 +132,29 @@ func again(t *testing.T, host scenarios.Host, text, so string, want bool) {
 		t.Error("the file passes eight times")
 	}
 }
+
+// A search that is interrupted while it shrinks says so of what it has, and not
+// how often it failed: runs that were interrupted did not fail.
+func TestInterruptedShrinking(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sum, err := Search(ctx, Options{
+		Shape: Shape{Peers: 4, For: 2 * time.Minute, Settings: []string{"rejoin=0"}, Checks: []string{Views}},
+		Host:  sim.Run, Seed: 1, Runs: 30, Workers: 2, Shrinking: 5 * time.Minute,
+		Progress: func(p Progress) {
+			if p.Shrunk > 0 {
+				cancel()
+			}
+		},
+	})
+	if err != nil || sum.Finding == nil {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	f := sum.Finding
+	if !f.Interrupted || !strings.Contains(f.Text, "hrinking was interrupted") || strings.Contains(f.Text, "more runs") {
+		t.Errorf("%+v", f)
+	}
+	if _, err := scenarios.Parse(name, f.Text); err != nil {
+		t.Error(err)
+	}
+}

@@ -16,6 +16,10 @@ func (o Options) header(f *Finding) string {
 	line("Found by search, seed %d: %s", f.Seed, f.Why)
 	line("%s", o.command(f.Seed))
 	switch {
+	case f.Interrupted && f.Lines == f.Of:
+		line("The schedule is as it was made: shrinking was interrupted.")
+	case f.Interrupted:
+		line("Shrinking was interrupted: from %d lines it came to %d. How often these fail has not been measured.", f.Of, f.Lines)
 	case f.Tried == 0:
 	case f.Failed == 0:
 		line("The schedule is as it was made: in %d more runs it did not fail again.", f.Tried)

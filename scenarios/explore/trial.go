@@ -73,7 +73,7 @@ func (s schedule) judge(res *scenarios.Result) trial {
 	if res.Failed == nil || res.Failed.Line < 2 || res.Failed.Line > len(s.steps)+1 {
 		return trial{failed: f}
 	}
-	f.why = firstLine(res.Failed.Text + ": " + res.Failed.Why)
+	f.why = firstLine(scenarios.ShortLine(res.Failed.Text) + ": " + res.Failed.Why)
 	st := s.steps[res.Failed.Line-2] // the first line is the cluster's
 	f.step = st
 	f.judged = st.judges

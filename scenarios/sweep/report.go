@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"peerlab/observe"
+	"peerlab/terminal/layout"
 )
 
 // figure is a column of what was measured.
@@ -88,15 +88,15 @@ func CSV(w io.Writer, axes []Axis, runs []Run) error {
 // of that.
 func Table(w io.Writer, axes []Axis, runs []Run) error {
 	columns := figures(runs)
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var header []string
 	for _, a := range axes {
-		fmt.Fprintf(out, "%s\t", a.Name)
+		header = append(header, a.Name)
 	}
-	fmt.Fprint(out, "scenario\tpass")
+	header = append(header, "scenario", "pass")
 	for _, c := range columns {
-		fmt.Fprintf(out, "\t%s", c)
+		header = append(header, c.String())
 	}
-	fmt.Fprintln(out)
+	table := layout.NewTable(header...)
 	for _, some := range grouped(runs) {
 		passed := 0
 		for _, r := range some {
@@ -104,7 +104,7 @@ func Table(w io.Writer, axes []Axis, runs []Run) error {
 				passed++
 			}
 		}
-		fmt.Fprintf(out, "%s\t%s\t%d/%d", strings.Join(some[0].Values, "\t"), some[0].Name, passed, len(some))
+		row := append(slices.Clone(some[0].Values), some[0].Name, fmt.Sprintf("%d/%d", passed, len(some)))
 		for _, c := range columns {
 			var values []float64
 			for _, r := range some {
@@ -112,16 +112,16 @@ func Table(w io.Writer, axes []Axis, runs []Run) error {
 			}
 			switch s := observe.Summarise(values); s.N {
 			case 0:
-				fmt.Fprint(out, "\t-")
+				row = append(row, "-")
 			case 1:
-				fmt.Fprintf(out, "\t%.4g", s.Mean)
+				row = append(row, fmt.Sprintf("%.4g", s.Mean))
 			default:
-				fmt.Fprintf(out, "\t%.4g (%.4g to %.4g)", s.Mean, s.MeanLow, s.MeanHigh)
+				row = append(row, fmt.Sprintf("%.4g (%.4g to %.4g)", s.Mean, s.MeanLow, s.MeanHigh))
 			}
 		}
-		fmt.Fprintln(out)
+		table.Row(row...)
 	}
-	return out.Flush()
+	return table.Write(w)
 }
 
 // grouped puts the runs of one combination and arm together.

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
+	"peerlab/peer"
 	"peerlab/scenarios"
+	"peerlab/testbed/settings"
 )
 
 // Sweep says what to run. Batch is what every combination has in common; its
@@ -42,6 +46,14 @@ type batch struct {
 	plans  []*scenarios.Plan
 }
 
+// AxesError is what is wrong with what varies, by itself or with this scenario.
+type AxesError struct{ text string }
+
+// Error implements error.
+func (e *AxesError) Error() string { return e.text }
+
+func wrongAxes(format string, args ...any) error { return &AxesError{fmt.Sprintf(format, args...)} }
+
 // Check says what is wrong before anything runs, and how many runs there are.
 func (s *Sweep) Check(ctx context.Context) (runs int, err error) {
 	all, err := s.batches(ctx)
@@ -53,30 +65,33 @@ func (s *Sweep) Check(ctx context.Context) (runs int, err error) {
 
 func (s *Sweep) batches(ctx context.Context) ([]*batch, error) {
 	if len(s.Axes) == 0 {
-		return nil, errors.New("nothing varies: want an axis such as SuspicionMult=2..6")
+		return nil, wrongAxes("nothing varies: want an axis such as SuspicionMult=2..6")
 	}
 	for i, a := range s.Axes {
 		for _, b := range s.Axes[:i] {
 			if strings.EqualFold(a.Name, b.Name) {
-				return nil, fmt.Errorf("%s varies twice", a.Name)
+				return nil, wrongAxes("%s varies twice", a.Name)
 			}
 		}
 	}
 	total := max(1, s.Repeat)
 	for _, a := range s.Axes {
 		if total *= len(a.Values); total > mostRuns {
-			return nil, fmt.Errorf("more than %d runs", mostRuns)
+			return nil, wrongAxes("more than %d runs", mostRuns)
 		}
 	}
 	var all []*batch
 	for _, values := range combinations(s.Axes) {
-		set, settings := s.split(values)
-		changed, err := s.Scenario.With(settings...)
+		set, with, err := s.split(values)
+		if err != nil {
+			return nil, err
+		}
+		changed, err := s.Scenario.With(with...)
 		if err != nil {
 			return nil, fmt.Errorf("with %s: %w", s.describe(values), err)
 		}
 		b := &batch{values: values, batch: s.Batch}
-		b.batch.Scenarios, b.batch.Set = []*scenarios.Scenario{changed}, set
+		b.batch.Scenarios, b.batch.Set, b.batch.Part = []*scenarios.Scenario{changed}, set, true
 		plans, err := b.batch.Plans(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("with %s: %w", s.describe(values), err)
@@ -115,8 +130,8 @@ func (s *Sweep) describe(values []string) string {
 }
 
 // split says what a combination means: variables that the scenario has, and
-// settings of its cluster.
-func (s *Sweep) split(values []string) (set map[string]string, settings []string) {
+// settings of its cluster. The error is for what is neither.
+func (s *Sweep) split(values []string) (set map[string]string, settingsOf []string, err error) {
 	set = maps.Clone(s.Set)
 	if set == nil {
 		set = make(map[string]string)
@@ -128,15 +143,24 @@ func (s *Sweep) split(values []string) (set map[string]string, settings []string
 			set[variable] = values[i]
 			continue
 		}
-		settings = append(settings, a.Name+"="+values[i])
+		err := settings.CheckSetting(nil, a.Name, values[i])
+		switch unknown := !field && errors.Is(err, peer.ErrNoSetting); {
+		case unknown && slices.Contains(s.Scenario.Variables(), variable):
+			return nil, nil, wrongAxes("--vary %s: the scenario sets %s, but no line uses $%s: nothing would vary", a.Name, variable, variable)
+		case unknown:
+			return nil, nil, wrongAxes("--vary %s: no line of the scenario uses $%s: write set %s=%s into it, and $%s where it belongs; %v",
+				a.Name, variable, variable, values[i], variable, err)
+		}
+		settingsOf = append(settingsOf, a.Name+"="+values[i])
 	}
-	return set, settings
+	return set, settingsOf, nil
 }
 
 // Run runs all combinations and returns all runs in the order of these. When
 // ctx ends it returns what is complete and the context's error; the same sweep
 // with the same directory goes on from there.
 func (s *Sweep) Run(ctx context.Context) ([]Run, error) {
+	began := time.Now()
 	all, err := s.batches(ctx)
 	if err != nil {
 		return nil, err
@@ -174,5 +198,23 @@ func (s *Sweep) Run(ctx context.Context) ([]Run, error) {
 	if ctx.Err() != nil {
 		return runs, ctx.Err()
 	}
-	return runs, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return runs, err
+	}
+	return runs, s.junit(began, runs)
+}
+
+// junit writes junit.xml, where the name of a run has the values of its
+// combination.
+func (s *Sweep) junit(began time.Time, runs []Run) error {
+	var done []*scenarios.Done
+	names := make(map[*scenarios.Done]string)
+	for _, r := range runs {
+		done = append(done, r.Done)
+		names[r.Done] = r.Name + " " + s.describe(r.Values)
+		if s.Repeat > 1 {
+			names[r.Done] += fmt.Sprintf(" #%d", r.Number)
+		}
+	}
+	return scenarios.WriteJUnit(s.Dir, began, done, func(d *scenarios.Done) string { return names[d] })
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -173,6 +175,8 @@ func TestSweepInterrupted(t *testing.T) {
 
 func TestSweepsThatCannotBe(t *testing.T) {
 	for want, axes := range map[string][]string{
+		"--vary lose: no line of the scenario uses $LOSE: write set LOSE=2 into it, and $LOSE where it belongs": {"lose=2"},
+		"did you mean rejoin?":            {"rejon=2"},
 		"nothing varies":                  {},
 		"varies twice":                    {"loss=1", "LOSS=2"},
 		"did you mean SuspicionMult":      {"SuspicionMul=2"},
@@ -183,6 +187,35 @@ func TestSweepsThatCannotBe(t *testing.T) {
 	} {
 		if _, err := newSweep(t, axes...).Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", axes, err, want)
+		}
+	}
+}
+
+// A variable that the scenario sets and no line uses cannot vary.
+func TestSweepOfAnUnusedVariable(t *testing.T) {
+	s := newSweep(t, "x=1..3")
+	var err error
+	if s.Scenario, err = scenarios.Parse("unused.txt", "set X=1\ncluster 2\nstart\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "the scenario sets X, but no line uses $X") {
+		t.Error(err)
+	}
+}
+
+// junit.xml has all combinations, each run under a name of its own.
+func TestSweepJUnit(t *testing.T) {
+	s := newSweep(t, "SuspicionMult=2,3")
+	if _, err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(s.Dir, "junit.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"SuspicionMult=2 #1", "SuspicionMult=2 #2", "SuspicionMult=3 #1", "SuspicionMult=3 #2"} {
+		if strings.Count(string(text), `<testcase name="crash `+name+`"`) != 1 {
+			t.Errorf("no test case %s:\n%s", name, text)
 		}
 	}
 }

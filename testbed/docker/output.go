@@ -175,7 +175,7 @@ func (d *outputDecoder) refuse(err error) {
 // endRefused tells how many lines in a row were dropped.
 func (d *outputDecoder) endRefused() {
 	if d.refused > 1 {
-		d.problem(fmt.Errorf("and %d more such lines in a row", d.refused-1))
+		d.problem(fmt.Errorf("lines after it that were refused, too: %d", d.refused-1))
 	}
 	d.refused = 0
 }
