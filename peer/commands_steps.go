@@ -81,7 +81,7 @@ func (p *Peer) stepCommands() []command.Command {
 				if err != nil {
 					return err
 				}
-				return s.shutdown()
+				return p.shutdown(s)
 			}, "shut down"),
 		},
 		{
@@ -92,6 +92,9 @@ func (p *Peer) stepCommands() []command.Command {
 				if err != nil {
 					return err
 				}
+				s.mu.Lock()
+				s.deaf = true
+				s.mu.Unlock()
 				return s.members.Config().Transport.Shutdown()
 			}, "the transport is shut down"),
 		},
@@ -213,6 +216,8 @@ func (p *Peer) lifeCommands() []command.Command {
 		{
 			Name: "init", Group: "development",
 			Short: "bring all layers up from nothing, as far as they are not", Example: "init",
+			Long: "A membership that this peer has left or shut down is replaced by a new one, which\n" +
+				"joins the cluster again.",
 			Flags: func(fs *flag.FlagSet) command.Func {
 				wait := fs.Duration("wait", time.Minute, "how `long` to try")
 				return func(ctx context.Context, c *command.Call) error {
@@ -254,11 +259,14 @@ func (p *Peer) lifeCommands() []command.Command {
 
 func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
 	p.mu.Lock()
-	ready, joined := p.ready, p.joined || p.app == nil
+	old, joined := p.life, p.joined || p.app == nil
 	p.mu.Unlock()
-	if ready && joined {
+	if p.inCluster() == nil && joined {
 		c.Printf("everything is up\n")
 		return nil
+	}
+	if state := old.state(); state != membershipNone && state != membershipUp {
+		c.Printf("membership is %s: a new one takes its place\n", state)
 	}
 	if err := p.up(); err != nil {
 		return err
@@ -268,7 +276,7 @@ func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
 		return err
 	}
 	s.begin()
-	if !ready {
+	if s.inCluster() != nil {
 		if err := p.join(ctx, s); err != nil {
 			return fmt.Errorf("join a cluster: %w", err)
 		}
