@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/memberlist"
@@ -208,12 +211,54 @@ func (p *Peer) joinMembers(ctx context.Context, addrs []string) (int, error) {
 			return 0, nil
 		}
 	}
+	if addrs, err = p.resolve(ctx, addrs); err != nil {
+		return 0, err
+	}
 	n, err := s.contact(ctx, addrs)
 	if err != nil {
 		return 0, err
 	}
 	p.begin(s)
 	return n, nil
+}
+
+// resolve replaces hosts by their addresses, where the peer's network does that.
+// As memberlist does, it takes HOST:PORT or HOST, with NAME/ in front or without.
+func (p *Peer) resolve(ctx context.Context, addrs []string) ([]string, error) {
+	lookup := p.conf.Network.Resolve
+	if lookup == nil {
+		return addrs, nil
+	}
+	var resolved []string
+	for _, addr := range addrs {
+		name, where, named := strings.Cut(addr, "/")
+		if !named {
+			name, where = "", addr
+		}
+		host, port, err := net.SplitHostPort(where)
+		if err != nil {
+			host, port = where, ""
+		}
+		if _, err := netip.ParseAddr(host); err == nil {
+			resolved = append(resolved, addr)
+			continue
+		}
+		found, err := lookup(ctx, host)
+		if err != nil {
+			return nil, fmt.Errorf("join %s: %w", addr, err)
+		}
+		for _, ip := range found {
+			where = ip.String()
+			if port != "" {
+				where = net.JoinHostPort(where, port)
+			}
+			if named {
+				where = name + "/" + where
+			}
+			resolved = append(resolved, where)
+		}
+	}
+	return resolved, nil
 }
 
 // delete forgets a membership that is shut down.

@@ -118,6 +118,7 @@ func (m *member) config(l *life) (peer.Config, error) {
 			Listen:    l.listenAt,
 			Dial:      l.connect,
 			HTTP:      l.http(),
+			Resolve:   c.resolve,
 			Shared:    &c.shared,
 		},
 		EventsKept: eventsKept(len(c.spec.Peers)),

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -303,4 +304,69 @@ func TestCommandsRightAfterTheStart(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Peers are found by their names, as in containers.
+func TestJoinByName(t *testing.T) {
+	simulate(t, 3, map[string]string{"bare": "true", "profile": "local"}, func(l *lab) {
+		w := stateWalk{Cluster: l.Engine.(*Cluster), ctx: l.ctx}
+		l.must(l.Start(l.ctx, "alice", "bob"))
+		for _, name := range []string{"alice", "bob"} {
+			for _, line := range []string{"membership configure", "membership create", "membership start"} {
+				_, err := w.exec(name, line)
+				l.must(err)
+			}
+		}
+		for line, want := range map[string]string{
+			"membership join bob:7946":     "1 answered",
+			"membership join bob":          "1 answered",
+			"membership join bob/bob:7946": "1 answered",
+			"membership join charly:7946":  "no such host",
+			"membership join nobody":       "no such host",
+		} {
+			out, err := w.exec("alice", line)
+			if !strings.Contains(out+fmt.Sprint(err), want) {
+				t.Errorf("%s: %q, %v, want %q", line, out, err, want)
+			}
+		}
+	})
+}
+
+// A dead member that memberlist has forgotten is not forgotten by members -all.
+func TestMembersShowsWhoIsGone(t *testing.T) {
+	simulate(t, 3, map[string]string{"profile": "local"}, func(l *lab) {
+		w := stateWalk{Cluster: l.Engine.(*Cluster), ctx: l.ctx}
+		l.up()
+		l.must(l.Kill(l.ctx, "charly"))
+		time.Sleep(2 * time.Minute)
+		var rows []struct {
+			Name, State, Was string
+			Since            time.Time
+			Forgotten        *time.Time
+		}
+		l.must(w.read("alice", "members -all", &rows))
+		if len(rows) != 3 || rows[2].State != "gone" || rows[2].Was != "dead" || rows[1].Forgotten != nil ||
+			rows[2].Forgotten == nil || time.Since(rows[2].Since) < time.Minute || rows[2].Since.After(*rows[2].Forgotten) {
+			t.Errorf("%+v", rows)
+		}
+		for line, want := range map[string]string{
+			"members -all":               `(?m)^charly +10\.77\.0\.13:7946 +gone, was dead +1 +1m`,
+			"members -status gone":       `^NAME.*\ncharly .*\n<nil>`,
+			"members charly":             `knows no "charly" any more: it was dead and is forgotten since .*members -all`,
+			"reachability charly":        `knows no "charly" any more`,
+			"members":                    `^NAME.*\nalice.*\nbob.*\n<nil>`,
+			"members -all charly":        `charly`,
+			"members -all -status alive": `^NAME.*\nalice.*\nbob.*\n<nil>`,
+		} {
+			out, err := w.exec("alice", line)
+			if got := out + fmt.Sprint(err); !regexp.MustCompile(want).MatchString(got) {
+				t.Errorf("%s: %s\nwant %s", line, got, want)
+			}
+		}
+		l.must(l.Start(l.ctx, "charly"))
+		l.await(time.Minute, "charly is back", func(v view) bool { return v.all([]string{"alice"}, "alive", []string{"charly"}) })
+		if out, err := w.exec("alice", "members -status gone"); err != nil || strings.Contains(out, "charly") {
+			t.Errorf("%s, %v", out, err)
+		}
+	})
 }
