@@ -99,7 +99,9 @@ func TestInitAfterAFailedInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := config("alice", nil)
+	s := startService(t, 2)
+	bob := cluster(t, s, "bob")[0]
+	c := config("alice", s)
 	c.Bare, c.Bind = true, busy.Addr().String()
 	alice := start(t, c)
 	alice.awaitKind(event.PeerStarted, "")
@@ -114,6 +116,7 @@ func TestInitAfterAFailedInit(t *testing.T) {
 	if out := alice.mustExec("members -format json"); !strings.Contains(out, `"chat": "`) {
 		t.Errorf("the chat is not announced:\n%s", out)
 	}
+	bob.awaitKind(event.ChatJoin, "alice")
 }
 
 // A membership that cannot be created gives its transport back.
@@ -171,7 +174,7 @@ func TestStatesOfAPeerThatHasLeft(t *testing.T) {
 		{"health -format json", `"ready": true`},
 		{"init", "everything is up"},
 		{"membership leave", "left"},
-		{"init", "membership is left: a new one takes its place"},
+		{"init", "this peer has left: a new membership"},
 	} {
 		out, err := alice.exec(row.line)
 		if want, fails := strings.CutPrefix(row.want, "!"); fails {

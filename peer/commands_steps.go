@@ -68,8 +68,10 @@ func (p *Peer) stepCommands() []command.Command {
 			Name: "membership leave", Aliases: []string{"memberlistleave"}, Group: "membership",
 			Usage: "[SECONDS]", MaxArgs: 1,
 			Short: "tell the others that this peer leaves",
-			Long:  "memberlist cannot rejoin afterwards: shut it down, delete it and create a new one.", Example: "membership leave",
-			Run: p.onMembers(func(ctx context.Context, s *life) error { return s.members.Leave(ctx) }, "left"),
+			Long: "memberlist cannot rejoin afterwards: init makes a new one, or shut it down, delete\n" +
+				"it and create one.",
+			Example: "membership leave",
+			Run:     p.onMembers(func(ctx context.Context, s *life) error { return s.members.Leave(ctx) }, "left"),
 		},
 		{
 			Name: "membership shutdown", Aliases: []string{"memberlistshutdown"}, Group: "membership",
@@ -265,7 +267,11 @@ func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
 		c.Printf("everything is up\n")
 		return nil
 	}
-	if state := old.state(); state != membershipNone && state != membershipUp {
+	switch state := old.state(); state {
+	case membershipNone, membershipUp:
+	case membershipLeft:
+		c.Printf("this peer has left: a new membership takes the place of the old\n")
+	default:
 		c.Printf("membership is %s: a new one takes its place\n", state)
 	}
 	if err := p.up(); err != nil {

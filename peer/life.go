@@ -89,9 +89,9 @@ func (s *life) up() error {
 	case membershipNone:
 		return errNoMembership
 	case membershipDown:
-		return errors.New("membership is shut down: init for a new one, or membership delete, configure and create")
+		return errors.New("membership is shut down: init makes a new one, membership delete forgets it")
 	case membershipLeft:
-		return errors.New("this peer has left, and memberlist cannot rejoin: init for a new membership, or membership shutdown, delete, configure and create")
+		return errors.New("this peer has left and cannot rejoin: init makes it a new membership")
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (s *life) inCluster() error {
 		return err
 	}
 	if s.state() == membershipDeaf {
-		return errors.New("membership's transport is shut down: init for a new membership")
+		return errors.New("membership's transport is shut down: init makes a new membership")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
