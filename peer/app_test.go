@@ -119,6 +119,26 @@ func TestInitAfterAFailedInit(t *testing.T) {
 	bob.awaitKind(event.ChatJoin, "alice")
 }
 
+// Taking off the list who is not on it is said.
+func TestBootstrapLeaveOfWhoIsNotListed(t *testing.T) {
+	c := config("alice", startService(t, 2))
+	c.Bare = true
+	alice := start(t, c)
+	alice.awaitKind(event.PeerStarted, "")
+	for _, row := range []struct{ line, want string }{
+		{"membership configure", "configured"},
+		{"membership create", "created"},
+		{"bootstrap join", "1 peer of at most 2"},
+		{"bootstrap leave", "0 peers of at most 2"},
+		{"bootstrap leave", "alice was not on the list\n0 peers of at most 2"},
+		{"bootstrap leave -format json", "{\n  \"Config\""},
+	} {
+		if out := alice.mustExec(row.line); !strings.HasPrefix(out, row.want) {
+			t.Errorf("%s: %q, want %q", row.line, out, row.want)
+		}
+	}
+}
+
 // A membership that cannot be created gives its transport back.
 func TestFailedCreateEndsItsTransport(t *testing.T) {
 	var network memberlist.MockNetwork
