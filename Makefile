@@ -31,8 +31,22 @@ help: ## list the targets
 
 # --- a cluster to talk to ----------------------------------------------------
 
+# What can be wrong is said before anything takes time.
+.PHONY: settings
+settings: build
+	@net=$${PEERLAB_NET:-10.77.0} byte='(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])'
+	if ! [[ $$net =~ ^$$byte\.$$byte\.$$byte$$ ]]; then
+		echo "make up: PEERLAB_NET=$$net is no network: give the first three numbers of a /24, such as 10.78.0" >&2
+		exit 1
+	fi
+	if [[ $${BOOTSTRAP_DATA_SERVER:-} ]]; then
+		echo 'make up: BOOTSTRAP_DATA_SERVER is not used: these peers have a bootstrap service of their own' >&2
+	fi
+	env -i PEER_NAME=alice PEER_PROFILE="$${PEERLAB_PROFILE:-local}" PEER_REJOIN="$${PEERLAB_REJOIN:-5s}" \
+		PEER_SET="$${PEERLAB_SET:-}" PEER_LOG_LEVEL="$${PEERLAB_LOG:-info}" .build/peer run --check
+
 .PHONY: up
-up: image ## start bootstrap, alice, bob, charly, dave and erin; return when each sees all five
+up: settings image ## start bootstrap, alice, bob, charly, dave and erin; return when each sees all five
 	@started=$$EPOCHREALTIME
 	echo 'starting bootstrap $(PEERS)'
 	if ! output=$$($(COMPOSE) up -d --no-build 2>&1); then

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -35,8 +36,9 @@ type App interface {
 	// others have to know to reach it. They are told when it returns.
 	Join(n Node) (announce string, err error)
 	// Update tells the app, joined, everyone in the member table, this peer
-	// included. It must not block. Members that run the app have its
-	// announcement in their metadata.
+	// included; nobody, once this peer has left membership or shut it down. It
+	// must not block. Members that run the app have its announcement in their
+	// metadata.
 	Update(members []membership.Member)
 	// Leave ends what Join began, finishing what is under way as far as ctx
 	// allows. The others know already, unless the app is being stopped.
@@ -247,9 +249,14 @@ func (p *Peer) updateApp(s *life) {
 	p.mu.Lock()
 	joined := p.joined
 	p.mu.Unlock()
-	if joined {
-		p.app.Update(s.members.Members())
+	if !joined {
+		return
 	}
+	var members []membership.Member
+	if s.up() == nil {
+		members = s.members.Members()
+	}
+	p.app.Update(members)
 }
 
 // appCommands are the app's own and those that every app has.
@@ -258,6 +265,14 @@ func (p *Peer) appCommands() []command.Command {
 		return nil
 	}
 	name := p.app.Name()
+	own := p.app.Commands()
+	if app, ok := p.app.(Conversation); ok {
+		for i, c := range own {
+			if strings.HasPrefix(strings.Join(app.LineCommand(), " ")+" ", c.Name+" ") {
+				own[i] = p.whileHeard(c)
+			}
+		}
+	}
 	say := func(text string, step func(context.Context) error) command.Func {
 		return func(ctx context.Context, c *command.Call) error {
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -285,5 +300,28 @@ func (p *Peer) appCommands() []command.Command {
 			Short: "leave the " + name + " without telling anybody", Example: name + " stop",
 			Run: say("stopped the "+name, func(ctx context.Context) error { return p.leaveApp(ctx, false) }),
 		},
-	}, p.app.Commands()...)
+	}, own...)
+}
+
+// whileHeard is a command that says a line, refused while nobody can hear it:
+// the app stays joined while membership is made anew.
+func (p *Peer) whileHeard(c command.Command) command.Command {
+	run, flags := c.Run, c.Flags
+	check := func(f command.Func) command.Func {
+		return func(ctx context.Context, c *command.Call) error {
+			p.mu.Lock()
+			joined, s := p.joined, p.life
+			p.mu.Unlock()
+			if err := s.up(); joined && err != nil {
+				return fmt.Errorf("nobody would hear it: %w", err)
+			}
+			return f(ctx, c)
+		}
+	}
+	if flags != nil {
+		c.Flags = func(fs *flag.FlagSet) command.Func { return check(flags(fs)) }
+	} else {
+		c.Run = check(run)
+	}
+	return c
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/memberlist"
+
 	"peerlab/event"
 	"peerlab/peer"
 	"peerlab/peer/command"
@@ -97,7 +99,9 @@ func TestInitAfterAFailedInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := config("alice", nil)
+	s := startService(t, 2)
+	bob := cluster(t, s, "bob")[0]
+	c := config("alice", s)
 	c.Bare, c.Bind = true, busy.Addr().String()
 	alice := start(t, c)
 	alice.awaitKind(event.PeerStarted, "")
@@ -111,6 +115,108 @@ func TestInitAfterAFailedInit(t *testing.T) {
 	alice.mustExec("init")
 	if out := alice.mustExec("members -format json"); !strings.Contains(out, `"chat": "`) {
 		t.Errorf("the chat is not announced:\n%s", out)
+	}
+	bob.awaitKind(event.ChatJoin, "alice")
+}
+
+// Taking off the list who is not on it is said.
+func TestBootstrapLeaveOfWhoIsNotListed(t *testing.T) {
+	c := config("alice", startService(t, 2))
+	c.Bare = true
+	alice := start(t, c)
+	alice.awaitKind(event.PeerStarted, "")
+	for _, row := range []struct{ line, want string }{
+		{"membership configure", "configured"},
+		{"membership create", "created"},
+		{"bootstrap join", "1 peer of at most 2"},
+		{"bootstrap leave", "0 peers of at most 2"},
+		{"bootstrap leave", "alice was not on the list\n0 peers of at most 2"},
+		{"bootstrap leave -format json", "{\n  \"Config\""},
+	} {
+		if out := alice.mustExec(row.line); !strings.HasPrefix(out, row.want) {
+			t.Errorf("%s: %q, want %q", row.line, out, row.want)
+		}
+	}
+}
+
+// A membership that cannot be created gives its transport back.
+func TestFailedCreateEndsItsTransport(t *testing.T) {
+	var network memberlist.MockNetwork
+	ended := 0
+	c := config("alice", nil)
+	c.Bare, c.Advertise = true, "nowhere"
+	c.Network.Transport = func() (memberlist.NodeAwareTransport, error) {
+		return countShutdown{network.NewTransport("alice"), &ended}, nil
+	}
+	alice := start(t, c)
+	alice.awaitKind(event.PeerStarted, "")
+	alice.mustExec("membership configure")
+	if _, err := alice.exec("membership create"); err == nil || !strings.Contains(err.Error(), "advertised") {
+		t.Errorf("create: %v", err)
+	}
+	if ended == 0 {
+		t.Error("the transport goes on")
+	}
+}
+
+// countShutdown counts the calls of Shutdown.
+type countShutdown struct {
+	memberlist.NodeAwareTransport
+	ended *int
+}
+
+func (c countShutdown) Shutdown() error {
+	*c.ended++
+	return c.NodeAwareTransport.Shutdown()
+}
+
+// A peer that has left says so everywhere, and init brings it back.
+func TestStatesOfAPeerThatHasLeft(t *testing.T) {
+	s := startService(t, 2)
+	peers := cluster(t, s, "alice", "bob")
+	alice, bob := peers[0], peers[1]
+	for _, row := range []struct {
+		line string
+		want string // in the output, or after ! in the error
+	}{
+		{"membership leave", "left"},
+		{"info", "waits for a membership"},
+		{"health", "not ready: this peer has left"},
+		{"msg hello", "!nobody would hear it"},
+		{"membership shutdown", "shut down"},
+		{"info", "membership  shut down"},
+		{"members", "!is shut down"},
+		{"health", "!is shut down"},
+		{"membership delete", "deleted"},
+		{"info", "not created"},
+		{"msg hello", "!nobody would hear it"},
+		{"init", "up at"},
+		{"health -format json", `"ready": true`},
+		{"init", "everything is up"},
+		{"membership leave", "left"},
+		{"init", "this peer has left: a new membership"},
+	} {
+		out, err := alice.exec(row.line)
+		if want, fails := strings.CutPrefix(row.want, "!"); fails {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q", row.line, err, want)
+			}
+		} else if err != nil || !strings.Contains(out, row.want) {
+			t.Errorf("%s: %v\n%s\nwant %q", row.line, err, out, row.want)
+		}
+		if ready := alice.Ready(); (ready == nil) != (row.line == "init" || strings.HasPrefix(row.line, "health -")) {
+			t.Errorf("after %s, alice is ready: %v", row.line, ready)
+		}
+		if row.line == "membership leave" {
+			left := bob.await(bob.Events().Last()-min(bob.Events().Last(), 3), "alice left", func(e event.Event) bool {
+				return e.Kind == event.MemberLeft && e.Member == "alice"
+			})
+			defer func() {
+				bob.await(left.Seq, "alice in the chat again", func(e event.Event) bool {
+					return e.Kind == event.ChatJoin && e.Member == "alice"
+				})
+			}()
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func (p *Peer) bootstrapCommands() []command.Command {
 		{
 			Name: "bootstrap leave", Aliases: []string{"bootstrapleave"}, Group: "bootstrap", Data: true,
 			Short: "take this peer off the list", Example: "bootstrap leave",
-			Run: show(p.registrar, (*contact.Contact).Leave),
+			Run: p.leaveList,
 		},
 		{
 			Name: "bootstrap refill", Aliases: []string{"bootstraprefill"}, Group: "bootstrap", Data: true,
@@ -97,11 +97,31 @@ func show(whom func() (*contact.Contact, error), ask question) command.Func {
 	}
 }
 
+// leaveList takes this peer off the list, and says where it was not on it.
+func (p *Peer) leaveList(ctx context.Context, c *command.Call) error {
+	contact, err := p.registrar()
+	if err != nil {
+		return err
+	}
+	before, err := contact.List(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := contact.Leave(ctx)
+	if err != nil {
+		return err
+	}
+	if _, listed := before.Peers[contact.Self().ID]; !listed && !c.JSON {
+		c.Printf("%s was not on the list\n", p.conf.Name)
+	}
+	return showData(c, data)
+}
+
 // showData shows the service's whole answer.
 func showData(c *command.Call, data bootstrap.Data) error {
 	return c.Show(data, func() {
-		c.Printf("%d peers of at most %d, %d candidates wanted for a refill\n",
-			len(data.Peers), data.Config.MaxPeers, data.Config.MinRefillCandidates)
+		c.Printf("%s of at most %d registered; minrefillcandidates is %d\n",
+			count(len(data.Peers), "peer"), data.Config.MaxPeers, data.Config.MinRefillCandidates)
 		c.Table(registeredHeader, registeredRows(data))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,9 @@ func (p *Peer) membersOrErr() (*membership.Membership, error) {
 	s, err := p.created()
 	if err != nil {
 		return nil, err
+	}
+	if s.state() == membershipDown {
+		return nil, s.up()
 	}
 	return s.members, nil
 }
@@ -41,7 +45,9 @@ func (p *Peer) membershipCommands() []command.Command {
 			Name: "members", Aliases: []string{"memberlist", "membership members"}, Group: "membership", Usage: "[NAME...]", MaxArgs: -1, Data: true,
 			Short: "everyone this peer knows and what it holds them to be",
 			Long: "States are alive, suspect, dead and left, as this peer holds them: others may\n" +
-				"hold something else. Dead and left members are forgotten after GossipToTheDeadTime.",
+				"hold something else. Dead and left members are forgotten after GossipToTheDeadTime;\n" +
+				"with -all, or -status gone, this peer's own memory of them is shown as well, and FOR\n" +
+				"counts from their death or their leave.",
 			Example: "members -status alive -format json", Values: map[string][]string{"status": memberStates}, Flags: p.showMembers, Complete: p.names,
 		},
 		{
@@ -60,10 +66,32 @@ func (p *Peer) membershipCommands() []command.Command {
 	}
 }
 
-var memberStates = []string{"alive", "suspect", "dead", "left"}
+// memberGone stands, in what members shows, for the state of a member that is
+// forgotten.
+const memberGone membership.State = "gone"
+
+var memberStates = []string{"alive", "suspect", "dead", "left", string(memberGone)}
+
+// memberRow is a line of members.
+type memberRow struct {
+	membership.Member
+	Was       membership.State `json:"was,omitempty"`       // of one that is gone
+	Forgotten *time.Time       `json:"forgotten,omitempty"` // of one that is gone
+}
+
+// unknownMember says that a name is nobody's, or of whom it was.
+func unknownMember(members *membership.Membership, name string) error {
+	for _, g := range members.Gone() {
+		if g.Name == name {
+			return fmt.Errorf("this peer knows no %q any more: it was %s and is forgotten since %s: members -all shows it", name, g.State, age(g.Forgotten))
+		}
+	}
+	return fmt.Errorf("this peer knows no %q", name)
+}
 
 func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
-	status := fs.String("status", "", "only those in a `state`: alive, suspect, dead or left")
+	status := fs.String("status", "", "only those in a `state`: alive, suspect, dead, left or gone")
+	gone := fs.Bool("all", false, "also those that are forgotten")
 	return func(_ context.Context, c *command.Call) error {
 		members, err := p.membersOrErr()
 		if err != nil {
@@ -72,18 +100,26 @@ func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
 		if *status != "" && !slices.Contains(memberStates, *status) {
 			return errors.New("members: unknown state " + strconv.Quote(*status) + ": use " + strings.Join(memberStates, ", "))
 		}
-		table := members.Members()
+		table := []memberRow{}
+		for _, m := range members.Members() {
+			table = append(table, memberRow{Member: m})
+		}
+		if *gone || *status == string(memberGone) {
+			for _, g := range members.Gone() {
+				row := memberRow{g.Member, g.State, &g.Forgotten}
+				row.State = memberGone
+				table = append(table, row)
+			}
+			slices.SortStableFunc(table, func(a, b memberRow) int { return strings.Compare(a.Name, b.Name) })
+		}
 		for _, name := range c.Args {
-			if !slices.ContainsFunc(table, func(m membership.Member) bool { return m.Name == name }) {
-				return errors.New("members: this peer knows no " + strconv.Quote(name))
+			if !slices.ContainsFunc(table, func(m memberRow) bool { return m.Name == name }) {
+				return fmt.Errorf("members: %w", unknownMember(members, name))
 			}
 		}
-		table = slices.DeleteFunc(table, func(m membership.Member) bool {
+		table = slices.DeleteFunc(table, func(m memberRow) bool {
 			return *status != "" && string(m.State) != *status || len(c.Args) > 0 && !slices.Contains(c.Args, m.Name)
 		})
-		if table == nil {
-			table = []membership.Member{}
-		}
 		return c.Show(table, func() {
 			p.showTable(c, table)
 		})
@@ -91,13 +127,17 @@ func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
 }
 
 // showTable shows members, with a column of the app if it has one.
-func (p *Peer) showTable(c *command.Call, table []membership.Member) {
+func (p *Peer) showTable(c *command.Call, table []memberRow) {
 	header := p.withColumn([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT"})
 	rows := make([][]string, len(table))
 	for i, m := range table {
+		state := string(m.State)
+		if m.Was != "" {
+			state += ", was " + string(m.Was)
+		}
 		rows[i] = p.withCell([]string{
-			m.Name, m.Addr, string(m.State), strconv.FormatUint(uint64(m.Incarnation), 10), age(m.Since), rtt(m.RTT),
-		}, m)
+			m.Name, m.Addr, state, strconv.FormatUint(uint64(m.Incarnation), 10), age(m.Since), rtt(m.RTT),
+		}, m.Member)
 	}
 	c.Table(header, rows)
 }
@@ -169,8 +209,16 @@ func (p *Peer) showHealth(_ context.Context, c *command.Call) error {
 		Max    int  `json:"max"`
 		Online int  `json:"online"`
 		Ready  bool `json:"ready"`
-	}{members.Health(), members.Config().AwarenessMaxMultiplier - 1, members.Online(), p.Ready() == nil}
+		// Reason is why the peer is not ready.
+		Reason string `json:"reason,omitempty"`
+	}{Score: members.Health(), Max: members.Config().AwarenessMaxMultiplier - 1, Online: members.Online(), Ready: true}
+	if err := p.inCluster(); err != nil {
+		health.Ready, health.Reason = false, err.Error()
+	}
 	return c.Show(health, func() {
 		c.Printf("score %d of %d (0 is best), %d online\n", health.Score, health.Max, health.Online)
+		if !health.Ready {
+			c.Printf("not ready: %s\n", health.Reason)
+		}
 	})
 }

@@ -53,17 +53,20 @@ func (p *Peer) observeCommands() []command.Command {
 
 func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 	p.mu.Lock()
-	joined := p.joined
+	s, joined := p.life, p.joined
 	p.mu.Unlock()
 	type info struct {
-		Name      string         `json:"name"`
-		Version   string         `json:"version"`
-		Uptime    string         `json:"uptime"`
-		Profile   string         `json:"profile"`
-		Ready     bool           `json:"ready"`
-		Bootstrap string         `json:"bootstrap,omitempty"`
-		Rejoin    string         `json:"rejoin"`
-		App       string         `json:"app"`
+		Name    string `json:"name"`
+		Version string `json:"version"`
+		Uptime  string `json:"uptime"`
+		Profile string `json:"profile"`
+		Ready   bool   `json:"ready"`
+		// Membership is up, left, shut down, without network or not created.
+		Membership membershipState `json:"membership"`
+		Bootstrap  string          `json:"bootstrap,omitempty"`
+		Rejoin     string          `json:"rejoin"`
+		App        string          `json:"app"`
+		// Joined says that the others are told so.
 		Joined    bool           `json:"joined"`
 		Addr      string         `json:"addr,omitempty"`
 		Health    int            `json:"health"`
@@ -73,15 +76,19 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 	}
 	i := info{
 		Name: p.conf.Name, Version: p.conf.Version, Uptime: age(p.started), Profile: p.conf.Profile,
-		Ready: p.Ready() == nil, Rejoin: p.conf.Rejoin.String(), App: appName(p.app), Joined: joined, Events: p.events.Last(),
+		Ready: p.inCluster() == nil, Membership: s.state(), Rejoin: p.conf.Rejoin.String(),
+		App: appName(p.app), Joined: joined && s.up() == nil, Events: p.events.Last(),
 	}
 	if service := p.service(); service != nil {
 		i.Bootstrap = service.URL()
 	}
-	if s, err := p.created(); err == nil {
-		i.Addr, i.Health, i.Encrypted = s.members.Addr(), s.members.Health(), len(s.members.Keys()) > 0
+	if s != nil {
+		i.Addr = s.members.Addr()
+	}
+	if members, err := p.membersOrErr(); err == nil {
+		i.Health, i.Encrypted = members.Health(), len(members.Keys()) > 0
 		i.Members = map[string]int{}
-		for _, m := range s.members.Members() {
+		for _, m := range members.Members() {
 			i.Members[string(m.State)]++
 		}
 	}
@@ -96,11 +103,19 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 			{"uptime", i.Uptime},
 			{"profile", i.Profile},
 			{"ready", strconv.FormatBool(i.Ready)},
+			{"membership", string(i.Membership)},
 			{"bootstrap", orDash(i.Bootstrap)},
 			{"rejoin", i.Rejoin},
 		}
 		if i.App != "" {
-			rows = append(rows, []string{i.App, map[bool]string{true: "joined", false: "not joined"}[i.Joined]})
+			app := "not joined"
+			switch {
+			case i.Joined:
+				app = "joined"
+			case joined:
+				app = "waits for a membership"
+			}
+			rows = append(rows, []string{i.App, app})
 		}
 		c.Table([]string{"WHAT", "VALUE"}, append(rows, [][]string{
 			{"address", orDash(i.Addr)},
@@ -117,9 +132,7 @@ func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	down, started := s.down, s.started
-	s.mu.Unlock()
+	down, started := s.state() == membershipDown, s.broadcasting()
 	type broadcastCounts struct {
 		Malformed uint64 `json:"malformed"`
 		Refused   uint64 `json:"refused"`
@@ -151,7 +164,11 @@ func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
 		if len(state.Missing) > 0 {
 			c.Printf("former members that a rejoin contacts: %s\n", strings.Join(state.Missing, ", "))
 		}
-		p.showTable(c, state.Members)
+		rows := make([]memberRow, len(state.Members))
+		for i, m := range state.Members {
+			rows[i].Member = m
+		}
+		p.showTable(c, rows)
 	})
 }
 
@@ -160,7 +177,7 @@ func (p *Peer) find(members *membership.Membership, names []string) ([]membershi
 	table := members.Members()
 	for _, name := range names {
 		if !slices.ContainsFunc(table, func(m membership.Member) bool { return m.Name == name }) {
-			return nil, fmt.Errorf("this peer knows no %q", name)
+			return nil, unknownMember(members, name)
 		}
 	}
 	return slices.DeleteFunc(table, func(m membership.Member) bool {

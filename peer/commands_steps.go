@@ -68,8 +68,10 @@ func (p *Peer) stepCommands() []command.Command {
 			Name: "membership leave", Aliases: []string{"memberlistleave"}, Group: "membership",
 			Usage: "[SECONDS]", MaxArgs: 1,
 			Short: "tell the others that this peer leaves",
-			Long:  "memberlist cannot rejoin afterwards: shut it down, delete it and create a new one.", Example: "membership leave",
-			Run: p.onMembers(func(ctx context.Context, s *life) error { return s.members.Leave(ctx) }, "left"),
+			Long: "memberlist cannot rejoin afterwards: init makes a new one, or shut it down, delete\n" +
+				"it and create one.",
+			Example: "membership leave",
+			Run:     p.onMembers(func(ctx context.Context, s *life) error { return s.members.Leave(ctx) }, "left"),
 		},
 		{
 			Name: "membership shutdown", Aliases: []string{"memberlistshutdown"}, Group: "membership",
@@ -81,7 +83,7 @@ func (p *Peer) stepCommands() []command.Command {
 				if err != nil {
 					return err
 				}
-				return s.shutdown()
+				return p.shutdown(s)
 			}, "shut down"),
 		},
 		{
@@ -92,6 +94,9 @@ func (p *Peer) stepCommands() []command.Command {
 				if err != nil {
 					return err
 				}
+				s.mu.Lock()
+				s.deaf = true
+				s.mu.Unlock()
 				return s.members.Config().Transport.Shutdown()
 			}, "the transport is shut down"),
 		},
@@ -213,6 +218,8 @@ func (p *Peer) lifeCommands() []command.Command {
 		{
 			Name: "init", Group: "development",
 			Short: "bring all layers up from nothing, as far as they are not", Example: "init",
+			Long: "A membership that this peer has left or shut down is replaced by a new one, which\n" +
+				"joins the cluster again.",
 			Flags: func(fs *flag.FlagSet) command.Func {
 				wait := fs.Duration("wait", time.Minute, "how `long` to try")
 				return func(ctx context.Context, c *command.Call) error {
@@ -254,11 +261,18 @@ func (p *Peer) lifeCommands() []command.Command {
 
 func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
 	p.mu.Lock()
-	ready, joined := p.ready, p.joined || p.app == nil
+	old, joined := p.life, p.joined || p.app == nil
 	p.mu.Unlock()
-	if ready && joined {
+	if p.inCluster() == nil && joined {
 		c.Printf("everything is up\n")
 		return nil
+	}
+	switch state := old.state(); state {
+	case membershipNone, membershipUp:
+	case membershipLeft:
+		c.Printf("this peer has left: a new membership takes the place of the old\n")
+	default:
+		c.Printf("membership is %s: a new one takes its place\n", state)
 	}
 	if err := p.up(); err != nil {
 		return err
@@ -268,7 +282,7 @@ func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
 		return err
 	}
 	s.begin()
-	if !ready {
+	if s.inCluster() != nil {
 		if err := p.join(ctx, s); err != nil {
 			return fmt.Errorf("join a cluster: %w", err)
 		}

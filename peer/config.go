@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -84,6 +85,9 @@ type Network struct {
 	Listen func(addr string) (net.Listener, error)
 	Dial   func(ctx context.Context, addr string) (net.Conn, error)
 	HTTP   http.RoundTripper
+	// Resolve returns the addresses of a host, for what membership joins by name.
+	// nil leaves that to memberlist.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Shared is what peers of one process have in common; nil for one alone.
 	Shared *membership.Shared
 }

@@ -44,6 +44,7 @@ type test struct {
 	after    uint64 // the last event before the test
 	expect   []expectation
 	steps    []step
+	begun    bool   // by testreset or a testfilter: before, commands are nobody's test
 	prepared string // the summary, once prepared
 
 	changed chan struct{} // holds a token when expectations were added or reset
@@ -72,6 +73,7 @@ func (t *test) reset(name string, after uint64) {
 	defer t.mu.Unlock()
 	t.name, t.id, t.after = name, uuid.NewString(), after
 	t.expect, t.steps, t.prepared = nil, nil, ""
+	t.begun = true
 	t.touch()
 }
 
@@ -110,7 +112,7 @@ func (p *Peer) ran(line string, err error) {
 	t := &p.test
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.steps) == maxSteps {
+	if !t.begun || len(t.steps) == maxSteps {
 		return
 	}
 	s := step{line: line, err: err, expect: -1}
@@ -163,12 +165,15 @@ func (p *Peer) testCommands() []command.Command {
 		{
 			Name: "testrun", Group: "test", Data: true,
 			Short: "the current multi-peer test", Example: "testrun",
+			Long: "It begins with testreset or with the first testfilter: commands before are not part\n" +
+				"of it.",
 			Run: func(_ context.Context, c *command.Call) error {
 				p.test.mu.Lock()
-				run := map[string]any{"name": p.test.name, "id": p.test.id, "commands": len(p.test.steps), "filters": len(p.test.expect)}
+				commands, filters := len(p.test.steps), len(p.test.expect)
+				run := map[string]any{"name": p.test.name, "id": p.test.id, "commands": commands, "filters": filters}
 				p.test.mu.Unlock()
 				return c.Show(run, func() {
-					c.Printf("%q (%s): %d commands, %d filters\n", run["name"], run["id"], run["commands"], run["filters"])
+					c.Printf("%q (%s): %s, %s\n", run["name"], run["id"], count(commands, "command"), count(filters, "filter"))
 				})
 			},
 		},
@@ -304,6 +309,7 @@ func (p *Peer) addExpectation(_ context.Context, c *command.Call) error {
 	if len(p.test.expect) == maxSteps {
 		return errors.New("testfilter: too many expectations: testreset first")
 	}
+	p.test.begun = true
 	p.test.expect = append(p.test.expect, expectation{View: messagesView, Want: int(n), Text: strings.Join(c.Args[2:], " ")})
 	p.test.touch()
 	return nil
@@ -315,13 +321,28 @@ var expectationHeader = []string{"VIEW", "WANT", "HAVE", "HOLDS", "TEXT"}
 func expectationRows(peer string, all []expectation) [][]string {
 	var rows [][]string
 	for _, e := range all {
-		row := []string{e.View, strconv.Itoa(e.Want), strconv.Itoa(e.Have), verdict(e.OK), e.Text}
+		row := []string{e.View, strconv.Itoa(e.Want), strconv.Itoa(e.Have), yesNo(e.OK), e.Text}
 		if peer != "" {
 			row = append([]string{peer}, row...)
 		}
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// count is a number of things, of one in the singular.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
+func yesNo(ok bool) string {
+	if ok {
+		return "yes"
+	}
+	return "no"
 }
 
 func verdict(ok bool) string {

@@ -55,20 +55,22 @@ func (p *Peer) join(ctx context.Context, s *life) error {
 	return nil
 }
 
-// begin marks the peer ready and starts, once in a life, to rejoin and to keep
-// its registration.
+// begin marks the peer ready, unless it has left meanwhile, and starts, once in a
+// life, to rejoin and to keep its registration.
 func (p *Peer) begin(s *life) {
-	p.mu.Lock()
-	was := p.ready
-	p.ready = true
-	p.mu.Unlock()
+	if s.up() != nil {
+		return
+	}
+	s.mu.Lock()
+	was := s.ready
+	s.ready = true
+	s.mu.Unlock()
 	if !was {
 		p.events.Emit(event.Event{Kind: event.PeerReady, Members: s.members.Online()})
 		p.log.Info("ready", "members", s.members.Online())
 	}
 	s.mu.Lock()
-	start := p.conf.Rejoin > 0 && !s.rejoining && !s.down
-	if start {
+	if p.conf.Rejoin > 0 && !s.rejoining && !s.down {
 		s.rejoining = true
 		s.tasks.Go(func() { p.rejoin(s) })
 	}

@@ -22,7 +22,9 @@ type life struct {
 
 	mu        sync.Mutex
 	down      bool // shut down, not yet deleted
+	deaf      bool // its transport is shut down
 	started   bool // broadcasts are gossiped
+	ready     bool // a member of a cluster, or the first of one
 	rejoining bool
 	keeping   bool      // its registration
 	offer     time.Time // until when this peer offers itself anew, see shadowed
@@ -52,15 +54,61 @@ func (g gossiped) Broadcasts(overhead, limit int) [][]byte {
 // errNoMembership answers a step that needs the layer.
 var errNoMembership = errors.New("membership is not created: membership create first")
 
-// up says why this life cannot go on.
-func (s *life) up() error {
+// membershipState is what the membership layer of a peer is, in the words of info.
+type membershipState string
+
+const (
+	membershipNone membershipState = "not created"
+	membershipUp   membershipState = "up"
+	membershipDeaf membershipState = "without network"
+	membershipLeft membershipState = "left"
+	membershipDown membershipState = "shut down"
+)
+
+// state returns what this life is; nil is none.
+func (s *life) state() membershipState {
+	if s == nil {
+		return membershipNone
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.down:
-		return errors.New("membership is shut down: membership delete, then configure and create for a new one")
+		return membershipDown
 	case s.members.HasLeft():
-		return errors.New("this peer has left, and memberlist cannot rejoin: membership shutdown and delete, then configure and create for a new one")
+		return membershipLeft
+	case s.deaf:
+		return membershipDeaf
+	}
+	return membershipUp
+}
+
+// up says why this life cannot go on.
+func (s *life) up() error {
+	switch s.state() {
+	case membershipNone:
+		return errNoMembership
+	case membershipDown:
+		return errors.New("membership is shut down: init makes a new one, membership delete forgets it")
+	case membershipLeft:
+		return errors.New("this peer has left and cannot rejoin: init makes it a new membership")
+	}
+	return nil
+}
+
+// inCluster returns nil once this peer is a member of a cluster, or has found that
+// it is the first of one.
+func (s *life) inCluster() error {
+	if err := s.up(); err != nil {
+		return err
+	}
+	if s.state() == membershipDeaf {
+		return errors.New("membership's transport is shut down: init makes a new membership")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ready {
+		return errors.New("the peer has not joined a cluster yet")
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/event"
@@ -22,11 +23,13 @@ import (
 // Peer is one peer. Methods may be called concurrently.
 type Peer struct {
 	conf     Config
+	id       string // under which it registers, whatever membership it has
 	app      App
 	log      *slog.Logger
 	started  time.Time
 	events   *event.Log
 	commands command.Registry
+	begun    chan struct{} // closed when Run has brought up what it does by itself
 	ending   chan ending
 	test     test
 
@@ -47,7 +50,6 @@ type Peer struct {
 	contact      *contact.Contact   // nil where life is, or without a service
 	joined       bool               // the app
 	announcement string             // of the app, while joined
-	ready        bool               // a member of a cluster, or the first of one
 }
 
 // ending is how Run is to end before its context does.
@@ -73,10 +75,12 @@ func New(conf Config) (*Peer, error) {
 	}
 	p := &Peer{
 		conf:      conf,
+		id:        uuid.NewString(),
 		app:       conf.App,
 		log:       conf.Journal.Logger().With("peer", conf.Name),
 		started:   time.Now(),
 		events:    event.NewLog(conf.Name, conf.EventsKept),
+		begun:     make(chan struct{}),
 		ending:    make(chan ending, 1),
 		step:      make(turn, 1),
 		calling:   make(turn, 1),
@@ -86,6 +90,7 @@ func New(conf Config) (*Peer, error) {
 	p.events.Observe(conf.Observe)
 	p.test.changed = make(chan struct{}, 1)
 	p.test.reset("test", 0)
+	p.test.begun = false
 	if conf.State != "" {
 		f, err := former.Open(conf.Files, conf.State)
 		if err != nil {
@@ -116,20 +121,33 @@ func (p *Peer) Events() *event.Log { return p.events }
 // API.
 func (p *Peer) Commands() *command.Registry { return &p.commands }
 
-// Ready returns nil once the peer has joined its cluster, or has found that
-// it is the first; a bare peer is ready while it runs, until it is created.
+// Begun returns a channel that is closed when Run has brought up on this host what
+// it does by itself, contacting nobody, or has failed to.
+func (p *Peer) Begun() <-chan struct{} { return p.begun }
+
+// Ready returns nil once the peer is a member of a cluster, or has found that it
+// is the first, until it leaves; a bare peer is ready while it runs, until it is
+// created.
 func (p *Peer) Ready() error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.ctx == nil:
-		return errors.New("the peer is not running")
-	case p.conf.Bare && p.life == nil, p.ready:
+	waits := p.ctx != nil && p.conf.Bare && p.life == nil
+	p.mu.Unlock()
+	if waits {
 		return nil
-	case p.life == nil:
-		return errNoMembership
 	}
-	return errors.New("the peer has not joined a cluster yet")
+	return p.inCluster()
+}
+
+// inCluster returns nil while this peer is a member of a cluster, or the first of
+// one.
+func (p *Peer) inCluster() error {
+	p.mu.Lock()
+	ctx, s := p.ctx, p.life
+	p.mu.Unlock()
+	if ctx == nil {
+		return errors.New("the peer is not running")
+	}
+	return s.inCluster()
 }
 
 // How long each layer may take to leave; together less than the five seconds
@@ -165,7 +183,9 @@ func (p *Peer) Run(ctx context.Context) error {
 	defer cancel()
 
 	end := ending{reason: "asked to stop", farewell: all}
-	if err := p.start(); err != nil {
+	err := p.start()
+	close(p.begun)
+	if err != nil {
 		end = ending{err: err, reason: err.Error()}
 	} else {
 		select {
@@ -211,15 +231,23 @@ func (p *Peer) start() error {
 }
 
 // up brings the layers up on this host, as far as they are not, contacting
-// nobody. Where membership cannot be created, it leaves no app behind.
+// nobody: a membership that cannot go on is replaced by a new one. Where
+// membership cannot be created, it leaves no app behind that it has opened.
 func (p *Peer) up() error {
 	p.step.Lock()
 	defer p.step.Unlock()
 	p.mu.Lock()
 	list, life, joined := p.list, p.life, p.joined
 	p.mu.Unlock()
-	if life != nil {
-		return life.up()
+	switch life.state() {
+	case membershipNone:
+	case membershipUp:
+		return nil
+	default:
+		if err := p.shutdown(life); err != nil {
+			p.log.Warn("shut down membership", "err", err)
+		}
+		p.forget()
 	}
 	if list == nil {
 		if err := p.configureLocked(nil); err != nil {
@@ -233,7 +261,7 @@ func (p *Peer) up() error {
 			return err
 		}
 	}
-	if err := p.createLocked(); err != nil {
+	if err := p.createLocked(true); err != nil {
 		if opens {
 			p.abandonApp()
 		}
@@ -243,7 +271,6 @@ func (p *Peer) up() error {
 	if err != nil {
 		return err
 	}
-	s.begin()
 	p.log.Info("started", "addr", s.members.Addr(), "profile", p.conf.Profile)
 	return nil
 }
@@ -285,7 +312,7 @@ func (p *Peer) leave(tell farewell) {
 	if s == nil {
 		return
 	}
-	if tell == all && s.up() == nil {
+	if tell == all && s.state() == membershipUp {
 		within(membershipLeave, func(ctx context.Context) {
 			if err := s.members.Leave(ctx); err != nil {
 				p.log.Warn("the others may hold this peer dead instead of left", "err", err)

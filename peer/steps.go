@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/memberlist"
@@ -43,11 +46,20 @@ func (p *Peer) configureLocked(settings []string) error {
 func (p *Peer) create() error {
 	p.step.Lock()
 	defer p.step.Unlock()
-	return p.createLocked()
+	if err := p.createLocked(false); err != nil {
+		return err
+	}
+	s, err := p.running()
+	if err != nil {
+		return err
+	}
+	s.tasks.Go(func() { p.awaitOthers(s) })
+	return nil
 }
 
-// createLocked is create for a caller that holds step.
-func (p *Peer) createLocked() error {
+// createLocked is create for a caller that holds step. If started is set,
+// broadcasts are gossiped from the beginning.
+func (p *Peer) createLocked(started bool) (err error) {
 	p.mu.Lock()
 	list, was, ctx, bind, advertise := p.list, p.life, p.ctx, p.bind, p.advertise
 	joined, announcement := p.joined, p.announcement
@@ -67,7 +79,7 @@ func (p *Peer) createLocked() error {
 		meta[p.app.Name()] = announcement
 	}
 	conf := *list // memberlist keeps and changes what it is given
-	s := &life{}
+	s := &life{started: started}
 	var online atomic.Int64 // memberlist asks while it is being created
 	values, err := broadcast.New(broadcast.Options{
 		Name: p.conf.Name, NumNodes: func() int { return max(int(online.Load()), 1) },
@@ -89,24 +101,37 @@ func (p *Peer) createLocked() error {
 			return err
 		}
 	}
+	s.values = values
+	s.ctx, s.end = context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			s.end()
+			if transport != nil {
+				_ = transport.Shutdown() // or its port stays taken
+			}
+		}
+	}()
 	members, err := membership.Create(membership.Options{
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
 		Transport: transport, Meta: meta, MaxMembers: p.conf.MaxMembers,
 		Channels: channels,
 		Events:   p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
+		// Whoever sees the first event can use what it tells of.
+		Opened: func(m *membership.Membership) error {
+			contact, err := p.makeContact(m.Addr())
+			if err != nil {
+				return err
+			}
+			s.members = m
+			p.mu.Lock()
+			p.life, p.contact = s, contact
+			p.mu.Unlock()
+			return nil
+		},
 	})
 	if err != nil {
 		return err
 	}
-	s.members, s.values = members, values
-	s.ctx, s.end = context.WithCancel(ctx)
-	if err := p.makeContact(members.Addr()); err != nil {
-		_ = s.shutdown()
-		return err
-	}
-	p.mu.Lock()
-	p.life, p.ready = s, false
-	p.mu.Unlock()
 	s.tasks.Go(func() { p.follow(s, &online) })
 	if p.former != nil {
 		s.tasks.Go(func() { p.remember(s.ctx, members) })
@@ -114,19 +139,29 @@ func (p *Peer) createLocked() error {
 	return nil
 }
 
-// makeContact prepares, where a service is configured, to register addr.
-func (p *Peer) makeContact(addr string) error {
+// awaitOthers marks a peer that was created by hand a member of a cluster when
+// others have found it, which it may never have joined.
+func (p *Peer) awaitOthers(s *life) {
+	for s.ctx.Err() == nil {
+		changed := s.members.Changed()
+		if s.members.Online() > 1 {
+			p.begin(s)
+			return
+		}
+		select {
+		case <-changed:
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// makeContact prepares, where a service is configured, to register addr; nil
+// where none is.
+func (p *Peer) makeContact(addr string) (*contact.Contact, error) {
 	if p.conf.Bootstrap == "" {
-		return nil
+		return nil, nil
 	}
-	c, err := p.newContact(addr)
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	p.contact = c
-	p.mu.Unlock()
-	return nil
+	return p.newContact(addr)
 }
 
 func (p *Peer) newContact(addr string) (*contact.Contact, error) {
@@ -135,7 +170,7 @@ func (p *Peer) newContact(addr string) (*contact.Contact, error) {
 		return nil, err
 	}
 	return contact.New(contact.Options{
-		Clients: clients, Name: p.conf.Name, Addr: addr, Started: p.started,
+		Clients: clients, ID: p.id, Name: p.conf.Name, Addr: addr, Started: p.started,
 		Events: p.events, Log: p.log.With("layer", "bootstrap"),
 	})
 }
@@ -176,12 +211,54 @@ func (p *Peer) joinMembers(ctx context.Context, addrs []string) (int, error) {
 			return 0, nil
 		}
 	}
+	if addrs, err = p.resolve(ctx, addrs); err != nil {
+		return 0, err
+	}
 	n, err := s.contact(ctx, addrs)
 	if err != nil {
 		return 0, err
 	}
 	p.begin(s)
 	return n, nil
+}
+
+// resolve replaces hosts by their addresses, where the peer's network does that.
+// As memberlist does, it takes HOST:PORT or HOST, with NAME/ in front or without.
+func (p *Peer) resolve(ctx context.Context, addrs []string) ([]string, error) {
+	lookup := p.conf.Network.Resolve
+	if lookup == nil {
+		return addrs, nil
+	}
+	var resolved []string
+	for _, addr := range addrs {
+		name, where, named := strings.Cut(addr, "/")
+		if !named {
+			name, where = "", addr
+		}
+		host, port, err := net.SplitHostPort(where)
+		if err != nil {
+			host, port = where, ""
+		}
+		if _, err := netip.ParseAddr(host); err == nil {
+			resolved = append(resolved, addr)
+			continue
+		}
+		found, err := lookup(ctx, host)
+		if err != nil {
+			return nil, fmt.Errorf("join %s: %w", addr, err)
+		}
+		for _, ip := range found {
+			where = ip.String()
+			if port != "" {
+				where = net.JoinHostPort(where, port)
+			}
+			if named {
+				where = name + "/" + where
+			}
+			resolved = append(resolved, where)
+		}
+	}
+	return resolved, nil
 }
 
 // delete forgets a membership that is shut down.
@@ -192,14 +269,28 @@ func (p *Peer) delete() error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	down := s.down
-	s.mu.Unlock()
-	if !down {
+	if s.state() != membershipDown {
 		return errors.New("membership is running: membership shutdown first")
 	}
-	p.mu.Lock()
-	p.life, p.contact, p.ready = nil, nil, false
-	p.mu.Unlock()
+	p.forget()
 	return nil
+}
+
+// shutdown ends a membership without a word to the others, and tells the app that
+// nobody is there any more.
+func (p *Peer) shutdown(s *life) error {
+	err := s.shutdown()
+	p.updateApp(s)
+	return err
+}
+
+// forget drops a membership that is shut down. The caller holds step.
+func (p *Peer) forget() {
+	p.mu.Lock()
+	contact := p.contact
+	p.life, p.contact = nil, nil
+	p.mu.Unlock()
+	if contact != nil {
+		contact.Close()
+	}
 }

@@ -32,8 +32,9 @@ type Result struct {
 	Story string
 }
 
-// Progress is told of each line before it runs, if it does, and of what a line has to show,
-// at the time since the beginning.
+// Progress is told of each line before it runs, if it does, and of what a line
+// has to show, at the time since the beginning; line is 0 for what no line says.
+// It is called by one goroutine at a time.
 type Progress func(at time.Duration, line int, text string)
 
 // Options say how a plan is run.
@@ -83,7 +84,13 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	if o.Progress == nil {
 		o.Progress = func(time.Duration, int, string) {}
 	}
-	r := &run{plan: p, record: &res.Record, tell: o.Progress, interrupted: o.Interrupted, began: res.Began, expected: map[string]bool{}, stalls: map[string]context.CancelFunc{}, stalled: map[string]chan struct{}{}}
+	var telling sync.Mutex // lines in the background tell, too
+	tell := func(at time.Duration, line int, text string) {
+		telling.Lock()
+		defer telling.Unlock()
+		o.Progress(at, line, text)
+	}
+	r := &run{plan: p, record: &res.Record, tell: tell, interrupted: o.Interrupted, began: res.Began, expected: map[string]bool{}, stalls: map[string]context.CancelFunc{}, stalled: map[string]chan struct{}{}}
 	var failure error // of a line
 	r.ctx, r.abort = context.WithCancelCause(ctx)
 	defer r.abort(errOver)
@@ -114,6 +121,13 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 
 // errOver ends what still runs in the background when the lines have ended.
 var errOver = errors.New("the scenario is over")
+
+// note tells people what no line says, and writes it into the history.
+func (r *run) note(text string) {
+	text = r.plan.Redact(text)
+	r.tell(time.Since(r.began), 0, text)
+	r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: text})
+}
 
 // stop makes the run inconclusive: nothing that follows can be believed.
 func (r *run) stop(err error) {

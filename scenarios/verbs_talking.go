@@ -26,7 +26,7 @@ func talking() []verb {
 	return []verb{
 		{
 			name: "repeat", args: "N [every=DURATION] PEER… LINE…", short: "have a peer run a line N times",
-			detail: "{} in the line is the number of the time, from 1. With & at the end it goes on in the background, and what follows runs meanwhile.", example: "repeat 50 every=100ms alice msg 'number {}' &",
+			detail: "{} in the line is the number of the time, from 1. A line begins when the one before has ended: where that takes longer than every=, the rate that came of it is told, and is in the history. With & at the end it goes on in the background, and what follows runs meanwhile.", example: "repeat 50 every=100ms alice msg 'number {}' &",
 			inBackground: true, answers: true,
 			rest: func(words []word) form {
 				before := 2
@@ -109,8 +109,15 @@ func parseRepeat(sc *scene, a args) (action, error) {
 	names, err := sc.peers(a.text[:1])
 	line := a.text[1]
 	return func(ctx context.Context, r *run, out io.Writer) error {
-		next := time.Now()
+		began := time.Now()
+		next, last, done := began, began, 0
+		defer func() {
+			if slow := slowRepeat(done, every, last.Sub(began)); slow != "" {
+				r.note(slow + ": " + line)
+			}
+		}()
 		for i := range n {
+			last, done = time.Now(), i+1
 			if err := r.exec(ctx, names, numbered(line, i+1), out); err != nil {
 				return err
 			}
@@ -121,6 +128,18 @@ func parseRepeat(sc *scene, a args) (action, error) {
 		}
 		return nil
 	}, err
+}
+
+// slowRepeat says what became of a repeat that began so many lines within a time,
+// if that is more than a tenth longer than was asked for.
+func slowRepeat(lines int, every, took time.Duration) string {
+	pauses := time.Duration(max(lines-1, 0))
+	if every == 0 || took <= pauses*every*11/10 {
+		return ""
+	}
+	rate := func(d time.Duration) float64 { return float64(pauses) / d.Seconds() }
+	return fmt.Sprintf("repeat: %d lines in %s, %.3g a second instead of %.3g, because each waits for the one before to end",
+		lines, took.Round(time.Millisecond), rate(took), rate(pauses*every))
 }
 
 // numbered returns a line with the number of the time in place of {}.

@@ -116,7 +116,7 @@ func TestTakenOverIsNotDialled(t *testing.T) {
 // TestForeignIsKept: a store that other processes read keeps who may be
 // dialled, and says nothing of it for those who may, which older servers read.
 func TestForeignIsKept(t *testing.T) {
-	p, err := parsePeer(bob)
+	p, err := parsePeer(bob, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (l legacy) refill(w http.ResponseWriter, r *http.Request) {
 }
 
 func (l legacy) peer(body string) (bootstrap.Peer, error) {
-	p, err := parsePeer(body)
+	p, err := parsePeer(body, time.Now())
 	if err != nil {
 		return p, err
 	}

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"peerlab/bootstrap"
 )
 
-// parsePeer reads ID NAME IP PORT PROTOCOL STATUS TIMESTAMP.
-func parsePeer(body string) (bootstrap.Peer, error) {
+// parsePeer reads ID NAME IP PORT PROTOCOL STATUS TIMESTAMP. Deployed peers may
+// send an empty timestamp: it counts as now.
+func parsePeer(body string, now time.Time) (bootstrap.Peer, error) {
 	w, err := words(body, "ID", "NAME", "IP", "PORT", "PROTOCOL", "STATUS", "TIMESTAMP")
 	if err != nil {
 		return bootstrap.Peer{}, err
@@ -17,6 +19,9 @@ func parsePeer(body string) (bootstrap.Peer, error) {
 	p := bootstrap.Peer{
 		ID: w[0], Name: w[1], IP: w[2], Port: w[3],
 		Protocol: w[4], Status: w[5], Timestamp: w[6],
+	}
+	if p.Timestamp == "" {
+		p.Timestamp = strconv.FormatInt(now.Unix(), 10)
 	}
 	if err := p.Validate(); err != nil {
 		return bootstrap.Peer{}, err

@@ -25,6 +25,10 @@ type place struct {
 // localBootstrap is where cmd/bootstrap answers by default.
 const localBootstrap = "http://127.0.0.1:8080"
 
+// oldBootstrap is the predecessor's variable for what PEER_BOOTSTRAP is now. A peer
+// still takes it, but where both are set, PEER_BOOTSTRAP counts.
+const oldBootstrap = "BOOTSTRAP_DATA_SERVER"
+
 func (l *lab) envCommand(env func(string) string) *cobra.Command {
 	return withFormats(&cobra.Command{
 		Use:   "env local|cloud",
@@ -50,6 +54,9 @@ $XDG_CONFIG_HOME/peerlab/config.json (~/.config without that variable):
 			p, err := find(args[0], env)
 			if err != nil {
 				return err
+			}
+			if env(oldBootstrap) != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s is not asked here: PEER_BOOTSTRAP replaces it, and PEERLAB_LOCAL_BOOTSTRAP and PEERLAB_CLOUD_BOOTSTRAP say where the services are\n", oldBootstrap)
 			}
 			if p.inClear {
 				fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s: the token is sent without encryption: use https\n", args[0])

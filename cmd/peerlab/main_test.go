@@ -38,6 +38,7 @@ func TestEnv(t *testing.T) {
 		{"cloud from the file", "cloud", map[string]string{"XDG_CONFIG_HOME": dir}, 0, "export PEER_BOOTSTRAP='https://cloud.example'\nexport PEER_BOOTSTRAP_TOKEN='from-file'\n"},
 		{"another cloud keeps its token", "cloud", map[string]string{"XDG_CONFIG_HOME": dir, "PEERLAB_CLOUD_BOOTSTRAP": "https://b.example"}, 0, "export PEER_BOOTSTRAP='https://b.example'\nunset PEER_BOOTSTRAP_TOKEN\n"},
 		{"a token in clear", "cloud", map[string]string{"PEERLAB_CLOUD_BOOTSTRAP": "http://c.example", "PEERLAB_CLOUD_TOKEN": "secret"}, 0, "peerlab: cloud: the token is sent without encryption: use https\n"},
+		{"the predecessor's variable", "local", map[string]string{"BOOTSTRAP_DATA_SERVER": "http://10.0.0.1:8080"}, 0, "peerlab: BOOTSTRAP_DATA_SERVER is not asked here: PEER_BOOTSTRAP replaces it"},
 		{"not a URL", "cloud", map[string]string{"PEERLAB_CLOUD_BOOTSTRAP": "$(reboot)"}, 1, "want http://HOST:PORT"},
 		{"unknown place", "moon", nil, 2, "one of local, cloud"},
 	} {

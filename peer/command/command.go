@@ -143,7 +143,7 @@ func (c *Call) Table(header []string, rows [][]string) {
 // meaning is the colour of a cell that is nothing but a word.
 var meaning = map[string]terminal.Colour{
 	"alive": terminal.Green, "suspect": terminal.Yellow, "dead": terminal.Red, "left": terminal.Dim,
-	"OK": terminal.Green, "FAILED": terminal.Red, "has it": terminal.Green, "no answer": terminal.Red,
+	"yes": terminal.Green, "no": terminal.Red, "has it": terminal.Green, "no answer": terminal.Red,
 }
 
 // colours is the context key for a caller whose terminal takes colours.

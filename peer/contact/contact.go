@@ -4,6 +4,7 @@
 package contact
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,9 +26,10 @@ import (
 // timeout bounds one question to one service.
 const timeout = 3 * time.Second
 
-// Options are what New needs; all but Log must be set.
+// Options are what New needs; all but ID and Log must be set.
 type Options struct {
 	Clients []*bootstrap.Client // one or more services, tried in order
+	ID      string              // to register under; empty: a new one
 	Name    string
 	Addr    string // this peer's membership address, IP:PORT
 	Started time.Time
@@ -73,7 +75,7 @@ func New(o Options) (*Contact, error) {
 		answered: make(chan struct{}, 1),
 		url:      o.Clients[0].URL(),
 		self: bootstrap.Peer{
-			ID: uuid.NewString(), Name: o.Name, IP: host, Port: port,
+			ID: cmp.Or(o.ID, uuid.NewString()), Name: o.Name, IP: host, Port: port,
 			Protocol: "tcp", Status: "0", Timestamp: strconv.FormatInt(o.Started.Unix(), 10),
 		},
 	}

@@ -40,6 +40,13 @@ type Member struct {
 	RTT time.Duration `json:"rtt_ns,omitempty"`
 }
 
+// Gone is a member that was dead or left so long that memberlist has forgotten it:
+// State and Since are the last there were.
+type Gone struct {
+	Member
+	Forgotten time.Time `json:"forgotten"` // when
+}
+
 // Online says whether the member still counts: alive or suspect.
 func (m Member) Online() bool { return m.State == Alive || m.State == Suspect }
 

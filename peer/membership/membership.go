@@ -53,6 +53,9 @@ type Options struct {
 	// Shared is what several memberships in one process have in common; nil
 	// for one alone.
 	Shared *Shared
+	// Opened, if set, is given the membership when it can be used, before the
+	// first event tells of it. Its error is that of Create.
+	Opened func(*Membership) error
 }
 
 // DefaultMaxMembers is twice the largest cluster that was ever measured.
@@ -192,6 +195,13 @@ func Create(o Options) (*Membership, error) {
 		return nil, err
 	}
 	m.watch.health = list.GetHealthScore
+	if o.Opened != nil {
+		if err := o.Opened(m); err != nil {
+			m.stop()
+			_ = list.Shutdown()
+			return nil, err
+		}
+	}
 	m.watch.open(m.table)
 	m.running.Go(func() { m.watch.run(m.stopped, m.table) })
 	m.running.Go(func() { m.meter.account(m.stopped, o.Events) })
@@ -244,6 +254,14 @@ func (m *Membership) Members() []Member {
 		members[i].RTT = m.watch.rtt[members[i].Name]
 	}
 	return members
+}
+
+// Gone returns the members that memberlist has forgotten and that were not seen
+// since, Options.MaxMembers at most, by name.
+func (m *Membership) Gone() []Gone {
+	m.watch.mu.Lock()
+	defer m.watch.mu.Unlock()
+	return slices.SortedFunc(maps.Values(m.watch.gone), func(a, b Gone) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Marked returns the number of members, this peer included, that are online and

@@ -25,7 +25,8 @@ type seen struct {
 	meta        []byte
 	incarnation uint32
 	state       memberlist.NodeStateType
-	touched     bool // memberlist is about to change it, or has just done so
+	since       time.Time // of state
+	touched     bool      // memberlist is about to change it, or has just done so
 }
 
 // is says whether n is as it was reported.
@@ -66,6 +67,7 @@ type watcher struct {
 	away     map[string]struct{}  // of known: dead or left
 	marked   map[string]struct{}  // of known: online, with mark in their metadata
 	lost     map[string]lostPeer  // everyone who was online and then found dead, maxMembers at most
+	gone     map[string]Gone      // forgotten and not seen since, maxMembers at most
 	changed  chan struct{}        // closed after the next change
 	told     time.Time            // when changed was closed last
 	telling  bool                 // it will be closed soon
@@ -132,6 +134,7 @@ func newWatcher(self string, log *event.Log, coords *coordinates, shared *Shared
 		away:     make(map[string]struct{}),
 		marked:   make(map[string]struct{}),
 		lost:     make(map[string]lostPeer),
+		gone:     make(map[string]Gone),
 		wake:     make(chan struct{}, 1),
 		changed:  make(chan struct{}),
 		conflict: make(map[string]*conflict),
@@ -259,6 +262,10 @@ func (w *watcher) reap(name string) {
 		Kind: event.MemberReap, Member: name, Addr: k.addr,
 		Incarnation: k.incarnation, Was: string(states[k.state]),
 	})
+	w.remember(Gone{
+		Member:    Member{Name: name, Addr: k.addr, State: states[k.state], Incarnation: k.incarnation, Since: k.since},
+		Forgotten: time.Now(),
+	})
 	delete(w.known, name)
 	delete(w.suspects, name)
 	delete(w.away, name)
@@ -282,8 +289,9 @@ func (w *watcher) compare(n *nodeState) {
 	} else {
 		k = new(seen)
 		w.known[n.Name] = k
+		delete(w.gone, n.Name)
 	}
-	k.state, k.incarnation, k.meta = n.State, n.Incarnation, n.Meta
+	k.state, k.since, k.incarnation, k.meta = n.State, n.StateChange, n.Incarnation, n.Meta
 	state := states[n.State]
 	if was != state {
 		wasAddr := k.addr
@@ -350,6 +358,21 @@ func (w *watcher) lose(name string, peer lostPeer) {
 		delete(w.lost, first)
 	}
 	w.lost[name] = peer
+}
+
+// remember keeps a forgotten member, in place of the one that was forgotten first
+// if there are too many. The caller holds mu.
+func (w *watcher) remember(g Gone) {
+	if len(w.gone) >= w.maxMembers {
+		first := ""
+		for name, other := range w.gone {
+			if first == "" || other.Forgotten.Before(w.gone[first].Forgotten) {
+				first = name
+			}
+		}
+		delete(w.gone, first)
+	}
+	w.gone[g.Name] = g
 }
 
 func (w *watcher) emit(e event.Event) {

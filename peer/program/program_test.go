@@ -196,6 +196,8 @@ func TestWrongUsage(t *testing.T) {
 		{"profile", nil, run("--profile", "moon"), 2, "lan, local, wan"},
 		{"URL", nil, run("--bootstrap", "bootstrap"), 2, "want http://HOST:PORT"},
 		{"URL by its old name", []string{"BOOTSTRAP_DATA_SERVER=bootstrap"}, run(), 2, "want http://HOST:PORT"},
+		{"URL by its old name too", []string{"BOOTSTRAP_DATA_SERVER=http://10.0.0.1:80", "PEER_BOOTSTRAP=bootstrap"}, run(), 2, "want http://HOST:PORT"},
+		{"a check that finds something", []string{"PEER_SET=SuspicionMul=2"}, run("--check"), 2, "did you mean SuspicionMult"},
 		{"duration", nil, run("--rejoin", "5"), 2, "must be a duration"},
 		{"environment", []string{"PEER_REJOIN=often"}, run(), 2, "PEER_REJOIN"},
 		{"log level", nil, run("--log-level", "loud"), 2, "debug, info, warn or error"},
@@ -217,6 +219,14 @@ func TestWrongUsage(t *testing.T) {
 				t.Error("a stack trace")
 			}
 		})
+	}
+}
+
+// A check runs nothing.
+func TestCheckRunsNothing(t *testing.T) {
+	out, err := command(t, nil, "run", "--check", "--name", "x", "--set", "SuspicionMult=2", "--socket", "/nowhere/socket").CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

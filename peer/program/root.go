@@ -66,11 +66,24 @@ func variable(flag string) string {
 	return "PEER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// unusedAlias says, for people, that an older name of a variable is set and does
+// not count.
+func unusedAlias(cmd *cobra.Command, flag *pflag.Flag) {
+	name := aliases[flag.Name]
+	if old := os.Getenv(name); name != "" && old != "" && old != flag.Value.String() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "peer: %s is not used: --%s or %s counts\n", name, flag.Name, variable(flag.Name))
+	}
+}
+
 // fromEnvironment sets the flags that were not given from PEER_ variables.
 func fromEnvironment(cmd *cobra.Command) error {
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || f.Name == "help" || failed != nil {
+		if f.Name == "help" || failed != nil {
+			return
+		}
+		defer unusedAlias(cmd, f)
+		if f.Changed {
 			return
 		}
 		name := variable(f.Name)

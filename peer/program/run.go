@@ -36,6 +36,7 @@ type runFlags struct {
 	tokenFile string
 	logLevel  string
 	shell     bool
+	check     bool
 }
 
 func (p Program) runCommand() *cobra.Command {
@@ -58,6 +59,7 @@ output, one JSON object a line; the log for people goes to standard error.`,
 	flags.StringVar(&f.socket, "socket", defaultSocket, "`PATH` of the control socket")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`debug|info|warn|error`")
 	flags.BoolVar(&f.shell, "shell", false, "open the shell in this terminal; leaving it stops the peer (no events on standard output)")
+	flags.BoolVar(&f.check, "check", false, "say what is wrong with the flags and the environment, and run nothing")
 	return cmd
 }
 
@@ -94,6 +96,9 @@ func (f *runFlags) run(ctx context.Context) error {
 	p, err := f.program.new(f.Config)
 	if err != nil {
 		return usageError{err}
+	}
+	if f.check {
+		return nil
 	}
 	listener, err := control.Listen(f.socket)
 	if err != nil {

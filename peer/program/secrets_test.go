@@ -29,7 +29,7 @@ func TestHistoryFileHoldsNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	if _, err := io.WriteString(terminal, "keys install "+testKey+"\rkeys use '"+testKey+"' \rkyes install "+testKey+"\rexit\r"); err != nil {
+	if _, err := io.WriteString(terminal, "testreset\rkeys install "+testKey+"\rkeys use '"+testKey+"' \rkyes install "+testKey+"\rexit\r"); err != nil {
 		t.Fatal(err)
 	}
 	var screen bytes.Buffer
@@ -41,7 +41,7 @@ func TestHistoryFileHoldsNoKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "keys install " + testKeyFingerprint + "\nkeys use " + testKeyFingerprint + "\nkyes install " + testKeyFingerprint + "\nexit\n"
+	want := "testreset\nkeys install " + testKeyFingerprint + "\nkeys use " + testKeyFingerprint + "\nkyes install " + testKeyFingerprint + "\nexit\n"
 	if string(b) != want {
 		t.Errorf("the history holds %q, want %q", b, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -60,6 +61,15 @@ func (c *Cluster) Peers(context.Context) ([]testbed.Peer, error) {
 		peers[i] = c.members[name].peer()
 	}
 	return peers, nil
+}
+
+// resolve returns where a peer is, or the bootstrap service, by its name. What does
+// not run has no address, as on Docker.
+func (c *Cluster) resolve(_ context.Context, host string) ([]netip.Addr, error) {
+	if m := c.members[host]; m != nil && m.now() != testbed.Stopped {
+		return []netip.Addr{m.peer().Addr}, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
 // History implements testbed.Engine.

@@ -58,8 +58,7 @@ func (m *member) start() error {
 	m.mu.Unlock()
 	m.files.Restart()
 	l := m.host.begin(cpus)
-	began := make(chan struct{})
-	run, p, err := m.process(l, sync.OnceFunc(func() { close(began) }))
+	run, p, err := m.process(l)
 	if err != nil {
 		l.finish(exited)
 		return err
@@ -80,22 +79,22 @@ func (m *member) start() error {
 			m.over(l, exited, status)
 		})
 	})
-	if p != nil { // it takes commands once it has begun
+	if p != nil { // what it is told next finds its layers up
 		select {
-		case <-began:
+		case <-p.Begun():
 		case <-ended:
 		}
 	}
 	return nil
 }
 
-// process returns what runs in a life, and calls began when a peer does.
-func (m *member) process(l *life, began func()) (func(context.Context) error, *peer.Peer, error) {
+// process returns what runs in a life.
+func (m *member) process(l *life) (func(context.Context) error, *peer.Peer, error) {
 	if m.host.name == testbed.Bootstrap {
 		run, err := serve(l)
 		return run, nil, err
 	}
-	conf, err := m.config(l, began)
+	conf, err := m.config(l)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,7 +106,7 @@ func (m *member) process(l *life, began func()) (func(context.Context) error, *p
 }
 
 // config is what a peer runs with.
-func (m *member) config(l *life, began func()) (peer.Config, error) {
+func (m *member) config(l *life) (peer.Config, error) {
 	c, name := m.cluster, m.host.name
 	chat := chatapp.New()
 	conf := peer.Config{
@@ -119,6 +118,7 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 			Listen:    l.listenAt,
 			Dial:      l.connect,
 			HTTP:      l.http(),
+			Resolve:   c.resolve,
 			Shared:    &c.shared,
 		},
 		EventsKept: eventsKept(len(c.spec.Peers)),
@@ -126,9 +126,6 @@ func (m *member) config(l *life, began func()) (peer.Config, error) {
 			if m.speaks(l) {
 				e.Peer = name // whatever it calls itself: two can claim one name
 				c.history.Add(e)
-			}
-			if e.Kind == event.PeerStarted {
-				began()
 			}
 		},
 	}

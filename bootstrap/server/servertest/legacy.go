@@ -1,10 +1,14 @@
 package servertest
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"peerlab/bootstrap"
 )
 
 // The bytes that deployed peers are answered, written out in full.
@@ -161,6 +165,37 @@ func otherSites(t *testing.T, s Service) {
 	}
 	if w := s.send(t, "POST", "/leave", "x", "Origin", s.base, "Sec-Fetch-Site", "same-origin"); w.Code != http.StatusOK {
 		t.Errorf("a page of this service: status %d: %s", w.Code, w.Body)
+	}
+}
+
+// emptyTimestamp: a deployed peer may send neither status nor timestamp; it counts
+// as started now.
+func emptyTimestamp(t *testing.T, s Service) {
+	s.ask(t, http.MethodPost, "/reset", "")
+	s.ask(t, http.MethodPost, "/config", "1 2")
+	before := time.Now().Unix()
+	for _, step := range []struct {
+		path, body string
+		id         string // then the only one on the list
+	}{
+		{"/join", "a alice 127.0.0.1 7946 tcp  ", "a"},
+		{"/refill", "b bob 127.0.0.1 7947 tcp  \n", "a"},
+		{"/leave", "a", ""},
+		{"/refill", "b bob 127.0.0.1 7947 tcp 0 \r\n", "b"},
+		{"/refill", "c charly 127.0.0.1 7948 tcp  1557509977", "c"},
+	} {
+		w := s.ask(t, http.MethodPost, step.path, step.body)
+		var data bootstrap.Data
+		if err := json.Unmarshal([]byte(w.Body), &data); w.Code != http.StatusOK || err != nil {
+			t.Fatalf("%s %q: status %d: %s", step.path, step.body, w.Code, w.Body)
+		}
+		p, listed := data.Peers[step.id]
+		if len(data.Peers) > 1 || listed != (step.id != "") {
+			t.Errorf("%s %q left\n%s", step.path, step.body, w.Body)
+		}
+		if since, err := p.Since(); listed && step.id != "c" && (err != nil || since < before || since > time.Now().Unix()) {
+			t.Errorf("%s %q counts as %q", step.path, step.body, p.Timestamp)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ func API(t *testing.T, start func(t *testing.T) string) {
 		{"legacy bytes", golden},
 		{"legacy methods", anyMethod},
 		{"legacy bad requests", badRequests},
+		{"legacy empty timestamp", emptyTimestamp},
 		{"pages of other sites", otherSites},
 		{"documented", documented},
 		{"register and renew", registerAndRenew},
