@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -68,11 +69,24 @@ cancelled when standard input ends.`,
 			}()
 		}
 		req.Colour = req.Colour || terminal.TakesColour(os.Stdout)
+		if req.Columns == 0 {
+			req.Columns = columns()
+		}
 		// A command added to the peer may print what others say.
 		out, flush := terminal.Guard(cmd.OutOrStdout())
 		defer func() { _ = flush() }()
 		return client.ExecRequest(ctx, req, out)
 	})
+}
+
+// columns returns the width of the terminal to which the output goes, or what
+// COLUMNS says where somebody passes it on to one; 0 if there is none.
+func columns() int {
+	if columns, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		return columns
+	}
+	columns, _ := strconv.Atoi(os.Getenv("COLUMNS")) // which many a program sets to nonsense
+	return columns
 }
 
 // requestOf returns the request that arguments make: one is a line, several are
