@@ -117,7 +117,7 @@ func (l *lab) attachCommand() *cobra.Command {
 any time, also while the peer is paused: then it hears nothing, what is typed is
 dropped, and Ctrl-C and Ctrl-D leave, too. When the peer is paused, killed, stopped
 or removed, the terminal says so, and what brings it back. The status is 0 if you
-left or the peer ended in order, as by quit, and 1 if not.`,
+left or the peer ended with 0, as after quit, and 1 if not.`,
 		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.onePeer,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {

@@ -44,7 +44,7 @@ const (
 
 // Attach opens the shell of a running peer on t, which must be in raw mode. It
 // returns the status with which the shell ended, 0 if the user left it or the
-// peer ended in order, by the command quit or a stop. What happens to the peer
+// peer ended with 0, as after the command quit or a stop. What happens to the peer
 // meanwhile it says on the terminal, in a line of its own. Ctrl-] leaves at any
 // time; while the peer is paused, Ctrl-C and Ctrl-D do, too, and other keys are
 // dropped. The peer goes on.
@@ -294,7 +294,7 @@ func (a *attachment) end(ctx context.Context) (status int, err error) {
 	}
 	switch exit {
 	case "0":
-		a.say("%s has left and ended (0): %s", name, brings)
+		a.say("%s has ended (0): %s", name, brings)
 		return 0, nil
 	case "137":
 		why := "was killed"
