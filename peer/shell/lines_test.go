@@ -23,6 +23,8 @@ func TestLines(t *testing.T) {
 	w.ends(`error: unknown command "exho": did you mean echo?`, "alice> ▏")
 	w.keys("rtt 'open\r")
 	w.await("the parser's error", func(s string) bool { return strings.Contains(s, "error: unterminated quote") })
+	w.keys("rtt a b cccccccccc\r")
+	w.ends(`error: rtt: unexpected argument "cccccccccc"; usage: rtt [-count INT]`, "[-verbose]", "alice> ▏")
 	w.keys("panic\r")
 	w.ends("error: internal error: by intent", "alice> ▏")
 	w.keys("note still there\r")

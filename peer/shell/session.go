@@ -121,7 +121,9 @@ func (s *session) dispatch(ctx context.Context, line string) {
 	if errors.Is(err, ErrGone) {
 		s.end(err)
 	} else if err != nil {
-		s.print("error: " + terminal.Clean(err.Error()) + "\n")
+		for line := range strings.SplitSeq("error: "+terminal.Clean(err.Error()), "\n") {
+			s.print(strings.Join(terminal.Wrap(line, s.columns()), "\n") + "\n")
+		}
 	}
 }
 
