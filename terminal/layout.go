@@ -115,7 +115,11 @@ func Definitions(items [][2]string, columns int) string {
 	for _, item := range items {
 		term := item[0]
 		if Width(term) > first {
-			b.WriteString("  " + term + "\n")
+			indent := "  "
+			for _, line := range Wrap(term, max(columns-6, 1)) {
+				b.WriteString(indent + line + "\n")
+				indent = "      "
+			}
 			term = ""
 		}
 		for _, line := range Wrap(item[1], rest) {

@@ -60,6 +60,10 @@ func TestDefinitions(t *testing.T) {
 	if got := terminal.Definitions(items, 38); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	want = "  exit  leave the\n        shell as\n        Ctrl-D\n        does\n  a long\n      synopsis of\n      a command\n        what it\n        does\n"
+	if got := terminal.Definitions(items, 18); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
 }
 
 // Nothing is lost but blanks between lines, and no line is longer than it may

@@ -25,10 +25,3 @@ func CallerOf(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
 }
-
-// WithColour returns a context under which commands colour their output.
-func WithColour(ctx context.Context) context.Context {
-	c := CallerOf(ctx)
-	c.Colour = true
-	return WithCaller(ctx, c)
-}

@@ -108,7 +108,7 @@ func TestColour(t *testing.T) {
 	}{
 		{t.Context(), "NAME    STATE  N\ngrün    alive  1\n�[31mb  dead   2\n"},
 		{
-			command.WithColour(t.Context()),
+			command.WithCaller(t.Context(), command.Caller{Colour: true}),
 			"\x1b[1mNAME\x1b[0m    \x1b[1mSTATE\x1b[0m  \x1b[1mN\x1b[0m\ngrün    \x1b[32malive\x1b[0m  1\n�[31mb  \x1b[31mdead\x1b[0m   2\n",
 		},
 	} {

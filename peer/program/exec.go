@@ -32,7 +32,9 @@ With - in place of the line it is the first line of standard input, where nobody
 sees it in the list of processes; what follows it is the standard input of the
 command. A first line that begins with { is the JSON body of POST /v1/exec, which
 has "line" or "words", "stdin" and "files"; with "hold":true the command is
-cancelled when standard input ends.`,
+cancelled when standard input ends.
+
+Help and tables fit the terminal; elsewhere COLUMNS says how wide they may be.`,
 		Example: "  peer exec -- members -format json\n  peer exec -- 'msg hello, everyone'\n  peer exec -- execute - <script\n" +
 			"  printf '%s\\n' 'keys install -' \"$KEY\" | peer exec -",
 		Args: func(cmd *cobra.Command, args []string) error {
