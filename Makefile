@@ -90,7 +90,7 @@ down: ## stop and remove containers and network; the images stay
 # At a terminal the shell tells itself how it ended: then make has nothing to add.
 # peerlab stands outside the container, so that it can tell what becomes of it.
 .PHONY: attach
-attach: running ## open the shell of a running peer, Ctrl-] leaves it at any time: make attach PEER=alice
+attach: running ## open the shell of a running peer: make attach PEER=alice
 	@container=$(PROJECT)-$(PEER)
 	[[ -t 0 && -t 1 ]] || exec docker exec -i $$container /peer attach
 	if [[ -x .build/peerlab ]]; then
