@@ -200,9 +200,10 @@ func TestLab(t *testing.T) {
 	}
 	p.fails(2, "needs a terminal", "attach", "alice")
 	attachInTerminal(t, p)
-	attachToPeersThatStop(t, p)
 	ended := follow(t, p)
+	removed := attachToPeersThatStop(t, p)
 	p.must("down")
+	removed()
 	ended()
 	p.fails(1, "no such cluster", "ps")
 
@@ -314,10 +315,12 @@ func attachInTerminal(t *testing.T, p process) {
 
 // attachToPeersThatStop leaves a shell at bob while bob is frozen, and has others
 // end the peer of a shell in every way there is: each time the terminal tells, and
-// is as it was.
-func attachToPeersThatStop(t *testing.T, p process) {
+// is as it was. The function it returns wants that of the shell that is still
+// open, now that the cluster is gone.
+func attachToPeersThatStop(t *testing.T, p process) (removed func()) {
+	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
-		return // the rest has been tested
+		return func() {} // the rest has been tested
 	}
 	m := tmux.Start(t, 100, 30, "PS1='$ ' sh")
 	attach := func() {
@@ -382,9 +385,11 @@ func attachToPeersThatStop(t *testing.T, p process) {
 		p.must("start", "bob")
 	}
 	attach()
-	p.must("down")
-	m.Contains("\nbob was removed, with all it reported: peerlab up makes a new cluster")
-	outside("1")
+	return func() {
+		t.Helper()
+		m.Contains("\nbob was removed, with all it reported: peerlab up makes a new cluster")
+		outside("1")
+	}
 }
 
 // TestPrintPeers shows how peers have ended.
