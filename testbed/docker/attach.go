@@ -55,7 +55,7 @@ func (c *Cluster) Attach(ctx context.Context, name string, t Terminal) (status i
 	}
 	shell := kind.Shell()
 	if shell == nil {
-		return 1, fmt.Errorf("a peer of kind %s has no shell: use peerlab exec %s -- LINE", kind.Name(), name)
+		return 1, fmt.Errorf("a peer of kind %s has no shell: use %s", kind.Name(), c.Command("exec", name, "--", "LINE"))
 	}
 	made, err := c.daemon.api.ExecCreate(ctx, m.id, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, TTY: true,
@@ -146,7 +146,7 @@ func (a *attachment) say(format string, args ...any) {
 
 // command returns how to call a command of peerlab for the peer.
 func (a *attachment) command(verb string) string {
-	return "peerlab " + verb + " " + a.container.Name + " --cluster " + a.container.cluster
+	return a.cluster.Command(verb, a.container.Name)
 }
 
 // readKeys hands what is typed to the shell, until the user leaves by a key, which
