@@ -141,6 +141,7 @@ func TestTwoShellsOnOnePeer(t *testing.T) {
 	two.shows("alice> ▏")
 	one.keys("wait\r")
 	receive(t, p.running, "start of the command")
+	one.ends("waiting", "▏")
 	two.keys("echo two\r")
 	two.ends("two", "alice> ▏")
 	p.log.Emit(event.Event{Kind: event.ChatDelivered, Member: "bob", Text: "hi"})
