@@ -101,20 +101,41 @@ up: settings image ## start bootstrap, alice, bob, charly, dave and erin; return
 down: ## stop and remove containers and network; the images stay
 	@$(COMPOSE) down --volumes --remove-orphans --timeout 10
 
+# At a terminal the shell tells itself how it ended: then make has nothing to add.
+# peerlab stands outside the container, so that it can tell what becomes of it.
 .PHONY: attach
 attach: running ## open the shell of a running peer: make attach PEER=alice
-	@tty=''; [[ -t 0 ]] && tty=t
-	exec docker exec -i$$tty $(PROJECT)-$(PEER) /peer attach
+	@container=$(PROJECT)-$(PEER)
+	[[ -t 0 && -t 1 ]] || exec docker exec -i $$container /peer attach
+	if [[ -x .build/peerlab ]]; then
+		.build/peerlab attach --cluster $(PROJECT) $(PEER) || true
+		exit 0
+	fi
+	echo 'Ctrl-] leaves the shell, also while $(PEER) is paused'
+	docker exec -it --detach-keys 'ctrl-]' -e PEER_CLUSTER=$(PROJECT) $$container /peer attach && exit 0
+	printf '\e[0m\e[?2004l\n'
+	# Docker tells of the end of a shell before it tells of its container's.
+	timeout 3 docker wait $$container >/dev/null 2>&1 || true
+	state=$$(docker inspect -f '{{.State.Status}} ({{.State.ExitCode}})' $$container 2>/dev/null) || state=removed
+	case $$state in
+	running*) ;;
+	paused*) echo '$(PEER) is paused: docker unpause $(PROJECT)-$(PEER) wakes it' ;;
+	removed) echo '$(PEER) was removed: make up makes it again' ;;
+	*) echo "$(PEER) has ended, $$state: docker start $(PROJECT)-$(PEER) brings it back" ;;
+	esac
 
 # The line goes by standard input, and what a - in it reads after it: arguments
 # show in Docker's events. It goes as it is written: make replaces nothing in it.
+# make ends with 2 whatever the status of a line that fails: peerlab exec passes it on.
 .PHONY: exec
 exec: override export LINE := $(value LINE)
 exec: running ## run one line in a running peer: make exec PEER=alice LINE=members
-	@{
+	@columns=''
+	[[ ! -t 1 ]] || columns=$$(stty size 2>/dev/null </dev/tty | cut -d ' ' -f 2) || true
+	{
 		printf '%s\n' "$${LINE:-help}"
 		[[ " $$LINE " != *' - '* || $$LINE =~ ^' '*/?(msg|echo|testfilter|'broadcast add')' ' ]] || cat
-	} | docker exec -i $(PROJECT)-$(PEER) /peer exec -
+	} | docker exec -i -e COLUMNS="$$columns" $(PROJECT)-$(PEER) /peer exec -
 
 .PHONY: running
 running:

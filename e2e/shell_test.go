@@ -79,6 +79,9 @@ func TestShellInAContainer(t *testing.T) {
 	// A second person at the same peer; a paused peer says so to both.
 	other := tmux.Start(t, 90, 30, attach)
 	other.Shows("alice> ▏")
+	other.Send("-l", "msg seen by both")
+	other.Send("Enter")
+	m.Contains("<alice> seen by both")
 	c.pause(t, "alice")
 	if out := c.ask(t, "bob", "members", "alice"); !strings.Contains(out, "alice") {
 		t.Errorf("bob does not know alice:\n%s", out)

@@ -42,7 +42,7 @@ const (
 	ChatStart     Kind = "chat.start"     // life messages (that it keeps in any case)
 	ChatJoin      Kind = "chat.join"      // member life
 	ChatLeave     Kind = "chat.leave"     // member reason
-	ChatSent      Kind = "chat.sent"      // message text
+	ChatSent      Kind = "chat.sent"      // message text shell
 	ChatDelivered Kind = "chat.delivered" // message member text
 	// ChatSkipped says that messages of a member were given up, because nobody
 	// keeps them any more: so many, the last of which is named.
@@ -51,8 +51,18 @@ const (
 	BootstrapJoin   Kind = "bootstrap.join"   // url members
 	BootstrapRefill Kind = "bootstrap.refill" // url members
 	BootstrapLeave  Kind = "bootstrap.leave"  // url member
-	BootstrapError  Kind = "bootstrap.error"  // url error
+	BootstrapError  Kind = "bootstrap.error"  // url error shell
 )
+
+// Kinds returns all kinds that a peer emits.
+func Kinds() []Kind {
+	return []Kind{
+		PeerStarted, PeerReady, PeerStopping, PeerHealth, PeerTraffic,
+		MemberJoin, MemberSuspect, MemberRefute, MemberDead, MemberLeft, MemberUpdate, MemberReap, MemberConflict,
+		ChatStart, ChatJoin, ChatLeave, ChatSent, ChatDelivered, ChatSkipped,
+		BootstrapJoin, BootstrapRefill, BootstrapLeave, BootstrapError,
+	}
+}
 
 // Event is one observation of one peer.
 type Event struct {
@@ -80,6 +90,7 @@ type Event struct {
 	Streams     uint64 `json:"streams,omitempty"`     // how many TCP connections were made
 	Bytes       uint64 `json:"bytes,omitempty"`       // in those packets, and in those connections both ways
 	URL         string `json:"url,omitempty"`         // the bootstrap service, without user information
+	Shell       string `json:"shell,omitempty"`       // the shell at the observer in which it was typed
 	Reason      string `json:"reason,omitempty"`
 	Error       string `json:"error,omitempty"`
 }

@@ -7,13 +7,16 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
+	"peerlab/event"
 	"peerlab/peer/command"
 )
 
 // addCommands fills the registry, group by group in the order of help.
 func (p *Peer) addCommands() error {
 	p.commands.Otherwise = p.chatLineOf
+	p.commands.Typed = p.typedLineOf
 	p.commands.After = p.ran
 	return errors.Join(
 		p.commands.Add(p.membershipCommands()...),
@@ -37,16 +40,17 @@ func (p *Peer) peerCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "events", Group: "peer", Data: true,
-			Short:   "what this peer observed, latest last",
-			Long:    "Events are JSON lines; docs and the README say what each kind carries.",
-			Example: "events -n 5", Flags: p.showEvents,
+			Short: "what this peer observed, latest last",
+			Long: "Events are JSON lines; docs and the README say what each kind carries. " + string(event.PeerTraffic) + " comes\n" +
+				"every five seconds, and only if -kind names it: -kind all shows everything.",
+			Example: "events -kind member,peer.health -since 5m", Flags: p.showEvents, Values: kindValues(),
 		},
 		{
 			Name: "help", Group: "peer", Usage: "[COMMAND|GROUP]", MaxArgs: -1,
 			Short:   "what can be typed here",
 			Example: "help members",
 			Run: func(_ context.Context, c *command.Call) error {
-				text, err := p.commands.Help(c.Args)
+				text, err := p.commands.Help(c.Args, c.Columns)
 				if err != nil {
 					return err
 				}
@@ -72,8 +76,11 @@ func (p *Peer) completeNames(args []string) []string {
 }
 
 func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
-	n := fs.Int("n", 20, "how `many` of the latest to show")
+	n := fs.Int("n", 20, "how `many` of the latest to show; with -since, all if -n is not given")
 	follow := fs.Bool("follow", false, "go on until interrupted")
+	kinds := kindFlag(fs)
+	var since sinceFlag
+	fs.Var(&since, "since", "only those of the last `duration`, or since a time such as 2026-11-23T12:37:38Z")
 	return func(ctx context.Context, c *command.Call) error {
 		if *n < 0 {
 			return errors.New("events: -n takes 0 or more")
@@ -83,7 +90,14 @@ func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 		if len(events) > 0 {
 			after = events[len(events)-1].Seq
 		}
-		for _, e := range events[max(0, len(events)-*n):] {
+		from := since.time(time.Now())
+		events = slices.DeleteFunc(events, func(e event.Event) bool { return !kinds.shows(e.Kind) || e.Time.Before(from) })
+		nGiven := false
+		fs.Visit(func(f *flag.Flag) { nGiven = nGiven || f.Name == "n" })
+		if nGiven || from.IsZero() {
+			events = events[max(0, len(events)-*n):]
+		}
+		for _, e := range events {
 			if _, err := c.Out.Write(e.Encode()); err != nil {
 				return err
 			}
@@ -91,10 +105,23 @@ func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 		if !*follow {
 			return nil
 		}
-		err := p.events.Copy(ctx, c.Out, after)
-		if ctx.Err() != nil {
-			return nil // interrupted, as intended
+		for {
+			events, err := p.events.Read(ctx, after)
+			if ctx.Err() != nil || errors.Is(err, event.ErrClosed) {
+				return nil // interrupted, as intended, or the peer ends
+			}
+			if err != nil {
+				return err
+			}
+			for _, e := range events {
+				after = e.Seq
+				if !kinds.shows(e.Kind) {
+					continue
+				}
+				if _, err := c.Out.Write(e.Encode()); err != nil {
+					return err
+				}
+			}
 		}
-		return err
 	}
 }

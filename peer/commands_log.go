@@ -69,7 +69,8 @@ func (p *Peer) logCommands() []command.Command {
 		{
 			Name: "monitor", Group: "log",
 			Short: "show events and the log as they come, until interrupted", Example: "monitor -level debug",
-			Flags: p.monitor, Values: levels,
+			Long:  string(event.PeerTraffic) + " comes every five seconds, and only if -kind names it: -kind all shows everything.",
+			Flags: p.monitor, Values: map[string][]string{"level": levels["level"], "layer": levels["layer"], "kind": kindValues()["kind"]},
 		},
 	}
 }
@@ -134,6 +135,7 @@ func (p *Peer) followLog(fs *flag.FlagSet) command.Func {
 
 func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
 	filter := logFlags(fs)
+	kinds := kindFlag(fs)
 	return func(ctx context.Context, c *command.Call) error {
 		f, err := filter()
 		if err != nil {
@@ -163,8 +165,10 @@ func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
 					return
 				}
 				for _, e := range events {
-					put(eventLine(e))
 					after = e.Seq
+					if kinds.shows(e.Kind) {
+						put(eventLine(e))
+					}
 				}
 			}
 		}()
@@ -190,14 +194,26 @@ func eventLine(e event.Event) string {
 			fmt.Fprintf(&b, " %s=%s", name, slog.StringValue(value))
 		}
 	}
+	count := func(name string, n uint64) {
+		if n != 0 {
+			fmt.Fprintf(&b, " %s=%d", name, n)
+		}
+	}
 	add("member", e.Member)
 	add("was", e.Was)
 	add("addr", e.Addr)
-	if e.Incarnation != 0 {
-		fmt.Fprintf(&b, " incarnation=%d", e.Incarnation)
+	count("incarnation", uint64(e.Incarnation))
+	if e.Health != 0 || e.Kind == event.PeerHealth {
+		fmt.Fprintf(&b, " health=%d", e.Health)
 	}
+	count("members", uint64(max(e.Members, 0)))
 	add("message", e.Message)
+	count("messages", e.Messages)
+	count("packets", e.Packets)
+	count("streams", e.Streams)
+	count("bytes", e.Bytes)
 	add("text", e.Text)
+	add("url", e.URL)
 	add("reason", e.Reason)
 	add("error", e.Error)
 	return terminal.Line(b.String())

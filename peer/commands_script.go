@@ -22,7 +22,9 @@ func (p *Peer) scriptCommands() []command.Command {
 	setHelp, setExample, unsetExample := "Everyone who types at this peer shares the variables.", "set greeting hello", "unset greeting"
 	if _, ok := p.app.(Conversation); ok {
 		setHelp += " \"set " + p.mode() + " on\" makes every\n" +
-			"line that begins with no command a " + p.app.Name() + " message."
+			"line that begins with no command a " + p.app.Name() + " message. \"set " + p.mode() + " slash\" makes one of every line\n" +
+			"that is typed in a shell and does not begin with a slash: /members is a command then,\n" +
+			"and /set " + p.mode() + " off ends that."
 		setExample, unsetExample = "set "+p.mode()+" on", "unset "+p.mode()
 	}
 	without := ""
@@ -66,7 +68,7 @@ func (p *Peer) scriptCommands() []command.Command {
 		{
 			Name: "set", Group: "script", Usage: "[NAME VALUE...]", MaxArgs: -1, Data: true, FlagsFirst: true,
 			Short: "set a variable that lines read as $NAME, or show all",
-			Long:  setHelp, Example: setExample, Run: p.set,
+			Long:  setHelp, Example: setExample, Run: p.set, Complete: p.completeSet,
 		},
 		{
 			Name: "unset", Group: "script", Usage: "NAME...", MinArgs: 1, MaxArgs: -1,
@@ -121,7 +123,13 @@ func (p *Peer) set(_ context.Context, c *command.Call) error {
 		return errors.New("set: write set NAME VALUE, or set alone to show all")
 	}
 	if len(c.Args) > 1 {
-		return p.commands.SetVar(c.Args[0], strings.Join(c.Args[1:], " "))
+		if err := p.commands.SetVar(c.Args[0], strings.Join(c.Args[1:], " ")); err != nil {
+			return err
+		}
+		if p.saysText() && c.Args[0] == p.mode() {
+			c.Printf("in a shell, only a line that begins with a slash is a command now: /set %s off ends that\n", p.mode())
+		}
+		return nil
 	}
 	vars := p.commands.Vars()
 	return c.Show(vars, func() {
@@ -136,6 +144,44 @@ func (p *Peer) set(_ context.Context, c *command.Call) error {
 // mode is the variable that makes every line a message.
 func (p *Peer) mode() string { return appName(p.app) + "mode" }
 
+// modeSlash and modeOn are values of that variable.
+const (
+	modeSlash = "slash"
+	modeOn    = "on"
+)
+
+// completeSet proposes the names of variables, and the values of mode.
+func (p *Peer) completeSet(args []string, _ string) []string {
+	_, says := p.app.(Conversation)
+	switch {
+	case len(args) == 0:
+		names := slices.Collect(maps.Keys(p.commands.Vars()))
+		if says {
+			names = append(names, p.mode())
+		}
+		return names
+	case len(args) == 1 && says && args[0] == p.mode():
+		return []string{modeOn, "off", modeSlash}
+	}
+	return nil
+}
+
+// saysText reports whether a line that is typed in a shell is said in the
+// application's conversation unless it begins with a slash.
+func (p *Peer) saysText() bool {
+	_, ok := p.app.(Conversation)
+	mode, _ := p.commands.Var(p.mode())
+	return ok && mode == modeSlash
+}
+
+// typedLineOf makes a message of a line without a slash, if saysText.
+func (p *Peer) typedLineOf(first string) ([]string, bool) {
+	if strings.HasPrefix(first, "/") || !p.saysText() {
+		return nil, false
+	}
+	return p.app.(Conversation).LineCommand(), true
+}
+
 // chatLineOf makes a message of a line that begins with no command, while
 // chatmode is on.
 func (p *Peer) chatLineOf(first string) ([]string, bool) {
@@ -143,7 +189,7 @@ func (p *Peer) chatLineOf(first string) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	if mode, _ := p.commands.Var(p.mode()); mode != "on" || strings.HasPrefix(first, "/") {
+	if mode, _ := p.commands.Var(p.mode()); mode != modeOn || strings.HasPrefix(first, "/") {
 		return nil, false
 	}
 	return app.LineCommand(), true

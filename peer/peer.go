@@ -198,6 +198,16 @@ func (p *Peer) Run(ctx context.Context) error {
 	return end.err
 }
 
+// Online returns how many members this peer holds online, itself included; 0 if
+// membership is not created. It may be called concurrently.
+func (p *Peer) Online() int {
+	members, err := p.membersOrErr()
+	if err != nil {
+		return 0
+	}
+	return members.Online()
+}
+
 // Abort makes Run return at once, telling nobody: the others find this peer
 // dead.
 func (p *Peer) Abort() { p.stop(ending{reason: "aborted", farewell: nobody}) }

@@ -390,13 +390,25 @@ type lines struct {
 	want string
 	seen chan struct{}
 	once sync.Once
+
+	mu  sync.Mutex
+	all bytes.Buffer
 }
 
 func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all.Write(b)
 	if bytes.Contains(b, []byte(l.want)) {
 		l.once.Do(func() { close(l.seen) })
 	}
 	return len(b), nil
+}
+
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
 }
 
 // A peer that comes back elsewhere after the others found it dead is not told

@@ -42,6 +42,9 @@ type line struct {
 	*command
 }
 
+// byteOrderMark is what some editors begin a file with.
+const byteOrderMark = "\ufeff"
+
 // Parse reads the text of a scenario. The error is a Problems.
 func Parse(path, text string) (*Scenario, error) {
 	s := &Scenario{Name: strings.TrimSuffix(filepath.Base(path), Extension), Path: path, Text: text, beside: &beside{none: errNoneBeside}}
@@ -61,7 +64,7 @@ func Parse(path, text string) (*Scenario, error) {
 		return nil, wrong
 	}
 	number := 0
-	for text := range strings.Lines(text) {
+	for text := range strings.Lines(strings.TrimPrefix(text, byteOrderMark)) {
 		number++
 		text = strings.TrimSuffix(text, "\n")
 		comment, is := strings.CutPrefix(text, "#")

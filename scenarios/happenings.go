@@ -105,14 +105,10 @@ func (c *counter) holds(*world) bool { return c.want.holds(c.n) }
 func (c *counter) why(*world) string { return c.tell(c) }
 
 // eventKinds are the kinds of events there are.
-var eventKinds = []event.Kind{
-	event.PeerStarted, event.PeerReady, event.PeerStopping, event.PeerHealth, event.PeerTraffic,
-	event.MemberJoin, event.MemberSuspect, event.MemberRefute, event.MemberDead, event.MemberLeft, event.MemberUpdate, event.MemberReap, event.MemberConflict,
-	event.ChatStart, event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered, event.ChatSkipped,
-	event.BootstrapJoin, event.BootstrapRefill, event.BootstrapLeave, event.BootstrapError,
+var eventKinds = append(event.Kinds(),
 	testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabPause, testbed.LabResume, testbed.LabThrottle, testbed.LabMove, testbed.LabExit, testbed.LabDisconnect, testbed.LabConnect,
 	testbed.LabCut, testbed.LabLink, testbed.LabHeal, testbed.LabProbe, testbed.LabBusy, testbed.LabMark, testbed.LabError,
-}
+)
 
 // EventKinds returns the kinds of events there are: those of peers, then those of
 // the lab.

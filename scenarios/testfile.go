@@ -67,7 +67,7 @@ func ParseTest(path, text string) (*TestFile, error) {
 	if len(text) > limit {
 		return nil, Problems{{File: path, Line: 1, Col: 1, Text: fmt.Sprintf("%d bytes are too many: at most %d", len(text), limit)}}
 	}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.TrimPrefix(text, byteOrderMark)) {
 		number++
 		line = strings.TrimLeft(strings.TrimRight(line, "\r\n"), blanks) // blanks at the end may be in a text
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -95,7 +95,7 @@ func ParseTest(path, text string) (*TestFile, error) {
 		f.lines = append(f.lines, &testLine{peer: name, text: rest, expects: first == "testfilter"})
 	}
 	if len(f.lines) == 0 && len(wrong) == 0 {
-		wrong = append(wrong, &Problem{File: path, Line: 1, Col: 1, Text: "there is no line in it: want a peer and a line of its shell, such as alice init"})
+		wrong = append(wrong, &Problem{File: path, Line: 1, Col: 1, Text: "there is no line in it: want a peer and a line of its shell, such as alice init (for a peer with no layer up: peer run --bare --shell)"})
 	}
 	if len(wrong) > 0 {
 		return nil, wrong

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,5 +89,16 @@ func TestTestFileSaysWhatIsWrong(t *testing.T) {
 		if _, err := ParseTest("x.cmd", text); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// Some editors begin a file with a byte order mark.
+func TestByteOrderMark(t *testing.T) {
+	const mark = "\ufeff"
+	if f, err := ParseTest("x.cmd", mark+"alice init\n"); err != nil || !slices.Equal(f.peers, []string{"alice"}) {
+		t.Errorf("a test file: %v", err)
+	}
+	if s, err := Parse("x.txt", mark+"cluster 3\nstart\n"); err != nil || len(s.lines) != 2 {
+		t.Errorf("a scenario: %v", err)
 	}
 }

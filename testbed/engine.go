@@ -78,6 +78,8 @@ type Input struct {
 	// Stdin is what its command reads from standard input: UTF-8, at most 1 MiB.
 	// Nil is none.
 	Stdin *string
+	// Columns is the width of the terminal that shows the answer; 0: there is none.
+	Columns int
 	// Files are what relative names mean to it, by slash-separated path, and
 	// nothing else is: UTF-8, at most 1 MiB together. Nil leaves relative names
 	// to the peer.

@@ -15,22 +15,27 @@ func inEach(names []string, out, errs io.Writer, do func(name string, out, errs 
 	if len(names) == 1 {
 		return do(names[0], out, errs)
 	}
-	width := 0
-	for _, name := range names {
-		width = max(width, len(name))
-	}
 	var writing sync.Mutex
 	var all sync.WaitGroup
 	failed := make([]error, len(names))
 	for i, name := range names {
 		all.Go(func() {
-			prefix := fmt.Sprintf("%-*s | ", width, name)
+			prefix := linePrefix(names, name)
 			o, e := &prefixWriter{to: out, prefix: prefix, mu: &writing}, &prefixWriter{to: errs, prefix: prefix, mu: &writing}
 			failed[i] = errors.Join(do(name, o, e), o.flush(), e.flush())
 		})
 	}
 	all.Wait()
 	return errors.Join(failed...)
+}
+
+// linePrefix is what stands before the lines of one of several peers.
+func linePrefix(names []string, name string) string {
+	width := 0
+	for _, other := range names {
+		width = max(width, len(other))
+	}
+	return fmt.Sprintf("%-*s | ", width, name)
 }
 
 // prefixLimit is the longest line that is kept together, in bytes.

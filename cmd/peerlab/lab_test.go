@@ -214,10 +214,12 @@ func TestLab(t *testing.T) {
 	}
 	p.fails(2, "needs a terminal", "attach", "alice")
 	attachInTerminal(t, p)
+	removed := attachToPeersThatStop(t, p)
 	ended, watched := follow(t, p), watch(t, p)
 	if out := p.must("down", "--format", "json"); out != `{"removed":"`+name+`"}`+"\n" {
 		t.Errorf("down: %s", out)
 	}
+	removed()
 	ended()
 	watched()
 	p.fails(1, "no such cluster", "ps")
@@ -447,6 +449,85 @@ func attachInTerminal(t *testing.T, p process) {
 	m.Shows("$ ▏")
 	m.Send("stty -a", "Enter")
 	m.Contains(" icanon") // the terminal is as it was
+}
+
+// attachToPeersThatStop leaves a shell at bob while bob is frozen, and has others
+// end the peer of a shell in every way there is: each time the terminal tells, and
+// is as it was. The function it returns wants that of the shell that is still
+// open, now that the cluster is gone.
+func attachToPeersThatStop(t *testing.T, p process) (removed func()) {
+	t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		return func() {} // the rest has been tested
+	}
+	m := tmux.Start(t, 100, 30, "PS1='$ ' sh")
+	attach := func() {
+		t.Helper()
+		m.Send("clear; "+selfVariable+"=1 "+os.Args[0]+" attach bob --cluster "+p.cluster, "Enter")
+		m.Contains("bob of " + p.cluster)
+		m.Shows("bob> ▏")
+	}
+	outside := func(status string) {
+		t.Helper()
+		m.Shows("$ ▏")
+		m.Send("echo status $?; stty -a", "Enter")
+		m.Contains("\nstatus " + status + "\n")
+		m.Contains(" icanon")
+	}
+	brings := ": peerlab start bob --cluster " + p.cluster + " brings it back"
+
+	attach()
+	m.Send("-l", "msg half")
+	p.must("pause", "bob")
+	m.Contains("\nbob is paused and hears nothing; Ctrl-C or Ctrl-] leaves the shell\npeerlab resume bob --cluster " + p.cluster + " wakes it\n")
+	m.Send("-l", " lost") // or it would run later
+	m.Send("Enter", "C-c")
+	m.Contains("left bob, which is still paused")
+	outside("0")
+	p.must("resume", "bob")
+	attach()
+	m.Send("-l", "echo ha")
+	p.must("pause", "bob")
+	m.Contains("hears nothing")
+	p.must("resume", "bob")
+	m.Contains("bob goes on\nbob> echo ha▏")
+	m.Send("-l", "lf")
+	m.Send("Enter")
+	m.Contains("\nhalf\n")
+	m.Send("-l", "wait no more")
+	m.Send("C-]")
+	outside("0")
+	if out := p.must("exec", "bob", "--", "chat history"); strings.Contains(out, "lost") {
+		t.Errorf("what was typed while bob was paused was said later: %s", out)
+	}
+
+	for _, tc := range []struct {
+		name   string
+		end    func()
+		says   string
+		status string
+	}{
+		{"killed", func() { p.must("kill", "bob") }, "\nbob was killed (137)" + brings, "1"},
+		{"quit", func() { m.Send("C-u", "quit", "Enter") }, "\npeer bob has left all layers and ends, as quit asked", "0"},
+	} {
+		attach()
+		m.Send("-l", "msg half a")
+		tc.end()
+		m.Contains(tc.says)
+		outside(tc.status)
+		for end := time.Now().Add(30 * time.Second); p.states("ps")["bob"].State != testbed.Stopped; {
+			if time.Now().After(end) {
+				t.Fatalf("%s: bob does not stop", tc.name)
+			}
+		}
+		p.must("start", "bob")
+	}
+	attach()
+	return func() {
+		t.Helper()
+		m.Contains("\nbob was removed, with all it reported: peerlab up makes a new cluster")
+		outside("1")
+	}
 }
 
 func TestWithoutDocker(t *testing.T) {

@@ -67,6 +67,11 @@ terminal would act on; --raw, a file or a pipe gets every byte.`,
 				if err != nil {
 					return err
 				}
+				if in.Columns, _, err = term.GetSize(int(os.Stdout.Fd())); err != nil {
+					in.Columns = 0 // it goes to a file or a pipe
+				} else if len(names) > 1 {
+					in.Columns = max(1, in.Columns-len(linePrefix(names, "")))
+				}
 				out, errs := outputs(cmd, raw)
 				return inEach(names, out, errs, func(name string, out, _ io.Writer) error {
 					return c.Exec(cmd.Context(), name, line, in, out)
@@ -103,6 +108,11 @@ func (s shellStatus) Error() string { return fmt.Sprintf("the shell ended with s
 func (l *lab) attachCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "attach PEER", Short: "Open a shell inside a peer; Ctrl-D leaves it, the peer goes on",
+		Long: `Open a shell inside a peer. Ctrl-D leaves it and the peer goes on. Ctrl-] leaves at
+any time, also while the peer is paused: then it hears nothing, what is typed is
+dropped, and Ctrl-C and Ctrl-D leave, too. When the peer is paused, killed, stopped
+or removed, the terminal says so, and what brings it back. The status is 0 if you
+left or the peer ended with 0, as after quit, and 1 if not.`,
 		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.completeAttach,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {

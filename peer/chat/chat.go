@@ -229,7 +229,7 @@ func (c *Chat) send(ctx context.Context, text string, d *Delivery) (*entry, erro
 		c.expect(d, e)
 	}
 	c.keep(e)
-	c.Events.Emit(event.Event{Kind: event.ChatSent, Message: c.texts.keep(e.id().append(make([]byte, 0, 64))), Text: text})
+	c.Events.Emit(event.Event{Kind: event.ChatSent, Message: c.texts.keep(e.id().append(make([]byte, 0, 64))), Text: text, Shell: event.ShellOf(ctx)})
 	if c.Gossip != nil && !c.Gossip.send(e) {
 		c.large = e.seq
 	}

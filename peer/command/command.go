@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"peerlab/terminal"
 )
@@ -23,11 +22,14 @@ type Func func(ctx context.Context, c *Call) error
 type Command struct {
 	Name    string   // one or more words: "members", "chat join"
 	Aliases []string // other names for the same, each one or more words
-	Group   string   // the heading it is listed under
-	Usage   string   // its arguments as shown in help: "TEXT..."; flags are added by themselves
-	Short   string   // one line of help, no full stop
-	Long    string   // more help, optional
-	Example string   // a line that works
+	// OldNames are further names, which help does not show, and which give way to
+	// a command that has one of them as its name or alias.
+	OldNames []string
+	Group    string // the heading it is listed under
+	Usage    string // its arguments as shown in help: "TEXT..."; flags are added by themselves
+	Short    string // one line of help, no full stop
+	Long     string // more help, optional
+	Example  string // a line that works
 
 	// MinArgs and MaxArgs bound the number of arguments after the flags;
 	// a negative MaxArgs means any number.
@@ -79,6 +81,9 @@ type Call struct {
 	Name    string // the command's full name
 	// Colour says that the output goes to a terminal that takes colours.
 	Colour bool
+	// Columns is the width of the terminal to which the output goes; 0: there is
+	// none, or it is not known.
+	Columns int
 }
 
 // Printf writes a line or more for a person to read. What other peers can put
@@ -102,42 +107,65 @@ func (c *Call) Show(data any, human func()) error {
 	return err
 }
 
-// Table writes rows in aligned columns under a header. On a terminal that
-// takes colours the header is bold, and cells that are nothing but a state or
-// a verdict are coloured.
+// Table writes rows in aligned columns under a header. Where the terminal is too
+// narrow for that, long cells wrap inside their column. On a terminal that takes
+// colours the header is bold, and cells that are nothing but a state or a verdict
+// are coloured.
 func (c *Call) Table(header []string, rows [][]string) {
+	const gap = 2
 	all := append([][]string{header}, rows...)
-	width := make([]int, len(header))
+	widths := make([]int, len(header))
 	for i, row := range all {
 		all[i] = make([]string, len(row))
 		for j, cell := range row {
 			all[i][j] = terminal.Line(cell)
-			if j < len(width) {
-				width[j] = max(width[j], utf8.RuneCountInString(all[i][j]))
+			if j < len(widths) {
+				widths[j] = max(widths[j], terminal.Width(all[i][j]))
 			}
 		}
 	}
+	widths = terminal.FitColumns(widths, gap, c.Columns)
 	var b strings.Builder
 	for i, row := range all {
+		cells, height := make([][]string, len(row)), 1
 		for j, cell := range row {
-			if j > 0 {
-				b.WriteString("  ")
+			cells[j] = []string{cell}
+			if j < len(widths) {
+				cells[j] = terminal.Wrap(cell, widths[j])
 			}
-			colour := meaning[cell]
-			if i == 0 {
-				colour = terminal.Bold
-			}
-			if !c.Colour {
-				colour = terminal.Plain
-			}
-			b.WriteString(colour.Paint(cell))
-			if j < len(row)-1 && j < len(width) {
-				b.WriteString(strings.Repeat(" ", width[j]-utf8.RuneCountInString(cell)))
-			}
+			height = max(height, len(cells[j]))
 		}
-		b.WriteByte('\n')
+		for n := range height {
+			blanks := 0 // not written yet: nothing may follow
+			for j, lines := range cells {
+				text := ""
+				if n < len(lines) {
+					text = lines[n]
+				}
+				if text != "" {
+					b.WriteString(strings.Repeat(" ", blanks) + c.colourOf(i == 0, row[j]).Paint(text))
+					blanks = 0
+				}
+				if j < len(widths) {
+					blanks += max(0, widths[j]-terminal.Width(text))
+				}
+				blanks += gap
+			}
+			b.WriteByte('\n')
+		}
 	}
 	_, _ = io.WriteString(c.Out, b.String())
+}
+
+// colourOf returns the colour of a cell.
+func (c *Call) colourOf(isHeader bool, cell string) terminal.Colour {
+	switch {
+	case !c.Colour:
+		return terminal.Plain
+	case isHeader:
+		return terminal.Bold
+	}
+	return meaning[cell]
 }
 
 // meaning is the colour of a cell that is nothing but a word.
@@ -145,12 +173,3 @@ var meaning = map[string]terminal.Colour{
 	"alive": terminal.Green, "suspect": terminal.Yellow, "dead": terminal.Red, "left": terminal.Dim,
 	"yes": terminal.Green, "no": terminal.Red, "has it": terminal.Green, "no answer": terminal.Red,
 }
-
-// colours is the context key for a caller whose terminal takes colours.
-type colours struct{}
-
-// WithColour returns a context under which commands colour their output.
-func WithColour(ctx context.Context) context.Context { return context.WithValue(ctx, colours{}, true) }
-
-// TakesColour says whether WithColour made ctx.
-func TakesColour(ctx context.Context) bool { return ctx.Value(colours{}) != nil }

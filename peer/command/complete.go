@@ -7,7 +7,8 @@ import (
 )
 
 // Complete returns what the last, possibly empty, word of line could become,
-// sorted, and that word as typed so far.
+// sorted, and that word as typed so far. Aliases and old names are offered where
+// no name begins like that.
 func (r *Registry) Complete(line string) (candidates []string, word string) {
 	line = strings.TrimLeft(line, " \t/")
 	if i := strings.LastIndexAny(line, " \t"); i >= 0 {
@@ -17,6 +18,15 @@ func (r *Registry) Complete(line string) (candidates []string, word string) {
 	}
 	words := strings.Fields(line)
 
+	if strings.HasPrefix(word, "$") && len(words) > 0 {
+		for name := range r.Vars() {
+			if strings.HasPrefix(name, word[1:]) {
+				candidates = append(candidates, "$"+name)
+			}
+		}
+		slices.Sort(candidates)
+		return candidates, word
+	}
 	var all []string
 	if c, n := r.find(words); c != nil {
 		if c.isInText(words[n:]) {
@@ -31,40 +41,39 @@ func (r *Registry) Complete(line string) (candidates []string, word string) {
 			all = append(all, c.Complete(words[n:], word)...)
 		}
 	}
-	// Names of more words that go on from here: "chat" leads to join, leave, …
+	all = append(all, following(r.names(), words)...)
+	candidates = beginningWith(all, word)
+	if len(candidates) == 0 && len(words) == 0 {
+		candidates = beginningWith(following(r.otherNames(), words), word)
+	}
+	return candidates, word
+}
+
+// following returns how names of more words go on after words: "chat" leads to
+// join, leave, …
+func following(names, words []string) (next []string) {
 	prefix := ""
 	if len(words) > 0 {
 		prefix = strings.Join(words, " ") + " "
 	}
-	for _, name := range r.names() {
+	for _, name := range names {
 		if rest, ok := strings.CutPrefix(name, prefix); ok {
-			next, _, _ := strings.Cut(rest, " ")
-			all = append(all, next)
+			first, _, _ := strings.Cut(rest, " ")
+			next = append(next, first)
 		}
 	}
-	for _, s := range all {
-		if s != "" && strings.HasPrefix(s, word) {
-			candidates = append(candidates, s)
-		}
-	}
-	if len(candidates) == 0 && len(words) == 0 && word != "" {
-		candidates = r.aliasesOf(word)
-	}
-	slices.Sort(candidates)
-	return slices.Compact(candidates), word
+	return next
 }
 
-// aliasesOf returns the other names of one word that begin with a prefix, such as
-// those of an older shell. They are proposed only where no command's own name fits.
-func (r *Registry) aliasesOf(prefix string) (names []string) {
-	for _, c := range r.Commands() {
-		for _, alias := range c.Aliases {
-			if strings.HasPrefix(alias, prefix) && !strings.Contains(alias, " ") {
-				names = append(names, alias)
-			}
+// beginningWith returns those of all that begin with word, sorted.
+func beginningWith(all []string, word string) (some []string) {
+	for _, s := range all {
+		if s != "" && strings.HasPrefix(s, word) {
+			some = append(some, s)
 		}
 	}
-	return names
+	slices.Sort(some)
+	return slices.Compact(some)
 }
 
 // isInText reports whether what follows args is part of a text, or of an

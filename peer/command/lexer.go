@@ -53,10 +53,16 @@ func checkLine(line string) error {
 	return nil
 }
 
-// newLexer returns a lexer at the first word of line, past a slash before it; a
-// comment has no words.
+// byteOrderMark is what some editors begin a file with.
+const byteOrderMark = "\ufeff"
+
+// newLexer returns a lexer at the first word of line, past a byte order mark and
+// a slash before it; a comment has no words.
 func newLexer(line string, lookup func(string) (string, bool)) *lexer {
 	l := &lexer{line: strings.TrimRight(line, "\r\n"), lookup: lookup}
+	if strings.HasPrefix(line, byteOrderMark) {
+		l.at = len(byteOrderMark)
+	}
 	l.skipBlanks()
 	switch {
 	case strings.HasPrefix(l.line[l.at:], "#"):

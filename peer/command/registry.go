@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,9 @@ type Registry struct {
 	// of one: it returns the words to put before the line. first is the line's
 	// first word, with a slash if it has one. It is set before the first line.
 	Otherwise func(first string) (words []string, ok bool)
+	// Typed, if set, does the same for each line that a person types in a shell,
+	// also for one that begins with a command. Lines of scripts are not typed.
+	Typed func(first string) (words []string, ok bool)
 	// After, if set, is told of every command that ran, or failed to, as a line
 	// with variables replaced and secrets redacted. It is set before the first
 	// line and called concurrently.
@@ -32,6 +36,7 @@ type Registry struct {
 	vars     map[string]string
 	commands []*Command          // in the order of registration
 	byName   map[string]*Command // by every name and alias
+	byOld    map[string]*Command // by every old name
 	longest  int                 // words that one of those has at the most
 }
 
@@ -41,7 +46,7 @@ func (r *Registry) Add(commands ...Command) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byName == nil {
-		r.byName = make(map[string]*Command)
+		r.byName, r.byOld = make(map[string]*Command), make(map[string]*Command)
 	}
 	for _, c := range commands {
 		switch {
@@ -50,17 +55,21 @@ func (r *Registry) Add(commands ...Command) error {
 		case c.Text && c.Secret != nil:
 			return fmt.Errorf("add command %q: a text is never secret", c.Name)
 		}
-		for _, name := range append([]string{c.Name}, c.Aliases...) {
+		for _, name := range slices.Concat([]string{c.Name}, c.Aliases, c.OldNames) {
 			words, err := Split(name)
 			switch {
 			case err != nil || len(words) == 0 || strings.Join(words, " ") != name:
 				return fmt.Errorf("add command %q: the name must be plain words", name)
-			case r.byName[name] != nil:
+			case r.byName[name] != nil && !slices.Contains(c.OldNames, name):
 				return fmt.Errorf("add command %q: the name is taken by %q", name, r.byName[name].Name)
 			}
 		}
 		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			r.byName[name] = &c
+			r.longest = max(r.longest, strings.Count(name, " ")+1)
+		}
+		for _, name := range c.OldNames {
+			r.byOld[name] = &c
 			r.longest = max(r.longest, strings.Count(name, " ")+1)
 		}
 		r.commands = append(r.commands, &c)
@@ -74,7 +83,11 @@ func (r *Registry) find(words []string) (*Command, int) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for n := min(len(words), r.longest); n > 0; n-- {
-		if c := r.byName[strings.Join(words[:n], " ")]; c != nil {
+		name := strings.Join(words[:n], " ")
+		if c := r.byName[name]; c != nil {
+			return c, n
+		}
+		if c := r.byOld[name]; c != nil {
 			return c, n
 		}
 	}
@@ -104,6 +117,16 @@ func (r *Registry) names() []string {
 	return names
 }
 
+// otherNames returns every alias and old name.
+func (r *Registry) otherNames() (names []string) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, c := range r.commands {
+		names = append(append(names, c.Aliases...), c.OldNames...)
+	}
+	return names
+}
+
 // longestName returns how many words a name has at the most.
 func (r *Registry) longestName() int {
 	r.mu.RLock()
@@ -118,25 +141,51 @@ func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out i
 	if err := checkLine(line); err != nil {
 		return err
 	}
-	l := newLexer(line, r.Var)
-	if l.isAtEnd() {
+	written := strings.TrimLeft(strings.TrimPrefix(line, byteOrderMark), blanks)
+	first := written
+	if i := strings.IndexAny(written, blanks); i >= 0 {
+		first = written[:i]
+	}
+	if strings.Trim(written, blanks) == "" {
 		return nil
 	}
-	inv, err := r.parse(l)
-	if inv.command == nil {
-		typed := strings.TrimLeft(line, blanks)
-		first := typed
-		if i := strings.IndexAny(typed, blanks); i >= 0 {
-			first = typed[:i]
+	words, ok := r.typed(ctx, first)
+	var inv invocation
+	var err error
+	if !ok {
+		l := newLexer(line, r.Var)
+		if l.isAtEnd() {
+			return nil
 		}
-		if words, ok := r.otherwise(first); ok {
-			inv, err = r.parse(newLexer(Join(words)+" "+typed, r.Var))
+		if inv, err = r.parse(l); inv.command == nil {
+			words, ok = r.otherwise(first)
 		}
+	}
+	if ok {
+		inv, err = r.parse(newLexer(Join(words)+" "+written, r.Var))
 	}
 	if err != nil && inv.command == nil {
 		return err
 	}
 	return r.run(ctx, inv, err, in, out)
+}
+
+// SaysText reports whether a line that is typed in a shell is a text unless it
+// begins with a slash.
+func (r *Registry) SaysText() bool {
+	if r.Typed == nil {
+		return false
+	}
+	_, says := r.Typed("")
+	return says
+}
+
+// typed asks Typed for a line.
+func (r *Registry) typed(ctx context.Context, first string) (words []string, ok bool) {
+	if r.Typed == nil || CallerOf(ctx).Shell == "" || ctx.Value(scripts{}) != nil {
+		return nil, false
+	}
+	return r.Typed(first)
 }
 
 // otherwise asks Otherwise for a line that begins with no command.
@@ -208,7 +257,7 @@ func (r *Registry) call(ctx context.Context, inv invocation, in io.Reader, out i
 		args, err = c.parse(fs, words[inv.name:])
 	}
 	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(out, c.help())
+		_, err := io.WriteString(out, c.help(page(CallerOf(ctx).Columns)))
 		return err
 	}
 	if err != nil && c.Secret != nil { // it may repeat the argument
@@ -229,7 +278,11 @@ func (r *Registry) call(ctx context.Context, inv invocation, in io.Reader, out i
 	case *format != "text" && *format != "json":
 		return fmt.Errorf("%s: unknown format %q: text or json", c.Name, *format)
 	}
-	return run(ctx, &Call{Args: args, Out: out, In: in, NoInput: noInput, JSON: *format == "json", Name: c.Name, Colour: TakesColour(ctx)})
+	caller := CallerOf(ctx)
+	return run(ctx, &Call{
+		Args: args, Out: out, In: in, NoInput: noInput, JSON: *format == "json", Name: c.Name,
+		Colour: caller.Colour, Columns: caller.Columns,
+	})
 }
 
 // ReadsInput reports whether the command that words begin with reads standard
@@ -282,10 +335,7 @@ func (r *Registry) unknown(words []string) error {
 		return fmt.Errorf("%s needs one of: %s", words[0], strings.Join(under, ", "))
 	}
 	r.mu.RLock()
-	names := make([]string, 0, len(r.byName))
-	for name := range r.byName {
-		names = append(names, name)
-	}
+	names := slices.AppendSeq(slices.Collect(maps.Keys(r.byName)), maps.Keys(r.byOld))
 	r.mu.RUnlock()
 	if near := nearest.To(words[0], names); len(near) > 0 {
 		return fmt.Errorf("%w %q: did you mean %s?", ErrUnknown, words[0], strings.Join(near, ", "))

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"peerlab/peer/command"
+	"peerlab/terminal"
 )
 
 // registry returns a registry with one command of each kind.
@@ -107,7 +108,7 @@ func TestColour(t *testing.T) {
 	}{
 		{t.Context(), "NAME    STATE  N\ngrün    alive  1\n�[31mb  dead   2\n"},
 		{
-			command.WithColour(t.Context()),
+			command.WithCaller(t.Context(), command.Caller{Colour: true}),
 			"\x1b[1mNAME\x1b[0m    \x1b[1mSTATE\x1b[0m  \x1b[1mN\x1b[0m\ngrün    \x1b[32malive\x1b[0m  1\n�[31mb  \x1b[31mdead\x1b[0m   2\n",
 		},
 	} {
@@ -169,12 +170,12 @@ func TestHelp(t *testing.T) {
 		{"list", "usage: list [-format TEXT] [-n MANY] [NAME]\n"},
 		{"room join", "also: roomjoin\n\nexample: room join\n"},
 	} {
-		got, err := r.Help(strings.Fields(tc.words))
+		got, err := r.Help(strings.Fields(tc.words), 0)
 		if err != nil || !strings.Contains(got, tc.want) {
 			t.Errorf("help %s: %v\n%s\nwant %q", tc.words, err, got, tc.want)
 		}
 	}
-	if _, err := r.Help([]string{"lsit"}); !errors.Is(err, command.ErrUnknown) {
+	if _, err := r.Help([]string{"lsit"}, 0); !errors.Is(err, command.ErrUnknown) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -191,4 +192,117 @@ func FuzzComplete(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Help and tables fit the terminal: what is long wraps inside its column.
+func TestColumns(t *testing.T) {
+	r := &command.Registry{}
+	long := strings.TrimSpace(strings.Repeat("words that go on ", 12))
+	if err := r.Add(
+		command.Command{
+			Name: "say", Usage: "TEXT...", Group: "talk", Short: long, Long: long + "\nand on\n\n  as it is", MaxArgs: -1, Data: true,
+			Flags: func(fs *flag.FlagSet) command.Func {
+				fs.Int("times", 1, "how `many`, "+long)
+				return func(_ context.Context, c *command.Call) error {
+					c.Table([]string{"NAME", "TEXT", "STATE"}, [][]string{{"alice", long, "alive"}, {"b", "日本語 " + long, "dead"}})
+					return nil
+				}
+			},
+		},
+		command.Command{Name: "help", MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
+			text, err := r.Help(c.Args, c.Columns)
+			c.Printf("%s", text)
+			return err
+		}},
+	); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		line           string
+		columns, limit int
+	}{
+		{"help", 0, 80},
+		{"help", 40, 40},
+		{"help", 300, 100},
+		{"help say", 50, 50},
+		{"say -help", 50, 50},
+		{"say", 60, 60},
+		{"say", 0, 1000},
+	} {
+		var out bytes.Buffer
+		ctx := command.WithCaller(t.Context(), command.Caller{Columns: tc.columns})
+		if err := r.RunLine(ctx, tc.line, nil, &out); err != nil {
+			t.Fatal(err)
+		}
+		widest := 0
+		for line := range strings.Lines(out.String()) {
+			widest = max(widest, terminal.Width(strings.TrimSuffix(line, "\n")))
+		}
+		if widest > tc.limit || widest < tc.limit*3/5 && tc.columns > 0 {
+			t.Errorf("%s in %d columns: the widest line has %d\n%s", tc.line, tc.columns, widest, &out)
+		}
+		words := strings.Count(strings.Join(strings.Fields(out.String()), " "), "words")
+		if want := 12; words < want {
+			t.Errorf("%s in %d columns: %d of %d words are left\n%s", tc.line, tc.columns, words, want, &out)
+		}
+	}
+	var out bytes.Buffer
+	ctx := command.WithCaller(t.Context(), command.Caller{Columns: 40})
+	if err := r.RunLine(ctx, "say", nil, &out); err != nil || !strings.HasPrefix(out.String(),
+		"NAME   TEXT                        STATE\nalice  words that go on words      alive\n       that go on") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// A flag whose value can be left out is written as everybody writes it.
+func TestOptionalValue(t *testing.T) {
+	r := &command.Registry{}
+	if err := r.Add(command.Command{Name: "say", Flags: func(fs *flag.FlagSet) command.Func {
+		fs.Bool("wait", false, "wait, up to `=DURATION`")
+		return func(context.Context, *command.Call) error { return nil }
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := r.Help([]string{"say"}, 80)
+	if err != nil || !strings.Contains(text, "usage: say [-wait[=DURATION]]\n") || !strings.Contains(text, "  -wait[=DURATION]  wait,") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// Old names work, are completed where nothing else is, and give way.
+func TestOldNames(t *testing.T) {
+	r := registry(t)
+	run := func(_ context.Context, c *command.Call) error {
+		c.Printf("%s\n", c.Name)
+		return nil
+	}
+	if err := r.Add(command.Command{Name: "room ping", OldNames: []string{"ping", "roomping"}, Run: run}); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{"roomj": "roomjoin", "roomp": "roomping", "pi": "ping", "roo": "room", "room p": "ping"} {
+		if got, _ := r.Complete(line); strings.Join(got, " ") != want {
+			t.Errorf("Complete(%q) = %q, want %q", line, got, want)
+		}
+	}
+	var out bytes.Buffer
+	if err := r.RunLine(t.Context(), "ping", nil, &out); err != nil || out.String() != "room ping\n" {
+		t.Errorf("ping: %q, %v", &out, err)
+	}
+	if err := r.Add(command.Command{Name: "ping", Run: run}); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if err := r.RunLine(t.Context(), "ping", nil, &out); err != nil || out.String() != "ping\n" {
+		t.Errorf("ping of one's own: %q, %v", &out, err)
+	}
+}
+
+func TestCompleteVariables(t *testing.T) {
+	r := registry(t)
+	_, _ = r.SetVar("greeting", "hi"), r.SetVar("gruss", "hallo")
+	for line, want := range map[string]string{"say $": "$greeting $gruss", "say it is $gre": "$greeting", "say $x": ""} {
+		if got, _ := r.Complete(line); strings.Join(got, " ") != want {
+			t.Errorf("Complete(%q) = %q, want %q", line, got, want)
+		}
+	}
 }

@@ -194,6 +194,52 @@ func TestOtherwise(t *testing.T) {
 	}
 }
 
+// Some editors begin a file with a byte order mark.
+func TestByteOrderMark(t *testing.T) {
+	r, got := texts(t)
+	const mark = "\ufeff"
+	for line, want := range map[string]string{"look at": "look|at", "say it's": "say|it's", "/look": "look", "# say no": "", "": "", "say a" + mark: "say|a" + mark} {
+		if err := r.RunScript(t.Context(), "script", strings.NewReader(mark+line+"\n"), io.Discard, false); err != nil {
+			t.Errorf("%q: %v", line, err)
+		} else if words := strings.Join(got(), "|"); words != want {
+			t.Errorf("%q arrives as %q, want %q", line, words, want)
+		}
+	}
+	r.Otherwise = func(string) ([]string, bool) { return []string{"say", "--"}, true }
+	if err := r.RunLine(t.Context(), mark+"hello you", nil, io.Discard); err != nil || !slices.Equal(got(), []string{"say", "hello you"}) {
+		t.Errorf("a text: %v", err)
+	}
+}
+
+// Typed has the first word on what a person types, and on nothing else.
+func TestTyped(t *testing.T) {
+	r, got := texts(t)
+	r.Typed = func(first string) ([]string, bool) { return []string{"say", "--"}, !strings.HasPrefix(first, "/") }
+	typed := command.WithCaller(t.Context(), command.Caller{Shell: "one"})
+	for _, tc := range []struct {
+		ctx        context.Context
+		line, want string
+	}{
+		{typed, "look me up", "say|look me up"},
+		{typed, "quit", "say|quit"},
+		{typed, "#1 is done", "say|#1 is done"},
+		{typed, "-wait", "say|-wait"},
+		{typed, "  ", ""},
+		{typed, "/look me", "look|me"},
+		{typed, "/", ""},
+		{t.Context(), "look me", "look|me"},
+	} {
+		if err := r.RunLine(tc.ctx, tc.line, nil, io.Discard); err != nil {
+			t.Errorf("%q: %v", tc.line, err)
+		} else if words := strings.Join(got(), "|"); words != tc.want {
+			t.Errorf("%q arrives as %q, want %q", tc.line, words, tc.want)
+		}
+	}
+	if err := r.RunScript(typed, "script", strings.NewReader("look me\n"), io.Discard, false); err != nil || !slices.Equal(got(), []string{"look", "me"}) {
+		t.Errorf("a script: %v", err)
+	}
+}
+
 // What is told of a line that ran can be typed again.
 func TestAfter(t *testing.T) {
 	r, got := texts(t)

@@ -122,7 +122,7 @@ func (c *Contact) ask(ctx context.Context, kind event.Kind, q question) (bootstr
 		if c.failing != err.Error() && ctx.Err() == nil {
 			c.failing = err.Error()
 			c.log.Warn("bootstrap service", "err", err)
-			c.events.Emit(event.Event{Kind: event.BootstrapError, URL: c.url, Error: err.Error()})
+			c.events.Emit(event.Event{Kind: event.BootstrapError, URL: c.url, Error: err.Error(), Shell: event.ShellOf(ctx)})
 		}
 		return bootstrap.List{}, err
 	}

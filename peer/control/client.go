@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ import (
 const (
 	// answerTimeout is how long a question without a deadline of its own waits.
 	answerTimeout = 2 * time.Second
+	// interruptGrace is how long a command that was interrupted has to end.
+	interruptGrace = time.Second
 	// answerLimit bounds an answer that is not a stream, in bytes.
 	answerLimit = 4 << 20
 )
@@ -105,8 +108,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Exec runs a line in the peer and copies its output to out as it comes. The
 // command reads stdin, at most MaxStdin bytes of UTF-8; nil is none. When ctx
-// ends, so does the command. Under command.WithColour the output is coloured.
-// A failure of the command is a *CommandError.
+// ends, the command is interrupted, and what it writes within a second after
+// that still comes. It runs for the caller of command.WithCaller. A failure of
+// the command is a *CommandError.
 func (c *Client) Exec(ctx context.Context, line string, stdin io.Reader, out io.Writer) error {
 	return c.exec(ctx, Request{Line: &line}, stdin, out)
 }
@@ -124,7 +128,8 @@ func (c *Client) exec(ctx context.Context, req Request, stdin io.Reader, out io.
 		}
 		req.Stdin = &text
 	}
-	req.Colour = command.TakesColour(ctx)
+	caller := command.CallerOf(ctx)
+	req.Colour, req.Columns, req.Shell = caller.Colour, caller.Columns, caller.Shell
 	return c.ExecRequest(ctx, req, out)
 }
 
@@ -133,7 +138,33 @@ func (c *Client) ExecRequest(ctx context.Context, req Request, out io.Writer) er
 	if err := req.checkUTF8(); err != nil {
 		return err
 	}
-	req.Hold = false
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	req.Hold, req.ID = false, rand.Text()
+	call, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		grace, cancel := context.WithTimeout(call, interruptGrace)
+		defer cancel()
+		_ = c.ask(grace, http.MethodPost, "/v1/interrupt", interruptRequest{req.ID}, nil)
+		<-grace.Done() // after that time, or when the answer has come
+		hangUp()
+	})
+	err := c.exchange(call, req, out)
+	hangUp()
+	if !stop() {
+		<-interrupted
+	}
+	if ctx.Err() != nil {
+		return c.cut(ctx, err)
+	}
+	return err
+}
+
+// exchange sends a request to exec and copies the answer.
+func (c *Client) exchange(ctx context.Context, req Request, out io.Writer) error {
 	resp, err := c.do(ctx, http.MethodPost, "/v1/exec", req)
 	if err != nil {
 		return err

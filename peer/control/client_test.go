@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/peer/command"
 )
 
 func TestClient(t *testing.T) {
@@ -309,5 +310,37 @@ func TestStatusIsReadable(t *testing.T) {
 	b, err := json.Marshal(Status{Name: "alice", Ready: true})
 	if err != nil || strings.Contains(string(b), "problem") {
 		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// A command that is interrupted still tells what it has to tell.
+func TestInterruptedCommandHasTheLastWord(t *testing.T) {
+	l, c := start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-l.started
+		cancel()
+	}()
+	var out strings.Builder
+	if err := c.Exec(ctx, "farewell", nil, &out); !errors.Is(err, context.Canceled) || out.String() != "so far\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	// One that has ended, or never was, is no error.
+	if err := c.ask(t.Context(), "POST", "/v1/interrupt", interruptRequest{"nobody"}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a command is told of who runs it.
+func TestCaller(t *testing.T) {
+	_, c := start(t)
+	var out strings.Builder
+	ctx := command.WithCaller(t.Context(), command.Caller{Colour: true, Columns: 72, Shell: "one"})
+	if err := c.Exec(ctx, "caller", nil, &out); err != nil || out.String() != "{true 72 one} one\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	ctx = command.WithCaller(t.Context(), command.Caller{Shell: strings.Repeat("x", 65)})
+	if err := c.Exec(ctx, "caller", nil, &out); err == nil {
+		t.Error("a long name is taken")
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 
+	"peerlab/event"
 	"peerlab/peer/command"
 	"peerlab/peer/files"
 )
@@ -29,6 +31,7 @@ func (s *server) exec(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	defer s.running.add(req.ID, cancel)()
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := newFrameWriter(w, s.writeTimeout, cancel)
 	out.begin()
@@ -43,9 +46,7 @@ func (s *server) run(ctx context.Context, req Request, out io.Writer) (err error
 			err = fmt.Errorf("internal error: %v", p)
 		}
 	}()
-	if req.Colour {
-		ctx = command.WithColour(ctx)
-	}
+	ctx = event.WithShell(command.WithCaller(ctx, req.caller()), req.Shell)
 	ctx = files.With(ctx, req.Files)
 	var in io.Reader
 	if req.Stdin != nil {
@@ -55,6 +56,50 @@ func (s *server) run(ctx context.Context, req Request, out io.Writer) (err error
 		return s.registry.RunLine(ctx, *req.Line, in, out)
 	}
 	return s.registry.Run(ctx, req.Words, in, out)
+}
+
+// running is the commands that can be interrupted, by their names.
+type running struct {
+	mu     sync.Mutex
+	cancel map[string]context.CancelFunc
+}
+
+// add makes interrupt call cancel until the function it returns is called.
+func (r *running) add(id string, cancel context.CancelFunc) (remove func()) {
+	if id == "" {
+		return func() {}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cancel == nil {
+		r.cancel = make(map[string]context.CancelFunc)
+	}
+	r.cancel[id] = cancel
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.cancel, id)
+	}
+}
+
+// interrupt cancels a command, which still tells what it has to tell.
+func (s *server) interrupt(w http.ResponseWriter, r *http.Request) {
+	body, ok := readBody(w, r)
+	if !ok {
+		return
+	}
+	var req interruptRequest
+	if err := decode(body, &req); err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.running.mu.Lock()
+	cancel := s.running.cancel[req.ID]
+	s.running.mu.Unlock()
+	if cancel != nil { // otherwise it has ended
+		cancel()
+	}
+	reply(w, http.StatusOK, struct{}{})
 }
 
 func (s *server) complete(w http.ResponseWriter, r *http.Request) {

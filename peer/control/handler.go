@@ -3,7 +3,8 @@
 //
 //	GET  /v1/healthz                 200 "ok", or 503 and why not
 //	GET  /v1/info                    Status
-//	POST /v1/exec                    {"line":"…"} or {"words":["…"]}, optional "stdin", "files" and "colour"
+//	POST /v1/exec                    {"line":"…"} or {"words":["…"]}; optional: see Request
+//	POST /v1/interrupt               {"id":"…"}: cancels the exec that has this "id"
 //	POST /v1/complete                {"line":"…"}
 //	GET  /v1/events?after=N&follow=  the kept events as JSON lines
 //
@@ -49,6 +50,9 @@ type Info struct {
 	Started time.Time    // when the peer was started
 	Ready   func() error // why the peer is not healthy; nil or returning nil: it is. Called concurrently.
 	Log     *slog.Logger // where a panic of a command is reported; nil: nowhere
+	// Online returns how many members are online, this peer included; nil, or
+	// returning 0: it is not known. It is called concurrently.
+	Online func() int
 }
 
 // Status is what a peer says of itself.
@@ -59,14 +63,19 @@ type Status struct {
 	Ready   bool      `json:"ready"`
 	Problem string    `json:"problem,omitempty"` // why it is not ready
 	Last    uint64    `json:"last"`              // the number of its latest event
+	// Online is how many members are online, this peer included; 0: not known.
+	Online int `json:"online,omitempty"`
+	// SaysText says that a line that is typed is a text unless it begins with a slash.
+	SaysText bool `json:"says_text,omitempty"`
 }
 
-// server answers the requests. It has no state of its own.
+// server answers the requests.
 type server struct {
 	info         Info
 	registry     *command.Registry
 	log          *event.Log
 	writeTimeout time.Duration
+	running      running
 }
 
 // NewHandler returns the handler of the control API. A command runs with the
@@ -84,13 +93,14 @@ func (s *server) routes() http.Handler {
 	r.Get("/v1/healthz", s.health)
 	r.Get("/v1/info", s.status)
 	r.Post("/v1/exec", s.exec)
+	r.Post("/v1/interrupt", s.interrupt)
 	r.Post("/v1/complete", s.complete)
 	r.Get("/v1/events", s.events)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, "no such route "+r.URL.Path+": there are /v1/healthz, info, exec, complete, events")
+		fail(w, http.StatusNotFound, "no such route "+r.URL.Path+": there are /v1/healthz, info, exec, interrupt, complete, events")
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusMethodNotAllowed, r.Method+" is not allowed on "+r.URL.Path+": exec and complete take POST, the others GET")
+		fail(w, http.StatusMethodNotAllowed, r.Method+" is not allowed on "+r.URL.Path+": exec, interrupt and complete take POST, the others GET")
 	})
 	return r
 }
@@ -141,6 +151,10 @@ func (s *server) status(w http.ResponseWriter, _ *http.Request) {
 	if err := s.problem(); err != nil {
 		st.Ready, st.Problem = false, oneLine(err.Error())
 	}
+	if s.info.Online != nil {
+		st.Online = s.info.Online()
+	}
+	st.SaysText = s.registry.SaysText()
 	reply(w, http.StatusOK, st)
 }
 

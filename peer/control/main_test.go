@@ -93,6 +93,16 @@ func (l *lab) registry(t *testing.T) *command.Registry {
 			l.ended <- ctx.Err()
 			return ctx.Err()
 		}},
+		command.Command{Name: "farewell", Run: func(ctx context.Context, c *command.Call) error {
+			l.started <- struct{}{}
+			<-ctx.Done()
+			c.Printf("so far\n")
+			return ctx.Err()
+		}},
+		command.Command{Name: "caller", Run: func(ctx context.Context, c *command.Call) error {
+			c.Printf("%v %s\n", command.CallerOf(ctx), event.ShellOf(ctx))
+			return nil
+		}},
 		command.Command{Name: "halves", Run: func(ctx context.Context, c *command.Call) error {
 			for _, part := range []string{"a\xe2", "\x82\xacb"} {
 				if _, err := io.WriteString(c.Out, part); err != nil {

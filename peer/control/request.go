@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"peerlab/peer/command"
+	"peerlab/terminal"
 )
 
 // MaxStdin is how much standard input a command can be given, in bytes.
@@ -20,6 +21,9 @@ const (
 	MaxStdin = 1 << 20
 	MaxFiles = 1 << 20
 )
+
+// maxName is the longest name of a shell or a command, in bytes.
+const maxName = 64
 
 // Request is the body of exec: a line, which the peer splits, or its words.
 type Request struct {
@@ -31,6 +35,12 @@ type Request struct {
 	Files map[string]string `json:"files,omitzero"`
 	// Colour says that the output goes to a terminal that takes colours.
 	Colour bool `json:"colour,omitempty"`
+	// Columns is the width of that terminal; 0: there is none, or it is not known.
+	Columns int `json:"columns,omitempty"`
+	// Shell names the shell in which the line was typed; empty: nobody typed it.
+	Shell string `json:"shell,omitempty"`
+	// ID names the command for interrupt. A Client chooses it.
+	ID string `json:"id,omitempty"`
 	// Hold is for peer exec -, which reads a Request as the first line of its
 	// standard input: the command is to be cancelled when that ends.
 	Hold bool `json:"hold,omitempty"`
@@ -57,6 +67,18 @@ func (r Request) checkUTF8() error {
 		return &CommandError{"line is not valid UTF-8"}
 	}
 	return nil
+}
+
+// caller is who runs the command.
+func (r Request) caller() command.Caller {
+	return command.Caller{Colour: r.Colour, Columns: min(max(r.Columns, 0), maxColumns), Shell: r.Shell}
+}
+
+// maxColumns is the widest terminal that a caller can have.
+const maxColumns = 1000
+
+type interruptRequest struct {
+	ID string `json:"id"`
 }
 
 type completeRequest struct {
@@ -131,6 +153,8 @@ func DecodeRequest(body []byte) (Request, error) {
 		return Request{}, fmt.Errorf("words of %d bytes are too long: the limit is %d", size, command.MaxLine)
 	case req.Stdin != nil && len(*req.Stdin) > MaxStdin:
 		return Request{}, errStdinSize
+	case len(req.Shell) > maxName || terminal.Line(req.Shell) != req.Shell, len(req.ID) > maxName:
+		return Request{}, fmt.Errorf("shell and id are names of at most %d bytes", maxName)
 	}
 	size = 0
 	for name, text := range req.Files {

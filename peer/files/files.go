@@ -4,6 +4,7 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +71,11 @@ func (OS) Replace(name string, data []byte) error {
 // Abs implements System.
 func (OS) Abs(name string) (string, error) { return filepath.Abs(name) }
 
-// Read returns the content of a file. More than limit bytes are an error.
+// byteOrderMark is what some editors begin a text with.
+const byteOrderMark = "\ufeff"
+
+// Read returns the content of a file of text, without a byte order mark before it.
+// More than limit bytes are an error.
 func Read(sys System, name string, limit int) ([]byte, error) {
 	f, err := sys.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
@@ -84,7 +89,7 @@ func Read(sys System, name string, limit int) ([]byte, error) {
 	if len(text) > limit {
 		return nil, fmt.Errorf("%s is too long: the limit is %d bytes", name, limit)
 	}
-	return text, nil
+	return bytes.TrimPrefix(text, []byte(byteOrderMark)), nil
 }
 
 // Write makes data the content of a file, which is created with perm if it is

@@ -220,3 +220,14 @@ func TestGiven(t *testing.T) {
 		}
 	}
 }
+
+// Some editors begin a text with a byte order mark.
+func TestReadDropsAByteOrderMark(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(name, []byte("\ufeffecho \ufeff"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := files.Read(files.OS{}, name, 100); err != nil || string(text) != "echo \ufeff" {
+		t.Errorf("%q, %v", text, err)
+	}
+}

@@ -1,6 +1,8 @@
 package program
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -41,7 +43,8 @@ func onSocket(cmd *cobra.Command, run func(cmd *cobra.Command, client *control.C
 }
 
 func (p Program) attachCommand() *cobra.Command {
-	return onSocket(&cobra.Command{
+	var cluster string
+	cmd := onSocket(&cobra.Command{
 		Use: "attach", Short: "Open a shell inside the running peer; Ctrl-D leaves it, the peer goes on", Args: noArgs,
 	}, func(cmd *cobra.Command, client *control.Client, socket string, _ []string) error {
 		attached, err := shell.Attach(cmd.Context(), client)
@@ -53,8 +56,33 @@ func (p Program) attachCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return shell.Run(cmd.Context(), shell.Options{Peer: attached, HistoryFile: historyFile(socket), Redact: same.Commands().Redact})
+		return shell.Run(cmd.Context(), shell.Options{
+			Peer: attached, Greeting: greeting(cmd.Context(), client, cluster),
+			HistoryFile: historyFile(socket), Redact: same.Commands().Redact,
+		})
 	})
+	cmd.Flags().StringVar(&cluster, "cluster", "", "`NAME` of the peer's cluster, for the greeting")
+	return cmd
+}
+
+// greeting is what a shell begins with.
+func greeting(ctx context.Context, client *control.Client, cluster string) string {
+	st, err := client.Info(ctx)
+	if err != nil {
+		return "" // the shell tells of it
+	}
+	text := st.Name
+	if cluster != "" {
+		text += " of " + cluster
+	}
+	switch st.Online {
+	case 0:
+	case 1:
+		text += ", alone"
+	default:
+		text += fmt.Sprintf(", %d members", st.Online)
+	}
+	return text + "; help lists the commands, Ctrl-D leaves"
 }
 
 func healthCommand() *cobra.Command {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,9 @@ With - in place of the line it is the first line of standard input, where nobody
 sees it in the list of processes; what follows it is the standard input of the
 command. A first line that begins with { is the JSON body of POST /v1/exec, which
 has "line" or "words", "stdin" and "files"; with "hold":true the command is
-cancelled when standard input ends.`,
+cancelled when standard input ends.
+
+Help and tables fit the terminal; elsewhere COLUMNS says how wide they may be.`,
 		Example: "  peer exec -- members -format json\n  peer exec -- 'msg hello, everyone'\n  peer exec -- execute - <script\n" +
 			"  printf '%s\\n' 'keys install -' \"$KEY\" | peer exec -",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -68,11 +71,24 @@ cancelled when standard input ends.`,
 			}()
 		}
 		req.Colour = req.Colour || terminal.TakesColour(os.Stdout)
+		if req.Columns == 0 {
+			req.Columns = columns()
+		}
 		// A command added to the peer may print what others say.
 		out, flush := terminal.Guard(cmd.OutOrStdout())
 		defer func() { _ = flush() }()
 		return client.ExecRequest(ctx, req, out)
 	})
+}
+
+// columns returns the width of the terminal to which the output goes, or what
+// COLUMNS says where somebody passes it on to one; 0 if there is none.
+func columns() int {
+	if columns, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		return columns
+	}
+	columns, _ := strconv.Atoi(os.Getenv("COLUMNS")) // which many a program sets to nonsense
+	return columns
 }
 
 // requestOf returns the request that arguments make: one is a line, several are

@@ -58,7 +58,7 @@ output, one JSON object a line; the log for people goes to standard error.`,
 	flags.StringVar(&f.tokenFile, "bootstrap-token-file", "", "`FILE` with the write token for it; or the token itself in PEER_BOOTSTRAP_TOKEN")
 	flags.StringVar(&f.socket, "socket", defaultSocket, "`PATH` of the control socket")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`debug|info|warn|error`")
-	flags.BoolVar(&f.shell, "shell", false, "open the shell in this terminal; leaving it stops the peer (no events on standard output)")
+	flags.BoolVar(&f.shell, "shell", false, "open the shell in this terminal; leaving it stops the peer (no events on standard output; log follow shows the log)")
 	flags.BoolVar(&f.check, "check", false, "say what is wrong with the flags and the environment, and run nothing")
 	return cmd
 }
@@ -72,10 +72,8 @@ func (f *runFlags) run(ctx context.Context) error {
 		return usageError{err}
 	}
 	var logTo io.Writer = os.Stderr
-	var above *shell.Log // the log, where it would write over the line being typed
-	if f.shell && term.IsTerminal(int(os.Stderr.Fd())) {
-		above = shell.NewLog(os.Stderr)
-		logTo = above
+	if f.shell && term.IsTerminal(int(os.Stderr.Fd())) && term.IsTerminal(int(os.Stdin.Fd())) {
+		logTo = io.Discard // it would write over the line being typed: log follow shows it
 	}
 	f.Journal = journal.New(logTo, level)
 	log := f.Journal.Logger().With("peer", f.Name)
@@ -105,7 +103,7 @@ func (f *runFlags) run(ctx context.Context) error {
 		return err
 	}
 	handler := control.NewHandler(control.Info{
-		Name: p.Name(), Version: f.Version, Started: p.Started(), Ready: p.Ready, Log: log,
+		Name: p.Name(), Version: f.Version, Started: p.Started(), Ready: p.Ready, Log: log, Online: p.Online,
 	}, p.Commands(), p.Events())
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -123,7 +121,8 @@ func (f *runFlags) run(ctx context.Context) error {
 			defer cancel()
 			if err := shell.Run(ctx, shell.Options{
 				Peer:        shell.Local(p.Name(), p.Commands(), p.Events()),
-				HistoryFile: historyFile(f.socket), Redact: p.Commands().Redact, Log: above,
+				Greeting:    p.Name() + ": help lists the commands, log follow shows the log, Ctrl-D stops the peer",
+				HistoryFile: historyFile(f.socket), Redact: p.Commands().Redact,
 			}); err != nil && ctx.Err() == nil {
 				log.Error("shell", "err", err)
 			}

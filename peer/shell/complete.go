@@ -28,6 +28,9 @@ type completer struct {
 	local []string // the shell's own commands
 	width func() int
 	above func(text string) // shows text above the line
+	// repeated reports whether the key before this TAB was one, too: whoever types
+	// two wants to see the list, once.
+	repeated func() bool
 }
 
 // Do returns what may be inserted at pos, at most one thing, as readline asks it.
@@ -40,6 +43,8 @@ func (c *completer) Do(line []rune, pos int) ([][]rune, int) {
 	switch {
 	case len(candidates) == 1 && !strings.HasSuffix(candidates[0], "/") && !strings.HasSuffix(candidates[0], "="):
 		added += " "
+	case added == "" && c.repeated():
+		return nil, 0
 	case added == "":
 		c.above(columns(candidates, c.width()))
 		return nil, 0

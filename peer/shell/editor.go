@@ -44,6 +44,9 @@ type editor struct {
 	resize  func()       // makes readline ask for the width
 	typed   atomic.Int64 // characters in the line being typed
 	delete  bool         // the next Ctrl-D is the Delete key; readline's goroutine only
+	tabs    int          // how many TABs came one after the other; readline's goroutine only
+	line    []rune       // as it was told to onChange last; readline's goroutine only
+	pos     int          // of the cursor in line
 
 	mu      sync.Mutex // held to write to the terminal other than through readline
 	reading bool       // a line is being read
@@ -64,7 +67,7 @@ func newEditor(opts Options, prompt string, complete func(*editor) readline.Auto
 		return nil, err
 	}
 	e := &editor{
-		in: in, screen: &screen{w: opts.Out}, history: openHistory(opts.HistoryFile, opts.Redact), restore: restore,
+		in: in, screen: &screen{w: opts.Out, cursor: cursor{prompt: prompt, width: func() int { return width(opts.Out, len([]rune(prompt))) }}}, history: openHistory(opts.HistoryFile, opts.Redact), restore: restore,
 		signals: make(chan os.Signal, 1), arrived: make(chan struct{}, 1),
 	}
 	nothing := func() error { return nil } // the terminal stays raw between lines
@@ -74,6 +77,7 @@ func newEditor(opts Options, prompt string, complete func(*editor) readline.Auto
 		HistoryLimit: historyLines + 1, DisableAutoSaveHistory: true, HistorySearchFold: true,
 		AutoComplete:        complete(e),
 		FuncFilterInputRune: e.filter,
+		Painter:             &e.screen.cursor,
 		Listener:            readline.FuncListener(e.onChange),
 		FuncGetWidth:        func() int { return width(opts.Out, len([]rune(prompt))) },
 		FuncIsTerminal:      func() bool { return true },

@@ -133,6 +133,36 @@ func TestDyingPeer(t *testing.T) {
 	}
 }
 
+// A peer that stops in order says why; quit is what the user wanted.
+func TestStoppingPeer(t *testing.T) {
+	for _, tc := range []struct {
+		name, keys, reason string
+		want               []string
+		gone               bool
+	}{
+		{"quit", "quit\r", "", []string{"leaving", "peer alice has left all layers and ends, as quit asked", "▏"}, false},
+		{"quit by another", "note half", "quit", []string{"alice> note half", "peer alice has left all layers and ends, as quit asked", "▏"}, false},
+		{"abort", "note half", "exit", []string{"alice> note half", "peer alice is gone: abort ended it without leaving", "▏"}, true},
+		{"stop", "note half", "asked to stop", []string{"alice> note half", "peer alice is gone: asked to stop", "▏"}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p, w := attach(t, Options{})
+			w.keys(tc.keys)
+			if tc.reason != "" {
+				w.shows("alice> " + tc.keys + "▏")
+				p.log.Emit(event.Event{Kind: event.PeerStopping, Reason: tc.reason})
+			}
+			if err := w.result(); (err != nil) != tc.gone || tc.gone && !errors.Is(err, ErrGone) {
+				t.Errorf("the shell ended with %v", err)
+			}
+			w.ends(tc.want...)
+			if len(p.lines) > 0 {
+				t.Errorf("the unfinished line %q was run", <-p.lines)
+			}
+		})
+	}
+}
+
 // Another peer on the same socket is not the one attached to.
 func TestReplacedPeer(t *testing.T) {
 	p, w := attach(t, Options{})

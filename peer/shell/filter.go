@@ -2,15 +2,25 @@ package shell
 
 import (
 	"io"
+	"slices"
 
 	"github.com/abiosoft/readline"
 )
 
-// onChange is told of every change of the line being typed.
-func (e *editor) onChange(line []rune, _ int, _ rune) ([]rune, int, bool) {
+// onChange is told of every change of the line being typed, and may change it.
+func (e *editor) onChange(line []rune, pos int, key rune) ([]rune, int, bool) {
+	before, at := e.line, e.pos
+	changed := false
+	if !e.rl.Operation.IsSearchMode() {
+		line, pos, changed = wholeCharacters(before, at, line, pos, key)
+	}
+	e.line, e.pos = slices.Clone(line), pos
 	e.typed.Store(int64(len(line)))
-	return nil, 0, false
+	return line, pos, changed
 }
+
+// tabRepeated reports whether the latest two keys were TABs.
+func (e *editor) tabRepeated() bool { return e.tabs > 1 }
 
 // above shows text above the line being typed, in readline's goroutine.
 func (e *editor) above(text string) { _, _ = io.WriteString(e.rl.Stdout(), text) }
@@ -20,6 +30,13 @@ func (e *editor) above(text string) { _, _ = io.WriteString(e.rl.Stdout(), text)
 // wipe what is under it in a search: so it is muted until the next key.
 func (e *editor) filter(r rune) (rune, bool) {
 	e.screen.mute(false)
+	switch r {
+	case wake:
+	case readline.CharTab:
+		e.tabs++
+	default:
+		e.tabs = 0
+	}
 	switch r {
 	case wake:
 		resized := e.resized.Swap(false)

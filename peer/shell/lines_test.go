@@ -23,6 +23,8 @@ func TestLines(t *testing.T) {
 	w.ends(`error: unknown command "exho": did you mean echo?`, "alice> ▏")
 	w.keys("rtt 'open\r")
 	w.await("the parser's error", func(s string) bool { return strings.Contains(s, "error: unterminated quote") })
+	w.keys("rtt a b cccccccccc\r")
+	w.ends(`error: rtt: unexpected argument "cccccccccc"; usage: rtt [-count INT]`, "[-verbose]", "alice> ▏")
 	w.keys("panic\r")
 	w.ends("error: internal error: by intent", "alice> ▏")
 	w.keys("note still there\r")
@@ -56,6 +58,11 @@ func TestEditing(t *testing.T) {
 		{"Ctrl-D within a line", "note xa" + left + left + ctrlD, "a"},
 		{"kill and yank", "note ab\x15\x19", "ab"},
 		{"unknown keys", "note a\x00\x1a\x14\x1b[15~\x1bOP\x1b[200;5u\x1bxb", "ab"},
+		{"an accent goes with its letter", "note ae\u0301b" + left + left + "X", "aXe\u0301b"},
+		{"an emoji of several parts is one", "note a👩\u200d👩\u200d👧b" + left + left + "X" + right + "Y", "aX👩\u200d👩\u200d👧Yb"},
+		{"Backspace takes the accent, too", "note ae\u0301b" + left + "\x7f", "ab"},
+		{"Delete takes the accent, too", "note ae\u0301b" + left + left + deleteKey, "ab"},
+		{"Backspace at the beginning", "note ab" + ctrlA + "\x7f", "ab"},
 		{"wide characters", "note 日本語" + left + left + "€", "日€本語"},
 		{"not UTF-8", "note a\xffb", "a\ufffdb"},
 		{"bidi override", "note a\u202eb", "ab"},
@@ -101,6 +108,15 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
+// Who is used to type two TABs sees one list.
+func TestSecondTab(t *testing.T) {
+	_, w := attach(t, Options{})
+	w.keys("chat \t\tx")
+	w.shows("join   leave", "alice> chat x▏")
+	w.keys("\x7f\t")
+	w.shows("join   leave", "join   leave", "alice> chat ▏")
+}
+
 func TestHelpAndClear(t *testing.T) {
 	_, w := attach(t, Options{})
 	w.keys("clear\r")
@@ -125,6 +141,7 @@ func TestTwoShellsOnOnePeer(t *testing.T) {
 	two.shows("alice> ▏")
 	one.keys("wait\r")
 	receive(t, p.running, "start of the command")
+	one.ends("waiting", "▏")
 	two.keys("echo two\r")
 	two.ends("two", "alice> ▏")
 	p.log.Emit(event.Event{Kind: event.ChatDelivered, Member: "bob", Text: "hi"})
@@ -136,6 +153,47 @@ func TestTwoShellsOnOnePeer(t *testing.T) {
 	}
 	one.keys(ctrlC + "echo one\r")
 	one.ends("one", "alice> ▏")
+}
+
+// What is said in one shell, or by a program, is seen in the others.
+func TestShellsSeeEachOther(t *testing.T) {
+	p := newPeer(t).serve(t)
+	one := open(t, Options{Peer: p.attach(t), Greeting: "alice of x, 2 members"})
+	one.shows("alice of x, 2 members", "alice> ▏")
+	two := open(t, Options{Peer: p.attach(t)})
+	two.shows("alice> ▏")
+	one.keys("msg hello\r")
+	two.ends("<alice> hello", "alice> ▏")
+	two.keys("msg and you\r")
+	one.ends("alice of x, 2 members", "alice> msg hello", "<alice> and you", "alice> ▏")
+	p.log.Emit(event.Event{Kind: event.ChatSent, Text: "by a program"})
+	one.ends("<alice> by a program", "alice> ▏")
+	two.ends("<alice> hello", "alice> msg and you", "<alice> by a program", "alice> ▏")
+}
+
+// Where lines are texts, the shell's own commands begin with a slash, too.
+func TestTextsInAShell(t *testing.T) {
+	p := newPeer(t)
+	p.registry.Typed = func(first string) ([]string, bool) { return []string{"note", "--"}, !strings.HasPrefix(first, "/") }
+	p.serve(t)
+	for name, peer := range map[string]Peer{"attached": p.attach(t), "local": Local("alice", &p.registry, p.log)} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t, Options{Peer: peer})
+			w.shows("alice> ▏")
+			for _, text := range []string{"exit", "history", "echo hello"} {
+				w.keys(text + "\r")
+				if line := receive(t, p.lines, "line"); line != text {
+					t.Errorf("said %q, want %q", line, text)
+				}
+			}
+			w.keys("/echo hello\r")
+			w.ends("hello", "alice> ▏")
+			w.keys("/exit\r")
+			if err := w.result(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestColumns(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/abiosoft/ishell/v2"
+
+	"peerlab/terminal"
 )
 
 // localCommands are the commands of the shell itself, with their usage and help.
@@ -25,13 +27,12 @@ func localNames() []string {
 }
 
 // localHelp goes below the overview of the peer's commands.
-func localHelp() string {
-	var b strings.Builder
-	b.WriteString("\nshell\n")
+func localHelp(columns int) string {
+	var items [][2]string
 	for _, c := range localCommands {
-		fmt.Fprintf(&b, "  %-13s%s\n", c.usage, c.help)
+		items = append(items, [2]string{c.usage, c.help})
 	}
-	return b.String()
+	return "\nshell\n" + terminal.Definitions(items, columns)
 }
 
 // isLocal says whether words are for the shell: one of its commands, or help

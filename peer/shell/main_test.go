@@ -97,6 +97,15 @@ func (p *peer) addCommands() error {
 			p.lines <- strings.Join(c.Args, " ")
 			return nil
 		}},
+		command.Command{Name: "msg", Text: true, MaxArgs: -1, Run: func(ctx context.Context, c *command.Call) error {
+			p.log.Emit(event.Event{Kind: event.ChatSent, Text: strings.Join(c.Args, " "), Shell: event.ShellOf(ctx)})
+			return nil
+		}},
+		command.Command{Name: "quit", Run: func(_ context.Context, c *command.Call) error {
+			c.Printf("leaving\n")
+			p.log.Emit(event.Event{Kind: event.PeerStopping, Reason: "quit"})
+			return nil
+		}},
 		command.Command{Name: "fail", Run: func(context.Context, *command.Call) error {
 			return errors.New("it failed \x1b[2J")
 		}},
@@ -115,7 +124,7 @@ func (p *peer) addCommands() error {
 			return func(context.Context, *command.Call) error { return nil }
 		}, Complete: func([]string, string) []string { return []string{"bob", "bert", "carol", "evil\x1b[2J"} }},
 		command.Command{Name: "help", MaxArgs: -1, Run: func(_ context.Context, c *command.Call) error {
-			text, err := p.registry.Help(c.Args)
+			text, err := p.registry.Help(c.Args, c.Columns)
 			c.Printf("%s", text)
 			return err
 		}},

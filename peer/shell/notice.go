@@ -9,37 +9,65 @@ import (
 	"peerlab/terminal"
 )
 
+// noticeRows is how many rows of the terminal a notice may take.
+const noticeRows = 5
+
 // noticeOf returns the line that tells the user of peer self of e, "" if e is
-// not worth one. It is safe on a terminal.
-func noticeOf(self string, e event.Event) string {
-	if e.Member == self {
-		return "" // the user's own doing, which the command has told
-	}
-	var line string
-	switch e.Kind {
-	case event.ChatDelivered:
-		line = "<" + e.Member + "> " + e.Text
-	case event.ChatSkipped:
-		line = fmt.Sprintf("<skipped> %d messages of %s, which nobody keeps any more", e.Messages, e.Member)
-	case event.ChatJoin:
-		line = "<joined> " + e.Member + " has joined"
-	case event.ChatLeave:
-		line = "<left> " + e.Member + " has left"
-		if e.Reason == "leave" {
-			line = "<left> " + e.Member + " is leaving"
+// not worth one. What was done in the user's own shell, which has that name, is
+// not: the command has told. The line is safe on a terminal with so many columns,
+// and not longer than a few of its rows.
+func noticeOf(self, shell string, columns int, e event.Event) string {
+	line := terminal.Line(describe(self, shell, e))
+	shown := terminal.Truncate(line, noticeRows*columns)
+	if left := len(line) - len(shown); left > 0 {
+		size := fmt.Sprintf("%d bytes", left)
+		if left >= 1000 {
+			size = fmt.Sprintf("%d kB", left/1000)
 		}
-	case event.MemberJoin:
-		line = "* " + e.Member + " joined"
-	case event.MemberSuspect:
-		line = "* " + e.Member + " is suspect"
-	case event.MemberRefute:
-		line = "* " + e.Member + " is alive after all"
-	case event.MemberDead:
-		line = "* " + e.Member + " is dead"
-	case event.MemberLeft:
-		line = "* " + e.Member + " left"
+		return shown + "… " + size + " more: chat history has all of it"
 	}
-	return terminal.Line(line)
+	return line
+}
+
+// describe is noticeOf, as it comes from the others.
+func describe(self, shell string, e event.Event) string {
+	if e.Member == self {
+		return ""
+	}
+	switch e.Kind {
+	case event.ChatSent:
+		if e.Shell == shell {
+			return ""
+		}
+		return "<" + self + "> " + e.Text
+	case event.BootstrapError:
+		if e.Shell == shell {
+			return ""
+		}
+		return "* bootstrap service: " + e.Error
+	case event.ChatDelivered:
+		return "<" + e.Member + "> " + e.Text
+	case event.ChatSkipped:
+		return fmt.Sprintf("<skipped> %d messages of %s, which nobody keeps any more", e.Messages, e.Member)
+	case event.ChatJoin:
+		return "<joined> " + e.Member + " has joined"
+	case event.ChatLeave:
+		if e.Reason == "leave" {
+			return "<left> " + e.Member + " is leaving"
+		}
+		return "<left> " + e.Member + " has left"
+	case event.MemberJoin:
+		return "* " + e.Member + " joined"
+	case event.MemberSuspect:
+		return "* " + e.Member + " is suspect"
+	case event.MemberRefute:
+		return "* " + e.Member + " is alive after all"
+	case event.MemberDead:
+		return "* " + e.Member + " is dead"
+	case event.MemberLeft:
+		return "* " + e.Member + " left"
+	}
+	return ""
 }
 
 // maxNotices is how many lines wait for a terminal that takes none: a peer's

@@ -3,8 +3,6 @@ package shell
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -78,7 +76,17 @@ func TestNoticeOf(t *testing.T) {
 		{event.Event{Kind: event.ChatDelivered, Member: "bob", Text: "hi"}, "<bob> hi"},
 		{event.Event{Kind: event.ChatDelivered, Member: "bob", Text: "a\nb\x1b[2J"}, "<bob> a\ufffdb\ufffd[2J"},
 		{event.Event{Kind: event.ChatDelivered, Member: "alice", Text: "own"}, ""},
-		{event.Event{Kind: event.ChatSent, Text: "own"}, ""},
+		{event.Event{Kind: event.ChatSent, Text: "here", Shell: "own"}, ""},
+		{event.Event{Kind: event.ChatSent, Text: "there", Shell: "other"}, "<alice> there"},
+		{event.Event{Kind: event.ChatSent, Text: "by a script"}, "<alice> by a script"},
+		{
+			event.Event{Kind: event.ChatDelivered, Member: "bob", Text: strings.Repeat("x", 30_000)},
+			"<bob> " + strings.Repeat("x", 394) + "… 29 kB more: chat history has all of it",
+		},
+		{
+			event.Event{Kind: event.ChatDelivered, Member: "bob", Text: strings.Repeat("日", 200)},
+			"<bob> " + strings.Repeat("日", 197) + "… 9 bytes more: chat history has all of it",
+		},
 		{event.Event{Kind: event.ChatJoin, Member: "bob"}, "<joined> bob has joined"},
 		{event.Event{Kind: event.ChatLeave, Member: "bob", Reason: "leave"}, "<left> bob is leaving"},
 		{event.Event{Kind: event.ChatLeave, Member: "bob", Reason: "dead"}, "<left> bob has left"},
@@ -89,9 +97,10 @@ func TestNoticeOf(t *testing.T) {
 		{event.Event{Kind: event.MemberDead, Member: "bob"}, "* bob is dead"},
 		{event.Event{Kind: event.MemberLeft, Member: "bob"}, "* bob left"},
 		{event.Event{Kind: event.MemberUpdate, Member: "bob"}, ""},
-		{event.Event{Kind: event.BootstrapError, Error: "down"}, ""},
+		{event.Event{Kind: event.BootstrapError, Error: "down"}, "* bootstrap service: down"},
+		{event.Event{Kind: event.BootstrapError, Error: "down", Shell: "own"}, ""},
 	} {
-		if got := noticeOf("alice", tc.e); got != tc.want {
+		if got := noticeOf("alice", "own", 80, tc.e); got != tc.want {
 			t.Errorf("%s of %s: %q, want %q", tc.e.Kind, tc.e.Member, got, tc.want)
 		}
 	}
@@ -111,39 +120,8 @@ func TestNoticesAreBounded(t *testing.T) {
 	}
 }
 
-func TestLog(t *testing.T) {
-	var b strings.Builder
-	log := NewLog(&b)
-	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
-	p := newPeer(t)
-	logger.Info("before")
-	w := open(t, Options{Peer: Local("alice", &p.registry, p.log), Log: log})
-	w.shows("alice> ▏")
-	w.keys("note")
-	w.shows("alice> note▏")
-	logger.Info("meanwhile")
-	w.shows("level=INFO msg=meanwhile", "alice> note▏")
-	if _, err := io.WriteString(log, "two\nlines \x1b[2J\n"); err != nil {
-		t.Error(err)
-	}
-	w.shows("level=INFO msg=meanwhile", "two", "lines \ufffd[2J", "alice> note▏")
-	w.keys(ctrlC + ctrlD)
-	if err := w.result(); err != nil {
-		t.Error(err)
-	}
-	logger.Info("after")
-	if want := "level=INFO msg=before\nlevel=INFO msg=after\n"; b.String() != want {
-		t.Errorf("without a shell the log got %q, want %q", b.String(), want)
-	}
-}
-
 func TestMissedEventsAreTold(t *testing.T) {
-	s := &session{editor: &editor{arrived: make(chan struct{}, 1)}, peer: &gaps{}, end: func(error) {}}
+	s := &session{editor: &editor{arrived: make(chan struct{}, 1)}, peer: &gaps{}, end: func(error) {}, columns: func() int { return 80 }}
 	s.follow(context.Background())
 	if got, want := s.notices.take(), "<bob> one\n* 3 events were missed\n<bob> two\n"; got != want {
 		t.Errorf("shown %q, want %q", got, want)

@@ -26,6 +26,9 @@ type Peer interface {
 	// Follow calls fn for every event from now on. It returns when ctx ends or
 	// when the peer is gone, then with an error that wraps ErrGone.
 	Follow(ctx context.Context, fn func(event.Event)) error
+	// SaysText reports whether a line that is typed is a text unless it begins with
+	// a slash.
+	SaysText(ctx context.Context) bool
 	// Ping returns nil once the peer shows a sign of life.
 	Ping(ctx context.Context) error
 }
@@ -90,6 +93,11 @@ func (a *attached) Follow(ctx context.Context, fn func(event.Event)) error {
 	}
 }
 
+func (a *attached) SaysText(ctx context.Context) bool {
+	st, err := a.client.Info(ctx)
+	return err == nil && st.SaysText
+}
+
 func (a *attached) Ping(ctx context.Context) error {
 	_, err := a.client.Info(ctx)
 	return err
@@ -122,6 +130,7 @@ func (l *local) Exec(ctx context.Context, line string, out io.Writer) (err error
 			err = fmt.Errorf("internal error: %v", p)
 		}
 	}()
+	ctx = event.WithShell(ctx, command.CallerOf(ctx).Shell)
 	return l.registry.RunLine(ctx, line, nil, out)
 }
 
@@ -145,6 +154,8 @@ func (l *local) Follow(ctx context.Context, fn func(event.Event)) error {
 		}
 	}
 }
+
+func (l *local) SaysText(context.Context) bool { return l.registry.SaysText() }
 
 func (l *local) Ping(context.Context) error { return nil }
 

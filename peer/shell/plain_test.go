@@ -154,6 +154,8 @@ func (dead) Follow(ctx context.Context, _ func(event.Event)) error {
 	return ctx.Err()
 }
 
+func (dead) SaysText(context.Context) bool { return false }
+
 func (dead) Ping(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()

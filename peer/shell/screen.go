@@ -11,16 +11,22 @@ type screen struct {
 	w     io.Writer
 	muted bool
 	ended bool
+
+	cursor cursor
 }
 
 // Write writes what readline draws, unless it is muted.
 func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	drawn := s.cursor.place(p)
 	if s.muted || s.ended {
 		return len(p), nil
 	}
-	return s.w.Write(p)
+	if _, err := s.w.Write(drawn); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // mute drops what readline draws from now on, or no longer does.

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,27 +20,36 @@ import (
 type session struct {
 	*editor
 	peer     Peer
+	id       string // names this shell in the peer's events
 	name     string // the peer's, safe on a terminal
 	patience time.Duration
 	end      context.CancelCauseFunc // ends the session
 	left     bool                    // the user has left
 	colour   bool                    // the terminal takes colours
+	columns  func() int              // the terminal's width
 }
+
+// errQuit ends the session of a peer that the command quit ends.
+var errQuit = errors.New("has left all layers and ends, as quit asked")
 
 func runTerminal(parent context.Context, opts Options) error {
 	ctx, end := context.WithCancelCause(parent)
 	defer end(nil)
-	s := &session{peer: opts.Peer, name: terminal.Line(opts.Peer.Name()), patience: opts.patience, end: end, colour: terminal.TakesColour(opts.Out)}
+	s := &session{
+		peer: opts.Peer, id: rand.Text()[:8], name: terminal.Line(opts.Peer.Name()), patience: opts.patience, end: end,
+		colour: terminal.TakesColour(opts.Out), columns: func() int { return width(opts.Out, 0) },
+	}
 	var err error
 	s.editor, err = newEditor(opts, s.name+"> ", func(e *editor) readline.AutoCompleter {
-		return &completer{ctx: ctx, peer: s.peer, local: localNames(), width: func() int { return width(opts.Out, 0) }, above: e.above}
+		return &completer{ctx: ctx, peer: s.peer, local: localNames(), width: s.columns, above: e.above, repeated: e.tabRepeated}
 	})
 	if err != nil {
 		return err
 	}
 	s.addLocal()
-	opts.Log.divert(s.notice)
-
+	if opts.Greeting != "" {
+		s.print(terminal.Line(opts.Greeting) + "\n")
+	}
 	var following sync.WaitGroup
 	following.Go(func() { s.follow(ctx) })
 	stop := context.AfterFunc(ctx, s.in.hangUp)
@@ -49,12 +59,15 @@ func runTerminal(parent context.Context, opts Options) error {
 	end(nil)
 	following.Wait()
 
-	opts.Log.divert(nil)
 	s.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flush()
-	if errors.Is(err, ErrGone) {
+	switch {
+	case errors.Is(err, errQuit):
+		s.write(err.Error() + "\n")
+		return nil
+	case errors.Is(err, ErrGone):
 		s.write(err.Error() + "\n")
 	}
 	return err
@@ -97,26 +110,26 @@ func (s *session) dispatch(ctx context.Context, line string) {
 	}
 	// What cannot be split may be a text: the peer says so if it is none.
 	words, err := command.Split(line)
-	if err == nil && isLocal(words) {
+	if err == nil && isLocal(words) && (strings.HasPrefix(strings.TrimSpace(line), "/") || !s.peer.SaysText(ctx)) {
 		err = s.sh.Process(words...)
 	} else {
 		err = s.exec(ctx, line)
 	}
 	if err == nil && len(words) == 1 && words[0] == "help" {
-		s.print(localHelp())
+		s.print(localHelp(s.columns()))
 	}
 	if errors.Is(err, ErrGone) {
 		s.end(err)
 	} else if err != nil {
-		s.print("error: " + terminal.Clean(err.Error()) + "\n")
+		for line := range strings.SplitSeq("error: "+terminal.Clean(err.Error()), "\n") {
+			s.print(strings.Join(terminal.Wrap(line, s.columns()), "\n") + "\n")
+		}
 	}
 }
 
 // exec runs a line in the peer. Ctrl-C ends it, which is no error.
 func (s *session) exec(ctx context.Context, line string) error {
-	if s.colour {
-		ctx = command.WithColour(ctx)
-	}
+	ctx = command.WithCaller(ctx, command.Caller{Colour: s.colour, Columns: s.columns(), Shell: s.id})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.in.onInterrupt(func() {
@@ -145,11 +158,27 @@ func (s *session) follow(ctx context.Context) {
 			s.notice(fmt.Sprintf("* %d events were missed", e.Seq-last-1))
 		}
 		last = e.Seq
-		if line := noticeOf(s.peer.Name(), e); line != "" {
+		if e.Kind == event.PeerStopping {
+			s.end(s.stopping(e.Reason))
+			return
+		}
+		if line := noticeOf(s.peer.Name(), s.id, s.columns(), e); line != "" {
 			s.notice(line)
 		}
 	})
 	if ctx.Err() == nil && err != nil {
 		s.end(err)
 	}
+}
+
+// stopping is the error with which the session ends when the peer says that it
+// stops, and why.
+func (s *session) stopping(reason string) error {
+	switch reason {
+	case "quit":
+		return fmt.Errorf("peer %s %w", s.name, errQuit)
+	case "exit":
+		reason = "abort ended it without leaving"
+	}
+	return fmt.Errorf("%w: %s", gone(s.name), terminal.Line(reason))
 }

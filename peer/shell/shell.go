@@ -24,6 +24,8 @@ var ErrGone = errors.New("is gone")
 type Options struct {
 	// Peer is the peer whose shell this is.
 	Peer Peer
+	// Greeting is the first line on a terminal; empty: none.
+	Greeting string
 	// In and Out are the terminal; nil means standard input and output. If
 	// either is no terminal, lines are read plainly and without a prompt, and
 	// the first that fails ends the shell with its error.
@@ -36,8 +38,6 @@ type Options struct {
 	// Redact returns a line as the history may keep it, without its secrets:
 	// command.Registry has such a method. Nil keeps lines as they are.
 	Redact func(line string) string
-	// Log, if set, shows what is written to it above the line being typed.
-	Log *Log
 	// OnExit, if set, is called when the user leaves: by exit, by Ctrl-D, or at
 	// the end of input that is no terminal. It is not called when the peer or
 	// ctx ends the shell.
@@ -53,8 +53,9 @@ const (
 	answerTime      = 2 * defaultPatience
 )
 
-// Run runs a shell until the user leaves (nil), ctx ends (its cause), or the
-// peer is gone (ErrGone, which has been shown on the terminal already). It
+// Run runs a shell until the user leaves or the command quit ends the peer (nil),
+// ctx ends (its cause), or the peer is gone for another reason (ErrGone). How the
+// peer ended has been shown on the terminal already. It
 // puts the terminal back as it was, and leaves no goroutine that reads it.
 func Run(ctx context.Context, opts Options) error {
 	if opts.In == nil {

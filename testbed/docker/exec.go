@@ -47,15 +47,19 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input,
 	done := make(chan struct{})
 	c.running.Go(func() { c.watchPause(ctx, name, m.id, cancel, done) })
 	defer close(done)
-	err = c.exec(ctx, name, m.id, command, out)
+	err = c.exec(ctx, name, m.id, command, in.Columns, out)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		return cause
 	}
 	return err
 }
 
-func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Line, out io.Writer) error {
-	execID, stream, err := c.beginExec(ctx, name, id, command)
+func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Line, columns int, out io.Writer) error {
+	var env []string
+	if columns > 0 {
+		env = []string{fmt.Sprintf("COLUMNS=%d", columns)}
+	}
+	execID, stream, err := c.beginExec(ctx, name, id, command, env)
 	if err != nil {
 		return err
 	}
@@ -110,14 +114,14 @@ func (d *Daemon) endsWithin(ctx context.Context, id string, patience time.Durati
 
 // beginExec asks for a command in a container, when nobody pauses that, and
 // returns the command's id and what it writes.
-func (c *Cluster) beginExec(ctx context.Context, name, id string, command adapter.Line) (execID string, stream client.ExecAttachResult, err error) {
+func (c *Cluster) beginExec(ctx context.Context, name, id string, command adapter.Line, env []string) (execID string, stream client.ExecAttachResult, err error) {
 	give, err := c.turn(ctx, id)
 	if err != nil {
 		return "", stream, err
 	}
 	defer give()
 	created, err := c.daemon.api.ExecCreate(ctx, id, client.ExecCreateOptions{
-		AttachStdin: command.Stdin != nil, AttachStdout: true, AttachStderr: true, Cmd: command.Command,
+		AttachStdin: command.Stdin != nil, AttachStdout: true, AttachStderr: true, Cmd: command.Command, Env: env,
 	})
 	if errdefs.IsConflict(err) { // it ended, or was paused, since it was looked at
 		if _, _, now := c.runs(ctx, name); now != nil {

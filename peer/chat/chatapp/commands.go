@@ -28,18 +28,18 @@ func (a *App) Commands() []command.Command {
 			Example: "msg -wait 'hello, everyone'", Flags: a.sendMessage,
 		},
 		{
-			Name: "chat members", Aliases: []string{"chatmembers"}, Group: "chat", Data: true,
-			Short: "who is in the chat besides this peer", Example: "chat members", Run: a.showChatMembers,
+			Name: "chat members", Aliases: []string{"chatmembers"}, Group: "chat", Usage: "[NAME...]", MaxArgs: -1, Data: true,
+			Short: "who is in the chat besides this peer", Example: "chat members", Run: a.showChatMembers, Complete: a.chatNames,
 		},
 		{
-			Name: "chat ping", Aliases: []string{"chatping", "chatmemberping"}, Group: "chat", Usage: "[NAME]", MaxArgs: 1, Data: true,
+			Name: "chat ping", Aliases: []string{"chatping", "chatmemberping"}, OldNames: []string{"ping"}, Group: "chat", Usage: "[NAME]", MaxArgs: 1, Data: true,
 			Short: "round trip to a member's chat, or to everyone's", Example: "chat ping bob",
 			Run: a.pingChat, Complete: a.chatNames,
 		},
 		{
 			Name: "chat history", Group: "chat", Data: true,
-			Short: "what was said and who came and went, as this peer saw it", Example: "chat history",
-			Run: a.showChatHistory,
+			Short: "what was said and who came and went, as this peer saw it", Example: "chat history -n 20",
+			Flags: a.showChatHistory,
 		},
 		{
 			Name: "chat stats", Group: "chat", Data: true,
@@ -109,10 +109,14 @@ func (a *App) sendMessage(fs *flag.FlagSet) command.Func {
 				send = room.SendKept
 			}
 			id, err := send(ctx, text)
-			if err != nil || !c.JSON {
+			if err != nil {
 				return err
 			}
-			return c.Show(map[string]string{"message": id.String()}, nil)
+			return c.Show(map[string]string{"message": id.String()}, func() {
+				if len(room.Members()) == 0 {
+					c.Printf("%s\n", alone)
+				}
+			})
 		}
 		ctx, cancel := context.WithTimeout(ctx, wait.forAll)
 		defer cancel()
@@ -130,9 +134,12 @@ func (a *App) sendMessage(fs *flag.FlagSet) command.Func {
 	}
 }
 
+// alone is what is said of a message to nobody.
+const alone = "nobody else is in the chat to read it now"
+
 func showDelivery(c *command.Call, d chat.Delivery) {
 	if len(d.Acked) == 0 && len(d.Missing) == 0 {
-		c.Printf("nobody else is in the chat\n")
+		c.Printf("%s\n", alone)
 		return
 	}
 	var rows [][]string
@@ -157,7 +164,16 @@ func (a *App) showChatMembers(_ context.Context, c *command.Call) error {
 		Incarnation uint64 `json:"incarnation"`
 	}
 	members := []member{}
-	for _, m := range room.Members() {
+	all := room.Members()
+	for _, name := range c.Args {
+		if !slices.ContainsFunc(all, func(m chat.Presence) bool { return m.Name == name }) {
+			return fmt.Errorf("chat members: %q is not in the chat", name)
+		}
+	}
+	for _, m := range all {
+		if len(c.Args) > 0 && !slices.Contains(c.Args, m.Name) {
+			continue
+		}
 		members = append(members, member{m.Name, m.Addr, m.Incarnation})
 	}
 	return c.Show(members, func() {
@@ -233,25 +249,33 @@ func (*App) ShowEvent(e event.Event) string {
 	return ""
 }
 
-func (a *App) showChatHistory(_ context.Context, c *command.Call) error {
-	a.mu.Lock()
-	log := a.node.Events
-	a.mu.Unlock()
-	var events []event.Event
-	if log != nil {
-		events, _ = log.Since(0)
-	}
-	lines := []string{}
-	for _, e := range events {
-		if line := a.ShowEvent(e); line != "" {
-			lines = append(lines, line)
+func (a *App) showChatHistory(fs *flag.FlagSet) command.Func {
+	n := fs.Int("n", 0, "how `many` of the latest lines to show; 0 is all that is kept")
+	return func(_ context.Context, c *command.Call) error {
+		if *n < 0 {
+			return errors.New("chat history: -n takes 0 or more")
 		}
-	}
-	return c.Show(lines, func() {
-		for _, line := range lines {
-			c.Printf("%s\n", line)
+		a.mu.Lock()
+		log := a.node.Events
+		a.mu.Unlock()
+		var events []event.Event
+		if log != nil {
+			events, _ = log.Since(0)
 		}
-	})
+		events = slices.DeleteFunc(events, func(e event.Event) bool { return a.ShowEvent(e) == "" })
+		if *n > 0 {
+			events = events[max(0, len(events)-*n):]
+		}
+		lines := []string{}
+		for _, e := range events {
+			lines = append(lines, a.ShowEvent(e))
+		}
+		return c.Show(lines, func() {
+			for i, e := range events {
+				c.Printf("%s %s\n", e.Time.Local().Format(time.TimeOnly), lines[i])
+			}
+		})
+	}
 }
 
 func (a *App) showChatStats(_ context.Context, c *command.Call) error {
