@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,17 +72,19 @@ func (p *Peer) createLocked() error {
 	var online atomic.Int64 // memberlist asks while it is being created
 	values, err := broadcast.New(broadcast.Options{
 		Name: p.conf.Name, NumNodes: func() int { return max(int(online.Load()), 1) },
-		// With the local profile's 2 every thirtieth rumour would miss a member
-		// of four, who then waits for the next push/pull.
-		RetransmitMult: max(conf.RetransmitMult, 4),
+		RetransmitMult: cmp.Or(p.conf.BroadcastRetransmit, conf.RetransmitMult),
+		TombstoneTTL:   p.conf.BroadcastTombstones,
+		Events:         p.events,
 		Log:            p.log.With("layer", "membership"),
 	})
 	if err != nil {
 		return err
 	}
 	channels := map[byte]membership.Channel{valuesTag: gossiped{values, s}}
-	if g, ok := p.app.(Gossiper); ok && g.Channel() != nil {
-		channels[appTag] = g.Channel()
+	if g, ok := p.app.(Gossiper); ok {
+		if c := g.Channel(&conf); c != nil {
+			channels[appTag] = c
+		}
 	}
 	var transport memberlist.NodeAwareTransport
 	if open := p.conf.Network.Transport; open != nil {
@@ -99,6 +102,7 @@ func (p *Peer) createLocked() error {
 		return err
 	}
 	s.members, s.values = members, values
+	s.hears.Store(true)
 	s.ctx, s.end = context.WithCancel(ctx)
 	if err := p.makeContact(members.Addr()); err != nil {
 		_ = s.shutdown()

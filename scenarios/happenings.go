@@ -37,6 +37,16 @@ func happenings() []kind {
 			detail: "Counts from the beginning of the scenario.",
 			parse:  parseHas,
 		},
+		{
+			form: "PEER… has key KEY [TEXT…]", short: "each of them has this key of the broadcast map, with this text if there is one", example: "all have key motd 'hello, cluster'",
+			detail: "What counts is what a peer has now: a key that it set, or took over from another, and that was not deleted since. A restarted peer begins without keys.",
+			parse:  parseHasKey,
+		},
+		{
+			form: "PEER… lacks key KEY", short: "none of them has this key of the broadcast map", example: "all lack key motd",
+			detail: "Each of them runs.",
+			parse:  parseLacksKey,
+		},
 	}
 }
 
@@ -109,6 +119,7 @@ var eventKinds = []event.Kind{
 	event.PeerStarted, event.PeerReady, event.PeerStopping, event.PeerHealth, event.PeerTraffic,
 	event.MemberJoin, event.MemberSuspect, event.MemberRefute, event.MemberDead, event.MemberLeft, event.MemberUpdate, event.MemberReap, event.MemberConflict,
 	event.ChatStart, event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered, event.ChatSkipped,
+	event.BroadcastSet, event.BroadcastDeleted,
 	event.BootstrapJoin, event.BootstrapRefill, event.BootstrapLeave, event.BootstrapError,
 	testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabPause, testbed.LabResume, testbed.LabThrottle, testbed.LabMove, testbed.LabExit,
 	testbed.LabCut, testbed.LabLink, testbed.LabHeal, testbed.LabProbe, testbed.LabBusy, testbed.LabMark, testbed.LabError,

@@ -244,12 +244,13 @@ func (l *lab) host(cmd *cobra.Command, engine string) (*host, error) {
 	switch engine {
 	case "sim":
 		if l.limits.changed() {
-			return nil, usageError{errors.New("--memory and --pids are for containers: virtual time has none")}
+			return nil, usageError{errors.New("--memory, --pids and --health-checks are for containers: virtual time has none")}
 		}
 		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
 		return &host{simulate, settings.Limit(), settings.Restore}, nil
 	case "docker":
-		o := docker.Options{Memory: int64(l.limits.memory), PIDs: int64(l.limits.pids)}
+		var o docker.Options
+		l.limits.set(&o)
 		if err := o.CheckLimits(); err != nil {
 			return nil, usageError{err}
 		}

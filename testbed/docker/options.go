@@ -41,6 +41,10 @@ type Options struct {
 	// takes more memory is killed by the kernel: a lab.exit with the reason
 	// testbed.OutOfMemory.
 	Memory, PIDs int64
+	// HealthChecks has Docker run the health check of the image in each container,
+	// as it does in one started by hand. Each check starts a process, which what
+	// is measured here notices.
+	HealthChecks bool
 	// Keep leaves the cluster to itself at Close. Without it, and until then,
 	// the cluster is removed when this process ends, however it does.
 	Keep bool
