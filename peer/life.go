@@ -17,7 +17,7 @@ import (
 type life struct {
 	members *membership.Membership
 	values  *broadcast.Map
-	hears   atomic.Bool // what others say of the key/value map
+	hears   atomic.Bool     // what others say of the key/value map
 	ctx     context.Context // ends at shutdown
 	end     context.CancelFunc
 	tasks   sync.WaitGroup

@@ -48,3 +48,40 @@ alice,bob,charly,dave broadcast list
 		t.Errorf("%s: %s\n%s", res.Verdict, res.Reason, res.Story)
 	}
 }
+
+// TestTheChatOverGossipRepeatsAsOftenAsIsSaid: what gossip misses comes with the
+// chat's own sync, seconds later.
+func TestTheChatOverGossipRepeatsAsOftenAsIsSaid(t *testing.T) {
+	const text = " GossipNodes=1 chat-carrier=gossip rejoin=0\nstart\nawait $PUSHPULL*6 all see 4 alive\nwait 30s\nrepeat 30 every=20s alice msg 'number {}'\nwait 20s\nmeasure chat\n"
+	for settings, late := range map[string]bool{
+		"RetransmitMult=1":                   true,
+		"RetransmitMult=8":                   false,
+		"RetransmitMult=1 chat-retransmit=8": false,
+	} {
+		res := play(t, "cluster 4 PushPullInterval=5s "+settings+text)
+		if res.Verdict != observe.Pass {
+			t.Errorf("%s: %s: %s\n%s", settings, res.Verdict, res.Reason, res.Story)
+			continue
+		}
+		p90 := res.Measures[0].Figure("latency p90").Values
+		if len(p90) != 1 || (p90[0] > 1) != late {
+			t.Errorf("%s: nine tenths are delivered within %v s", settings, p90)
+		}
+	}
+}
+
+// TestWhatIsUsedIsInTheResult: a run says with which settings it was made, those
+// that nobody asked for and the engine's own among them.
+func TestWhatIsUsedIsInTheResult(t *testing.T) {
+	res := play(t, "cluster 2 broadcast-retransmit=3 events-kept=5\nstart\nawait 1m all see 2 alive\nalice events -n 100\nstdout '^(.*\\n){5}\\z'\n")
+	if res.Verdict != observe.Pass {
+		t.Errorf("%s: %s\n%s", res.Verdict, res.Reason, res.Story)
+	}
+	for key, want := range map[string]string{
+		"EnableCompression": "false", "events-kept": "5", "rejoin": "5s", "RetransmitMult": "2", "broadcast-retransmit": "3", "broadcast-tombstones": "24h0m0s",
+	} {
+		if got := res.Used[key]; got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+}
