@@ -128,6 +128,11 @@ build: ## build the programs into .build
 	mkdir -p .build
 	$(BUILD) -o .build/ ./cmd/...
 
+.PHONY: man
+man: build ## write manual pages into .build/man: man -M .build/man peerlab
+	@for program in peerlab peer bootstrap; do .build/$$program man .build/man/man1; done
+	echo 'man -M .build/man peerlab shows the first of them'
+
 .PHONY: image
 image: build ## build the images peerlab-peer, peerlab-bootstrap and peerlab-fabric from .build
 	@echo 'building the images'
