@@ -189,6 +189,15 @@ lint: ## gofumpt, go vet, staticcheck
 	go vet ./...
 	go tool staticcheck ./...
 
+# Other systems on which peerlab is used; lint looks at this one.
+SYSTEMS := linux/arm64 darwin/arm64 windows/amd64
+
+.PHONY: cross
+cross: ## go vet for other systems, tests included: linux/arm64, darwin/arm64, windows/amd64
+	@for system in $(SYSTEMS); do
+		GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0 go vet ./... || { echo "go vet for $$system failed" >&2; exit 1; }
+	done
+
 .PHONY: test
 test: unit e2e ## everything: unit tests under the race detector, then the containers
 
