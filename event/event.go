@@ -48,6 +48,14 @@ const (
 	// keeps them any more: so many, the last of which is named.
 	ChatSkipped Kind = "chat.skipped" // message member messages
 
+	// BroadcastSet says that the peer has set a key of the broadcast map, or has
+	// taken over that member has. Digest stands for the text, which may be a
+	// secret. Reason is set if a deletion of the key may have been forgotten.
+	BroadcastSet Kind = "broadcast.set" // key member (the author) version digest via reason
+	// BroadcastDeleted says that the peer has deleted a key, or has taken over
+	// that member has. Reason says why, if nobody has deleted it just now.
+	BroadcastDeleted Kind = "broadcast.deleted" // key member (the author) version via reason
+
 	BootstrapJoin   Kind = "bootstrap.join"   // url members
 	BootstrapRefill Kind = "bootstrap.refill" // url members
 	BootstrapLeave  Kind = "bootstrap.leave"  // url member
@@ -60,6 +68,7 @@ func Kinds() []Kind {
 		PeerStarted, PeerReady, PeerStopping, PeerHealth, PeerTraffic,
 		MemberJoin, MemberSuspect, MemberRefute, MemberDead, MemberLeft, MemberUpdate, MemberReap, MemberConflict,
 		ChatStart, ChatJoin, ChatLeave, ChatSent, ChatDelivered, ChatSkipped,
+		BroadcastSet, BroadcastDeleted,
 		BootstrapJoin, BootstrapRefill, BootstrapLeave, BootstrapError,
 	}
 }
@@ -89,6 +98,10 @@ type Event struct {
 	Packets     uint64 `json:"packets,omitempty"`     // how many UDP packets were sent
 	Streams     uint64 `json:"streams,omitempty"`     // how many TCP connections were made
 	Bytes       uint64 `json:"bytes,omitempty"`       // in those packets, and in those connections both ways
+	Key         string `json:"key,omitempty"`         // of the broadcast map, 64 bytes at most
+	Version     uint64 `json:"version,omitempty"`     // of that key: the clock of the write
+	Digest      string `json:"digest,omitempty"`      // of that key's text: 16 hexadecimal digits
+	Via         string `json:"via,omitempty"`         // how it came: own, gossip or push/pull; empty if this peer removed it by itself
 	URL         string `json:"url,omitempty"`         // the bootstrap service, without user information
 	Shell       string `json:"shell,omitempty"`       // the shell at the observer in which it was typed
 	Reason      string `json:"reason,omitempty"`

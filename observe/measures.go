@@ -14,6 +14,7 @@ var measures = choices[Measured]{
 	{Help{"fp", "false positives (FP), those by healthy observers (FP⁻), flaps, suspicions, refutations"}, measureFalsePositives},
 	{Help{"heal", "for each heal and resume: time until all views were equal, and until they stayed so"}, measureHeal},
 	{Help{"chat", "messages, share delivered, duplicates, reorderings, latency percentiles"}, measureChat},
+	{Help{"dissemination", "for each broadcast key, deletion, metadata update and join: time until the first and until all others had it, rounds of gossip, how many it missed"}, measureDissemination},
 	{Help{"traffic", "messages and bytes of the membership per peer and second"}, measureTraffic},
 }
 

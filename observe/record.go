@@ -31,6 +31,9 @@ type Record struct {
 	// Settings of every peer and Own of single ones, as in testbed.Spec.
 	Settings map[string]string
 	Own      map[string]map[string]string
+	// Used are all settings of every peer, those that nobody asked for among them,
+	// as testbed.Factory.Used has them; nil in a record from before they were kept.
+	Used map[string]string
 	// Peers are the names of the cluster's peers, in the order of the scenario.
 	Peers []string
 	// Model is what the theory goes by; a zero Model expects nothing.

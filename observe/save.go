@@ -46,6 +46,7 @@ type result struct {
 	Seed     uint64                       `json:"seed,omitempty"`
 	Settings map[string]string            `json:"settings,omitempty"`
 	Own      map[string]map[string]string `json:"own,omitempty"`
+	Used     map[string]string            `json:"used,omitempty"`
 	Peers    []string                     `json:"peers,omitempty"`
 	Model    *model                       `json:"model,omitempty"`
 	Began    time.Time                    `json:"began"`
@@ -165,7 +166,7 @@ func (r *Record) encode(w io.Writer) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(result{
-		Version: Version, Scenario: r.Scenario, Engine: r.Engine, Seed: r.Seed, Settings: r.Settings, Own: r.Own, Peers: r.Peers,
+		Version: Version, Scenario: r.Scenario, Engine: r.Engine, Seed: r.Seed, Settings: r.Settings, Own: r.Own, Used: r.Used, Peers: r.Peers,
 		Model: modelOf(r.Model), Began: r.Began.UTC(), Ended: r.Ended.UTC(), Verdict: r.Verdict, Reason: r.Reason, Failed: r.Failed, Cause: r.Cause,
 		Checks: r.Checks, Measures: r.Measures, Asked: r.Asked, Events: len(r.Events),
 	})
@@ -264,7 +265,7 @@ func decode(from io.Reader) (*Record, int, error) {
 		read = a.To
 	}
 	return &Record{
-		Scenario: s.Scenario, Engine: s.Engine, Seed: s.Seed, Settings: s.Settings, Own: s.Own, Peers: s.Peers, Model: s.Model.theory(),
+		Scenario: s.Scenario, Engine: s.Engine, Seed: s.Seed, Settings: s.Settings, Own: s.Own, Used: s.Used, Peers: s.Peers, Model: s.Model.theory(),
 		Began: s.Began, Ended: s.Ended, Verdict: s.Verdict, Reason: s.Reason, Failed: s.Failed, Cause: s.Cause, Checks: s.Checks, Measures: s.Measures, Asked: s.Asked,
 	}, s.Events, nil
 }

@@ -25,7 +25,7 @@ func full(t *testing.T) *Record {
 		sent(5, "a", "a/7/1"), delivered(5.1, "b", "a/7/1"), delivered(5.1, "b", "a/7/1"),
 		lab(10, testbed.LabKill, "c"), says(15, "a", event.MemberDead, "c"), says(16, "b", event.MemberDead, "c"), links(20, "")))
 	r := &Record{
-		Scenario: "crash", Engine: "sim", Seed: 7, Settings: map[string]string{"profile": "lan"},
+		Scenario: "crash", Engine: "sim", Seed: 7, Settings: map[string]string{"profile": "lan"}, Used: map[string]string{"profile": "lan", "rejoin": "5s"},
 		Own: map[string]map[string]string{"a": {"rejoin": "0"}}, Peers: []string{"a", "b", "c"}, Model: lan(3), Began: at(0), Ended: at(30),
 		Verdict: Fail, Reason: "line 3: check chat: \x1b[31mno\ufffe", Events: events,
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/spf13/pflag"
 
 	"peerlab/event"
@@ -96,8 +97,9 @@ type Conversation interface {
 type Gossiper interface {
 	App
 	// Channel returns its channel, nil for none. It is asked whenever
-	// membership is created, possibly before Join.
-	Channel() membership.Channel
+	// membership is created, with the configuration of that, possibly before
+	// Join.
+	Channel(*memberlist.Config) membership.Channel
 }
 
 // Node is what a peer hands to its app.

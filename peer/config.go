@@ -25,6 +25,15 @@ const (
 	DefaultBind    = "0.0.0.0:7946"
 	DefaultProfile = "lan"
 	DefaultRejoin  = 5 * time.Second
+	// DefaultEventsKept is how many events of a peer stay readable.
+	DefaultEventsKept = 10_000
+)
+
+// Bounds of Config.
+const (
+	maxEventsKept = 10_000_000
+	maxRetransmit = 1000 // as memberlist's own setting
+	maxTombstones = 365 * 24 * time.Hour
 )
 
 // BootstrapTokenVariable is the environment variable with the write token of the
@@ -53,7 +62,13 @@ type Config struct {
 	// Rejoin is how often, give or take a half, known but missing peers and
 	// the bootstrap service are contacted; 0 means never.
 	Rejoin time.Duration
-	// EventsKept is how many events stay readable; 0 means 10,000.
+	// BroadcastRetransmit takes the place of memberlist's RetransmitMult for the
+	// broadcast map; 0 means that one.
+	BroadcastRetransmit int
+	// BroadcastTombstones is for how long a deletion in the broadcast map is
+	// passed on; 0 means broadcast.DefaultTombstoneTTL.
+	BroadcastTombstones time.Duration
+	// EventsKept is how many events stay readable; 0 means DefaultEventsKept.
 	EventsKept int
 	// Observe, if not nil, is told every event when it happens, one at a time
 	// and in order. It must not block.
@@ -101,7 +116,7 @@ func (c *Config) check() error {
 		c.Profile = DefaultProfile
 	}
 	if c.EventsKept == 0 {
-		c.EventsKept = 10_000
+		c.EventsKept = DefaultEventsKept
 	}
 	if c.Files == nil {
 		c.Files = files.OS{}
@@ -125,6 +140,15 @@ func (c *Config) check() error {
 	}
 	if c.Rejoin < 0 || c.Rejoin > 0 && c.Rejoin < 100*time.Millisecond {
 		return fmt.Errorf("rejoin interval %s: use 100ms or more, or 0 to turn rejoin off", c.Rejoin)
+	}
+	if c.BroadcastRetransmit < 0 || c.BroadcastRetransmit > maxRetransmit {
+		return fmt.Errorf("broadcast retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.BroadcastRetransmit, maxRetransmit)
+	}
+	if d := c.BroadcastTombstones; d < 0 || d > 0 && d < time.Second || d > maxTombstones {
+		return fmt.Errorf("broadcast tombstones %s: use 1s to %s", d, maxTombstones)
+	}
+	if c.EventsKept < 0 || c.EventsKept > maxEventsKept {
+		return fmt.Errorf("events kept %d: use 1 to %d", c.EventsKept, maxEventsKept)
 	}
 	if _, err := membership.Configure(c.Profile, c.Set); err != nil {
 		return err

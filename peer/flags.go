@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/nearest"
+	"peerlab/peer/broadcast"
 	"peerlab/peer/membership"
 )
 
@@ -25,6 +26,9 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.IntVar(&c.MaxMembers, "max-members", membership.DefaultMaxMembers, "`MEMBERS` this peer takes in, itself, the dead and those who left included")
 	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
+	flags.IntVar(&c.BroadcastRetransmit, "broadcast-retransmit", 0, "`N` in place of memberlist's RetransmitMult for the broadcast map; 0 for that one")
+	flags.DurationVar(&c.BroadcastTombstones, "broadcast-tombstones", broadcast.DefaultTombstoneTTL, "for how long a deletion in the broadcast map is passed on")
+	flags.IntVar(&c.EventsKept, "events-kept", DefaultEventsKept, "`EVENTS` of this peer that stay readable; who follows them gets all")
 	flags.BoolVar(&c.Bare, "bare", false, "start nothing: configure, create, join, … by hand, step by step")
 	flags.BoolVar(&c.AllowShell, "allow-shell", false, "let the shell command run programs where the peer runs")
 	if name := appName(c.App); name != "" {

@@ -30,3 +30,29 @@ func TestConfigure(t *testing.T) {
 		}
 	}
 }
+
+// A value that cannot be used as it is is refused, not replaced by another.
+func TestNewRefusesSettings(t *testing.T) {
+	for setting, want := range map[string]string{
+		"broadcast-retransmit=-1":    "use 1 to 1000",
+		"broadcast-retransmit=1001":  "use 1 to 1000",
+		"broadcast-tombstones=-1s":   "use 1s to",
+		"broadcast-tombstones=10ms":  "use 1s to",
+		"broadcast-tombstones=9000h": "use 1s to",
+		"events-kept=-1":             "use 1 to",
+		"rejoin=50ms":                "use 100ms or more",
+		"broadcast-retransmit=1":     "",
+		"broadcast-tombstones=1s":    "",
+		"events-kept=1":              "",
+	} {
+		c := Config{Name: "alice"}
+		key, value, _ := strings.Cut(setting, "=")
+		err := c.Configure(map[string]string{key: value})
+		if err == nil {
+			_, err = New(c)
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", setting, err, want)
+		}
+	}
+}

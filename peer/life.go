@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"peerlab/peer/broadcast"
@@ -16,6 +17,7 @@ import (
 type life struct {
 	members *membership.Membership
 	values  *broadcast.Map
+	hears   atomic.Bool     // what others say of the key/value map
 	ctx     context.Context // ends at shutdown
 	end     context.CancelFunc
 	tasks   sync.WaitGroup
@@ -37,7 +39,9 @@ const (
 )
 
 // gossiped is the key/value map as a channel that stays silent until the life
-// has started its broadcasts; it listens from the beginning.
+// has started its broadcasts. It listens as long as membership runs: memberlist
+// calls it before that and for a moment after, when nothing of this life may be
+// reported.
 type gossiped struct {
 	*broadcast.Map
 	life *life
@@ -49,6 +53,20 @@ func (g gossiped) Broadcasts(overhead, limit int) [][]byte {
 		return nil
 	}
 	return g.Map.Broadcasts(overhead, limit)
+}
+
+// Receive implements membership.Channel.
+func (g gossiped) Receive(msg []byte) {
+	if g.life.hears.Load() {
+		g.Map.Receive(msg)
+	}
+}
+
+// Merge implements membership.Channel.
+func (g gossiped) Merge(state []byte, join bool) {
+	if g.life.hears.Load() {
+		g.Map.Merge(state, join)
+	}
 }
 
 // errNoMembership answers a step that needs the layer.
@@ -138,6 +156,7 @@ func (s *life) shutdown() error {
 	down := s.down
 	s.down = true
 	s.mu.Unlock()
+	s.hears.Store(false)
 	if down {
 		return nil
 	}

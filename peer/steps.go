@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,17 +84,19 @@ func (p *Peer) createLocked(started bool) (err error) {
 	var online atomic.Int64 // memberlist asks while it is being created
 	values, err := broadcast.New(broadcast.Options{
 		Name: p.conf.Name, NumNodes: func() int { return max(int(online.Load()), 1) },
-		// With the local profile's 2 every thirtieth rumour would miss a member
-		// of four, who then waits for the next push/pull.
-		RetransmitMult: max(conf.RetransmitMult, 4),
+		RetransmitMult: cmp.Or(p.conf.BroadcastRetransmit, conf.RetransmitMult),
+		TombstoneTTL:   p.conf.BroadcastTombstones,
+		Events:         p.events,
 		Log:            p.log.With("layer", "membership"),
 	})
 	if err != nil {
 		return err
 	}
 	channels := map[byte]membership.Channel{valuesTag: gossiped{values, s}}
-	if g, ok := p.app.(Gossiper); ok && g.Channel() != nil {
-		channels[appTag] = g.Channel()
+	if g, ok := p.app.(Gossiper); ok {
+		if c := g.Channel(&conf); c != nil {
+			channels[appTag] = c
+		}
 	}
 	var transport memberlist.NodeAwareTransport
 	if open := p.conf.Network.Transport; open != nil {
@@ -123,6 +126,7 @@ func (p *Peer) createLocked(started bool) (err error) {
 				return err
 			}
 			s.members = m
+			s.hears.Store(true)
 			p.mu.Lock()
 			p.life, p.contact = s, contact
 			p.mu.Unlock()

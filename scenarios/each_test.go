@@ -80,6 +80,8 @@ func ofConditions() map[string]mutation {
 		"nobody [but PEER…] dies":   {left + "mark cut\nhold 5s nobody dies\nheal\nkill bob\nwait 30s\ncheck nobody but bob dies\n", left + "check nobody but bob dies\n", "declared", ""},
 		"chat complete":             {three + "wait 5s\nalice msg hello\nawait 5s chat complete\n", three + "wait 5s\npartition alice / rest\nalice msg hello\nawait 5s chat complete\n", `"hello" did not reach bob, charly`, ""},
 		"PEER… has message TEXT…":   {three + "wait 5s\nalice msg 'hello you'\nawait 5s all have message hello you\n", three + "wait 5s\nalice msg hello\nawait 5s all have message hello you\n", "alice does not have it", ""},
+		"PEER… has key KEY [TEXT…]": {three + "wait 5s\nalice broadcast add motd hello you\nawait 1m all have key motd hello you\ncheck all have key motd\n", three + "wait 5s\nalice broadcast add motd hello\nawait 1m all have key motd\nawait 5s all have key motd hello you\n", "alice has another text, set by alice", ""},
+		"PEER… lacks key KEY":       {three + "wait 5s\ncheck all lack key motd\nalice broadcast add motd hello\nawait 1m all have key motd\nbob broadcast del motd\nawait 1m all lack key motd\n", three + "wait 5s\nalice broadcast add motd hello\nawait 1m all have key motd\ncheck bob lacks key motd\n", "bob has it, set by alice", ""},
 		"health PEER…>=N":           {three + "check health all=0\npartition alice / rest\nawait 1m health alice>=2\n", three + "await 1m health alice>=2\n", "alice: 0", ""},
 		"bootstrap lists PEER…|N":   {three + "await 5s bootstrap lists 2\n", three + "bootstrap stop\nawait 5s bootstrap lists 2\n", "no peer gets an answer", ""},
 		"PEER… ends":                {three + "bob quit\nawait 30s bob ends\n", three + "await 30s bob ends\n", "still there: bob", ""},

@@ -37,6 +37,16 @@ func happenings() []kind {
 			detail: "Counts from the beginning of the scenario.",
 			parse:  parseHas,
 		},
+		{
+			form: "PEER… has key KEY [TEXT…]", short: "each of them has this key of the broadcast map, with this text if there is one", example: "all have key motd 'hello, cluster'",
+			detail: "What counts is what a peer has now: a key that it set, or took over from another, and that was not deleted since. A restarted peer begins without keys.",
+			parse:  parseHasKey,
+		},
+		{
+			form: "PEER… lacks key KEY", short: "none of them has this key of the broadcast map", example: "all lack key motd",
+			detail: "Each of them runs.",
+			parse:  parseLacksKey,
+		},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe"
+	"peerlab/peer/broadcast"
 	"peerlab/testbed"
 )
 
@@ -95,7 +96,33 @@ func conditionsOf() map[string]map[string]func(w *world) bool {
 			return (e.Kind == event.ChatDelivered || e.Kind == event.ChatSent) && e.Peer == name && e.Text == "hello"
 		})
 	}
+	// text is what the key motd has in a peer's map.
+	text := func(w *world, name string) (text string, has bool) {
+		for _, e := range w.events {
+			switch {
+			case e.Peer != name:
+			case e.Kind == event.PeerStarted, e.Kind == event.MemberJoin && e.Member == name && e.Was == "", e.Kind == event.BroadcastDeleted && e.Key == "motd":
+				text, has = "", false
+			case e.Kind == event.BroadcastSet && e.Key == "motd":
+				text, has = "hello", e.Digest == digest("hello")
+				if !has {
+					text, has = "you", true
+				}
+			}
+		}
+		return text, has
+	}
+	hasKey := func(w *world, name string) bool { _, has := text(w, name); return has }
 	return map[string]map[string]func(w *world) bool{
+		"PEER… has key KEY [TEXT…]": {
+			"all have key motd":       each(peers, true, hasKey),
+			"alice has key motd":      each(peers[:1], false, hasKey),
+			"all have key motd hello": each(peers, true, func(w *world, name string) bool { text, _ := text(w, name); return text == "hello" }),
+		},
+		"PEER… lacks key KEY": {
+			"all lack key motd":       each(peers, true, func(w *world, name string) bool { return !hasKey(w, name) }),
+			"alice,bob lack key motd": each(peers[:2], false, func(w *world, name string) bool { return !hasKey(w, name) }),
+		},
 		"PEER… see N alive|members": {
 			"all see 4 alive":         each(peers, true, sees(4, observe.Alive)),
 			"alice,bob see 4 members": each(peers[:2], false, sees(4, observe.Alive, observe.Suspect)),
@@ -146,6 +173,9 @@ func conditionsOf() map[string]map[string]func(w *world) bool {
 	}
 }
 
+// digest is that of a text of the key motd in these tests.
+func digest(text string) string { return broadcast.Digest("motd", "eve", 1, text) }
+
 // conditionScene is what is known at the lines of these conditions.
 func conditionScene(t interface{ Fatal(...any) }, n int) *scene {
 	sc := newScene(nil, arm{}, nil)
@@ -179,6 +209,7 @@ func randomEvent(t *rapid.T, i int) event.Event {
 		event.PeerStarted, event.PeerStopping, event.PeerHealth, event.PeerTraffic,
 		event.MemberJoin, event.MemberJoin, event.MemberJoin, event.MemberJoin, event.MemberSuspect, event.MemberRefute, event.MemberDead, event.MemberLeft, event.MemberReap,
 		event.ChatStart, event.ChatJoin, event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered, event.ChatDelivered, event.ChatDelivered, event.ChatSkipped,
+		event.BroadcastSet, event.BroadcastSet, event.BroadcastDeleted,
 		testbed.LabStart, testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabExit, testbed.LabPause, testbed.LabResume, testbed.LabMark,
 	}).Draw(t, "kind")
 	switch e.Kind {
@@ -186,6 +217,10 @@ func randomEvent(t *rapid.T, i int) event.Event {
 		e.Health = rapid.IntRange(0, 2).Draw(t, "health")
 	case event.MemberJoin:
 		e.Was = rapid.SampledFrom([]string{"", "dead"}).Draw(t, "was")
+	case event.BroadcastSet, event.BroadcastDeleted:
+		e.Key = rapid.SampledFrom([]string{"motd", "other"}).Draw(t, "key")
+		e.Member, e.Version = "eve", 1
+		e.Digest = digest(rapid.SampledFrom([]string{"hello", "you"}).Draw(t, "text"))
 	case event.ChatStart, event.ChatJoin:
 		e.Life = rapid.Uint64Range(0, 2).Draw(t, "life")
 	case event.ChatLeave:
@@ -239,22 +274,27 @@ func rareEvents(at int) [][]event.Event {
 		return event.Event{Time: time.Unix(int64(at), 0), Peer: who, Kind: kind, Member: whom}
 	}
 	kill := of(testbed.LabKill, testbed.Lab, "charly")
-	var suspects, unwell []event.Event
+	var suspects, unwell, keys []event.Event
 	for _, name := range []string{"alice", "bob", "charly", "dave"} {
 		suspects = append(suspects, of(event.MemberSuspect, name, "dave"))
 		ill := of(event.PeerHealth, name, "")
 		ill.Health = 1
 		unwell = append(unwell, ill)
+		e := of(event.BroadcastSet, name, "eve")
+		e.Key, e.Version, e.Digest = "motd", 1, digest("hello")
+		keys = append(keys, e)
 	}
 	return [][]event.Event{
 		{of(event.MemberDead, "alice", "dave")},
 		{of(event.MemberLeft, "alice", "alice")},
 		{kill, kill},
 		suspects,
+		keys,
 		slices.Concat(start(at, "alice"), start(at, "bob"), []event.Event{
 			of(event.MemberDead, "alice", "charly"), of(event.MemberDead, "alice", "dave"), of(event.MemberDead, "bob", "charly"), of(event.MemberDead, "bob", "dave"),
 		}),
 		slices.Concat(start(at, "alice"), start(at, "bob"), start(at, "charly"), start(at, "dave"), unwell),
+		slices.Concat(start(at, "alice"), start(at, "bob"), start(at, "charly"), start(at, "dave"), keys),
 	}
 }
 

@@ -79,7 +79,7 @@ type run struct {
 // Run runs the plan on a new cluster and removes it again.
 func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	res := &Result{Record: observe.Record{
-		Scenario: p.Name(), Engine: f.Name(), Settings: p.Spec.Settings, Own: p.Spec.Own, Peers: p.Spec.Peers, Model: p.model, Asked: []observe.Asked{}, Began: time.Now(),
+		Scenario: p.Name(), Engine: f.Name(), Settings: p.Spec.Settings, Own: p.Spec.Own, Used: f.Used(p.Spec), Peers: p.Spec.Peers, Model: p.model, Asked: []observe.Asked{}, Began: time.Now(),
 	}}
 	if o.Progress == nil {
 		o.Progress = func(time.Duration, int, string) {}

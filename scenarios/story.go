@@ -112,7 +112,7 @@ func (r *run) story(begin string, failure error) string {
 // tell writes an event on one line.
 func tell(e event.Event, began time.Time) string {
 	words := []string{fmt.Sprintf("%+8.3fs", e.Time.Sub(began).Seconds()), e.Peer, string(e.Kind)}
-	for _, w := range []string{e.Member, e.Addr, e.Message, e.Reason, e.Error} {
+	for _, w := range []string{e.Key, e.Member, e.Addr, e.Via, e.Message, e.Reason, e.Error} {
 		if w != "" {
 			words = append(words, w)
 		}

@@ -55,8 +55,9 @@ func setting() []verb {
 		},
 		{
 			name: "cluster", early: true, args: "N|NAME… [key=value…]", short: "the peers and their settings",
-			detail: "A number takes as many of the usual names: alice, bob, charly, …. Keys in lower case are flags of peer run, such as rejoin=0; " +
+			detail: "A number takes as many of the usual names: alice, bob, charly, …. Keys in lower case are flags of peer run, such as rejoin=0 or broadcast-retransmit=1; " +
 				"those with a capital letter are fields of memberlist's configuration, such as SuspicionMult=2. The profile is local unless profile= says lan or wan. " +
+				"What the cluster line leaves open is in result.json, under used. " +
 				"With local, of more than ten peers that start at once some learn of others only from a push/pull, up to 45 s later. " +
 				"Nothing runs before start, but for the bootstrap service.",
 			example: "cluster 5 profile=lan rejoin=0 SuspicionMult=2",

@@ -94,6 +94,11 @@ type Factory interface {
 	// Owned returns the settings of a peer that the engine chooses itself, each
 	// with the reason.
 	Owned() map[string]string
+	// Used returns every setting of the peers of s, as in Spec.Settings but with
+	// each field of memberlist by its own name: what s says, and what it leaves
+	// open. What single peers have of their own is not in it. Of an invalid s it
+	// is nil.
+	Used(s Spec) map[string]string
 	// Create makes a cluster of which nothing runs yet. What package settings
 	// finds wrong with s is an error before there is anything.
 	Create(ctx context.Context, s Spec) (Engine, error)

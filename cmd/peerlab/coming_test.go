@@ -22,7 +22,7 @@ func TestPagesForNewcomersNameWhatThereIs(t *testing.T) {
 	}
 	isPeerCommand := func(words []string) bool {
 		for n := len(words); n > 0; n-- {
-			if _, err := p.Commands().Help(words[:n]); err == nil {
+			if _, err := p.Commands().Help(words[:n], 0); err == nil {
 				return true
 			}
 		}

@@ -11,19 +11,27 @@ import (
 	"peerlab/testbed/docker"
 )
 
-// containerLimits are the flags for what the container of a peer may take.
+// containerLimits are the flags for what the container of a peer may take, and
+// for whether Docker looks after its health.
 type containerLimits struct {
 	memory memoryFlag
 	pids   pidsFlag
+	health bool
 }
 
 func (l *containerLimits) add(flags *pflag.FlagSet) {
 	flags.Var(&l.memory, "memory", fmt.Sprintf("`SIZE` of memory a peer's container may take, such as 512m or 1g; 0 for no limit (%s)", memoryFlag(docker.DefaultMemory)))
 	flags.Var(&l.pids, "pids", fmt.Sprintf("`N` processes and threads a peer's container may have; 0 for no limit (%d)", docker.DefaultPIDs))
+	flags.BoolVar(&l.health, "health-checks", false, "have Docker run the images' health checks, each of which starts a process in the container")
+}
+
+// set puts them into the options of a cluster.
+func (l *containerLimits) set(o *docker.Options) {
+	o.Memory, o.PIDs, o.HealthChecks = int64(l.memory), int64(l.pids), l.health
 }
 
 // changed reports whether one of the flags was given.
-func (l *containerLimits) changed() bool { return l.memory != 0 || l.pids != 0 }
+func (l *containerLimits) changed() bool { return l.memory != 0 || l.pids != 0 || l.health }
 
 // noLimit is what docker.Options has for 0 on the command line.
 const noLimit = -1

@@ -203,7 +203,7 @@ func describe(e event.Event) string {
 	if e.Kind == event.PeerTraffic {
 		words = append(words, fmt.Sprintf("%d packets, %d streams, %d bytes", e.Packets, e.Streams, e.Bytes))
 	}
-	for _, s := range []string{e.Member, e.Addr, e.Text, e.Reason, e.Error} {
+	for _, s := range []string{e.Key, e.Member, e.Addr, e.Via, e.Text, e.Reason, e.Error} {
 		if s != "" {
 			words = append(words, s)
 		}

@@ -238,7 +238,7 @@ func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*host, error) 
 	switch engine {
 	case "sim":
 		if l.limits.changed() {
-			return nil, usageError{errors.New("--memory and --pids are for containers: virtual time has none")}
+			return nil, usageError{errors.New("--memory, --pids and --health-checks are for containers: virtual time has none")}
 		}
 		if tune {
 			return nil, usageError{errors.New("--tune-host is for containers: peers in virtual time share no table of neighbours")}
@@ -246,7 +246,8 @@ func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*host, error) 
 		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
 		return &host{simulate, settings.Limit(), settings.Restore}, nil
 	case "docker":
-		o := docker.Options{Memory: int64(l.limits.memory), PIDs: int64(l.limits.pids)}
+		var o docker.Options
+		l.limits.set(&o)
 		if err := o.CheckLimits(); err != nil {
 			return nil, usageError{err}
 		}

@@ -64,7 +64,7 @@ up to 45 s later.`,
 				}
 			}
 			o, err := f.options(l.cluster, n)
-			o.Memory, o.PIDs = int64(l.limits.memory), int64(l.limits.pids)
+			l.limits.set(&o)
 			if err = errors.Join(err, o.CheckLimits()); err != nil {
 				return usageError{err}
 			}

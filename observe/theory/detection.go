@@ -23,13 +23,13 @@ func (m Model) probed() Band {
 	}
 }
 
-// after returns b later by d.
-func (b Band) after(d time.Duration) Band { return Band{b.Least + d, b.Expected + d, b.Most + d} }
+// After returns b later by d.
+func (b Band) After(d time.Duration) Band { return Band{b.Least + d, b.Expected + d, b.Most + d} }
 
 // FirstDead is the time from a crash to the first member that holds the node
 // dead. A probe waits for the whole ProbeInterval before it suspects.
 func (m Model) FirstDead() Band {
-	return m.probed().after(m.ProbeInterval + m.SuspicionMin())
+	return m.probed().After(m.ProbeInterval + m.SuspicionMin())
 }
 
 // AllDead is the time from a crash until all members hold the node dead, when
@@ -49,7 +49,7 @@ func (m Model) AllDead() Band {
 func (m Model) IsolatedFirst() Band {
 	b := m.probed()
 	b.Most = m.ProbeInterval
-	return b.after(m.ProbeInterval + m.SuspicionTimeout(0))
+	return b.After(m.ProbeInterval + m.SuspicionTimeout(0))
 }
 
 // IsolatedLast is the time from the cut until a node cut off from everyone
@@ -61,7 +61,7 @@ func (m Model) IsolatedLast() Band {
 	score, worst := 0, m.AwarenessMaxMultiplier-1
 	for alive := m.Nodes - 2; alive > 0; alive-- {
 		score = min(worst, score+max(1, min(m.IndirectChecks, alive)))
-		b = b.after(time.Duration(score+1) * m.ProbeInterval)
+		b = b.After(time.Duration(score+1) * m.ProbeInterval)
 	}
 	// memberlist probes suspects too: a round shuffled anew may bring all of
 	// them up again before the one not probed yet.
@@ -74,5 +74,5 @@ func (m Model) IsolatedLast() Band {
 // when a round of probes ends, over as many members as are alive.
 func (m Model) Forgotten(alive int) Band {
 	round := time.Duration(alive-1) * m.ProbeInterval
-	return Band{Expected: round / 2, Most: 2 * round}.after(m.GossipToTheDeadTime)
+	return Band{Expected: round / 2, Most: 2 * round}.After(m.GossipToTheDeadTime)
 }

@@ -8,10 +8,13 @@
 // wins over it; of two made in ignorance of each other, one wins. A peer that
 // writes before it has heard of the others' writes starts from 1 and may lose.
 //
-// A deletion is a write too, a tombstone, kept for a day (Options.TombstoneTTL)
-// and for the last 1000 deleted keys: a member that missed the deletion and
-// returns later than that brings the key back. Its age travels with it, so
-// clocks of different hosts need not agree.
+// A deletion is a write too, a tombstone. Members pass it on for a day
+// (Options.TombstoneTTL), the last 1000 of them, and its age with it, so clocks
+// of different hosts need not agree. After that they keep it to themselves, the
+// last 10,000. A member that was out of contact for longer brings the key back:
+// whoever remembers the deletion then refuses the key and passes the deletion on
+// anew. If nobody remembers, the key is back, and the event says that it may be
+// one that was deleted.
 //
 // A clock from the network is believed up to one write a microsecond since
 // 1970, which no cluster comes to by writing: see maxBelieved. A record with a
@@ -37,6 +40,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
+	"peerlab/event"
 	"peerlab/nearest"
 )
 
@@ -47,8 +51,12 @@ const (
 	MaxKey     = 64   // bytes of a key, and of an author's name
 	MaxText    = 1024 // bytes of a text
 	MaxEntries = 1000
-	// maxTombstones is as many deleted keys as are remembered.
+	// maxTombstones is as many deleted keys as are passed on.
 	maxTombstones = 1000
+	// maxForgotten is as many as are remembered after that, some 2 MB.
+	maxForgotten = 10_000
+	// DefaultTombstoneTTL is for how long a deletion is passed on.
+	DefaultTombstoneTTL = 24 * time.Hour
 )
 
 // Options are what New needs. Name and NumNodes must be set.
@@ -58,11 +66,14 @@ type Options struct {
 	// news is sent. It is called from memberlist's goroutines, possibly before
 	// membership.Create has returned, and must not call the Map.
 	NumNodes func() int
-	// RetransmitMult is memberlist's setting of that name; 0 means 4.
+	// RetransmitMult decides, together with the number of members, how often
+	// each member repeats news; 0 means 4, memberlist's default for a LAN.
 	RetransmitMult int
-	// TombstoneTTL is how long after its deletion a key is kept from coming
-	// back; 0 means 24 h.
+	// TombstoneTTL is for how long a deletion is passed on; 0 means
+	// DefaultTombstoneTTL.
 	TombstoneTTL time.Duration
+	// Events is told of every key that is set or deleted; nil tells nobody.
+	Events *event.Log
 	// Log is told, at most once a minute each, of refused records and of
 	// malformed input; nil logs nothing.
 	Log *slog.Logger
@@ -82,6 +93,7 @@ type Entry struct {
 type Map struct {
 	name    string
 	ttl     time.Duration
+	events  *event.Log
 	queue   memberlist.TransmitLimitedQueue
 	log     *slog.Logger
 	dropped atomic.Uint64
@@ -91,7 +103,10 @@ type Map struct {
 	clock   uint64     // the highest seen
 	records map[string]record
 	live    int // records that are no tombstones
-	changed chan struct{}
+	// forgotten are tombstones that are not passed on any more, of keys that are
+	// not among records.
+	forgotten map[string]record
+	changed   chan struct{}
 
 	refusedLogged, droppedLogged time.Time // when the log was told last
 }
@@ -113,8 +128,9 @@ func New(o Options) (*Map, error) {
 	m := &Map{
 		name:    o.Name,
 		log:     o.Log,
-		ttl:     cmp.Or(o.TombstoneTTL, 24*time.Hour),
-		records: make(map[string]record),
+		ttl:     cmp.Or(o.TombstoneTTL, DefaultTombstoneTTL),
+		events:  o.Events,
+		records: make(map[string]record), forgotten: make(map[string]record),
 		changed: make(chan struct{}),
 	}
 	m.queue.NumNodes = o.NumNodes
@@ -127,11 +143,8 @@ func New(o Options) (*Map, error) {
 // MaxEntries entries. When several members pass that limit at the same time,
 // all keep the same newest entries.
 func (m *Map) Add(key, text string) error {
-	if why := badWord(key); why != "" {
-		return fmt.Errorf("broadcast key %s", why)
-	}
-	if why := badText(text); why != "" {
-		return fmt.Errorf("broadcast text %s", why)
+	if err := Check(key, text); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,6 +153,17 @@ func (m *Map) Add(key, text string) error {
 		return fmt.Errorf("broadcast key %q does not fit: there are %d entries already, delete some", key, m.live)
 	}
 	m.write(record{key: key, text: text})
+	return nil
+}
+
+// Check says why a key cannot have a text, whatever else the map has.
+func Check(key, text string) error {
+	if why := badWord(key); why != "" {
+		return fmt.Errorf("broadcast key %s", why)
+	}
+	if why := badText(text); why != "" {
+		return fmt.Errorf("broadcast text %s", why)
+	}
 	return nil
 }
 
@@ -183,7 +207,7 @@ func (m *Map) unknown(key string) error {
 func (m *Map) write(r record) {
 	now := time.Now()
 	r.clock, r.author, r.when, r.gone = m.clock+1, m.name, now.UnixMilli(), now
-	m.gossip(m.apply(now, r))
+	m.gossip(m.apply(now, own, r))
 }
 
 // List returns all entries by key.

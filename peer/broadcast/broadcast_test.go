@@ -3,6 +3,7 @@ package broadcast_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"peerlab/event"
 	"peerlab/peer/broadcast"
 )
 
@@ -180,10 +182,153 @@ func TestTombstone(t *testing.T) {
 		if alice.State(false) != nil || bob.State(false) != nil {
 			t.Error("a tombstone is kept for more than a day")
 		}
-		// Documented: who missed it for a day brings the key back.
+		// It is still known to be deleted: who missed it for a day brings nothing
+		// back, and is told.
 		sync(bob, carol)
-		want(t, bob, "k=text")
+		want(t, bob, "")
+		sync(bob, carol)
+		want(t, carol, "")
+		// That is for another day, and then nobody talks of it.
+		time.Sleep(25 * time.Hour)
+		if alice.State(false) != nil || bob.State(false) != nil || carol.State(false) != nil {
+			t.Error("a deletion told anew is kept for more than a day")
+		}
 	})
+}
+
+// A member that returns after more than a day is told of each deletion that it
+// missed, by gossip, too, and of a key that was set again nothing is lost.
+func TestDeletionsOutliveAPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alice, bob, carol := newMap(t, "alice"), newMap(t, "bob"), newMap(t, "carol")
+		for _, key := range []string{"gone", "again", "kept"} {
+			add(t, alice, key, "old")
+		}
+		sync(alice, bob)
+		sync(alice, carol)
+		remove(t, alice, "gone", "again")
+		sync(alice, bob)
+		add(t, carol, "again", "2") // a tie at first, then newer
+		add(t, carol, "again", "3")
+		add(t, carol, "new", "of the other side")
+		drain(alice, bob, carol)
+		time.Sleep(30 * time.Hour)
+		alice.Merge(carol.State(false), false)
+		for _, msg := range alice.Broadcasts(0, 1<<20) {
+			bob.Receive(msg)
+			carol.Receive(msg)
+		}
+		for _, m := range []*broadcast.Map{alice, bob, carol} {
+			want(t, m, "again=3 kept=old new=of the other side")
+		}
+	})
+}
+
+// drain empties the queues.
+func drain(maps ...*broadcast.Map) {
+	for _, m := range maps {
+		for len(m.Broadcasts(0, 1<<20)) > 0 {
+		}
+	}
+}
+
+// Two members that forget a deletion at different times do not tell each other
+// of it for ever.
+func TestAForgottenDeletionIsNotTalkedOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alice, bob := newMap(t, "alice"), newMap(t, "bob")
+		add(t, alice, "k", "text")
+		remove(t, alice, "k")
+		msgs := alice.Broadcasts(0, 1400)
+		time.Sleep(time.Minute)
+		bob.Receive(msgs[0]) // takes it to be a minute younger
+		drain(alice, bob)
+		time.Sleep(24*time.Hour - 30*time.Second)
+		sync(alice, bob)
+		if alice.State(false) != nil || len(alice.Broadcasts(0, 1400)) != 0 {
+			t.Error("alice has taken over a deletion that is about to be forgotten")
+		}
+	})
+}
+
+func TestEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := event.NewLog("bob", 100)
+		bob, err := broadcast.New(broadcast.Options{Name: "bob", NumNodes: func() int { return 3 }, Events: log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice, carol := newMap(t, "alice"), newMap(t, "carol")
+		secret := "s3cret " + strings.Repeat("x", 1000)
+		add(t, alice, "motd", secret)
+		bob.Receive(alice.Broadcasts(0, 1400)[0])
+		bob.Merge(alice.State(false), false) // nothing new
+		add(t, bob, "mine", "x")
+		remove(t, bob, "mine")
+		add(t, carol, "pushed", "x")
+		bob.Merge(carol.State(false), false)
+		add(t, carol, "old", "x") // with a version of its own
+		time.Sleep(25 * time.Hour)
+		bob.State(false) // forgets
+		bob.Merge(carol.State(false), false)
+		stale := newMap(t, "bob")
+		add(t, stale, "mine", "x")
+		bob.Merge(stale.State(false), false)
+		events, _ := log.Since(0)
+		var got []string
+		for _, e := range events {
+			if strings.Contains(string(e.Encode()), "s3cret") || len(e.Encode()) > 500 {
+				t.Errorf("an event tells the text, or is long: %s", e.Encode())
+			}
+			reason, _, _ := strings.Cut(e.Reason, " ")
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s %d %s %s", e.Kind, e.Key, e.Member, e.Version, e.Via, reason)))
+		}
+		want := []string{
+			"broadcast.set motd alice 1 gossip",
+			"broadcast.set mine bob 2 own",
+			"broadcast.deleted mine bob 3 own",
+			"broadcast.set pushed carol 1 push/pull",
+			"broadcast.set old carol 2 push/pull may",
+			"broadcast.deleted mine bob 3 push/pull deleted",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("events\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if events[0].Digest != broadcast.Digest("motd", "alice", 1, secret) || len(events[0].Digest) != 16 || events[1].Digest == events[3].Digest {
+			t.Errorf("digests %q %q %q", events[0].Digest, events[1].Digest, events[3].Digest)
+		}
+	})
+}
+
+// Keys for which there is no room are deleted, and that is told.
+func TestEventsOfFullMaps(t *testing.T) {
+	log := event.NewLog("bob", 10_000)
+	bob, err := broadcast.New(broadcast.Options{Name: "bob", NumNodes: func() int { return 3 }, Events: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := newMap(t, "alice")
+	for i := range broadcast.MaxEntries {
+		add(t, alice, fmt.Sprintf("a%03d", i), "x")
+		add(t, bob, fmt.Sprintf("b%03d", i), "x")
+	}
+	bob.Merge(alice.State(false), false)
+	has := map[string]bool{}
+	events, _ := log.Since(0)
+	for _, e := range events {
+		if e.Kind == event.BroadcastSet {
+			has[e.Key] = true
+		} else {
+			delete(has, e.Key)
+		}
+	}
+	var listed []string
+	for _, e := range bob.List() {
+		listed = append(listed, e.Key)
+	}
+	if told := slices.Sorted(maps.Keys(has)); !slices.Equal(told, listed) {
+		t.Errorf("events tell of %d keys, the map has %d", len(told), len(listed))
+	}
 }
 
 func TestTombstoneOlderThanADayStillDeletes(t *testing.T) {

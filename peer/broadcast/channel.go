@@ -23,7 +23,7 @@ func (m *Map) Receive(msg []byte) {
 		m.drop(now, "message", len(msg))
 		return
 	}
-	m.gossip(m.apply(now, m.believable(now, records)...))
+	m.gossip(m.apply(now, gossip, m.believable(now, records)...))
 }
 
 // State implements membership.Channel: all records, tombstones included.
@@ -55,11 +55,14 @@ func (m *Map) Merge(state []byte, _ bool) {
 		m.drop(now, "state", len(state))
 		return
 	}
-	newcomer := len(m.records) == 0
-	if news := m.apply(now, m.believable(now, records)...); !newcomer {
+	newcomer := m.isNew()
+	if news := m.apply(now, pushPull, m.believable(now, records)...); !newcomer {
 		m.gossip(news)
 	}
 }
+
+// isNew reports whether this map has never held anything. The caller holds mu.
+func (m *Map) isNew() bool { return len(m.records) == 0 && len(m.forgotten) == 0 }
 
 // logEvery is how often the log is told of what strangers can send at any rate.
 const logEvery = time.Minute
@@ -102,9 +105,14 @@ func (m *Map) forgetUnbelievable(now time.Time) {
 		return
 	}
 	m.clock = 0
+	maps.DeleteFunc(m.forgotten, func(_ string, r record) bool { return r.clock > limit })
+	for _, r := range m.forgotten {
+		m.clock = max(m.clock, r.clock)
+	}
 	for key, r := range m.records {
 		if r.clock > limit {
 			m.forget(key)
+			m.tellGone(r, reasonClock)
 		} else {
 			m.clock = max(m.clock, r.clock)
 		}
@@ -114,12 +122,31 @@ func (m *Map) forgetUnbelievable(now time.Time) {
 }
 
 // apply takes over those records that win against what is known and returns
-// the ones that stay. The caller holds mu.
-func (m *Map) apply(now time.Time, records ...record) []record {
+// what is news and stays: these, and deletions that were remembered again
+// because of them. The caller holds mu.
+func (m *Map) apply(now time.Time, via string, records ...record) []record {
+	m.expire(now)
+	newcomer := m.isNew()
 	var won []record
 	for _, r := range records {
 		m.clock = max(m.clock, r.clock)
+		reason := ""
 		old, known := m.records[r.key]
+		if gone, deleted := m.forgotten[r.key]; deleted {
+			switch order := r.compare(gone); {
+			case order < 0 && r.deleted:
+				continue
+			case order < 0:
+				// Whoever sent this has missed the deletion: tell it anew.
+				r, reason = gone, reasonAgain
+				r.gone = now
+			case order == 0 && now.Sub(r.gone) > m.ttl/2:
+				continue // another is about to forget the same
+			}
+			delete(m.forgotten, r.key)
+		} else if !known && !newcomer && m.late(now, r) {
+			reason = reasonLate
+		}
 		if known {
 			switch order := r.compare(old); {
 			case order < 0:
@@ -139,6 +166,7 @@ func (m *Map) apply(now time.Time, records ...record) []record {
 		if !r.deleted {
 			m.live++
 		}
+		m.tell(r, via, reason)
 		won = append(won, r)
 	}
 	if len(won) == 0 {
@@ -165,15 +193,42 @@ func (m *Map) forget(key string) {
 	delete(m.records, key)
 }
 
+// late reports whether r, of a key that is not known here, may have been deleted
+// so long ago that nobody remembers: by its author's clock it was written before
+// the oldest deletion that is passed on. The caller holds mu.
+func (m *Map) late(now time.Time, r record) bool {
+	return !r.deleted && now.Sub(time.UnixMilli(r.when)) >= m.ttl
+}
+
+// bury stops passing on a deletion, and goes on to remember it. The caller holds
+// mu.
+func (m *Map) bury(r record) {
+	m.forget(r.key)
+	m.forgotten[r.key] = r
+	if len(m.forgotten) <= maxForgotten {
+		return
+	}
+	// The oldest tenth, so that this is seldom.
+	oldest := slices.SortedFunc(maps.Values(m.forgotten), record.compare)
+	for _, r := range oldest[:len(oldest)/10] {
+		delete(m.forgotten, r.key)
+	}
+}
+
+// expire stops passing on the deletions that are too old. The caller holds mu.
+func (m *Map) expire(now time.Time) {
+	for _, r := range m.records {
+		if r.deleted && now.Sub(r.gone) >= m.ttl {
+			m.bury(r)
+		}
+	}
+}
+
 // trim removes tombstones that are too old and the oldest writes beyond the
 // limits. The caller holds mu. Which entries stay depends only on what they
 // are, not on when they came: so members that know the same keep the same.
 func (m *Map) trim(now time.Time) {
-	for key, r := range m.records {
-		if r.deleted && now.Sub(r.gone) >= m.ttl {
-			m.forget(key)
-		}
-	}
+	m.expire(now)
 	oldest := func(deleted bool, excess int) {
 		if excess <= 0 {
 			return
@@ -184,9 +239,18 @@ func (m *Map) trim(now time.Time) {
 				of = append(of, r)
 			}
 		}
-		slices.SortFunc(of, record.compare)
+		if excess == 1 { // as after each write of one at the limit
+			of = []record{slices.MinFunc(of, record.compare)}
+		} else {
+			slices.SortFunc(of, record.compare)
+		}
 		for _, r := range of[:excess] {
+			if deleted {
+				m.bury(r)
+				continue
+			}
 			m.forget(r.key)
+			m.tellGone(r, reasonRoom)
 		}
 	}
 	oldest(false, m.live-MaxEntries)

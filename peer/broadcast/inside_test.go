@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -18,7 +19,7 @@ func TestAHostWhoseClockWasAhead(t *testing.T) {
 	}
 	now := time.Now()
 	ahead := now.AddDate(100, 0, 0)
-	m.apply(ahead, m.believable(ahead, []record{{key: "evil", author: "mallory", clock: maxBelieved(ahead), gone: ahead}})...)
+	m.apply(ahead, gossip, m.believable(ahead, []record{{key: "evil", author: "mallory", clock: maxBelieved(ahead), gone: ahead}})...)
 	if len(m.List()) != 2 {
 		t.Fatalf("entries %+v", m.List())
 	}
@@ -39,7 +40,7 @@ func TestAHostWhoseClockWasAhead(t *testing.T) {
 	}
 	// Set back by less than clockSlack, nothing is lost.
 	back := now.Add(-12 * 24 * time.Hour)
-	m.apply(now, m.believable(now, []record{{key: "high", author: "mallory", clock: maxBelieved(now), gone: now}})...)
+	m.apply(now, gossip, m.believable(now, []record{{key: "high", author: "mallory", clock: maxBelieved(now), gone: now}})...)
 	m.forgetUnbelievable(back)
 	if len(m.List()) != 3 {
 		t.Errorf("entries %+v", m.List())
@@ -52,5 +53,22 @@ func TestAHostWithoutATime(t *testing.T) {
 		if got := maxBelieved(now); got < clockSlack || got > 2*clockSlack {
 			t.Errorf("at %v clocks up to %d are believed", now, got)
 		}
+	}
+}
+
+// What is remembered of deletions is bounded: the oldest go first.
+func TestForgottenDeletionsAreBounded(t *testing.T) {
+	m, err := New(Options{Name: "me", NumNodes: func() int { return 1 }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := uint64(maxForgotten + 1)
+	for clock := uint64(1); clock <= last; clock++ {
+		m.bury(record{key: fmt.Sprint(clock), author: "me", clock: clock, deleted: true})
+	}
+	_, first := m.forgotten["1"]
+	_, newest := m.forgotten[fmt.Sprint(last)]
+	if len(m.forgotten) > maxForgotten || len(m.forgotten) < maxForgotten/2 || first || !newest {
+		t.Errorf("%d are kept, the first %t, the last %t", len(m.forgotten), first, newest)
 	}
 }

@@ -22,20 +22,37 @@ const maxGossiping = 1024
 // It implements membership.Channel, whose calls never wait, and outlives the
 // chats it carries: what comes while there is none is dropped.
 type Gossip struct {
-	queue memberlist.TransmitLimitedQueue
+	nodes func() int
 
-	mu   sync.Mutex
-	chat *Chat
+	mu    sync.Mutex
+	queue *memberlist.TransmitLimitedQueue
+	chat  *Chat
 }
 
 // NewGossip returns a Gossip for a cluster of as many members as nodes returns;
-// it is called from memberlist's goroutines and must not wait. retransmitMult
-// is memberlist's setting of that name.
+// it is called from memberlist's goroutines and must not wait. retransmitMult, 1
+// or more, is memberlist's setting of that name.
 func NewGossip(nodes func() int, retransmitMult int) *Gossip {
-	g := new(Gossip)
-	g.queue.NumNodes = nodes
-	g.queue.RetransmitMult = max(retransmitMult, 1)
+	g := &Gossip{nodes: nodes}
+	g.SetRetransmitMult(retransmitMult)
 	return g
+}
+
+// SetRetransmitMult changes how often messages are repeated, 1 or more. Where it
+// does, what waits to be sent is dropped: it is for a new membership.
+func (g *Gossip) SetRetransmitMult(mult int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.queue == nil || g.queue.RetransmitMult != mult {
+		g.queue = &memberlist.TransmitLimitedQueue{NumNodes: g.nodes, RetransmitMult: mult}
+	}
+}
+
+// waiting returns the queue of the present membership.
+func (g *Gossip) waiting() *memberlist.TransmitLimitedQueue {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.queue
 }
 
 func (g *Gossip) attach(c *Chat) {
@@ -65,7 +82,7 @@ func (g *Gossip) send(e *entry) bool {
 // pass queues an encoded message.
 func (g *Gossip) pass(b []byte) {
 	g.mu.Lock()
-	c := g.chat
+	c, queue := g.chat, g.queue
 	g.mu.Unlock()
 	if c == nil {
 		return
@@ -74,13 +91,13 @@ func (g *Gossip) pass(b []byte) {
 	if c.Secret != nil {
 		b = c.Secret.seal(b)
 	}
-	g.queue.QueueBroadcast(rumour(b))
-	g.queue.Prune(maxGossiping)
+	queue.QueueBroadcast(rumour(b))
+	queue.Prune(maxGossiping)
 }
 
 // Broadcasts implements membership.Channel.
 func (g *Gossip) Broadcasts(overhead, limit int) [][]byte {
-	return g.queue.GetBroadcasts(overhead, limit)
+	return g.waiting().GetBroadcasts(overhead, limit)
 }
 
 // Receive implements membership.Channel.

@@ -15,6 +15,9 @@ const (
 	DefaultHorizonBytes = 16 << 20
 )
 
+// minHorizon is the least Limits.Horizon.
+const minHorizon = 16
+
 // Limits bound what a chat takes and keeps. Zero means the default.
 type Limits struct {
 	// Rate is how many messages a second this peer may send, with bursts of as
@@ -31,7 +34,7 @@ type Limits struct {
 }
 
 func (l Limits) orDefaults() Limits {
-	l.Horizon = max(cmp.Or(l.Horizon, DefaultHorizon), 16)
+	l.Horizon = max(cmp.Or(l.Horizon, DefaultHorizon), minHorizon)
 	l.HorizonBytes = max(cmp.Or(l.HorizonBytes, DefaultHorizonBytes), 4*(MaxText+overhead))
 	l.History = min(cmp.Or(l.History, DefaultHistory), l.Horizon)
 	return l
@@ -44,6 +47,8 @@ func (l Limits) Check() error {
 		return fmt.Errorf("chat rate %g: use a number of messages a second, or 0 for no limit", l.Rate)
 	case l.History < 0, l.Horizon < 0, l.HorizonBytes < 0:
 		return fmt.Errorf("chat history and horizon must not be negative")
+	case l.Horizon > 0 && l.Horizon < minHorizon:
+		return fmt.Errorf("chat horizon %d: use %d or more, or 0 for %d", l.Horizon, minHorizon, DefaultHorizon)
 	}
 	return nil
 }

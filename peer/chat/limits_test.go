@@ -34,7 +34,7 @@ func TestRateLimit(t *testing.T) {
 }
 
 func TestLimitsCheck(t *testing.T) {
-	for _, l := range []chat.Limits{{Rate: -1}, {History: -1}, {Horizon: -1}, {HorizonBytes: -1}} {
+	for _, l := range []chat.Limits{{Rate: -1}, {History: -1}, {Horizon: -1}, {HorizonBytes: -1}, {Horizon: 15}} {
 		if l.Check() == nil {
 			t.Errorf("%+v passes", l)
 		}

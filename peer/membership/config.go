@@ -126,6 +126,15 @@ func Fields() []string {
 	return names
 }
 
+// Values returns the settable fields of conf as Set takes them.
+func Values(conf *memberlist.Config) map[string]string {
+	values := make(map[string]string)
+	for _, name := range Fields() {
+		values[name] = fmt.Sprint(reflect.ValueOf(conf).Elem().FieldByName(name))
+	}
+	return values
+}
+
 // Set sets one field of conf from text: durations like 500ms, numbers, true
 // or false, strings as they are. conf is unchanged on error.
 func Set(conf *memberlist.Config, field, value string) error {

@@ -157,8 +157,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		Config: &api.Config{
 			Image: image, Hostname: name, Labels: labels,
 			Cmd: start.Command, Env: env, StopSignal: start.StopSignal,
-			// Each check starts a process: what is measured here would notice.
-			Healthcheck: &api.HealthConfig{Test: []string{"NONE"}},
+			Healthcheck: c.made.healthCheck(),
 		},
 		HostConfig: &api.HostConfig{
 			NetworkMode:    api.NetworkMode(c.networkName()),
@@ -191,6 +190,14 @@ func (m *making) environment(name string, wanted ...map[string]string) []string 
 		env = append(env, key+"="+set[key])
 	}
 	return env
+}
+
+// healthCheck is none, or that of the image.
+func (m *making) healthCheck() *api.HealthConfig {
+	if m.HealthChecks {
+		return nil
+	}
+	return &api.HealthConfig{Test: []string{"NONE"}}
 }
 
 // labels mark what is made, so that it is found and, when it must, removed. All

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/adapter"
 	"peerlab/testbed/fabric"
 	"peerlab/testbed/settings"
 )
@@ -38,6 +40,18 @@ func (f *Factory) Name() string { return "docker" }
 
 // Owned implements testbed.Factory.
 func (f *Factory) Owned() map[string]string { return settings.Owned() }
+
+// Used implements testbed.Factory. It has what a container may take, too.
+func (f *Factory) Used(s testbed.Spec) map[string]string {
+	used := settings.Used(f.Owned(), nil, s.Settings)
+	if used == nil {
+		return nil
+	}
+	limit := (&making{Options: f.base}).peerLimits(adapter.Container{})
+	used["memory"], used["pids"] = strconv.FormatInt(limit.memory, 10), strconv.FormatInt(limit.pids, 10)
+	used["health-checks"] = strconv.FormatBool(f.base.HealthChecks)
+	return used
+}
 
 // Create implements testbed.Factory. The result is a *Cluster. The program must
 // begin with WatchIfAsked.

@@ -44,6 +44,10 @@ type Options struct {
 	// Tuning was changed on the host for this cluster and is taken back when its
 	// network is removed, by whomever.
 	Tuning Tuning
+	// HealthChecks has Docker run the health check of the image in each container,
+	// as it does in one started by hand. Each check starts a process, which what
+	// is measured here notices.
+	HealthChecks bool
 	// Keep leaves the cluster to itself at Close. Without it, and until then,
 	// the cluster is removed when this process ends, however it does.
 	Keep bool

@@ -8,8 +8,11 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/spf13/pflag"
+
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
+	"peerlab/peer/membership"
 	"peerlab/testbed"
 )
 
@@ -61,6 +64,55 @@ func Check(owned map[string]string, s testbed.Spec) error {
 		}
 	}
 	return nil
+}
+
+// Merge returns settings on top of an engine's defaults, the fields of
+// memberlist in set among them.
+func Merge(defaults, settings map[string]string) map[string]string {
+	all := maps.Clone(defaults)
+	if all == nil {
+		all = make(map[string]string)
+	}
+	maps.Copy(all, settings)
+	if d, s := defaults["set"], settings["set"]; d != "" && s != "" {
+		all["set"] = d + "," + s
+	}
+	return all
+}
+
+// Used returns the settings with which a peer runs, as testbed.Factory.Used has
+// them: those of a peer, on top of an engine's defaults, and for the rest what a
+// peer takes by itself. Those that are owned are left out. Of settings that a
+// peer refuses it is nil.
+func Used(owned, defaults, of map[string]string) map[string]string {
+	config := chatapp.NewConfig("")
+	if config.Configure(Merge(defaults, of)) != nil {
+		return nil
+	}
+	list, err := membership.Configure(config.Profile, config.Set)
+	if err != nil {
+		return nil
+	}
+	used := membership.Values(list)
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	shown := config // whose values the flags get
+	shown.AddFlags(flags)
+	for name, value := range Merge(defaults, of) {
+		if f := flags.Lookup(name); f != nil {
+			_ = peer.SetFlag(f, value) // it was fine above
+		}
+	}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if _, is := owned[f.Name]; !is && f.Name != "name" && f.Name != "set" {
+			used[f.Name] = f.Value.String()
+		}
+	})
+	for _, name := range []string{"broadcast-retransmit", "chat-retransmit"} {
+		if used[name] == "0" {
+			used[name] = used["RetransmitMult"]
+		}
+	}
+	return used
 }
 
 // CheckSetting says what is wrong with one setting by itself.

@@ -41,3 +41,39 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// What a peer uses is what was asked for, and for the rest what is said to be its
+// default.
+func TestUsed(t *testing.T) {
+	defaults := map[string]string{"set": "EnableCompression=false", "events-kept": "50"}
+	for _, test := range []struct {
+		name         string
+		defaults, of map[string]string
+		want         map[string]string
+	}{
+		{"nothing is asked for", nil, nil, map[string]string{
+			"profile": "lan", "rejoin": "5s", "RetransmitMult": "4", "broadcast-retransmit": "4", "chat-retransmit": "4", "broadcast-tombstones": "24h0m0s",
+			"EnableCompression": "true", "PushPullInterval": "30s", "events-kept": "10000",
+		}},
+		{"an engine's defaults", defaults, map[string]string{"profile": "local"}, map[string]string{"EnableCompression": "false", "events-kept": "50", "RetransmitMult": "2", "broadcast-retransmit": "2"}},
+		{"on top of these", defaults, map[string]string{"set": "EnableCompression=true,RetransmitMult=1", "events-kept": "7", "rejoin": "0"}, map[string]string{
+			"EnableCompression": "true", "events-kept": "7", "rejoin": "0s", "broadcast-retransmit": "1", "chat-retransmit": "1",
+		}},
+		{"for the map alone", nil, map[string]string{"broadcast-retransmit": "7", "set": "RetransmitMult=1"}, map[string]string{"broadcast-retransmit": "7", "chat-retransmit": "1"}},
+	} {
+		used := settings.Used(settings.Owned(), test.defaults, test.of)
+		for key, want := range test.want {
+			if used[key] != want {
+				t.Errorf("%s: %s is %q, want %q", test.name, key, used[key], want)
+			}
+		}
+		for _, key := range []string{"name", "set", "bind", "bootstrap"} {
+			if value, there := used[key]; there {
+				t.Errorf("%s: %s is there: %q", test.name, key, value)
+			}
+		}
+	}
+	if used := settings.Used(nil, nil, map[string]string{"profile": "moon"}); used != nil {
+		t.Errorf("of settings that a peer refuses: %v", used)
+	}
+}

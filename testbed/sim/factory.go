@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"peerlab/peer"
 	"peerlab/testbed"
 	"peerlab/testbed/settings"
 )
@@ -41,6 +43,22 @@ func (*factory) Owned() map[string]string {
 	owned := settings.Owned()
 	owned["allow-shell"] = "a simulated peer runs no programs of this host"
 	return owned
+}
+
+// defaults are the settings that a simulated peer of a cluster of n has where
+// nobody asks for others. Compression takes half of the time, and here there is
+// nothing to save. The history has all events: each peer keeps fewer, the more
+// there are.
+func defaults(n int) map[string]string {
+	return map[string]string{
+		"set":         "EnableCompression=false",
+		"events-kept": strconv.Itoa(min(max(50_000/max(n, 1), 50), peer.DefaultEventsKept)),
+	}
+}
+
+// Used implements testbed.Factory.
+func (f *factory) Used(s testbed.Spec) map[string]string {
+	return settings.Used(f.Owned(), defaults(len(s.Peers)), s.Settings)
 }
 
 // Create implements testbed.Factory.

@@ -10,6 +10,7 @@ import (
 	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/files"
 	"peerlab/testbed"
+	"peerlab/testbed/settings"
 )
 
 // grace is how long a peer has to leave.
@@ -121,7 +122,6 @@ func (m *member) config(l *life) (peer.Config, error) {
 			Resolve:   c.resolve,
 			Shared:    &c.shared,
 		},
-		EventsKept: eventsKept(len(c.spec.Peers)),
 		Observe: func(e event.Event) {
 			if m.speaks(l) {
 				e.Peer = name // whatever it calls itself: two can claim one name
@@ -129,14 +129,12 @@ func (m *member) config(l *life) (peer.Config, error) {
 			}
 		},
 	}
-	if err := conf.Configure(c.spec.Of(name)); err != nil {
+	if err := conf.Configure(settings.Merge(defaults(len(c.spec.Peers)), c.spec.Of(name))); err != nil {
 		return conf, err
 	}
 	if secrets, given := c.spec.Files[chat.Config.SecretFile]; given {
 		chat.Config.Secret, chat.Config.SecretFile = secrets, ""
 	}
-	// Compression takes half of the time, and here there is nothing to save.
-	conf.Set = append([]string{"EnableCompression=false"}, conf.Set...)
 	conf.Bootstrap = "http://" + c.members[testbed.Bootstrap].host.at(bootstrapPort)
 	if conf.State != "" {
 		m.files.AddVolume(conf.State)
@@ -144,10 +142,6 @@ func (m *member) config(l *life) (peer.Config, error) {
 	c.sim.change(&conf)
 	return conf, nil
 }
-
-// eventsKept is how many events each of n peers keeps, less the more there are;
-// the history has them all.
-func eventsKept(n int) int { return min(max(50_000/max(n, 1), 50), 10_000) }
 
 // speaks says whether what the peer of a life reports is heard: the dead
 // observe nothing.

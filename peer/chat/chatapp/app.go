@@ -3,6 +3,7 @@
 package chatapp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/spf13/pflag"
 
 	"peerlab/peer"
@@ -37,7 +39,10 @@ const SecretVariable = "PEER_CHAT_SECRET"
 type Config struct {
 	Bind    string // IP:PORT, port 0 for any free one; empty means DefaultBind
 	Carrier string // CarrierDirect or CarrierGossip; empty means direct
-	Limits  chat.Limits
+	// Retransmit takes the place of memberlist's RetransmitMult for CarrierGossip;
+	// 0 means that one.
+	Retransmit int
+	Limits     chat.Limits
 	// SyncEvery is how often the chat compares with a random member what each
 	// has; 0 means chat.DefaultSyncEvery.
 	SyncEvery time.Duration
@@ -56,9 +61,8 @@ const (
 	CarrierGossip = "gossip" // membership's packets
 )
 
-// chatGossip is how often gossip repeats a message, times the logarithm of the
-// number of members: memberlist's default for a LAN.
-const chatGossip = 4
+// maxRetransmit bounds Config.Retransmit, as memberlist's own setting.
+const maxRetransmit = 1000
 
 // maxSecretFile bounds the file of secrets, in bytes.
 const maxSecretFile = 1 << 20
@@ -101,6 +105,7 @@ func (a *App) AddFlags(flags *pflag.FlagSet) {
 	c := &a.Config
 	flags.StringVar(&c.Bind, "chat-bind", DefaultBind, "the chat listens on `IP:PORT`, TCP; port 0 for any")
 	flags.StringVar(&c.Carrier, "chat-carrier", CarrierDirect, "what the chat goes over: `direct|gossip`, connections or membership's packets")
+	flags.IntVar(&c.Retransmit, "chat-retransmit", 0, "`N` in place of memberlist's RetransmitMult for the chat over gossip; 0 for that one")
 	flags.Float64Var(&c.Limits.Rate, "chat-rate", 0, "`MESSAGES` a second this peer may send; 0 for no limit")
 	flags.IntVar(&c.Limits.History, "chat-history", chat.DefaultHistory, "`MESSAGES` kept although everybody has them")
 	flags.IntVar(&c.Limits.Horizon, "chat-horizon", chat.DefaultHorizon, "`MESSAGES` kept at most, for those who lack them")
@@ -122,10 +127,14 @@ func (a *App) Prepare(sys files.System) error {
 	if err := c.Limits.Check(); err != nil {
 		return err
 	}
+	if c.Retransmit < 0 || c.Retransmit > maxRetransmit {
+		return fmt.Errorf("chat retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.Retransmit, maxRetransmit)
+	}
 	switch c.Carrier {
 	case "", CarrierDirect:
 	case CarrierGossip:
-		a.gossip = chat.NewGossip(func() int { return max(int(a.members.Load()), 1) }, chatGossip)
+		// Until there is a membership there is nobody to send to.
+		a.gossip = chat.NewGossip(func() int { return max(int(a.members.Load()), 1) }, max(c.Retransmit, 1))
 	default:
 		return fmt.Errorf("chat carrier %q: there are %s and %s", c.Carrier, CarrierDirect, CarrierGossip)
 	}
@@ -159,10 +168,11 @@ func (a *App) secrets() ([][]byte, error) {
 }
 
 // Channel implements peer.Gossiper.
-func (a *App) Channel() membership.Channel {
+func (a *App) Channel(conf *memberlist.Config) membership.Channel {
 	if a.gossip == nil {
 		return nil
 	}
+	a.gossip.SetRetransmitMult(cmp.Or(a.Config.Retransmit, conf.RetransmitMult))
 	return a.gossip
 }
 
