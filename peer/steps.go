@@ -92,8 +92,9 @@ func (p *Peer) createLocked() error {
 	members, err := membership.Create(membership.Options{
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
 		Transport: transport, Meta: meta, MaxMembers: p.conf.MaxMembers,
-		Channels: channels,
-		Events:   p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
+		QueueWarning: p.conf.QueueWarning,
+		Channels:     channels,
+		Events:       p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
 	})
 	if err != nil {
 		return err

@@ -54,14 +54,14 @@ func (w *words) zone(z *time.Location) uint64 {
 // in which they are packed.
 type fields struct {
 	texts   [10]*string
-	numbers [7]*uint64
+	numbers [8]*uint64
 	signed  [2]*int
 }
 
 func fieldsOf(e *event.Event, incarnation *uint64) fields {
 	return fields{
 		texts:   [10]*string{&e.Peer, (*string)(&e.Kind), &e.Member, &e.Addr, &e.Was, &e.Message, &e.Text, &e.URL, &e.Reason, &e.Error},
-		numbers: [7]*uint64{&e.Seq, incarnation, &e.Life, &e.Messages, &e.Packets, &e.Streams, &e.Bytes},
+		numbers: [8]*uint64{&e.Seq, incarnation, &e.Life, &e.Messages, &e.Packets, &e.Streams, &e.Bytes, &e.Dropped},
 		signed:  [2]*int{&e.Members, &e.Health},
 	}
 }
