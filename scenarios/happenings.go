@@ -106,7 +106,7 @@ func (c *counter) why(*world) string { return c.tell(c) }
 
 // eventKinds are the kinds of events there are.
 var eventKinds = []event.Kind{
-	event.PeerStarted, event.PeerReady, event.PeerStopping, event.PeerHealth, event.PeerTraffic,
+	event.PeerStarted, event.PeerReady, event.PeerStopping, event.PeerHealth, event.PeerTraffic, event.PeerQueues, event.PeerBacklog,
 	event.MemberJoin, event.MemberSuspect, event.MemberRefute, event.MemberDead, event.MemberLeft, event.MemberUpdate, event.MemberReap, event.MemberConflict,
 	event.ChatStart, event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered, event.ChatSkipped,
 	event.BootstrapJoin, event.BootstrapRefill, event.BootstrapLeave, event.BootstrapError,
