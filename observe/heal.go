@@ -56,7 +56,7 @@ func (h *healer) add(e event.Event) {
 		h.healings = append(h.healings, healing)
 		h.settle(e.Time, true)
 		return
-	case testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabExit, testbed.LabPause, testbed.LabThrottle, testbed.LabCut, testbed.LabLink:
+	case testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabExit, testbed.LabPause, testbed.LabThrottle, testbed.LabDisconnect, testbed.LabCut, testbed.LabLink:
 		h.open = false
 	}
 	if !h.open {

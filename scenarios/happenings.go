@@ -110,7 +110,7 @@ var eventKinds = []event.Kind{
 	event.MemberJoin, event.MemberSuspect, event.MemberRefute, event.MemberDead, event.MemberLeft, event.MemberUpdate, event.MemberReap, event.MemberConflict,
 	event.ChatStart, event.ChatJoin, event.ChatLeave, event.ChatSent, event.ChatDelivered, event.ChatSkipped,
 	event.BootstrapJoin, event.BootstrapRefill, event.BootstrapLeave, event.BootstrapError,
-	testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabPause, testbed.LabResume, testbed.LabThrottle, testbed.LabMove, testbed.LabExit,
+	testbed.LabStart, testbed.LabStop, testbed.LabKill, testbed.LabPause, testbed.LabResume, testbed.LabThrottle, testbed.LabMove, testbed.LabExit, testbed.LabDisconnect, testbed.LabConnect,
 	testbed.LabCut, testbed.LabLink, testbed.LabHeal, testbed.LabProbe, testbed.LabBusy, testbed.LabMark, testbed.LabError,
 }
 

@@ -45,7 +45,13 @@ func (r *run) notice(e event.Event) {
 		if !r.mayEnd(e.Member) {
 			r.stop(&lost{e.Member, howEnded(e.Text, e.Reason)})
 		}
+	case testbed.LabDisconnect:
+		r.stop(&lost{e.Member, "somebody took it off the network " + e.Text})
 	case testbed.LabError:
+		if e.Member == "" {
+			r.stop(errors.New(e.Error))
+			return
+		}
 		r.stop(fmt.Errorf("what %s reported is incomplete: %s", e.Member, e.Error))
 	}
 }

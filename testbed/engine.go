@@ -174,10 +174,14 @@ type Peer struct {
 	// Exit is the status with which a stopped one ended, 137 for SIGKILL.
 	Exit int `json:"exit,omitempty"`
 	// Reason is why it ended, where that is known and nobody had asked for it:
-	// OutOfMemory.
+	// OutOfMemory. Of one that runs it is why nobody can reach it: NoNetwork.
 	Reason string `json:"reason,omitempty"`
 }
 
 // OutOfMemory is the reason for the end of a peer that took more memory than it
 // may: the kernel killed it.
 const OutOfMemory = "killed: out of memory"
+
+// NoNetwork is what is the matter with a peer that runs and was taken off the
+// network of its cluster.
+const NoNetwork = "runs, on no network"

@@ -24,6 +24,10 @@ const (
 	LabMove     event.Kind = "lab.move"     // addr: the new one
 	// LabExit tells that Member ended and nobody had asked for it.
 	LabExit event.Kind = "lab.exit" // text: the status, 137 for SIGKILL; reason: OutOfMemory, if that was it
+	// LabDisconnect tells that somebody took Member, which runs, off the network of
+	// its cluster: nobody reaches it. LabConnect tells that it is back.
+	LabDisconnect event.Kind = "lab.disconnect" // text: the network
+	LabConnect    event.Kind = "lab.connect"    // text: the network
 	// A change of links, as Links.Kind decides: lab.cut if some packets never
 	// pass, lab.link if chance or time is all that is against them, lab.heal if
 	// all links are healthy. Text: all that is then in force, as ParseLinks reads

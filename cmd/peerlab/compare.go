@@ -20,6 +20,7 @@ type compareFlags struct {
 	out    string
 	write  string
 	quiet  bool
+	tuning bool
 }
 
 // compared are the engines, the model first.
@@ -53,6 +54,7 @@ is inconclusive. What is complete in --out is not run again.`,
 	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")
 	flags.StringVar(&f.write, "write", "", "put the table into this `FILE`, too")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
+	tuneFlag(flags, &f.tuning)
 	return cmd
 }
 
@@ -67,7 +69,7 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 	// Both engines are there before the first scenario runs on one.
 	var hosts [2]*host
 	for i, engine := range compared {
-		if hosts[i], err = l.host(cmd, engine); err != nil {
+		if hosts[i], err = l.host(cmd, engine, f.tuning && engine == "docker"); err != nil {
 			return err
 		}
 		defer hosts[i].close()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 	"strings"
 	"text/tabwriter"
 
@@ -33,7 +32,8 @@ func (l *lab) doctorCommand(env func(string) string) *cobra.Command {
 	cmd := withFormats(&cobra.Command{
 		Use: "doctor", Short: "Say what will and will not work on this machine, and how to mend it", Args: exactly(0, "no argument"),
 		Long: `Look at Docker, the images, proxies, the kernel, its limits and the memory. What the kernel
-can do to links is tried, in a container that leaves nothing. It changes nothing. The
+can do to links is tried, and whether packets pass between containers, in containers
+that leave nothing. It changes nothing. The
 exit status is 1 if no cluster can be started here.`,
 		Example: "  peerlab doctor\n  peerlab doctor --peers 200",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,10 +57,10 @@ exit status is 1 if no cluster can be started here.`,
 }
 
 func (l *lab) checkAll(ctx context.Context, root fs.FS, env func(string) string, peers int) []check {
-	checks, features := l.checkDocker(ctx, peers)
-	dockerHost := env("DOCKER_HOST")
-	checks = append(checks, checkProxy(env, dockerHost))
-	if !localDaemon(dockerHost) {
+	checks, features := l.checkDocker(ctx, root, peers)
+	where, _ := docker.CurrentEndpoint() // checkDocker tells of an error
+	checks = append(checks, checkProxy(env, where.Host))
+	if !where.IsLocal() {
 		return append(checks, check{
 			Name: "links", State: "missing", Found: "Docker runs elsewhere: links cannot be cut or degraded from here",
 			Mend: "run peerlab on that machine; its doctor tells of its kernel, too",
@@ -89,7 +89,7 @@ func (l *lab) printChecks(cmd *cobra.Command, checks []check) error {
 
 // checkDocker looks at the daemon. Where it can, it asks the kernel what it can
 // do to links.
-func (l *lab) checkDocker(ctx context.Context, peers int) ([]check, []fabric.Feature) {
+func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]check, []fabric.Feature) {
 	d, err := l.connect(ctx)
 	if err != nil {
 		return []check{{Name: "Docker", State: "missing", Found: err.Error(), need: true}}, nil
@@ -101,7 +101,7 @@ func (l *lab) checkDocker(ctx context.Context, peers int) ([]check, []fabric.Fea
 	}
 	checks := []check{{
 		Name: "Docker", State: "ok", need: true,
-		Found: fmt.Sprintf("%s, API %s, %s, cgroup v%s", about.Version, about.API, about.Kernel, about.Cgroup),
+		Found: fmt.Sprintf("%s at %s, API %s, %s, cgroup v%s", about.Version, d.Endpoint(), about.API, about.Kernel, about.Cgroup),
 	}}
 	if !strings.EqualFold(about.OS, "linux") {
 		checks[0].State, checks[0].Mend = "missing", "switch Docker to Linux containers"
@@ -136,7 +136,7 @@ func (l *lab) checkDocker(ctx context.Context, peers int) ([]check, []fabric.Fea
 	if err != nil {
 		checks = append(checks, check{Name: "links", State: "unknown", Found: err.Error()})
 	}
-	return checks, features
+	return append(checks, l.checkBridge(ctx, d, root)), features
 }
 
 // checkLimits says whether the kernel keeps containers to their limits.
@@ -164,9 +164,4 @@ func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) ch
 		c.State, c.Found, c.Mend = "missing", "not here", "make image builds it"
 	}
 	return c
-}
-
-// localDaemon says whether the daemon's kernel is this one.
-func localDaemon(host string) bool {
-	return runtime.GOOS == "linux" && (host == "" || strings.HasPrefix(host, "unix://"))
 }

@@ -35,7 +35,8 @@ func (f eventFilter) shows(e event.Event) bool {
 	if e.Time.Before(f.since) {
 		return false
 	}
-	if len(f.peers) > 0 && !slices.Contains(f.peers, e.Peer) && (e.Peer != testbed.Lab || !slices.Contains(f.peers, e.Member)) {
+	if len(f.peers) > 0 && !slices.Contains(f.peers, e.Peer) && (e.Peer != testbed.Lab || !slices.Contains(f.peers, e.Member)) &&
+		(e.Kind != testbed.LabError || e.Member != "") { // what is missing may be theirs
 		return false
 	}
 	if len(f.kinds) == 0 {

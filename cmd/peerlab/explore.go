@@ -72,7 +72,7 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 	if err := f.Check(); err != nil {
 		return usageError{err}
 	}
-	host, err := l.host(cmd, f.engine)
+	host, err := l.host(cmd, f.engine, f.tuning)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,8 @@ type feature struct {
 var features = []feature{
 	{"CONFIG_BRIDGE", "bridge", "", "Docker's networks", "no cluster without it"},
 	{"CONFIG_VETH", "veth", "", "Docker's networks", "no cluster without it"},
-	{"CONFIG_NF_TABLES_BRIDGE", "nft_meta_bridge", "nf_tables", "partitions, cuts and loss", "links cannot be cut here: stop, kill, pause and throttle work"},
+	{"CONFIG_NF_TABLES_BRIDGE", "nft_meta_bridge", "nf_tables", "partitions and cuts", "links cannot be cut here: stop, kill, pause and throttle work"},
+	{"CONFIG_NFT_NUMGEN", "nft_numgen", "nft_numgen", "loss", "links cannot lose packets at random here: modprobe nft_numgen, or boot a distribution's kernel"},
 	{"CONFIG_NET_SCH_NETEM", "sch_netem", "sch_netem", "delay, jitter, reordering, duplicates, corruption", "links cannot be delayed here: modprobe sch_netem, or boot a distribution's kernel (Debian: linux-image-amd64)"},
 	{"CONFIG_NET_SCH_HTB", "sch_htb", "sch_htb", "a queue for each link", "links cannot be delayed or limited here: modprobe sch_htb, or boot a distribution's kernel"},
 	{"CONFIG_NET_SCH_TBF", "sch_tbf", "sch_tbf", "limits of rate", "links cannot be limited in rate here: modprobe sch_tbf, or boot a distribution's kernel"},

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -74,7 +73,8 @@ func flagError(c *cobra.Command, err error) error { return usageError{usage.Flag
 func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
 	d, err := docker.Connect(ctx)
 	if err != nil {
-		if proxy := daemonProxy(os.Getenv("DOCKER_HOST")); proxy != "" {
+		where, _ := docker.CurrentEndpoint() // whose error is err
+		if proxy := daemonProxy(where.Host); proxy != "" {
 			err = fmt.Errorf("%w; it was asked through the proxy %s: put its host into NO_PROXY to ask it directly", err, proxy)
 		}
 		return nil, inconclusiveError{err}

@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io/fs"
-	"math"
 	"net"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"peerlab/testbed/neighbours"
 )
 
 // What one peer takes of a host, its container and the lab's attention
@@ -49,10 +49,9 @@ func hostLimits(root fs.FS, needed int) []limit {
 	}
 	// The table is one for all containers, and each peer knows each other.
 	arp := limit{name: "ARP table", room: -1, has: "cannot be read"}
-	if most := readNumber(root, "proc/sys/net/ipv4/neigh/default/gc_thresh3"); most > 0 {
-		arp.room, arp.has = int(math.Sqrt(float64(most))), fmt.Sprintf("%d neighbours (gc_thresh3)", most)
-		enough := 2 * needed * needed
-		arp.mend = fmt.Sprintf("more may lose packets, when a table that all share is full: sudo sysctl -w net.ipv4.neigh.default.gc_thresh3=%d net.ipv4.neigh.default.gc_thresh2=%d", enough, enough/2)
+	if t, err := neighbours.ReadThresholds(root); err == nil {
+		arp.room, arp.has = t.Peers(), fmt.Sprintf("%d neighbours (gc_thresh3)", t.Most)
+		arp.mend = "with more packets are lost, when a table that all share is full: " + t.For(0, neighbours.Needed(needed)).Command() + ", or --tune-host of up and run"
 	}
 	return []limit{threads, arp}
 }
@@ -67,20 +66,6 @@ func readNumber(root fs.FS, name string) int {
 		return 0
 	}
 	return n
-}
-
-// openFiles is the limit of this program.
-func openFiles() limit {
-	const others = 64
-	var r syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
-		return limit{name: "open files", room: -1, has: err.Error()}
-	}
-	files := int(min(r.Cur, math.MaxInt32))
-	return limit{
-		name: "open files", room: max(files-others, 0) / filesPerPeer, has: fmt.Sprintf("%d for a program", files),
-		mend: "raise it with ulimit -n before you start peerlab",
-	}
 }
 
 // checkPorts looks at what programs started by hand take by default. The

@@ -12,7 +12,7 @@ func TestHostLimits(t *testing.T) {
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	root := fstest.MapFS{
 		"proc/sys/kernel/threads-max": file("100000\n"), "proc/sys/kernel/pid_max": file("3200\n"),
-		"proc/sys/net/ipv4/neigh/default/gc_thresh3": file("1024\n"),
+		"proc/sys/net/ipv4/neigh/default/gc_thresh3": file("1024\n"), "proc/sys/net/ipv4/neigh/default/gc_thresh2": file("512\n"),
 	}
 	states := func(root fstest.MapFS, peers int) (s []string) {
 		for _, l := range hostLimits(root, peers) {
@@ -25,7 +25,7 @@ func TestHostLimits(t *testing.T) {
 		return s
 	}
 	for peers, want := range map[int]string{
-		32: "threads ok, ARP table ok", 33: "threads ok, ARP table missing", 101: "threads missing, ARP table missing",
+		31: "threads ok, ARP table ok", 32: "threads ok, ARP table missing", 101: "threads missing, ARP table missing",
 	} {
 		if got := strings.Join(states(root, peers), ", "); got != want {
 			t.Errorf("%d peers: %s, want %s", peers, got, want)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker"
 	"peerlab/testbed/docker/dockertest"
 )
 
@@ -124,6 +126,31 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
+// awaitEvents waits until a cluster has told of something n times: who, what, about
+// whom.
+func awaitEvents(t *testing.T, d *docker.Daemon, cluster string, n int, what string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := d.Find(ctx, cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	for read := 0; n > 0; {
+		events, err := c.History().Read(ctx, read)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		read += len(events)
+		for _, e := range events {
+			if strings.TrimSpace(e.Peer+" "+string(e.Kind)+" "+e.Member) == what {
+				n--
+			}
+		}
+	}
+}
+
 // TestSerfCluster uses a cluster of another program as a user does.
 func TestSerfCluster(t *testing.T) {
 	d := needDocker(t)
@@ -151,6 +178,9 @@ func TestSerfCluster(t *testing.T) {
 	p.must("exec", "alice", "--", "event", "deploy", "two words")
 	p.must("kill", "bob")
 	p.must("start", "bob")
+	// Serf listens to signals at the end of its start, when it tries to join: one
+	// that comes before ends it without a word.
+	awaitEvents(t, d, p.cluster, 2, "bob member.join alice")
 	p.must("stop", "bob")
 	told := make(map[string]int)
 	for line := range strings.Lines(p.must("events", "--format", "json")) {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"peerlab/testbed/docker"
 )
 
 // checkProxy tells which proxies are set, and who uses them.
@@ -40,11 +42,7 @@ func checkProxy(env func(string) string, dockerHost string) check {
 // containerProxies returns the proxies that Docker's client gives to containers
 // and builds, and the file they are from, which need not be there.
 func containerProxies(env func(string) string, dockerHost string) (path string, proxies []string, err error) {
-	dir := env("DOCKER_CONFIG")
-	if dir == "" {
-		dir = filepath.Join(env("HOME"), ".docker")
-	}
-	path = filepath.Join(dir, "config.json")
+	path = filepath.Join(docker.ConfigDir(env), "config.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return path, nil, nil

@@ -27,12 +27,14 @@ type engineFlags struct {
 	engine   string
 	parallel int
 	quiet    bool
+	tuning   bool
 }
 
 func (f *engineFlags) add(flags *pflag.FlagSet, engine string) {
 	flags.StringVar(&f.engine, "engine", engine, "`docker|sim`: real containers, or peers in this process in virtual time")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` at the same time (as many as this host carries)")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
+	tuneFlag(flags, &f.tuning)
 }
 
 func (f *engineFlags) check() error {
@@ -113,7 +115,7 @@ func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	if err := l.checkTestFiles(cmd, files, len(b.Scenarios) > 0); err != nil {
 		return err
 	}
-	host, err := l.host(cmd, f.engine)
+	host, err := l.host(cmd, f.engine, f.tuning)
 	if err != nil {
 		return err
 	}
@@ -237,13 +239,17 @@ type host struct {
 	close  func() // ends the use of it
 }
 
-// host returns what runs something on an engine.
-func (l *lab) host(cmd *cobra.Command, engine string) (*host, error) {
+// host returns what runs something on an engine; with tune it may change limits of
+// the host of containers, until it is closed.
+func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*host, error) {
 	ctx := cmd.Context()
 	switch engine {
 	case "sim":
 		if l.limits.changed() {
 			return nil, usageError{errors.New("--memory and --pids are for containers: virtual time has none")}
+		}
+		if tune {
+			return nil, usageError{errors.New("--tune-host is for containers: peers in virtual time share no table of neighbours")}
 		}
 		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
 		return &host{simulate, settings.Limit(), settings.Restore}, nil
@@ -256,11 +262,12 @@ func (l *lab) host(cmd *cobra.Command, engine string) (*host, error) {
 		if err != nil {
 			return nil, err
 		}
-		f := docker.NewFactory(d, o)
+		tuner := &hostTuner{daemon: d, tune: tune, errs: cmd.ErrOrStderr()}
+		f := tunedFactory{docker.NewFactory(d, o), tuner}
 		run := func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
 			return do(ctx, f)
 		}
-		return &host{run, 0, func() { _ = d.Close() }}, nil
+		return &host{run, 0, func() { tuner.restore(); _ = d.Close() }}, nil
 	}
 	return nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
 }

@@ -87,7 +87,7 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	if s.Scenario, err = scenarios.Open(file); err != nil {
 		return problems{err}
 	}
-	host, err := l.host(cmd, f.engine)
+	host, err := l.host(cmd, f.engine, f.tuning)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -117,7 +116,7 @@ func (l *lab) attachCommand() *cobra.Command {
 // attach connects this terminal with a peer's shell.
 func attach(ctx context.Context, c *docker.Cluster, name string) error {
 	window := make(chan os.Signal, 1)
-	signal.Notify(window, syscall.SIGWINCH)
+	terminal.NotifyResize(window)
 	defer signal.Stop(window)
 	resized, end := make(chan struct{}), make(chan struct{})
 	relayed := make(chan struct{})

@@ -33,6 +33,7 @@ type upFlags struct {
 	adapter  string
 	service  string
 	patience time.Duration
+	tuning   bool
 }
 
 func (l *lab) upCommand() *cobra.Command {
@@ -67,7 +68,7 @@ up to 45 s later.`,
 			if err = errors.Join(err, o.CheckLimits()); err != nil {
 				return usageError{err}
 			}
-			return l.up(cmd, o, f.patience)
+			return l.up(cmd, o, f)
 		},
 	}, formatJSON)
 	flags := cmd.Flags()
@@ -79,6 +80,7 @@ up to 45 s later.`,
 	flags.StringVar(&f.adapter, "adapter", "", "how the image's peers are spoken to: `"+strings.Join(adapter.Names(), "|")+"`")
 	flags.StringVar(&f.service, "bootstrap-image", "", "`IMAGE` of the bootstrap service (peerlab-bootstrap)")
 	l.limits.add(flags)
+	flags.BoolVar(&f.tuning, "tune-host", false, "give the host's table of neighbours room for the peers, until peerlab down (root)")
 	flags.DurationVar(&f.patience, "timeout", time.Minute, "how long to wait until each peer sees all")
 	return cmd
 }
@@ -124,8 +126,8 @@ func (f upFlags) options(cluster string, n int) (docker.Options, error) {
 	return o, err
 }
 
-func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) error {
-	ctx := cmd.Context()
+func (l *lab) up(cmd *cobra.Command, o docker.Options, f upFlags) error {
+	ctx, patience := cmd.Context(), f.patience
 	p := newSteps(cmd.ErrOrStderr())
 	d, err := l.connect(ctx)
 	if err != nil {
@@ -133,7 +135,14 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 	}
 	defer d.Close()
 	p.say("creating the cluster %s of %d, profile %s", o.Name, len(o.Peers), o.Settings["profile"])
+	tuner := &hostTuner{daemon: d, tune: f.tuning, errs: cmd.ErrOrStderr()}
+	if o.Tuning, err = tuner.prepare(ctx, len(o.Peers)); err != nil {
+		return err
+	}
 	c, err := d.Create(ctx, o)
+	if err != nil {
+		tuner.restore()
+	}
 	if ctx.Err() != nil && err != nil {
 		return errors.New("interrupted: nothing is left")
 	}
@@ -167,8 +176,15 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		return errors.Join(err, c.Remove(context.WithoutCancel(ctx)))
 	}
 	peers, listed := c.Status(ctx)
+	why := ""
+	if err != nil {
+		why = blocked(ctx, c, seen)
+	}
 	if err := errors.Join(listed, c.Close(ctx)); err != nil {
 		return err
+	}
+	if why != "" {
+		return fmt.Errorf("%s; the cluster stays, %s removes it", why, c.Command("down"))
 	}
 	if err != nil {
 		behind := seen.behind()[0]
@@ -181,6 +197,22 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 	}
 	p.say("a cluster of %d after %s: %s", len(o.Peers), p.took(), hint)
 	return l.printPeers(cmd, peers)
+}
+
+// blocked measures a link between two peers that do not see each other, where
+// there are such. It says so if no packet passes there, else "".
+func blocked(ctx context.Context, c *docker.Cluster, v *view) string {
+	from := v.behind()[0]
+	for _, to := range v.peers {
+		if to == from || v.State(from, to) == observe.Alive {
+			continue
+		}
+		if m, err := c.Measure(ctx, from, to); err == nil && m.Arrived == 0 && !m.TCP {
+			return fmt.Sprintf("no packet passes from %s to %s, as was measured: something on this host drops what containers send each other, such as its firewall; peerlab doctor looks for it", from, to)
+		}
+		break
+	}
+	return ""
 }
 
 // view is whom each of the peers of a cluster sees.

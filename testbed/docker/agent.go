@@ -73,16 +73,7 @@ func (c *Cluster) agent(ctx context.Context, members []container, start bool) (*
 // bridge returns what names the cluster's network for the fabric, and its
 // device on this host. A new network of the same name is another one.
 func (c *Cluster) bridge(ctx context.Context, members []container) (lab, device string, err error) {
-	var name string
-	for _, m := range members {
-		switch {
-		case m.network == "":
-		case name == "":
-			name = m.network
-		case m.network != name:
-			return "", "", fmt.Errorf("links %w: the peers are on two networks, %s and %s", cannot, name, m.network)
-		}
-	}
+	name := networkOf(members)
 	if name == "" {
 		return "", "", fmt.Errorf("links %w: the peers are on no network", cannot)
 	}
@@ -91,6 +82,9 @@ func (c *Cluster) bridge(ctx context.Context, members []container) (lab, device 
 		return "", "", fmt.Errorf("look at the network %s: %w", name, err)
 	}
 	n := info.Network
+	if err := checkOwners(members, n); err != nil {
+		return "", "", err
+	}
 	if n.Driver != "bridge" || len(n.ID) < 12 {
 		return "", "", fmt.Errorf("links %w: the network %s is not a bridge of this host (%s)", cannot, name, n.Driver)
 	}
@@ -100,6 +94,16 @@ func (c *Cluster) bridge(ctx context.Context, members []container) (lab, device 
 		device = "br-" + lab
 	}
 	return lab, device, nil
+}
+
+// networkOf returns the network of a cluster, "" if none of its members is on it.
+func networkOf(members []container) string {
+	for _, m := range members {
+		if !m.off && m.network != "" {
+			return m.network
+		}
+	}
+	return ""
 }
 
 func (c *Cluster) fabricImage() string {

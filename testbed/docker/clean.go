@@ -85,16 +85,14 @@ func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 	var ids []string
 	were := make(map[string]bool) // networks the members are on, by name and by id
 	used := make(map[string]bool) // those that others are on
+	for _, c := range assemble(all.Items) {
+		if c.cluster == name {
+			ids = append(ids, c.id)
+		}
+	}
 	for _, s := range all.Items {
-		c, ours := classify(s)
-		member := ours && c.cluster == name
-		if member {
-			ids = append(ids, s.ID)
-		}
-		if s.NetworkSettings == nil {
-			continue
-		}
-		for network, endpoint := range s.NetworkSettings.Networks {
+		member := slices.Contains(ids, s.ID)
+		for network, endpoint := range networksOf(s) {
 			on := used
 			if member || s.Labels[helperLabel] != "" && s.Labels[clusterLabel] == name {
 				on = were
@@ -175,6 +173,9 @@ func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(net
 		switch {
 		case err == nil:
 			removed++
+			if err := d.undoTuning(n.Labels[tuningLabel]); err != nil {
+				errs = append(errs, err)
+			}
 		case !errdefs.IsNotFound(err):
 			errs = append(errs, fmt.Errorf("remove the network %s: %w", n.Name, err))
 		}

@@ -136,6 +136,7 @@ func TestGuard(t *testing.T) {
 
 func TestCreateRefuses(t *testing.T) {
 	needDocker(t)
+	t.Parallel()
 	taken := create(t, options())
 	info, err := daemon.api.NetworkInspect(t.Context(), taken.networkName(), client.NetworkInspectOptions{})
 	if err != nil {
@@ -191,6 +192,7 @@ func TestConnect(t *testing.T) {
 // has more than peers.
 func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 	needDocker(t)
+	t.Parallel()
 	ctx := t.Context()
 	project := newName()
 	labels := func(service string) map[string]string {

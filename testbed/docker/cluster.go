@@ -44,6 +44,8 @@ type Cluster struct {
 	// How many processors each container may use, by its id, where that was
 	// changed.
 	throttles map[string]string
+	off       map[string]string // members that run off their network, by id: its name
+	lastMove  netip.Addr        // that Move chose
 
 	wires wires
 }
@@ -62,7 +64,7 @@ func newCluster(d *Daemon, name string) *Cluster {
 	return &Cluster{
 		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
-		turns: make(map[string]chan struct{}), throttles: make(map[string]string), wires: newWires(),
+		turns: make(map[string]chan struct{}), throttles: make(map[string]string), off: make(map[string]string), wires: newWires(),
 	}
 }
 
@@ -103,10 +105,7 @@ func (c *Cluster) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	addr := subnet.Masked().Addr()
-	for range firstHost {
-		addr = addr.Next()
-	}
+	addr := hostOf(subnet, firstHost)
 	bootstrap := addr
 	names := append([]string{testbed.Bootstrap}, c.made.Peers...)
 	addrs := make([]netip.Addr, len(names))

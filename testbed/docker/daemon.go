@@ -45,25 +45,36 @@ type Daemon struct {
 	// the Daemon is used.
 	FabricImage string
 
-	api *client.Client
+	api        *client.Client
+	endpoint   Endpoint
+	neighbours neighbourTable
 }
 
-// Connect connects to the daemon that DOCKER_HOST names, else to the one of
-// this host, and returns within five seconds. The error is ErrNoDocker,
-// ErrDenied or ErrOld and says what to do.
+// Connect connects to the daemon of CurrentEndpoint and returns within five
+// seconds. The error is ErrNoDocker, ErrDenied or ErrOld and says what to do.
 func Connect(ctx context.Context) (*Daemon, error) {
-	api, err := client.New(client.FromEnv)
+	where, err := CurrentEndpoint()
 	if err != nil {
-		return nil, fmt.Errorf("%w: see DOCKER_HOST and its kin: %w", ErrNoDocker, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoDocker, err)
+	}
+	options, err := where.options()
+	if err != nil {
+		return nil, fmt.Errorf("%w at %s: %w", ErrNoDocker, where, err)
+	}
+	api, err := client.New(options...)
+	if err != nil {
+		return nil, fmt.Errorf("%w at %s: see DOCKER_HOST and its kin: %w", ErrNoDocker, where, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	pong, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
 	switch {
 	case err != nil && denied(ctx, api.DaemonHost()):
-		err = fmt.Errorf("%w at %s: use sudo, or join the group of the socket (usermod -aG docker $USER, then log in again)", ErrDenied, api.DaemonHost())
+		err = fmt.Errorf("%w at %s: use sudo, or join the group of the socket (usermod -aG docker $USER, then log in again)", ErrDenied, where)
+	case err != nil && where.Context != defaultContext:
+		err = fmt.Errorf("%w at %s: is it running, and is the context right? docker context use default chooses this host's (%w)", ErrNoDocker, where, innermost(err))
 	case err != nil:
-		err = fmt.Errorf("%w at %s: is it running (systemctl start docker), and is DOCKER_HOST right? (%w)", ErrNoDocker, api.DaemonHost(), innermost(err))
+		err = fmt.Errorf("%w at %s: is it running (systemctl start docker), and is DOCKER_HOST right? (%w)", ErrNoDocker, where, innermost(err))
 	case pong.APIVersion != "" && versions.LessThan(pong.APIVersion, minAPI):
 		err = fmt.Errorf("%w: it speaks API %s, and %s (Docker 20.10) is needed", ErrOld, pong.APIVersion, minAPI)
 	}
@@ -71,8 +82,15 @@ func Connect(ctx context.Context) (*Daemon, error) {
 		_ = api.Close()
 		return nil, err
 	}
-	return &Daemon{api: api}, nil
+	d := &Daemon{api: api, endpoint: where}
+	if where.IsLocal() {
+		d.neighbours.root = "/"
+	}
+	return d, nil
 }
+
+// Endpoint is where the daemon is.
+func (d *Daemon) Endpoint() Endpoint { return d.endpoint }
 
 // Close drops the connections.
 func (d *Daemon) Close() error { return d.api.Close() }

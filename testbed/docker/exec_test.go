@@ -20,6 +20,7 @@ import (
 // Lines go by standard input: what is typed to a peer, keys included, is in no
 // list of processes and in no event of Docker's.
 func TestExec(t *testing.T) {
+	t.Parallel()
 	o := options("alice")
 	o.Env["PEER_BARE"] = "true"
 	c := create(t, o)

@@ -13,6 +13,7 @@ import (
 
 func TestFactory(t *testing.T) {
 	needDocker(t)
+	t.Parallel()
 	f := NewFactory(daemon, Options{
 		PeerImage: images.Peer, BootstrapImage: images.Bootstrap, FabricImage: images.Fabric,
 		Env: map[string]string{"PEER_PROFILE": "wan", "PEER_REJOIN": "1s"},
@@ -97,7 +98,7 @@ func TestFactoryCheck(t *testing.T) {
 	if !errors.Is(err, testbed.ErrUnable) || !errors.Is(err, ErrNoImage) {
 		t.Errorf("without the image: %v", err)
 	}
-	if n := count(t, helperLabel+"="+featuresHelper); n != 0 {
+	if n := count(t, helperLabel+"="+featuresHelper, ownerLabel+"="+string(thisProcess())); n != 0 {
 		t.Errorf("%d containers are left", n)
 	}
 }

@@ -5,11 +5,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
 	api "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"peerlab/nearest"
@@ -22,8 +22,9 @@ const (
 	clusterLabel = "peerlab.cluster"
 	peerLabel    = "peerlab.peer"
 	adapterLabel = "peerlab.adapter"
-	runLabel     = "peerlab.run"   // the call of Create it comes from
-	ownerLabel   = "peerlab.owner" // the process it must not outlive
+	runLabel     = "peerlab.run"    // the call of Create it comes from
+	ownerLabel   = "peerlab.owner"  // the process it must not outlive
+	tuningLabel  = "peerlab.tuning" // of a network: what was changed on its host
 
 	composeProject = "com.docker.compose.project"
 	composeService = "com.docker.compose.service"
@@ -38,25 +39,17 @@ type container struct {
 	id      string
 	cluster string
 	network string // the cluster's, by name
+	off     bool   // it is not on it any more
 	adapter string // how it is spoken to, "" as our own
 	created int64  // Unix time
 	origin  Origin
 }
 
 // classify recognises a container of a cluster, however it was started: by
-// this package, by Compose, or by hand with one of our images.
-func classify(s api.Summary) (c container, ours bool) {
+// this package, by Compose, or by hand with one of our images. What was started
+// by hand is told by byHand, and its cluster by the network it is on.
+func classify(s api.Summary) (c container, byHand, ours bool) {
 	c = container{id: s.ID, adapter: s.Labels[adapterLabel], created: s.Created}
-	if s.NetworkSettings != nil {
-		if names := slices.Sorted(maps.Keys(s.NetworkSettings.Networks)); len(names) > 0 {
-			c.network = names[0]
-			n := s.NetworkSettings.Networks[c.network]
-			c.Addr = n.IPAddress
-			if !c.Addr.IsValid() && n.IPAMConfig != nil {
-				c.Addr = n.IPAMConfig.IPv4Address // it does not run
-			}
-		}
-	}
 	switch s.State {
 	case api.StateRunning, api.StateRestarting:
 		c.State = testbed.Running
@@ -68,7 +61,7 @@ func classify(s api.Summary) (c container, ours bool) {
 	}
 	switch {
 	case s.Labels[helperLabel] != "":
-		return c, false
+		return c, false, false
 	case s.Labels[clusterLabel] != "":
 		c.cluster, c.Name = s.Labels[clusterLabel], s.Labels[peerLabel]
 		if c.origin = ByPeerlab; s.Labels[ownerLabel] != "" {
@@ -76,22 +69,131 @@ func classify(s api.Summary) (c container, ours bool) {
 		}
 		// An image can bring the labels, but not the name of its container.
 		if len(s.Names) > 0 && !slices.Contains(s.Names, "/"+networkName(c.cluster)+"-"+c.Name) {
-			return c, false
+			return c, false, false
 		}
 	case s.Labels[imageTitle] != "peerlab" || s.Labels[testcontainers] != "" || s.Labels[composeOneOff] == "True":
-		return c, false // somebody else's, or a test's
+		return c, false, false // somebody else's, or a test's
 	case s.Labels[composeProject] != "":
 		c.cluster, c.Name, c.origin = s.Labels[composeProject], s.Labels[composeService], ByCompose
 	case !strings.HasPrefix(s.Command, "/peer run") && !strings.HasPrefix(s.Command, "/bootstrap"):
-		return c, false // our image, with another program in it
+		return c, false, false // our image, with another program in it
 	default:
-		c.cluster, c.origin = c.network, ByHand
+		c.origin = ByHand
 		if len(s.Names) > 0 {
 			name := strings.TrimPrefix(s.Names[0], "/")
 			c.Name = strings.TrimPrefix(name, "peerlab-")
 		}
+		return c, true, c.Name != ""
 	}
-	return c, c.cluster != "" && c.Name != ""
+	return c, false, c.cluster != "" && c.Name != ""
+}
+
+// networksOf returns what a container is on, by name.
+func networksOf(s api.Summary) map[string]*network.EndpointSettings {
+	if s.NetworkSettings == nil {
+		return nil
+	}
+	return s.NetworkSettings.Networks
+}
+
+// assemble returns the members of all clusters. A cluster has one network: other
+// networks that its members are on, for somebody else's purposes, do not count. A
+// peer that was started by hand is of the cluster whose network it is on, and
+// without such a one of a cluster that is called like its network.
+func assemble(all []api.Summary) (members []container) {
+	type member struct {
+		container
+		on map[string]*network.EndpointSettings
+	}
+	var found, byHand []member
+	shared := make(map[string]map[string]int) // members by cluster and network
+	handShared := make(map[string]int)        // those started by hand, by network
+	for _, s := range all {
+		c, hand, ours := classify(s)
+		if !ours {
+			continue
+		}
+		m := member{c, networksOf(s)}
+		if hand {
+			byHand = append(byHand, m)
+			for name := range m.on {
+				handShared[name]++
+			}
+			continue
+		}
+		if shared[c.cluster] == nil {
+			shared[c.cluster] = make(map[string]int)
+		}
+		if s.Labels[clusterLabel] != "" {
+			shared[c.cluster][""]++ // this package made it
+		}
+		for name, e := range m.on {
+			shared[c.cluster][name] += 2
+			if e != nil && e.IPAMConfig != nil && e.IPAMConfig.IPv4Address.IsValid() {
+				shared[c.cluster][name]++ // somebody chose the address
+			}
+		}
+		found = append(found, m)
+	}
+	networks, clusters := make(map[string]string), make(map[string]string) // of a cluster, and of a network
+	for cluster, count := range shared {
+		name := most(count)
+		if count[""] > 0 {
+			name = networkName(cluster)
+		}
+		networks[cluster] = name
+		clusters[name] = cluster
+	}
+	delete(clusters, "")
+	for _, m := range byHand {
+		count := make(map[string]int)
+		for name := range m.on {
+			count[name] = handShared[name]
+			if clusters[name] != "" {
+				count[name] = len(all) + 1
+			}
+		}
+		name := most(count)
+		if name == "" {
+			continue // it is nobody's
+		}
+		if m.cluster = clusters[name]; m.cluster == "" {
+			m.cluster = name
+		}
+		if _, known := networks[m.cluster]; !known {
+			networks[m.cluster] = name
+		}
+		found = append(found, m)
+	}
+	for _, m := range found {
+		m.network = networks[m.cluster]
+		e, on := m.on[m.network]
+		if m.off = !on; m.off && m.State != testbed.Stopped {
+			m.Reason = testbed.NoNetwork
+		}
+		if e != nil {
+			m.Addr = e.IPAddress
+			if !m.Addr.IsValid() && e.IPAMConfig != nil {
+				m.Addr = e.IPAMConfig.IPv4Address // it does not run
+			}
+		}
+		members = append(members, m.container)
+	}
+	sortMembers(members)
+	if giveOwnNames(members) {
+		sortMembers(members)
+	}
+	return members
+}
+
+// most returns the name that counts most, of several the first in the alphabet.
+func most(count map[string]int) (name string) {
+	for _, one := range slices.Sorted(maps.Keys(count)) {
+		if name == "" || count[one] > count[name] {
+			name = one
+		}
+	}
+	return name
 }
 
 // list returns the containers of one cluster, or of all with "": the bootstrap
@@ -101,17 +203,7 @@ func (d *Daemon) list(ctx context.Context, cluster string) ([]container, error) 
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
-	var found []container
-	for _, s := range all.Items {
-		if c, ours := classify(s); ours && (cluster == "" || c.cluster == cluster) {
-			found = append(found, c)
-		}
-	}
-	sortMembers(found)
-	if giveOwnNames(found) {
-		sortMembers(found)
-	}
-	return found, nil
+	return slices.DeleteFunc(assemble(all.Items), func(c container) bool { return cluster != "" && c.cluster != cluster }), nil
 }
 
 func sortMembers(all []container) {
@@ -225,19 +317,4 @@ func (c *Cluster) pick(ctx context.Context, names []string) ([]container, error)
 		picked = append(picked, all[at])
 	}
 	return picked, nil
-}
-
-// free returns an address nobody in the cluster has, and none below what
-// somebody has: so it is new to those that know where peers were.
-func free(members []container) (netip.Addr, error) {
-	var highest netip.Addr
-	for _, m := range members {
-		if m.Addr.IsValid() && (!highest.IsValid() || highest.Less(m.Addr)) {
-			highest = m.Addr
-		}
-	}
-	if !highest.IsValid() {
-		return highest, fmt.Errorf("no member of the cluster has a fixed address")
-	}
-	return highest.Next(), nil
 }

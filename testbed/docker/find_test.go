@@ -1,8 +1,10 @@
 package docker
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	api "github.com/moby/moby/api/types/container"
@@ -28,19 +30,19 @@ func TestClassify(t *testing.T) {
 			api.Summary{
 				State: api.StateExited, Status: "Exited (137) 3 seconds ago",
 				Labels: map[string]string{clusterLabel: "c", peerLabel: "alice"}, Names: []string{"/peerlab-c-alice"},
-				NetworkSettings: on("net", &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: addr}}),
+				NetworkSettings: on("peerlab-c", &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: addr}}),
 			},
 			true,
-			container{origin: ByPeerlab, cluster: "c", network: "net", Peer: testbed.Peer{Name: "alice", State: testbed.Stopped, Addr: addr, Exit: 137}},
+			container{origin: ByPeerlab, cluster: "c", network: "peerlab-c", Peer: testbed.Peer{Name: "alice", State: testbed.Stopped, Addr: addr, Exit: 137}},
 		},
 		{
 			"of a run",
 			api.Summary{
-				State: api.StateRunning, Names: []string{"/peerlab-c-alice"}, NetworkSettings: up,
+				State: api.StateRunning, Names: []string{"/peerlab-c-alice"}, NetworkSettings: on("peerlab-c", &network.EndpointSettings{IPAddress: addr}),
 				Labels: map[string]string{clusterLabel: "c", peerLabel: "alice", ownerLabel: "somebody"},
 			},
 			true,
-			container{origin: ByRun, cluster: "c", network: "net", Peer: testbed.Peer{Name: "alice", State: testbed.Running, Addr: addr}},
+			container{origin: ByRun, cluster: "c", network: "peerlab-c", Peer: testbed.Peer{Name: "alice", State: testbed.Running, Addr: addr}},
 		},
 		{
 			"Compose's, paused",
@@ -73,9 +75,9 @@ func TestClassify(t *testing.T) {
 		},
 		{"nothing known", api.Summary{}, false, container{}},
 	} {
-		got, ours := classify(test.s)
-		if ours != test.ours || ours && got != test.want {
-			t.Errorf("%s: %t %+v, want %t %+v", test.name, ours, got, test.ours, test.want)
+		got := assemble([]api.Summary{test.s})
+		if ours := len(got) == 1; ours != test.ours || ours && got[0] != test.want {
+			t.Errorf("%s: %+v, want %t %+v", test.name, got, test.ours, test.want)
 		}
 	}
 }
@@ -111,13 +113,162 @@ func TestOneNameForOne(t *testing.T) {
 	}
 }
 
+// TestNetworkOfACluster has peers on networks beside that of their cluster, off
+// it, and started by hand on it.
+func TestNetworkOfACluster(t *testing.T) {
+	// on lists networks, each with an address: one that was chosen ends with "!".
+	on := func(s api.Summary, networks ...string) api.Summary {
+		s.NetworkSettings = &api.NetworkSettingsSummary{Networks: make(map[string]*network.EndpointSettings)}
+		for _, n := range networks {
+			name, addr, _ := strings.Cut(n, " ")
+			e := &network.EndpointSettings{IPAddress: netip.MustParseAddr(strings.TrimSuffix(addr, "!"))}
+			if strings.HasSuffix(addr, "!") {
+				e.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: e.IPAddress}
+			}
+			s.NetworkSettings.Networks[name] = e
+		}
+		s.State = api.StateRunning
+		return s
+	}
+	ours := func(name string, networks ...string) api.Summary {
+		return on(api.Summary{ID: name, Labels: map[string]string{clusterLabel: "c", peerLabel: name}, Names: []string{"/peerlab-c-" + name}}, networks...)
+	}
+	composed := func(name string, networks ...string) api.Summary {
+		return on(api.Summary{ID: name, Labels: map[string]string{imageTitle: "peerlab", composeProject: "p", composeService: name}}, networks...)
+	}
+	hand := func(name string, networks ...string) api.Summary {
+		return on(api.Summary{ID: name, Command: "/peer run", Labels: map[string]string{imageTitle: "peerlab"}, Names: []string{"/" + name}}, networks...)
+	}
+	for _, test := range []struct {
+		name string
+		all  []api.Summary
+		want []string // cluster, name, network, address
+	}{
+		{
+			"a second network, whose name sorts first",
+			[]api.Summary{ours("alice", "a-monitor 10.1.0.2", "peerlab-c 10.0.0.11"), ours("bob", "peerlab-c 10.0.0.12")},
+			[]string{"c alice peerlab-c 10.0.0.11", "c bob peerlab-c 10.0.0.12"},
+		},
+		{
+			"of Compose, all on a second one",
+			[]api.Summary{composed("alice", "a-monitor 10.1.0.2", "p_cluster 10.0.0.11!"), composed("bob", "a-monitor 10.1.0.3", "p_cluster 10.0.0.12!")},
+			[]string{"p alice p_cluster 10.0.0.11", "p bob p_cluster 10.0.0.12"},
+		},
+		{
+			"one was taken off",
+			[]api.Summary{ours("alice", "peerlab-c 10.0.0.11"), ours("bob"), ours("charly", "a-monitor 10.1.0.2")},
+			[]string{"c alice peerlab-c 10.0.0.11", "c bob peerlab-c off", "c charly peerlab-c off"},
+		},
+		{
+			"by hand on the network of a cluster",
+			[]api.Summary{ours("alice", "peerlab-c 10.0.0.11"), hand("zoe", "a-monitor 10.1.0.3", "peerlab-c 10.0.0.200"), composed("bob", "p_cluster 10.2.0.11!"), hand("yan", "p_cluster 10.2.0.3")},
+			[]string{"c alice peerlab-c 10.0.0.11", "c zoe peerlab-c 10.0.0.200", "p bob p_cluster 10.2.0.11", "p yan p_cluster 10.2.0.3"},
+		},
+		{
+			"all by hand",
+			[]api.Summary{hand("zoe", "a-monitor 10.1.0.3", "net 10.0.0.2"), hand("yan", "net 10.0.0.3"), hand("nobody")},
+			[]string{"net yan net 10.0.0.3", "net zoe net 10.0.0.2"},
+		},
+	} {
+		var got []string
+		for _, m := range assemble(test.all) {
+			where := m.Addr.String()
+			if m.off != (m.Reason == testbed.NoNetwork) || m.off == m.Addr.IsValid() {
+				t.Errorf("%s: %+v", test.name, m)
+			}
+			if m.off {
+				where = "off"
+			}
+			got = append(got, strings.Join([]string{m.cluster, m.Name, m.network, where}, " "))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+	members := assemble([]api.Summary{ours("alice", "peerlab-c 10.0.0.11"), ours("bob")})
+	if _, err := matrix(links(t, "alice -> bob drop=all"), members); err == nil || !strings.Contains(err.Error(), "docker network connect peerlab-c bob") {
+		t.Errorf("a link to one who was taken off: %v", err)
+	}
+}
+
 func TestFree(t *testing.T) {
 	at := func(s string) container { return container{Peer: testbed.Peer{Addr: netip.MustParseAddr(s)}} }
-	got, err := free([]container{at("10.0.0.12"), at("10.0.0.255"), at("10.0.0.11"), {}})
-	if err != nil || got.String() != "10.0.1.0" {
-		t.Errorf("%s, %v", got, err)
+	in := func(config network.IPAMConfig, others ...string) network.Inspect {
+		n := network.Inspect{Network: network.Network{Name: "net", IPAM: network.IPAM{Config: []network.IPAMConfig{config}}}, Containers: make(map[string]network.EndpointResource)}
+		for _, o := range others {
+			n.Containers[o] = network.EndpointResource{IPv4Address: netip.MustParsePrefix(o + "/24")}
+		}
+		return n
 	}
-	if _, err := free([]container{{}}); err == nil {
-		t.Error("there is a free address where nobody has one")
+	subnet := func(s string) network.IPAMConfig {
+		p := netip.MustParsePrefix(s)
+		return network.IPAMConfig{Subnet: p, Gateway: hostOf(p, 1)}
+	}
+	large := subnet("10.0.0.0/24")
+	large.IPRange = netip.MustParsePrefix("10.0.0.192/26")
+	for _, test := range []struct {
+		name    string
+		members []container
+		n       network.Inspect
+		last    string
+		want    string
+	}{
+		{"above all", []container{at("10.0.0.12"), at("10.0.0.11"), {}}, in(large), "", "10.0.0.13"},
+		{"after the last that was given", []container{at("10.0.0.12"), at("10.0.0.16")}, in(large), "10.0.0.13", "10.0.0.14"},
+		{"not somebody else's", []container{at("10.0.0.12")}, in(large, "10.0.0.13"), "", "10.0.0.14"},
+		{"not where others get theirs: from the beginning", []container{at("10.0.0.11"), at("10.0.0.191")}, in(large), "", "10.0.0.10"},
+		{"where others get theirs, if peers are there", []container{at("10.0.0.200")}, in(large), "", "10.0.0.201"},
+		{"not the broadcast address", []container{at("10.0.0.13"), at("10.0.0.14")}, in(subnet("10.0.0.0/28")), "", "10.0.0.10"},
+		{"a range that begins late", []container{at("10.0.0.2")}, in(subnet("10.0.0.0/29")), "10.0.0.6", "10.0.0.3"},
+		{"all are in use", []container{at("10.0.0.2")}, in(subnet("10.0.0.0/30")), "", ""},
+	} {
+		var last netip.Addr
+		if test.last != "" {
+			last = netip.MustParseAddr(test.last)
+		}
+		got, err := free(test.members, test.n, last)
+		if (err == nil) != (test.want != "") || err == nil && got.String() != test.want {
+			t.Errorf("%s: %s, %v, want %s", test.name, got, err, test.want)
+		}
+	}
+	// A thousand moves in a small range.
+	n, members := in(large), []container{at("10.0.0.11"), at("10.0.0.12"), at("10.0.0.13")}
+	var last netip.Addr
+	for i := range 1000 {
+		addr, err := free(members, n, last)
+		if err != nil || members[i%3].Addr == addr {
+			t.Fatalf("move %d: %s, %v", i, addr, err)
+		}
+		members[i%3].Addr, last = addr, addr
+	}
+}
+
+func TestRangeForOthers(t *testing.T) {
+	for _, test := range []struct {
+		subnet string
+		peers  int
+		want   string
+	}{
+		{"10.78.0.0/24", 5, "10.78.0.192/26"},
+		{"172.20.0.0/16", 1000, "172.20.192.0/18"},
+		{"10.0.0.0/22", 1000, "invalid Prefix"},
+		{"10.78.0.0/28", 2, "invalid Prefix"},
+	} {
+		if got := rangeForOthers(netip.MustParsePrefix(test.subnet), test.peers); got.String() != test.want {
+			t.Errorf("%s, %d peers: %s, want %s", test.subnet, test.peers, got, test.want)
+		}
+	}
+}
+
+// TestAddressOfAStranger refuses links of an address that somebody else has.
+func TestAddressOfAStranger(t *testing.T) {
+	members := []container{{id: "1", Peer: testbed.Peer{Name: "alice", Addr: netip.MustParseAddr("10.0.0.11")}}}
+	n := network.Inspect{Containers: map[string]network.EndpointResource{"1": {IPv4Address: netip.MustParsePrefix("10.0.0.11/24")}}}
+	if err := checkOwners(members, n); err != nil {
+		t.Error(err)
+	}
+	n.Containers = map[string]network.EndpointResource{"2": {Name: "db", IPv4Address: netip.MustParsePrefix("10.0.0.11/24")}}
+	if err := checkOwners(members, n); err == nil || !errors.Is(err, testbed.ErrUnable) || !strings.Contains(err.Error(), "db has the address of alice") {
+		t.Errorf("%v", err)
 	}
 }

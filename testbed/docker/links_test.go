@@ -61,6 +61,7 @@ func of(kind event.Kind) func(event.Event) bool {
 }
 
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	c := up(t, options("alice", "bob", "charly"))
 	ctx := t.Context()
 	must := func(err error) {
@@ -124,6 +125,7 @@ func TestLinks(t *testing.T) {
 }
 
 func TestLinksThatCannotBe(t *testing.T) {
+	t.Parallel()
 	c := up(t, options("alice", "bob"))
 	ctx := t.Context()
 	cut := links(t, "alice -> bootstrap drop=all")

@@ -77,7 +77,7 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		return err
 	})
 	told := slices.Concat(reported...)
-	done, forgotten := c.done(ctx, members)
+	done, forgotten := c.done(ctx, members, newOthers(), time.Now())
 	changed, lost := c.changed(ctx, members, told)
 	lab := testbed.Sorted(slices.Concat(done, changed, slices.Concat(problems...)))
 	for i := range lab {

@@ -110,12 +110,12 @@ func create(t *testing.T, o Options) *Cluster {
 	return c
 }
 
-// count counts the containers and networks with a label.
-func count(t *testing.T, label string) int {
+// count counts the containers and networks with these labels.
+func count(t *testing.T, labels ...string) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	filters := make(client.Filters).Add("label", label)
+	filters := make(client.Filters).Add("label", labels...)
 	containers, err := daemon.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		t.Fatal(err)
@@ -126,3 +126,6 @@ func count(t *testing.T, label string) int {
 	}
 	return len(containers.Items) + len(networks.Items)
 }
+
+// newName names a cluster of a test.
+func newName() string { return "orphan-" + strings.ToLower(newRun()[:8]) }

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,13 @@ func creating(ctx context.Context) (context.Context, context.CancelFunc, error) 
 func (c *Cluster) askNetwork(ctx context.Context, subnet netip.Prefix) (id string, err error) {
 	o := client.NetworkCreateOptions{Driver: "bridge", Labels: c.made.labels(c.name)}
 	if subnet.IsValid() {
-		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.Masked()}}}
+		if tuning := c.made.Tuning.String(); tuning != "" {
+			o.Labels[tuningLabel] = tuning
+		}
+		subnet = subnet.Masked()
+		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{
+			Subnet: subnet, Gateway: hostOf(subnet, 1), IPRange: rangeForOthers(subnet, len(c.made.Peers)),
+		}}}
 	}
 	ctx, cancel, err := creating(ctx)
 	if err != nil {
@@ -111,13 +118,20 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	case m.State != testbed.Stopped:
 		return m.Addr, fmt.Errorf("%s %w: stop or kill it first: a peer moves between two lives", name, testbed.ErrRunning)
 	}
+	if m.off {
+		return m.Addr, fmt.Errorf("move: %w", offNetwork(m))
+	}
+	info, err := c.daemon.api.NetworkInspect(ctx, m.network, client.NetworkInspectOptions{})
+	if err != nil {
+		return m.Addr, fmt.Errorf("look at the network %s: %w", m.network, err)
+	}
 	members, err := c.daemon.list(ctx, c.name)
 	if err != nil {
 		return m.Addr, err
 	}
-	addr, err := free(members)
+	addr, err := c.nextAddr(members, info.Network)
 	if err != nil {
-		return m.Addr, err
+		return m.Addr, fmt.Errorf("move %s: %w", name, err)
 	}
 	if err := c.readdress(ctx, m.Addr, addr); err != nil {
 		return m.Addr, fmt.Errorf("move %s: its links: %w", name, err)
@@ -138,4 +152,107 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	}
 	c.record(testbed.LabMove, name, addr.String(), "")
 	return addr, nil
+}
+
+// nextAddr chooses an address for a member that moves: after the one that was
+// given last.
+func (c *Cluster) nextAddr(members []container, n network.Inspect) (netip.Addr, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	addr, err := free(members, n, c.lastMove)
+	if err == nil {
+		c.lastMove = addr
+	}
+	return addr, err
+}
+
+// free returns an address of a network that nobody on it has: the next after
+// last, or without that after the highest of the members. So it is new to those
+// that know where peers were, until the range is used up: then it begins anew.
+func free(members []container, n network.Inspect, last netip.Addr) (netip.Addr, error) {
+	var subnet, others netip.Prefix
+	used := make(map[netip.Addr]bool)
+	highest := last
+	for _, config := range n.IPAM.Config {
+		if config.Subnet.Addr().Is4() && !subnet.IsValid() {
+			subnet, others = config.Subnet.Masked(), config.IPRange
+			used[config.Gateway] = true
+			for _, addr := range config.AuxAddress {
+				used[addr] = true
+			}
+		}
+	}
+	if !subnet.IsValid() {
+		return netip.Addr{}, fmt.Errorf("the network %s has no range of IPv4", n.Name)
+	}
+	for _, e := range n.Containers {
+		used[e.IPv4Address.Addr()] = true
+	}
+	for _, m := range members {
+		used[m.Addr] = true
+		if others.IsValid() && others.Contains(m.Addr) {
+			others = netip.Prefix{} // the members are those that it is for
+		}
+		if !last.IsValid() && subnet.Contains(m.Addr) && (!highest.IsValid() || highest.Less(m.Addr)) {
+			highest = m.Addr
+		}
+	}
+	size := 1 << (32 - subnet.Bits())
+	first := hostOf(subnet, 1)
+	if size > firstHost+1 {
+		first = hostOf(subnet, firstHost)
+	}
+	addr := highest
+	for range size {
+		addr = addr.Next()
+		if !subnet.Contains(addr) {
+			addr = first
+		}
+		// A range ends with the address to all of it.
+		if !used[addr] && subnet.Contains(addr.Next()) && (!others.IsValid() || !others.Contains(addr)) {
+			return addr, nil
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("every address of the network %s (%s) is in use: choose a larger range with --subnet", n.Name, subnet)
+}
+
+// hostOf returns the n-th address of a range.
+func hostOf(subnet netip.Prefix, n int) netip.Addr {
+	addr := subnet.Masked().Addr()
+	for range n {
+		addr = addr.Next()
+	}
+	return addr
+}
+
+// rangeForOthers is what Docker gives addresses from to containers that somebody
+// else connects to the network of a cluster: the last quarter of its range. So
+// none gets that of a peer which does not run, and what is done to its links. A
+// range that is small for its peers has none.
+func rangeForOthers(subnet netip.Prefix, peers int) netip.Prefix {
+	const quarter = 2 // bits
+	size := 1 << (32 - subnet.Bits())
+	if subnet.Bits() > 24 || size/4*3 < firstHost+1+2*peers {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(hostOf(subnet, size/4*3), subnet.Bits()+quarter)
+}
+
+// offNetwork says what is the matter with a member that was taken off the network
+// of its cluster.
+func offNetwork(m container) error {
+	return fmt.Errorf("%s is off the network of the cluster, somebody disconnected it: docker network connect %s %s brings it back", m.Name, cmp.Or(m.network, "NETWORK"), m.id[:min(12, len(m.id))])
+}
+
+// checkOwners returns an error if somebody who is no member has the address of a
+// member, as of one that does not run.
+func checkOwners(members []container, n network.Inspect) error {
+	for id, e := range n.Containers {
+		for _, m := range members {
+			if m.Addr.IsValid() && m.Addr == e.IPv4Address.Addr() && m.id != id {
+				return fmt.Errorf("links %w: the container %s has the address of %s, %s: what is done to links would be done to it; disconnect it from the network %s", cannot, clip(e.Name), m.Name, m.Addr, n.Name)
+			}
+		}
+	}
+	return nil
 }

@@ -41,6 +41,9 @@ type Options struct {
 	// takes more memory is killed by the kernel: a lab.exit with the reason
 	// testbed.OutOfMemory.
 	Memory, PIDs int64
+	// Tuning was changed on the host for this cluster and is taken back when its
+	// network is removed, by whomever.
+	Tuning Tuning
 	// Keep leaves the cluster to itself at Close. Without it, and until then,
 	// the cluster is removed when this process ends, however it does.
 	Keep bool

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/containerd/errdefs"
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
@@ -124,7 +127,7 @@ func (o *others) tell(msg events.Message, m container) (e event.Event, tells boo
 		o.memory[m.id] = true // which may be that of a line it ran: its end comes next, or not
 		return e, false
 	case events.ActionStart:
-		e.Kind, e.Addr = testbed.LabStart, m.Addr.String()
+		e.Kind, e.Addr = testbed.LabStart, addrText(m.Addr)
 	case events.ActionDie:
 		if o.ending[m.id] {
 			delete(o.ending, m.id)
@@ -148,9 +151,10 @@ func (o *others) tell(msg events.Message, m container) (e event.Event, tells boo
 
 // told is what Docker is to be asked for.
 func told() client.Filters {
-	f := make(client.Filters).Add("type", string(events.ContainerEventType))
+	f := make(client.Filters).Add("type", string(events.ContainerEventType), string(events.NetworkEventType))
 	for _, action := range []events.Action{
-		events.ActionStart, events.ActionKill, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate,
+		events.ActionConnect, events.ActionDisconnect, // of networks
+		events.ActionCreate, events.ActionStart, events.ActionKill, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate,
 		events.ActionOOM, events.ActionDestroy,
 	} {
 		f.Add("event", string(action))
@@ -160,6 +164,9 @@ func told() client.Filters {
 
 // hear records what Docker tells that others have done to one of the members.
 func (c *Cluster) hear(msg events.Message, members map[string]container) {
+	if msg.Type == events.NetworkEventType || msg.Action == events.ActionStart {
+		c.lookAtNetwork(msg, members)
+	}
 	m, ours := members[msg.Actor.ID]
 	if !ours {
 		return
@@ -207,10 +214,14 @@ func (d *Daemon) processors(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look at a container: %w", err)
 	}
+	return processors(resourcesOf(info)), nil
+}
+
+func resourcesOf(info client.ContainerInspectResult) api.Resources {
 	if info.Container.HostConfig == nil {
-		return unthrottled, nil
+		return api.Resources{}
 	}
-	return processors(info.Container.HostConfig.Resources), nil
+	return info.Container.HostConfig.Resources
 }
 
 // processors is what limits allow: docker update --cpus sets another one of them
@@ -225,21 +236,145 @@ func processors(r api.Resources) string {
 	return unthrottled
 }
 
-// done returns what has been done to the members so far, as far as Docker
-// remembers: the latest 256 events of its host, of whatever kind.
-func (c *Cluster) done(ctx context.Context, members []container) ([]event.Event, error) {
-	o := newOthers()
+// lookAtNetwork records whether members that run have left the network of their
+// cluster, or have come back to it, if Docker tells of something that may be that:
+// it tells of the end of a container in the same words. Members has all that it
+// told of before.
+func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]container) {
+	id := msg.Actor.ID
+	if msg.Type == events.NetworkEventType {
+		id = msg.Actor.Attributes["container"]
+	}
+	before, ours := members[id]
+	if !ours {
+		if msg.Action == events.ActionConnect {
+			c.lookAtStranger(msg.Actor.Attributes["name"], members)
+		}
+		return
+	}
+	if before.network == "" || msg.Type == events.NetworkEventType && msg.Actor.Attributes["name"] != before.network {
+		return // another network
+	}
+	if !before.off && msg.Type != events.NetworkEventType {
+		return
+	}
+	// Docker tells of it before its list of containers has it: an answer about the
+	// container itself waits for that.
+	_, err := c.daemon.api.ContainerInspect(c.ctx, id, client.ContainerInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return
+	}
+	var now []container
+	if err == nil {
+		now, err = c.daemon.list(c.ctx, c.name)
+	}
+	if err != nil {
+		if c.ctx.Err() == nil {
+			c.problem("", err)
+		}
+		return
+	}
+	for _, m := range now {
+		if m.id == id {
+			members[id] = m
+			c.noteNetwork(m, time.Unix(0, msg.TimeNano))
+		}
+	}
+}
+
+// noteNetwork records that a member is off its network, or on it again, if that
+// is news.
+func (c *Cluster) noteNetwork(m container, at time.Time) {
+	isOff := m.off && m.State != testbed.Stopped
+	c.mu.Lock()
+	_, wasOff := c.off[m.id]
+	network := cmp.Or(c.off[m.id], m.network)
+	if isOff {
+		c.off[m.id] = network
+	} else if !m.off {
+		delete(c.off, m.id)
+	}
+	c.mu.Unlock()
+	switch {
+	case isOff && !wasOff:
+		c.history.Record(event.Event{Time: at, Kind: testbed.LabDisconnect, Member: m.Name, Text: network})
+	case wasOff && !m.off:
+		c.history.Record(event.Event{Time: at, Kind: testbed.LabConnect, Member: m.Name, Addr: m.Addr.String(), Text: network})
+	}
+}
+
+// lookAtStranger looks at who came to a network that may be the cluster's: with
+// the address of a member, links would be those of the two.
+func (c *Cluster) lookAtStranger(name string, members map[string]container) {
+	all := slices.Collect(maps.Values(members))
+	if name == "" || networkOf(all) != name {
+		return
+	}
+	info, err := c.daemon.api.NetworkInspect(c.ctx, name, client.NetworkInspectOptions{})
+	if err == nil {
+		err = checkOwners(all, info.Network)
+	}
+	if err != nil && c.ctx.Err() == nil && !errdefs.IsNotFound(err) {
+		c.problem("", err)
+	}
+}
+
+// recall records what was done to a cluster before this engine looked, and returns
+// from when on Docker is to be asked for more.
+func (c *Cluster) recall() (since time.Time) {
+	now := time.Now()
+	members, err := c.daemon.list(c.ctx, c.name)
+	var done []event.Event
+	if err == nil {
+		done, err = c.done(c.ctx, members, c.others, now)
+	}
+	if err != nil {
+		if c.ctx.Err() == nil {
+			c.problem("", err)
+		}
+		return now
+	}
+	for _, e := range testbed.Sorted(done) {
+		if e.Kind == testbed.LabDisconnect {
+			continue // noteNetwork tells, and remembers it
+		}
+		c.history.Record(e)
+	}
+	for _, m := range members {
+		if cpus, err := c.daemon.processors(c.ctx, m.id); err == nil {
+			c.noteThrottle(m.id, cpus)
+		}
+		at := now
+		for _, e := range done {
+			if e.Kind == testbed.LabDisconnect && e.Member == m.Name {
+				at = e.Time
+			}
+		}
+		c.noteNetwork(m, at)
+	}
+	return now
+}
+
+// done returns what has been done to the members until a time, as far as Docker
+// remembers: the latest 256 events of its host, of whatever kind. What is older and
+// shows in the containers themselves is there, too, and that there is more.
+func (c *Cluster) done(ctx context.Context, members []container, o *others, until time.Time) ([]event.Event, error) {
 	byID := byID(members)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if len(members) == 0 {
+		return nil, nil
+	}
 	stream := c.daemon.api.Events(ctx, client.EventsListOptions{
-		Since: made(members), Until: stamp(time.Now()), Filters: told(),
+		Since: made(members), Until: stamp(until), Filters: told(),
 	})
 	var all []event.Event
 	last := make(map[string]int) // start of each: where it was at others is not known
+	seen := make(remembered)
 	for {
 		select {
 		case msg := <-stream.Messages:
+			seen.add(msg)
 			m, ours := byID[msg.Actor.ID]
 			if !ours {
 				continue
@@ -262,9 +397,132 @@ func (c *Cluster) done(ctx context.Context, members []container) ([]event.Event,
 			if err != nil && !errors.Is(err, io.EOF) {
 				return all, fmt.Errorf("what was done to the peers: %w", err)
 			}
-			return all, nil
+			shown, err := c.forgotten(ctx, members, seen, until)
+			return append(all, shown...), err
 		}
 	}
+}
+
+// remembered is what Docker remembers of each container, by its id.
+type remembered map[string]memory
+
+type memory struct {
+	created           bool // from its beginning
+	started, ended    time.Time
+	paused, throttled bool
+	off               time.Time // when it was taken off a network, if it was
+}
+
+func (r remembered) add(msg events.Message) {
+	at, id := time.Unix(0, msg.TimeNano), msg.Actor.ID
+	if msg.Type == events.NetworkEventType {
+		id = msg.Actor.Attributes["container"]
+	}
+	m := r[id]
+	switch msg.Action {
+	case events.ActionCreate:
+		m.created = msg.Type == events.ContainerEventType
+	case events.ActionStart:
+		m.started = at
+	case events.ActionDie:
+		m.ended = at
+	case events.ActionPause:
+		m.paused = true
+	case events.ActionUpdate:
+		m.throttled = true
+	case events.ActionDisconnect:
+		m.off = at
+	}
+	r[id] = m
+}
+
+// forgotten returns what Docker does not remember having told and what shows in
+// the containers all the same: how their lives began and ended, and what they are
+// now. That something is missing is among it.
+func (c *Cluster) forgotten(ctx context.Context, members []container, seen remembered, until time.Time) ([]event.Event, error) {
+	var all []event.Event
+	add := func(at time.Time, e event.Event) {
+		e.Time, e.Peer = at, testbed.Lab
+		all = append(all, e)
+	}
+	lost := false
+	for _, m := range members {
+		known := seen[m.id]
+		if m.off && m.State != testbed.Stopped {
+			at := until
+			if !known.off.IsZero() {
+				at = known.off
+			}
+			add(at, event.Event{Kind: testbed.LabDisconnect, Member: m.Name, Text: m.network})
+		}
+		if known.created {
+			continue
+		}
+		lost = true
+		info, err := c.daemon.api.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+		if errdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return all, fmt.Errorf("look at %s: %w", m.Name, err)
+		}
+		state := info.Container.State
+		if state == nil {
+			continue
+		}
+		started, ended := parseTime(state.StartedAt), parseTime(state.FinishedAt)
+		if !started.IsZero() && known.started.IsZero() {
+			add(started, event.Event{Kind: testbed.LabStart, Member: m.Name, Addr: addrText(m.Addr)})
+		}
+		if state.Paused && !known.paused {
+			add(until, event.Event{Kind: testbed.LabPause, Member: m.Name})
+		}
+		if cpus := processors(resourcesOf(info)); cpus != unthrottled && !known.throttled {
+			add(until, event.Event{Kind: testbed.LabThrottle, Member: m.Name, Text: cpus})
+		}
+		if e := howItEnded(m, state); e.Kind != "" && known.ended.IsZero() && !ended.IsZero() {
+			add(ended, e)
+		}
+	}
+	if lost {
+		add(until, event.Event{Kind: testbed.LabError, Error: forgottenByDocker})
+	}
+	return all, nil
+}
+
+// forgottenByDocker is the problem that done has with the events of long ago.
+const forgottenByDocker = "Docker keeps its latest 256 events, and some of what was done to the peers is no longer among them: what their containers show of that is here"
+
+// howItEnded makes an event of the state of a container that has ended: who killed
+// it with 137 is not known. One that ended with 0 was asked to, and said so itself.
+func howItEnded(m container, state *api.State) event.Event {
+	e := event.Event{Member: m.Name}
+	switch {
+	case state.Running || state.Paused || m.State != testbed.Stopped || state.ExitCode == 0:
+	case state.OOMKilled:
+		e.Kind, e.Text, e.Reason = testbed.LabExit, strconv.Itoa(state.ExitCode), testbed.OutOfMemory
+	case state.ExitCode == 137:
+		e.Kind = testbed.LabKill
+	default:
+		e.Kind, e.Text = testbed.LabExit, strconv.Itoa(state.ExitCode)
+	}
+	return e
+}
+
+// parseTime parses what Docker has of a container's life: the zero time is none.
+func parseTime(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.Year() < 2000 {
+		return time.Time{}
+	}
+	return t
+}
+
+func addrText(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return addr.String()
 }
 
 // everThrottled reports whether the processors of a container were limited at

@@ -109,11 +109,7 @@ func (c *Cluster) startProbe(ctx context.Context, m container, life string) (_ *
 	labels := map[string]string{
 		clusterLabel: c.name, helperLabel: probeHelper, runLabel: c.wires.run, ownerLabel: string(thisProcess()),
 	}
-	id, err := c.daemon.createHelper(ctx, "", labels,
-		&api.Config{
-			Image: c.fabricImage(), Cmd: []string{"probe"}, User: "65532:65532",
-			AttachStdin: true, AttachStdout: true, AttachStderr: true, OpenStdin: true, StdinOnce: true,
-		},
+	id, err := c.daemon.createHelper(ctx, "", labels, probeConfig(c.fabricImage()),
 		&api.HostConfig{NetworkMode: api.NetworkMode("container:" + m.id), LogConfig: api.LogConfig{Type: "none"}},
 	)
 	if err != nil {
@@ -124,19 +120,66 @@ func (c *Cluster) startProbe(ctx context.Context, m container, life string) (_ *
 			err = errors.Join(err, c.daemon.removeContainer(context.WithoutCancel(ctx), id))
 		}
 	}()
-	attached, err := c.daemon.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	prober, err := c.daemon.beginProbe(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &probe{Prober: prober, id: id, life: life}, nil
+}
+
+// probeConfig is the container of a probe: it ends with its standard input.
+func probeConfig(image string) *api.Config {
+	return &api.Config{
+		Image: image, Cmd: []string{"probe"}, User: "65532:65532",
+		AttachStdin: true, AttachStdout: true, AttachStderr: true, OpenStdin: true, StdinOnce: true,
+	}
+}
+
+// beginProbe starts the container of a probe and returns when that answers.
+func (d *Daemon) beginProbe(ctx context.Context, id string) (*fabric.Prober, error) {
+	attached, err := d.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return nil, err
 	}
 	prober := fabric.NewProber(newProbeStream(attached.HijackedResponse))
-	if _, err = c.daemon.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err == nil {
+	if _, err = d.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err == nil {
 		err = prober.Wait(ctx)
 	}
 	if err != nil {
 		_ = prober.Close()
 		return nil, err
 	}
-	return &probe{Prober: prober, id: id, life: life}, nil
+	return prober, nil
+}
+
+// Measure sends packets from one peer to another and says what became of them,
+// whatever is in force on their link. It leaves the history alone.
+func (c *Cluster) Measure(ctx context.Context, from, to string) (fabric.Measurement, error) {
+	if err := c.wires.take(ctx); err != nil {
+		return fabric.Measurement{}, err
+	}
+	defer c.wires.give()
+	ends, err := c.pick(ctx, []string{from, to})
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	for _, m := range ends {
+		if m.off {
+			return fabric.Measurement{}, offNetwork(m)
+		}
+	}
+	probers, err := c.probers(ctx, ends)
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	if len(ends) != 2 || len(probers) != 2 {
+		return fabric.Measurement{}, fmt.Errorf("measure %s to %s: it takes two peers that run", from, to)
+	}
+	results, err := fabric.Matrix{}.Measure(ctx, probers, []fabric.Pair{{From: ends[0].Addr, To: ends[1].Addr}})
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	return results[0], nil
 }
 
 // dropProbe ends a probe, which then goes by itself.

@@ -17,6 +17,7 @@ import (
 // TestSerf runs five agents of HashiCorp's Serf, partitions them and heals.
 func TestSerf(t *testing.T) {
 	needDocker(t)
+	t.Parallel()
 	ref, err := dockertest.BuildSerf(t.Context(), "../..", guard.Labels())
 	if err != nil {
 		t.Fatal(err)

@@ -80,11 +80,9 @@ func statusOf(m container, info api.InspectResponse) Status {
 		if m.State == testbed.Stopped && m.Exit == 137 && state.OOMKilled {
 			s.Reason = testbed.OutOfMemory
 		}
-		if since, err := time.Parse(time.RFC3339Nano, stamp); err == nil && since.Year() > 1 {
-			s.Since = since
-			if m.State == testbed.Stopped {
-				s.Ended = ExitStatus{true, m.Exit}
-			}
+		s.Since = parseTime(stamp)
+		if m.State == testbed.Stopped && !s.Since.IsZero() {
+			s.Ended = ExitStatus{true, m.Exit}
 		}
 	}
 	if info.HostConfig != nil {

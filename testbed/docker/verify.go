@@ -131,7 +131,11 @@ func (v *verification) run(ctx context.Context) error {
 	for addr, m := range v.peers {
 		names[addr] = m.Name
 	}
+	overflowed := v.cluster.daemon.overflows(ctx)
 	results, err := v.matrix.Measure(ctx, v.probers, v.pairs)
+	if err != nil && overflowed() {
+		return fmt.Errorf("the links are set, but not measured: %w", ErrNeighbours)
+	}
 	if err != nil {
 		if v.steady(ctx, v.pairs...) != nil {
 			return nil // somebody has stopped a peer: there is nothing to be said
@@ -153,25 +157,24 @@ func (v *verification) run(ctx context.Context) error {
 			results[slices.Index(v.pairs, r.Pair)] = r
 		}
 	}
-	return v.judge(ctx, results, names)
+	return v.judge(ctx, results, names, overflowed)
 }
 
-// judge records what was measured and returns the first fault that is none.
-func (v *verification) judge(ctx context.Context, results []fabric.Measurement, names map[netip.Addr]string) error {
+// judge records what was measured and returns the first fault that is none. Where
+// less arrives than should because the host's table of neighbours has overflowed,
+// that is the error.
+func (v *verification) judge(ctx context.Context, results []fabric.Measurement, names map[netip.Addr]string, overflowed func() bool) error {
 	var bad *testbed.NoEffectError
-	more := 0
+	more, without := 0, false
 	for _, r := range results {
 		pair := testbed.Pair{From: names[r.Pair.From], To: names[r.Pair.To]}
 		e := event.Event{Kind: testbed.LabProbe, Member: pair.From, Addr: pair.To, Text: v.matrix[r.Pair].String() + ": " + r.String()}
 		err := v.matrix.Check(r, names)
 		if err != nil && v.steady(ctx, r.Pair) == nil {
 			e.Error = err.Error()
+			without = without || errors.Is(err, fabric.ErrNoEffect)
 			if bad == nil {
 				bad = &testbed.NoEffectError{Pair: pair, Detail: err.Error()}
-				// 1,024 neighbours of all containers together is what hosts allow.
-				if n := len(v.peers); n*n > 1024 && !errors.Is(err, fabric.ErrNoEffect) {
-					bad.Detail += fmt.Sprintf("; %d peers may have too many neighbours for this host: see gc_thresh3 in docs/faults.md", n)
-				}
 			} else {
 				more++
 			}
@@ -180,6 +183,9 @@ func (v *verification) judge(ctx context.Context, results []fabric.Measurement, 
 	}
 	if bad == nil {
 		return nil
+	}
+	if !without && overflowed() {
+		return fmt.Errorf("the links are set, and more is lost than was asked for, on %d links: %w", more+1, ErrNeighbours)
 	}
 	if more > 0 {
 		bad.Detail += fmt.Sprintf(" (and %d links more)", more)

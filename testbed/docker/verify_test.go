@@ -13,6 +13,7 @@ import (
 
 // TestFaultWithoutEffect measures a cut that nobody applied.
 func TestFaultWithoutEffect(t *testing.T) {
+	t.Parallel()
 	c := up(t, options("alice", "bob"))
 	ctx := t.Context()
 	members, err := daemon.list(ctx, c.Name())

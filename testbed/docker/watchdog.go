@@ -9,8 +9,9 @@ import (
 	"os/exec"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"github.com/moby/moby/client"
 )
 
 // watchVariable makes this program a watchdog for the run it names.
@@ -59,8 +60,11 @@ func startWatchdog(run string) (*watchdog, error) {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
 	cmd.Env = append(os.Environ(), watchVariable+"="+run)
-	// Its own session, which a Ctrl-C in the terminal does not reach.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// The daemon of now, also if docker context use chooses another meanwhile.
+	if where, err := CurrentEndpoint(); err == nil && os.Getenv(client.EnvOverrideHost) == "" {
+		cmd.Env = append(cmd.Env, contextVariable+"="+where.Context)
+	}
+	cmd.SysProcAttr = outOfReach()
 	input, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()

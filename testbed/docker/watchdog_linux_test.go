@@ -19,6 +19,14 @@ import (
 // next.
 func TestEntry(t *testing.T) {
 	needDocker(t)
+	built := filepath.Join(t.TempDir(), "built")
+	if output, err := exec.Command("go", "build", "-o", built, "./testdata/entry").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	code, err := os.ReadFile(built)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		entry, makes, then string
 		says               string
@@ -33,8 +41,8 @@ func TestEntry(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.entry, " ", test.makes, " ", test.then), func(t *testing.T) {
 			program := filepath.Join(t.TempDir(), "entry")
-			if output, err := exec.Command("go", "build", "-o", program, "./testdata/entry").CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, output)
+			if err := os.WriteFile(program, code, 0o700); err != nil {
+				t.Fatal(err)
 			}
 			defer endAll(t, program)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

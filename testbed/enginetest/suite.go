@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"peerlab/testbed"
@@ -13,9 +14,10 @@ type Host func(t *testing.T, do func(ctx context.Context, f testbed.Factory))
 
 // Options say how the suite is run.
 type Options struct {
-	// Share has the cases that allow it work on one cluster, one after another,
-	// which is repaired between them: for engines that take long to make one.
-	Share bool
+	// Clusters is on how many clusters the cases work that allow it, at the same
+	// time; on each one case after another, with a repair between them. It is for
+	// engines that take long to make a cluster. With 0 each case has its own.
+	Clusters int
 }
 
 // settings are those of all clusters of the suite. Gossip is sent often enough
@@ -45,10 +47,12 @@ func cases() []testCase {
 
 // Test runs the suite.
 func Test(t *testing.T, host Host, o Options) {
-	var shared []testCase
+	shared := make([][]testCase, o.Clusters)
+	next := 0
 	for _, tc := range cases() {
-		if o.Share && !tc.fresh {
-			shared = append(shared, tc)
+		if o.Clusters > 0 && !tc.fresh {
+			at := next % o.Clusters
+			shared[at], next = append(shared[at], tc), next+1
 			continue
 		}
 		t.Run(tc.name, func(t *testing.T) {
@@ -64,30 +68,32 @@ func Test(t *testing.T, host Host, o Options) {
 		})
 	}
 	testRefusals(t, host)
-	if len(shared) == 0 {
-		return
-	}
-	t.Run("one cluster", func(t *testing.T) {
-		t.Parallel()
-		host(t, func(ctx context.Context, f testbed.Factory) {
-			withCluster(ctx, t, f, func(c *cluster) {
-				c.repair()
-				for _, tc := range shared {
-					if t.Failed() && ctx.Err() != nil {
-						return
-					}
-					t.Run(tc.name, func(t *testing.T) {
-						one := *c
-						one.t = t
-						attempt(tc.do, &one)
-						attempt((*cluster).repair, &one)
-						*c = one
-					})
-				}
-				c.t = t
+	for i, cases := range shared {
+		t.Run(fmt.Sprintf("shared cluster %d", i+1), func(t *testing.T) {
+			t.Parallel()
+			host(t, func(ctx context.Context, f testbed.Factory) {
+				withCluster(ctx, t, f, func(c *cluster) { onOneCluster(ctx, t, c, cases) })
 			})
 		})
-	})
+	}
+}
+
+// onOneCluster has the cases work on a cluster, one after another.
+func onOneCluster(ctx context.Context, t *testing.T, c *cluster, cases []testCase) {
+	c.repair()
+	for _, tc := range cases {
+		if t.Failed() && ctx.Err() != nil {
+			return
+		}
+		t.Run(tc.name, func(t *testing.T) {
+			one := *c
+			one.t = t
+			attempt(tc.do, &one)
+			attempt((*cluster).repair, &one)
+			*c = one
+		})
+	}
+	c.t = t
 }
 
 // withCluster calls do with a new cluster of which nothing runs, and removes it.

@@ -82,7 +82,7 @@ func TestClient(t *testing.T) {
 	})
 	features, err := c.Features(ctx)
 	must(t, err)
-	if len(features) != 4 || features[0].Name != "nf_tables" || features[0].Missing != "" {
+	if len(features) != 5 || features[0].Name != "nf_tables" || features[0].Missing != "" {
 		t.Errorf("features %+v", features)
 	}
 	must(t, c.Clear(ctx))

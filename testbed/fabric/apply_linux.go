@@ -68,7 +68,7 @@ func (a *Agent) makeRoom(m Matrix) (ready map[priorityKey]uint32, pending []Pair
 
 // checkLacking tries what the kernel can the first time it matters.
 func (m Matrix) checkLacking(a *Agent) error {
-	if len(m.Needs()) == 1 {
+	if !m.NeedsQueues() {
 		return nil
 	}
 	features, err := a.knownFeatures()

@@ -21,10 +21,11 @@ type Feature struct {
 
 // What the fabric needs of the kernel, beside veth and bridges.
 const (
-	nfTables = "nf_tables"
-	schHTB   = "sch_htb"
-	schTBF   = "sch_tbf"
-	schNetem = "sch_netem"
+	nfTables  = "nf_tables"
+	nftNumgen = "nft_numgen"
+	schHTB    = "sch_htb"
+	schTBF    = "sch_tbf"
+	schNetem  = "sch_netem"
 )
 
 // purposes says of each feature what cannot be done without it: the keys of a
@@ -32,6 +33,10 @@ const (
 func purposes() []Feature {
 	keys := make(map[string][]string)
 	for _, key := range testbed.LinkKeys() {
+		if key.Name == "loss" || key.Name == "every" {
+			keys[nftNumgen] = append(keys[nftNumgen], key.Name)
+			continue
+		}
 		if key.Kernel == "" {
 			keys[nfTables] = append(keys[nfTables], key.Name)
 			continue
@@ -40,16 +45,30 @@ func purposes() []Feature {
 		keys[schHTB] = append(keys[schHTB], key.Name)
 	}
 	features := make([]Feature, 0, len(keys))
-	for _, name := range []string{nfTables, schHTB, schNetem, schTBF} {
+	for _, name := range []string{nfTables, nftNumgen, schHTB, schNetem, schTBF} {
 		features = append(features, Feature{Name: name, For: strings.Join(keys[name], ", ")})
 	}
 	return features
+}
+
+// NeedsQueues reports whether m has links that take more of the kernel than the
+// rules that drop packets.
+func (m Matrix) NeedsQueues() bool {
+	for _, link := range m {
+		if len(link.KernelNeeds()) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Needs returns the names of the features that m cannot do without.
 func (m Matrix) Needs() []string {
 	needs := make(map[string]bool)
 	for _, link := range m {
+		if link.Loss > 0 || link.Every > 0 {
+			needs[nftNumgen] = true
+		}
 		for _, module := range link.KernelNeeds() {
 			needs[module], needs[schHTB] = true, true
 		}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -25,14 +27,34 @@ func Detect() ([]Feature, error) {
 		return nil, err
 	}
 	table, err := openTable("peerlab-"+lab, 0)
-	if err == nil {
-		err = table.close()
-	}
 	if err != nil {
 		features[0].Missing = err.Error()
+		return features, nil
 	}
-	return features, nil
+	for i, f := range features {
+		if rules := rulesOfFeature[f.Name]; rules != nil {
+			if err := table.replace(rules, nil); err != nil {
+				features[i].Missing = err.Error()
+			}
+		}
+	}
+	return features, table.close()
 }
+
+// rulesOfFeature are links whose rules together are of each kind there is: sets and
+// maps, sets that count, length and protocol, queues; and numbers at random and in
+// turn.
+var rulesOfFeature = func() map[string]Matrix {
+	pair := func(n byte) Pair {
+		return Pair{From: netip.AddrFrom4([4]byte{192, 0, 2, 1}), To: netip.AddrFrom4([4]byte{192, 0, 2, n})}
+	}
+	return map[string]Matrix{
+		nfTables: {
+			pair(2): {Drop: DropAll}, pair(3): {Drop: DropUDP, Over: 1000}, pair(4): {Drop: DropTCP}, pair(5): {Shape: Shape{Delay: time.Millisecond}},
+		},
+		nftNumgen: {pair(2): {Loss: 30}, pair(3): {Every: 3}},
+	}
+}()
 
 // detect tries every kind of queue on a pair of devices made for the purpose
 // and removed again: asking the kernel is the only way to know, since what it

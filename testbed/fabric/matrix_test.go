@@ -136,6 +136,12 @@ func TestCheckFeatures(t *testing.T) {
 	if err := (Matrix{{alice, bob}: {Shape: Shape{Rate: 1e6}}}).CheckFeatures(features); err != nil {
 		t.Errorf("a rate alone: %v", err)
 	}
+	for _, link := range []Link{{Loss: 3}, {Every: 3}, {Drop: DropAll}} {
+		err := Matrix{{alice, bob}: link}.CheckFeatures([]Feature{{Name: nftNumgen, For: "loss, every", Missing: "not there"}})
+		if (err == nil) != (link.Drop == DropAll) {
+			t.Errorf("%s without numbers at random: %v", link, err)
+		}
+	}
 	err := Matrix{{alice, bob}: {Shape: Shape{Rate: 1e6, Delay: 1}}}.CheckFeatures(features)
 	if want := "the kernel lacks sch_netem, needed for delay: not there"; text(err) != want {
 		t.Errorf("got %v, want %s", err, want)

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+
+	"peerlab/testbed/docker"
+)
+
+// bridgeSetting is the switch by which packets between containers of one network
+// pass through the host's firewall.
+const bridgeSetting = "net.bridge.bridge-nf-call-iptables"
+
+// checkBridge tries whether packets pass between containers, and if none does looks
+// for what drops them.
+func (l *lab) checkBridge(ctx context.Context, d *docker.Daemon, root fs.FS) check {
+	c := check{Name: "bridge", State: "ok", Found: "packets pass between containers of one network"}
+	before := savedFirewall(ctx)
+	passes, err := d.TryBridge(ctx, l.fabric)
+	switch {
+	case err != nil:
+		c.State, c.Found = "unknown", err.Error()
+	case !passes:
+		c.State, c.need = "missing", true
+		c.Found, c.Mend = whatDrops(before, savedFirewall(ctx), readNumber(root, "proc/sys/net/bridge/bridge-nf-call-iptables") == 1)
+	}
+	return c
+}
+
+// savedFirewall returns the rules of iptables with what they have counted, of both
+// its kinds, "" where they cannot be read.
+func savedFirewall(ctx context.Context) string {
+	var all strings.Builder
+	for _, program := range []string{"iptables-save", "iptables-legacy-save"} {
+		out, err := exec.CommandContext(ctx, program, "-c").Output()
+		if err == nil {
+			all.Write(out)
+		}
+	}
+	return all.String()
+}
+
+// whatDrops says which rules have dropped packets between two looks at the
+// firewall, and what helps. filtered is whether the switch is on.
+func whatDrops(before, after string, filtered bool) (found, mend string) {
+	found = "no packet passes between two containers of one network"
+	if filtered {
+		found += ": " + bridgeSetting + " is 1, so the host's firewall sees them"
+	}
+	rules := dropping(before, after)
+	chain := "DOCKER-USER"
+	switch {
+	case len(rules) > 0:
+		chain = rules[0].chain
+		found += fmt.Sprintf(", and the chain %s drops them (%s)", chain, rules[0].text)
+	case after == "":
+		mend = "sudo peerlab doctor names the chain; "
+	default:
+		mend = "sudo nft list ruleset shows what else may drop them; "
+	}
+	if filtered {
+		mend += fmt.Sprintf("sudo sysctl -w %s=0 keeps the firewall out of it, or ", bridgeSetting)
+	}
+	return found, mend + fmt.Sprintf("sudo iptables -I %s -m physdev --physdev-is-bridged -j ACCEPT lets them pass", chain)
+}
+
+// firewallRule is a rule, or the policy of a chain.
+type firewallRule struct {
+	chain, text string
+	packets     uint64
+}
+
+// dropping returns the rules that drop or refuse and have counted more packets
+// after than before, those that counted most first.
+func dropping(before, after string) []firewallRule {
+	had := make(map[string]uint64)
+	for _, r := range dropRules(before) {
+		had[r.chain+" "+r.text] = r.packets
+	}
+	rules := dropRules(after)
+	for i := range rules {
+		rules[i].packets -= min(rules[i].packets, had[rules[i].chain+" "+rules[i].text])
+	}
+	rules = slices.DeleteFunc(rules, func(r firewallRule) bool { return r.packets == 0 })
+	slices.SortStableFunc(rules, func(a, b firewallRule) int {
+		return int(min(b.packets, 1<<30)) - int(min(a.packets, 1<<30))
+	})
+	return rules
+}
+
+// dropRules parses what iptables-save -c writes.
+func dropRules(saved string) (rules []firewallRule) {
+	for line := range strings.Lines(saved) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 3 && strings.HasPrefix(fields[0], ":") && fields[1] == "DROP": // :FORWARD DROP [1:60]
+			rules = append(rules, firewallRule{fields[0][1:], "-P " + fields[0][1:] + " DROP", countOf(fields[2])})
+		case len(fields) > 3 && fields[1] == "-A" && (slices.Contains(fields, "DROP") || slices.Contains(fields, "REJECT")):
+			rules = append(rules, firewallRule{fields[2], strings.Join(fields[1:], " "), countOf(fields[0])})
+		}
+	}
+	return rules
+}
+
+// countOf parses the packets of "[packets:bytes]".
+func countOf(text string) uint64 {
+	packets, _, _ := strings.Cut(strings.Trim(text, "[]"), ":")
+	n, _ := strconv.ParseUint(packets, 10, 63)
+	return n
+}

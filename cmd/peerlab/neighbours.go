@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+
+	"github.com/spf13/pflag"
+
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+	"peerlab/testbed/neighbours"
+)
+
+// tuneFlag is the flag --tune-host.
+func tuneFlag(flags *pflag.FlagSet, tune *bool) {
+	flags.BoolVar(tune, "tune-host", false, "give the host's table of neighbours room for the peers, and take that back at the end (root)")
+}
+
+// hostTuner sees to it that the host of a daemon has room for the neighbours of
+// clusters, or says that it has not.
+type hostTuner struct {
+	daemon *docker.Daemon
+	tune   bool
+	errs   io.Writer
+
+	mu      sync.Mutex
+	peers   int // of the largest cluster so far
+	changes []docker.Tuning
+}
+
+// prepare is called before a cluster of so many peers is made. Where there is no
+// room for it, it makes some if it may, and returns what it changed.
+func (t *hostTuner) prepare(ctx context.Context, peers int) (docker.Tuning, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if peers <= t.peers {
+		return docker.Tuning{}, nil
+	}
+	t.peers = peers
+	table, err := t.daemon.Neighbours(ctx)
+	if err != nil {
+		if t.tune {
+			return docker.Tuning{}, fmt.Errorf("--tune-host: %w", err)
+		}
+		return docker.Tuning{}, nil // it is another host's
+	}
+	lack := lacksNeighbours(table, peers)
+	if lack == "" {
+		return docker.Tuning{}, nil
+	}
+	if !t.tune {
+		fmt.Fprintf(t.errs, "peerlab: %s: %s, or --tune-host\n", lack, remedy(table, peers))
+		return docker.Tuning{}, nil
+	}
+	change, err := t.daemon.Tune(ctx, peers)
+	if errors.Is(err, fs.ErrPermission) {
+		return change, fmt.Errorf("--tune-host needs root: %s does the same", remedy(table, peers))
+	}
+	if err != nil {
+		return change, fmt.Errorf("--tune-host: %w", err)
+	}
+	t.changes = append(t.changes, change)
+	return change, nil
+}
+
+// restore takes back all changes, the last one first.
+func (t *hostTuner) restore() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.changes) > 0 {
+		last := len(t.changes) - 1
+		if err := t.daemon.Untune(t.changes[last]); err != nil {
+			fmt.Fprintf(t.errs, "peerlab: %v\n", err)
+		}
+		t.changes = t.changes[:last]
+	}
+}
+
+// lacksNeighbours says what is missing for a cluster of so many peers, "" if
+// nothing is.
+func lacksNeighbours(table neighbours.Table, peers int) string {
+	needed := neighbours.Needed(peers)
+	if needed <= table.Room() {
+		return ""
+	}
+	return fmt.Sprintf("%d peers that all know each other take %d entries in the host's table of neighbours (ARP), which holds %d for all containers and has %d: when it is full, packets are lost for no fault of yours",
+		peers, needed, table.Most, table.Entries)
+}
+
+// remedy is the command that gives the table room for so many peers.
+func remedy(table neighbours.Table, peers int) string {
+	return table.For(table.Entries, neighbours.Needed(peers)).Command()
+}
+
+// tunedFactory prepares the host before each cluster.
+type tunedFactory struct {
+	testbed.Factory
+	tuner *hostTuner
+}
+
+// Create implements testbed.Factory.
+func (f tunedFactory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, error) {
+	if _, err := f.tuner.prepare(ctx, len(s.Peers)); err != nil {
+		return nil, err
+	}
+	return f.Factory.Create(ctx, s)
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"peerlab/testbed/neighbours"
+)
+
+// TestLacksNeighbours says before there is a cluster whether its neighbours fit, and
+// what makes room.
+func TestLacksNeighbours(t *testing.T) {
+	table := neighbours.Table{Thresholds: neighbours.Thresholds{Soft: 512, Most: 1024}, Entries: 6}
+	for peers, lacks := range map[int]bool{5: false, 31: false, 32: true, 50: true} {
+		text := lacksNeighbours(table, peers)
+		if (text != "") != lacks {
+			t.Errorf("%d peers: %q", peers, text)
+		}
+	}
+	if text := lacksNeighbours(table, 50); !strings.Contains(text, "50 peers that all know each other take 2550 entries") || !strings.Contains(text, "holds 1024 for all containers and has 6") {
+		t.Error(text)
+	}
+	if text := remedy(table, 50); text != "sudo sysctl -w net.ipv4.neigh.default.gc_thresh3=5112 net.ipv4.neigh.default.gc_thresh2=2556" {
+		t.Error(text)
+	}
+	table.Thresholds = table.For(table.Entries, neighbours.Needed(50))
+	if text := lacksNeighbours(table, 50); text != "" {
+		t.Errorf("the remedy is not enough: %s", text)
+	}
+}
+
+// TestTuneHostIsForContainers refuses --tune-host where there are none.
+func TestTuneHostIsForContainers(t *testing.T) {
+	if status, _, errs := call(nil, "run", "--engine", "sim", "--tune-host", "gallery/crash"); status != 2 || !strings.Contains(errs, "--tune-host is for containers") {
+		t.Errorf("%d %s", status, errs)
+	}
+}

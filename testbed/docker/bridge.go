@@ -1,0 +1,80 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	api "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"peerlab/testbed/fabric"
+)
+
+// TryBridge reports whether packets pass between two containers of one network, on
+// a network made for that and removed again. The image, "" for the daemon's, is
+// that of the fabric. On some hosts the firewall drops such packets.
+func (d *Daemon) TryBridge(ctx context.Context, image string) (passes bool, err error) {
+	return d.tryBridge(ctx, image, "")
+}
+
+// tryBridge is TryBridge on a device of that name, "" for any.
+func (d *Daemon) tryBridge(ctx context.Context, image, device string) (passes bool, err error) {
+	name := "peerlab-try-" + strings.ToLower(newRun()[:8])
+	labels := map[string]string{helperLabel: probeHelper, ownerLabel: string(thisProcess())}
+	options := client.NetworkCreateOptions{Driver: "bridge", Labels: labels}
+	if device != "" {
+		options.Options = map[string]string{"com.docker.network.bridge.name": device}
+	}
+	asking, cancel, err := creating(ctx)
+	if err != nil {
+		return false, err
+	}
+	made, err := d.api.NetworkCreate(asking, name, options)
+	cancel()
+	if err != nil {
+		return false, fmt.Errorf("try a network: %w", err)
+	}
+	var ids []string
+	var probers []*fabric.Prober
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		for _, p := range probers {
+			_ = p.Close()
+		}
+		_, removed := d.removeContainers(ctx, ids)
+		_, gone := d.api.NetworkRemove(ctx, made.ID, client.NetworkRemoveOptions{})
+		err = errors.Join(err, removed, gone)
+	}()
+	at := make(map[netip.Addr]*fabric.Prober)
+	var addrs []netip.Addr
+	for range 2 {
+		id, err := d.createHelper(ctx, "", labels, probeConfig(d.fabricImage(image)),
+			&api.HostConfig{NetworkMode: api.NetworkMode(name), LogConfig: api.LogConfig{Type: "none"}})
+		if err != nil {
+			return false, err
+		}
+		ids = append(ids, id)
+		p, err := d.beginProbe(ctx, id)
+		if err != nil {
+			return false, fmt.Errorf("try a network: %w", err)
+		}
+		probers = append(probers, p)
+		info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if err != nil {
+			return false, fmt.Errorf("try a network: %w", err)
+		}
+		e := info.Container.NetworkSettings.Networks[name]
+		if e == nil {
+			return false, errors.New("try a network: a container is not on it")
+		}
+		at[e.IPAddress], addrs = p, append(addrs, e.IPAddress)
+	}
+	results, err := fabric.Matrix{}.Measure(ctx, at, []fabric.Pair{{From: addrs[0], To: addrs[1]}})
+	if err != nil {
+		return false, fmt.Errorf("try a network: %w", err)
+	}
+	return results[0].Arrived > 0 || results[0].TCP, nil
+}

@@ -1,0 +1,140 @@
+package docker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"peerlab/event"
+	"peerlab/testbed"
+	"peerlab/testbed/fabric"
+	"peerlab/testbed/neighbours"
+)
+
+// crowdedHost is a host for a daemon whose table of neighbours holds so many. The
+// function it returns says how often the table has overflowed, and how many entries
+// it has.
+func crowdedHost(t *testing.T, d *Daemon, most int) (set func(overflows, entries int)) {
+	t.Helper()
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(root, "proc", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("sys/net/ipv4/neigh/default/gc_thresh3", fmt.Sprint(most))
+	write("sys/net/ipv4/neigh/default/gc_thresh2", fmt.Sprint(most/2))
+	d.neighbours.root = root
+	d.neighbours.once.Do(func() {}) // the kernel is taken for the daemon's
+	set = func(overflows, entries int) {
+		write("net/stat/arp_cache", fmt.Sprintf("entries  table_fulls\n%08x %08x\n", entries, overflows))
+	}
+	set(0, 1)
+	return set
+}
+
+// TestNeighboursOverflow has the table of neighbours overflow while a cluster is
+// followed: that is told, and makes a run inconclusive.
+func TestNeighboursOverflow(t *testing.T) {
+	come, tell := io.Pipe()
+	c := clusterOf(t, &recorded{now: come, states: map[string]string{"alice": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`}})
+	defer func() { _ = tell.Close(); _ = c.Close(t.Context()) }()
+	set := crowdedHost(t, c.daemon, 1024)
+	set(3, 1023) // before anybody looks
+	looked := c.daemon.overflows(t.Context())
+	c.History()
+	if looked() {
+		t.Error("an overflow of long ago counts")
+	}
+	// The watch may begin only now: the table goes on overflowing.
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for n, told := 4, false; !told; n++ {
+		set(n, 1023)
+		told = slices.ContainsFunc(c.since(0), func(e event.Event) bool {
+			return e.Kind == testbed.LabError && e.Error == ErrNeighbours.Error()
+		})
+		if n > 600 {
+			t.Fatal("the overflow is not told")
+		}
+		<-tick.C
+	}
+}
+
+// TestMeasuredInACrowd judges links that lose more than they should because the
+// table of neighbours has overflowed: that is what is named, and a fault without
+// effect is named all the same.
+func TestMeasuredInACrowd(t *testing.T) {
+	a, b := netip.MustParseAddr("10.0.0.11"), netip.MustParseAddr("10.0.0.12")
+	pair := fabric.Pair{From: a, To: b}
+	peers := map[netip.Addr]container{a: {id: "alice", Peer: testbed.Peer{Name: "alice"}}, b: {id: "bob", Peer: testbed.Peer{Name: "bob"}}}
+	for _, test := range []struct {
+		name       string
+		link       fabric.Link
+		arrived    int
+		overflowed bool
+		noEffect   bool
+		crowded    bool
+	}{
+		{"lost, and no overflow", fabric.Link{}, 0, false, true, false},
+		{"lost, and an overflow", fabric.Link{}, 0, true, false, true},
+		{"a cut that lets through, and an overflow", fabric.Link{Drop: fabric.DropAll}, 20, true, true, false},
+		{"all well, and an overflow", fabric.Link{}, 20, true, false, false},
+	} {
+		state := `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`
+		c := clusterOf(t, &recorded{states: map[string]string{"alice": state, "bob": state}})
+		for _, m := range peers {
+			c.wires.probes[m.Name] = &probe{life: m.id + " 2026-01-02T03:00:00Z"}
+		}
+		v := &verification{cluster: c, matrix: fabric.Matrix{pair: test.link}, peers: peers, pairs: []fabric.Pair{pair}}
+		err := v.judge(t.Context(), []fabric.Measurement{{Pair: pair, Sent: 20, Arrived: test.arrived, TCP: test.arrived > 0}},
+			map[netip.Addr]string{a: "alice", b: "bob"}, func() bool { return test.overflowed })
+		if got := errors.As(err, new(*testbed.NoEffectError)); got != test.noEffect || errors.Is(err, ErrNeighbours) != test.crowded {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// TestTuning gives a host room for the neighbours of a cluster, and takes that back
+// with the label of its network.
+func TestTuning(t *testing.T) {
+	d := &Daemon{}
+	set := crowdedHost(t, d, 1024)
+	set(0, 100)
+	if c, err := d.Tune(t.Context(), 20); err != nil || c != (Tuning{}) {
+		t.Errorf("for 20 peers: %+v, %v", c, err)
+	}
+	c, err := d.Tune(t.Context(), 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := func(when string, most int) {
+		t.Helper()
+		if now, err := d.Neighbours(t.Context()); err != nil || now.Most != most {
+			t.Errorf("%s: %+v, %v, want %d", when, now, err, most)
+		}
+	}
+	is("for 50 peers", 2*(100+neighbours.Needed(50)))
+	if err := d.undoTuning(c.String()); err != nil {
+		t.Error(err)
+	}
+	is("taken back", 1024)
+	if err := d.undoTuning("what"); err == nil || !strings.Contains(err.Error(), "what") {
+		t.Errorf("a label that is none: %v", err)
+	}
+}
