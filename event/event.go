@@ -28,6 +28,16 @@ const (
 	// PeerTraffic is what the membership layer has sent since it was created,
 	// told every five seconds, if there is news, and when it is shut down.
 	PeerTraffic Kind = "peer.traffic" // packets streams bytes
+	// PeerQueues is how the broadcast queues were found each second since it was
+	// told last, and the messages dropped since then because the queue of
+	// memberlist's packet handler was full. It is told every five seconds, unless
+	// the queues were empty and nothing was dropped, and when membership is shut
+	// down.
+	PeerQueues Kind = "peer.queues" // text (see FormatQueues) dropped
+	// PeerBacklog says that a broadcast queue stays longer than the peer's
+	// setting queue-warning: membership, broadcast, or an application's. It is
+	// told again when the queue has been shorter meanwhile.
+	PeerBacklog Kind = "peer.backlog" // text (which queue) messages (how many wait)
 
 	MemberJoin     Kind = "member.join"     // member addr incarnation was
 	MemberSuspect  Kind = "member.suspect"  // member addr incarnation was health
@@ -65,13 +75,17 @@ const (
 // Kinds returns all kinds that a peer emits.
 func Kinds() []Kind {
 	return []Kind{
-		PeerStarted, PeerReady, PeerStopping, PeerHealth, PeerTraffic,
+		PeerStarted, PeerReady, PeerStopping, PeerHealth, PeerTraffic, PeerQueues, PeerBacklog,
 		MemberJoin, MemberSuspect, MemberRefute, MemberDead, MemberLeft, MemberUpdate, MemberReap, MemberConflict,
 		ChatStart, ChatJoin, ChatLeave, ChatSent, ChatDelivered, ChatSkipped,
 		BroadcastSet, BroadcastDeleted,
 		BootstrapJoin, BootstrapRefill, BootstrapLeave, BootstrapError,
 	}
 }
+
+// IsPeriodic reports whether peers report events of this kind every few seconds
+// whatever happens: among others they are not shown to people unless asked for.
+func (k Kind) IsPeriodic() bool { return k == PeerTraffic || k == PeerQueues }
 
 // Event is one observation of one peer.
 type Event struct {
@@ -94,7 +108,8 @@ type Event struct {
 	Message     string `json:"message,omitempty"`     // a chat message's id, author/incarnation/sequence
 	Text        string `json:"text,omitempty"`        // a chat message's text
 	Life        uint64 `json:"life,omitempty"`        // which incarnation of the member's chat, or of the observer's own
-	Messages    uint64 `json:"messages,omitempty"`    // how many chat messages
+	Messages    uint64 `json:"messages,omitempty"`    // how many messages
+	Dropped     uint64 `json:"dropped,omitempty"`     // how many messages were dropped unread
 	Packets     uint64 `json:"packets,omitempty"`     // how many UDP packets were sent
 	Streams     uint64 `json:"streams,omitempty"`     // how many TCP connections were made
 	Bytes       uint64 `json:"bytes,omitempty"`       // in those packets, and in those connections both ways

@@ -64,11 +64,17 @@ type Delivery struct {
 const longest = 24 * time.Hour
 
 // Deliveries measures the chat of a history.
-func Deliveries(events []event.Event) Delivery {
+func Deliveries(events []event.Event) Delivery { return deliveries(events, time.Time{}) }
+
+// deliveries measures what was sent from since on.
+func deliveries(events []event.Event, since time.Time) Delivery {
 	events = testbed.Sorted(events)
 	d := Delivery{Latency: hdrhistogram.New(1, longest.Microseconds(), 3)}
 	sent := sendings(events)
 	for _, s := range sent {
+		if s.at.Before(since) {
+			continue
+		}
 		d.Sent++
 		d.Expected += len(s.expected)
 	}
@@ -86,6 +92,10 @@ func Deliveries(events []event.Event) Delivery {
 			r = &reader{got: make(map[messageID]bool), highest: make(map[author]uint64)}
 			readers[e.Peer] = r
 		}
+		s, known := sent[id]
+		if known && s.at.Before(since) {
+			continue
+		}
 		if r.got[id] {
 			d.Duplicates++
 			continue
@@ -95,7 +105,6 @@ func Deliveries(events []event.Event) Delivery {
 			d.Reordered++
 		}
 		r.highest[id.author] = max(r.highest[id.author], id.seq)
-		s, known := sent[id]
 		if !known {
 			continue // a checker tells of it
 		}

@@ -38,6 +38,12 @@ func bandOf(b theory.Band) *Band {
 type Measured struct {
 	Name    string   `json:"name"`
 	Figures []Figure `json:"figures"`
+	// Series are the same things over time, for measures that have them: first
+	// of the whole cluster, then of the peers with the highest values.
+	Series []Series `json:"series,omitempty"`
+	// Since is the text of the mark from which on was measured, absent for all
+	// of the run.
+	Since string `json:"since,omitempty"`
 	// Notes are for people: what the figures do not show.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -60,11 +66,14 @@ func (m *Measured) note(format string, args ...any) {
 	m.Notes = append(m.Notes, fmt.Sprintf(format, args...))
 }
 
-// String returns the measure for people, a line for each figure and note.
+// String returns the measure for people, a line for each figure, series and note.
 // Where the theory expects something, a bar shows its band, its expectation |
 // and what was measured *.
 func (m Measured) String() string {
 	var b strings.Builder
+	if m.Since != "" {
+		fmt.Fprintf(&b, "%s since the mark %s\n", m.Name, m.Since)
+	}
 	width := 0
 	for _, f := range m.Figures {
 		width = max(width, utf8.RuneCountInString(f.Name))
@@ -73,6 +82,7 @@ func (m Measured) String() string {
 		pad := strings.Repeat(" ", width-utf8.RuneCountInString(f.Name))
 		fmt.Fprintf(&b, "%s %s%s  %s\n", m.Name, f.Name, pad, f)
 	}
+	b.WriteString(seriesText(m.Name, m.Series))
 	for _, note := range m.Notes {
 		fmt.Fprintf(&b, "%s: %s\n", m.Name, note)
 	}

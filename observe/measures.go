@@ -2,6 +2,7 @@ package observe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +16,15 @@ var measures = choices[Measured]{
 	{Help{"heal", "for each heal and resume: time until all views were equal, and until they stayed so"}, measureHeal},
 	{Help{"chat", "messages, share delivered, duplicates, reorderings, latency percentiles"}, measureChat},
 	{Help{"dissemination", "for each broadcast key, deletion, metadata update and join: time until the first and until all others had it, rounds of gossip, how many it missed"}, measureDissemination},
-	{Help{"traffic", "messages and bytes of the membership per peer and second"}, measureTraffic},
+	{Help{"traffic", "messages and bytes of the membership per peer and second, and over time"}, measureTraffic},
+	{Help{"queues", "depth of the broadcast queues by kind over time, how long the oldest message waited, messages dropped unread"}, measureQueues},
 }
 
 // Measures lists what Measure knows.
 func Measures() []Help { return measures.help() }
 
-// Measure takes the measure of that name of a run. It does not change the
+// Measure takes the measure of that name of a run: of what began at r.Since or
+// later, though it takes notice of all that happened. It does not change the
 // record. An unknown name is an error that lists the known ones.
 func Measure(r *Record, name string) (Measured, error) {
 	measured, err := measures.take("measure", name, r)
@@ -77,6 +80,7 @@ func (r *Record) model(n int) (theory.Model, bool) {
 func measureDetection(r *Record) Measured {
 	var m Measured
 	failures, _ := Detections(r.Events)
+	failures = slices.DeleteFunc(failures, func(f Failure) bool { return f.At.Before(r.Since) })
 	for _, cause := range []string{"kill", "exit", "pause", "cut"} {
 		var unnoticed []string
 		for _, alone := range []bool{true, false} {
@@ -140,6 +144,7 @@ func measureIsolation(r *Record) Measured {
 	var m Measured
 	var unnoticed []string
 	_, isolations := Detections(r.Events)
+	isolations = slices.DeleteFunc(isolations, func(i Isolation) bool { return i.At.Before(r.Since) })
 	var first, last predicted
 	for _, i := range isolations {
 		var firstBand, lastBand theory.Band
@@ -172,7 +177,7 @@ func measureFalsePositives(r *Record) Measured {
 	if r.Model.Nodes > 0 {
 		recovery = r.Model.SuspicionMax()
 	}
-	found := FalsePositives(r.Events, recovery)
+	found := falsePositives(r.Events, recovery, r.Since)
 	m.count("FP", len(found.False))
 	m.count("FP⁻", found.Healthy())
 	m.count("of impaired", found.Unreachable)
@@ -192,7 +197,7 @@ func measureFalsePositives(r *Record) Measured {
 
 func measureHeal(r *Record) Measured {
 	var m Measured
-	healings := Healings(r.Events)
+	healings := slices.DeleteFunc(Healings(r.Events), func(h Healing) bool { return h.At.Before(r.Since) })
 	for _, cause := range []string{"heal", "resume"} {
 		var whole, settled predicted
 		var seen, not int
@@ -223,7 +228,7 @@ func measureHeal(r *Record) Measured {
 
 func measureChat(r *Record) Measured {
 	var m Measured
-	d := Deliveries(r.Events)
+	d := deliveries(r.Events, r.Since)
 	m.count("sent", d.Sent)
 	if d.Expected > 0 {
 		m.Figures = append(m.Figures, Figure{Name: "delivered", Unit: "%", Values: []float64{100 * float64(d.Delivered) / float64(d.Expected)}})

@@ -55,13 +55,22 @@ func (m Mistakes) Healthy() (n int) {
 // FalsePositives finds the mistakes in a history. SuspicionMax is that of the
 // cluster; zero lets impaired peers recover at once.
 func FalsePositives(events []event.Event, suspicionMax time.Duration) Mistakes {
+	return falsePositives(events, suspicionMax, time.Time{})
+}
+
+// falsePositives finds the mistakes from since on.
+func falsePositives(events []event.Event, suspicionMax time.Duration, since time.Time) Mistakes {
 	s := newSituation(suspicionMax)
 	var m Mistakes
 	type pair struct{ observer, member string }
 	wrong := make(map[pair]time.Time) // who holds a running member dead: when that one started
 	begun := make(map[string]time.Time)
 	tables := newLives()
+	counted := false
 	for _, e := range testbed.Sorted(events) {
+		if !counted && !e.Time.Before(since) {
+			m, counted = Mistakes{}, true
+		}
 		if tables.add(e) { // the observer begins anew: what it held before is no view of it
 			maps.DeleteFunc(wrong, func(p pair, _ time.Time) bool { return p.observer == e.Peer })
 		}
@@ -101,6 +110,9 @@ func FalsePositives(events []event.Event, suspicionMax time.Duration) Mistakes {
 			delete(wrong, p)
 		}
 		s.Add(e)
+	}
+	if !counted {
+		return Mistakes{}
 	}
 	return m
 }

@@ -1,6 +1,8 @@
 package observe
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"peerlab/event"
@@ -56,6 +58,10 @@ type Record struct {
 	Asked []Asked
 
 	Events []event.Event
+
+	// Since is from when on Measure counts, the zero time for all of the run. It
+	// is not saved.
+	Since time.Time
 }
 
 // FailedLine is the line of a scenario that failed.
@@ -141,4 +147,24 @@ func (r *Record) Busy() []event.Event {
 		}
 	}
 	return busy
+}
+
+// SinceMark returns the record with Since set to the last mark with this text.
+// That there is none is an error.
+func (r *Record) SinceMark(text string) (*Record, error) {
+	for i, mark := range slices.Backward(r.Events) {
+		if mark.Kind != testbed.LabMark || mark.Text != text {
+			continue
+		}
+		part := *r
+		part.Since, part.Events = mark.Time, slices.Clone(r.Events)
+		for j, e := range part.Events[:i] {
+			// In virtual time the lab can act at the instant of the mark, before it.
+			if e.Peer == testbed.Lab && !e.Time.Before(mark.Time) {
+				part.Events[j].Time = mark.Time.Add(-1)
+			}
+		}
+		return &part, nil
+	}
+	return nil, fmt.Errorf("there is no mark %q since which to measure", text)
 }

@@ -59,6 +59,9 @@ type Config struct {
 	// MaxMembers bounds how many members the peer takes in; 0 means
 	// membership.DefaultMaxMembers.
 	MaxMembers int
+	// QueueWarning is the length of a broadcast queue beyond which the peer
+	// reports peer.backlog, if it stays so; 0 never does.
+	QueueWarning int
 	// Rejoin is how often, give or take a half, known but missing peers and
 	// the bootstrap service are contacted; 0 means never.
 	Rejoin time.Duration
@@ -137,6 +140,9 @@ func (c *Config) check() error {
 	}
 	if c.MaxMembers < 0 {
 		return fmt.Errorf("bound of %d members: use 1 or more, or 0 for %d", c.MaxMembers, membership.DefaultMaxMembers)
+	}
+	if c.QueueWarning < 0 {
+		return fmt.Errorf("queue warning at %d messages: use 1 or more, or 0 for none", c.QueueWarning)
 	}
 	if c.Rejoin < 0 || c.Rejoin > 0 && c.Rejoin < 100*time.Millisecond {
 		return fmt.Errorf("rejoin interval %s: use 100ms or more, or 0 to turn rejoin off", c.Rejoin)

@@ -25,6 +25,7 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Profile, "profile", DefaultProfile, "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
 	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.IntVar(&c.MaxMembers, "max-members", membership.DefaultMaxMembers, "`MEMBERS` this peer takes in, itself, the dead and those who left included")
+	flags.IntVar(&c.QueueWarning, "queue-warning", membership.DefaultQueueWarning, "report peer.backlog when a broadcast queue stays longer than `MESSAGES`; 0 never does")
 	flags.DurationVar(&c.Rejoin, "rejoin", DefaultRejoin, "how often to contact missing peers; 0 turns it off")
 	flags.IntVar(&c.BroadcastRetransmit, "broadcast-retransmit", 0, "`N` in place of memberlist's RetransmitMult for the broadcast map; 0 for that one")
 	flags.DurationVar(&c.BroadcastTombstones, "broadcast-tombstones", broadcast.DefaultTombstoneTTL, "for how long a deletion in the broadcast map is passed on")

@@ -207,6 +207,23 @@ func TestClusterLives(t *testing.T) {
 		t.Errorf("bob was shown the message %d times", got)
 	}
 
+	var history []struct {
+		Line, Kind, Author, ID, Text string
+		T                            time.Time
+	}
+	if err := json.Unmarshal([]byte(bob.mustExec("chat history -format json")), &history); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, e := range history {
+		if e.Text == "second" {
+			found = e.Line == "<alice> second" && e.Author == "alice" && e.Kind == "chat.delivered" && strings.HasPrefix(e.ID, "alice/") && !e.T.IsZero()
+		}
+	}
+	if !found {
+		t.Errorf("the history has no such message: %+v", history)
+	}
+
 	// erin leaves the chat but stays a member, and comes back.
 	erin.mustExec("chat leave")
 	left := alice.awaitKind(event.ChatLeave, "erin")
@@ -319,6 +336,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"an unknown field", func(c *peer.Config) { c.Set = []string{"SuspicionMul=3"} }, "did you mean SuspicionMult"},
 		{"a bootstrap URL that is none", func(c *peer.Config) { c.Bootstrap = "bootstrap:8080" }, "want http://HOST:PORT"},
 		{"a negative rejoin", func(c *peer.Config) { c.Rejoin = -time.Second }, "0 to turn rejoin off"},
+		{"a negative queue warning", func(c *peer.Config) { c.QueueWarning = -1 }, "or 0 for none"},
 		{"a bind address without port", func(c *peer.Config) { c.Bind = "127.0.0.1" }, "HOST:PORT"},
 		{"a chat address without port", func(c *peer.Config) { chatOf(c).Bind = "127.0.0.1" }, "HOST:PORT"},
 		{"a membership port in use", func(c *peer.Config) { c.Bind = addr }, "choose another with --bind"},

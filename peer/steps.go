@@ -117,8 +117,9 @@ func (p *Peer) createLocked(started bool) (err error) {
 	members, err := membership.Create(membership.Options{
 		Name: p.conf.Name, Config: &conf, Bind: bind, Advertise: advertise,
 		Transport: transport, Meta: meta, MaxMembers: p.conf.MaxMembers,
-		Channels: channels,
-		Events:   p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
+		QueueWarning: p.conf.QueueWarning,
+		Channels:     channels,
+		Events:       p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
 		// Whoever sees the first event can use what it tells of.
 		Opened: func(m *membership.Membership) error {
 			contact, err := p.makeContact(m.Addr())

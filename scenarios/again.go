@@ -149,14 +149,9 @@ func (p *replay) judge(asked observe.Asked) error {
 	verb := asked.Words[0]
 	switch {
 	case verb == "measure":
-		for _, name := range a.text {
-			measured, err := observe.Measure(p.record.Until(asked), name)
-			if err != nil {
-				return err
-			}
-			p.into.Measures = append(p.into.Measures, measured)
-		}
-		return nil
+		all, err := parseMeasuring(a.text).of(p.record.Until(asked))
+		p.into.Measures = append(p.into.Measures, all...)
+		return err
 	case verb == "check" && len(a.text) == 1:
 		checked, err := observe.Check(p.record.Until(asked), a.text[0])
 		if err != nil {

@@ -84,7 +84,11 @@ func ofConditions() map[string]mutation {
 		"PEER… lacks key KEY":       {three + "wait 5s\ncheck all lack key motd\nalice broadcast add motd hello\nawait 1m all have key motd\nbob broadcast del motd\nawait 1m all lack key motd\n", three + "wait 5s\nalice broadcast add motd hello\nawait 1m all have key motd\ncheck bob lacks key motd\n", "bob has it, set by alice", ""},
 		"health PEER…>=N":           {three + "check health all=0\npartition alice / rest\nawait 1m health alice>=2\n", three + "await 1m health alice>=2\n", "alice: 0", ""},
 		"bootstrap lists PEER…|N":   {three + "await 5s bootstrap lists 2\n", three + "bootstrap stop\nawait 5s bootstrap lists 2\n", "no peer gets an answer", ""},
-		"PEER… ends":                {three + "bob quit\nawait 30s bob ends\n", three + "await 30s bob ends\n", "still there: bob", ""},
+		"PEER… answer LINE… with REGEXP": {
+			three + "bob broadcast add motd 'hello, all'\nawait 1m all answer 'broadcast list' with 'motd +hello'\nkill charly\ncheck all answer broadcast list with motd\ncheck not alice,charly answer 'broadcast list' with motd\n",
+			three + "bob broadcast add motd hello\ncheck all answer 'members' with motd\n", "alice answers otherwise", "",
+		},
+		"PEER… ends": {three + "bob quit\nawait 30s bob ends\n", three + "await 30s bob ends\n", "still there: bob", ""},
 		"events KIND>=N [by PEER…] [about PEER…]": {
 			three + "kill bob\nwait 1m\ncheck events member.dead>=1 about bob\ncheck events member.dead=0 about alice by charly\ncheck events peer.started = 3\ncheck events member.dead <= 3 by alice\n",
 			three + "kill bob\nwait 1m\ncheck events member.dead<1 by alice,charly about bob\n", "there are", "",

@@ -64,14 +64,14 @@ func of(checked observe.Checked) error {
 }
 
 // measure takes measures of the history so far and shows them.
-func (r *run) measure(names []string, out io.Writer) error {
-	record := r.sofar()
-	for _, name := range names {
-		measured, err := observe.Measure(record, name)
-		if err != nil {
-			return err
-		}
-		r.record.Measures = append(r.record.Measures, measured)
+func (r *run) measure(q measuring, out io.Writer) error {
+	q.since = r.plan.Redact(q.since)
+	all, err := q.of(r.sofar())
+	if err != nil {
+		return err
+	}
+	r.record.Measures = append(r.record.Measures, all...)
+	for _, measured := range all {
 		text := measured.String()
 		fmt.Fprint(out, text)
 		for line := range strings.Lines(text) {
@@ -79,4 +79,38 @@ func (r *run) measure(names []string, out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// measuring is what a measure line asks for.
+type measuring struct {
+	names  []string
+	marked bool   // from a mark on
+	since  string // its text
+}
+
+// parseMeasuring reads the words after measure.
+func parseMeasuring(words []string) measuring {
+	names, since, marked := cutAt(words, "since")
+	if !marked {
+		names = words
+	}
+	return measuring{names, marked, strings.Join(since, " ")}
+}
+
+// of takes the measures of a record.
+func (q measuring) of(r *observe.Record) (all []observe.Measured, err error) {
+	if q.marked {
+		if r, err = r.SinceMark(q.since); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range q.names {
+		measured, err := observe.Measure(r, name)
+		if err != nil {
+			return nil, err
+		}
+		measured.Since = q.since
+		all = append(all, measured)
+	}
+	return all, nil
 }

@@ -36,6 +36,7 @@ type scene struct {
 	// inactive says that the line is left out here: it is checked as such, but not
 	// whether it can come true.
 	inactive bool
+	marks    []string        // the texts of the marks so far
 	ends     map[string]bool // peers that may end by themselves, for the scenario says so
 	links    testbed.Links
 

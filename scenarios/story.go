@@ -102,7 +102,7 @@ func (r *run) story(begin string, failure error) string {
 	}
 	fmt.Fprintf(&b, "\nwhat each peer held the others to be:\n%s\n", indent(r.world.view.Table()))
 	fmt.Fprintf(&b, "\nthe last events:\n")
-	events := slices.DeleteFunc(slices.Clone(r.world.events), func(e event.Event) bool { return e.Kind == event.PeerTraffic })
+	events := slices.DeleteFunc(slices.Clone(r.world.events), func(e event.Event) bool { return e.Kind.IsPeriodic() })
 	for _, e := range events[max(0, len(events)-around):] {
 		fmt.Fprintf(&b, "  %s\n", tell(e, r.began))
 	}

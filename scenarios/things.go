@@ -23,6 +23,11 @@ func things() []kind {
 			parse:  parseLists,
 		},
 		{
+			form: "PEER… answer LINE… with REGEXP", short: "what each of them answers to a line of its shell matches", example: "all answer 'broadcast list' with 'motd +hello'",
+			detail: "They are asked every second. The syntax is that of stdout. A peer that does not run, or where the line fails, does not answer so.",
+			parse:  parseAnswers,
+		},
+		{
 			form: "PEER… ends", short: "the process of each of them has ended", example: "dave ends",
 			detail: "A scenario that says so anywhere is not surprised when these peers end by themselves.",
 			parse:  parseEnds,

@@ -68,9 +68,12 @@ func talking() []verb {
 		},
 		{
 			name: "mark", args: "TEXT…", rest: isText, short: "write a note into the history; conditions on events count from here", example: "mark 'the network is back'",
-			parse: func(_ *scene, a args) (action, error) {
+			parse: func(sc *scene, a args) (action, error) {
 				if len(a.text) == 0 {
 					return nil, errors.New("want a note")
+				}
+				if !sc.inactive {
+					sc.marks = append(slices.Clip(sc.marks), strings.Join(a.text, " "))
 				}
 				return func(_ context.Context, r *run, _ io.Writer) error {
 					r.world.mark()

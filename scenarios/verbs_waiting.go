@@ -49,8 +49,8 @@ func waiting() []verb {
 			parse:  parseCheck,
 		},
 		{
-			name: "measure", judges: true, args: "NAME…", short: "measure what has happened, beside what theory says", example: "measure detection",
-			detail: "Measures: " + listing(observe.Measures()) + ".",
+			name: "measure", judges: true, args: "NAME… [since TEXT…]", short: "measure what has happened, beside what theory says", example: "measure detection",
+			detail: "With since only what began after the mark with this text, the last of several. Measures: " + listing(observe.Measures()) + ".",
 			parse:  parseMeasure,
 		},
 	}
@@ -101,12 +101,22 @@ func parseCheck(sc *scene, a args) (action, error) {
 	return func(ctx context.Context, r *run, _ io.Writer) error { return r.check(ctx, c.instance()) }, err
 }
 
-func parseMeasure(_ *scene, a args) (action, error) {
+func parseMeasure(sc *scene, a args) (action, error) {
 	known := names(observe.Measures())
-	for i, name := range a.text {
+	q := parseMeasuring(a.text)
+	for i, name := range q.names {
 		if !slices.Contains(known, name) {
 			return nil, at(a.words[i], fmt.Errorf("there is no measure %q: %s", name, meant(name, known)))
 		}
 	}
-	return func(_ context.Context, r *run, out io.Writer) error { return r.measure(a.text, out) }, nil
+	switch marked := a.text[len(q.names):]; {
+	case !q.marked || sc.inactive:
+	case len(marked) == 1:
+		return nil, at(a.words[len(q.names)], errors.New("want the text of a mark after since"))
+	case len(sc.marks) == 0:
+		return nil, at(a.words[len(q.names)+1], errors.New("no line above has a mark"))
+	case !slices.Contains(sc.marks, q.since):
+		return nil, at(a.words[len(q.names)+1], fmt.Errorf("no line above has the mark %q: %s", q.since, meant(q.since, sc.marks)))
+	}
+	return func(_ context.Context, r *run, out io.Writer) error { return r.measure(q, out) }, nil
 }

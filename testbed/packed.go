@@ -53,18 +53,18 @@ func (w *words) zone(z *time.Location) uint64 {
 // fields are the parts of an event but for its time and its zone, in the order
 // in which they are packed.
 type fields struct {
-	texts   [13]*string
-	numbers [8]*uint64
+	texts   [14]*string
+	numbers [9]*uint64
 	signed  [2]*int
 }
 
 func fieldsOf(e *event.Event, incarnation *uint64) fields {
 	return fields{
-		texts: [13]*string{
+		texts: [14]*string{
 			&e.Peer, (*string)(&e.Kind), &e.Member, &e.Addr, &e.Was, &e.Message, &e.Text, &e.URL, &e.Reason, &e.Error,
-			&e.Key, &e.Digest, &e.Via,
+			&e.Key, &e.Digest, &e.Via, &e.Shell,
 		},
-		numbers: [8]*uint64{&e.Seq, incarnation, &e.Life, &e.Messages, &e.Packets, &e.Streams, &e.Bytes, &e.Version},
+		numbers: [9]*uint64{&e.Seq, incarnation, &e.Life, &e.Messages, &e.Packets, &e.Streams, &e.Bytes, &e.Version, &e.Dropped},
 		signed:  [2]*int{&e.Members, &e.Health},
 	}
 }

@@ -27,8 +27,8 @@ type eventFilter struct {
 	peers []string     // that did it, or to which the lab did it; none is all
 	kinds []event.Kind // or the part of them before the dot; none is all
 	since time.Time
-	// traffic shows event.PeerTraffic, though no kind asks for it.
-	traffic bool
+	// periodic shows what peers report every few seconds, though no kind asks for it.
+	periodic bool
 }
 
 func (f eventFilter) shows(e event.Event) bool {
@@ -40,10 +40,10 @@ func (f eventFilter) shows(e event.Event) bool {
 		return false
 	}
 	if len(f.kinds) == 0 {
-		return f.traffic || e.Kind != event.PeerTraffic
+		return f.periodic || !e.Kind.IsPeriodic()
 	}
 	layer, _, _ := strings.Cut(string(e.Kind), ".")
-	return slices.Contains(f.kinds, e.Kind) || slices.Contains(f.kinds, event.Kind(layer)) && e.Kind != event.PeerTraffic
+	return slices.Contains(f.kinds, e.Kind) || slices.Contains(f.kinds, event.Kind(layer)) && !e.Kind.IsPeriodic()
 }
 
 // layers returns the parts before the dot of the kinds of events.
@@ -117,12 +117,12 @@ among events less than a tenth of a second apart in arriving.
 --kind names kinds of events, such as member.dead, or all of a layer, such as member:
 
 ` + kindsHelp() + `
-peer.traffic, which every peer reports each five seconds, is shown where --kind names
-it, and by --format json without --follow, which leaves nothing out. --format json
-writes a JSON object a line.`,
+peer.traffic and peer.queues, which every peer reports each five seconds, are shown
+where --kind names them, and by --format json without --follow, which leaves nothing
+out. --format json writes a JSON object a line.`,
 		Example: "  peerlab events --since 5m --kind member.suspect,member.dead\n  peerlab events --follow --peer alice --kind member,lab\n  peerlab events --format json >events.jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f := eventFilter{traffic: l.json() && !follow}
+			f := eventFilter{periodic: l.json() && !follow}
 			var err error
 			if f.since, err = parseSince(since, time.Now()); err != nil {
 				return usageError{err}

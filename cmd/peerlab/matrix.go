@@ -33,6 +33,16 @@ type linkInForce struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	Link string `json:"link"` // as peerlab link takes it
+	// Keys are the same as an object, such as {"drop":"udp","loss":10}.
+	Keys testbed.Link `json:"keys"`
+}
+
+func newInForce(links testbed.Links, until time.Time, measured []probe) inForce {
+	told := inForce{Links: []linkInForce{}, Text: links.String(), Until: until, Measured: measured}
+	for _, pair := range links.Pairs() {
+		told.Links = append(told.Links, linkInForce{pair.From, pair.To, links[pair].String(), links[pair]})
+	}
+	return told
 }
 
 // probe is what was measured on one link.
@@ -59,11 +69,7 @@ func (l *lab) showLinks(cmd *cobra.Command, c *docker.Cluster, peers []string, m
 		return err
 	}
 	if l.json() {
-		told := inForce{Links: []linkInForce{}, Text: links.String(), Until: until, Measured: measured}
-		for _, pair := range links.Pairs() {
-			told.Links = append(told.Links, linkInForce{pair.From, pair.To, links[pair].String()})
-		}
-		return printJSON(cmd, told)
+		return printJSON(cmd, newInForce(links, until, measured))
 	}
 	out := cmd.OutOrStdout()
 	colours := l.palette(out)

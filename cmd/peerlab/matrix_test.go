@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,23 @@ b  drop=all delay=5ms
 	}
 	if want := strings.ReplaceAll(links.String(), "; ", "\n") + "\n"; wide.String() != want {
 		t.Errorf("wide:\n%swant\n%s", &wide, want)
+	}
+}
+
+// A program that reads links does not have to take a link's text apart.
+func TestLinksAsJSON(t *testing.T) {
+	links, err := testbed.ParseLinks("alice -> bob drop=udp loss=10% delay=50ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(newInForce(links, time.Time{}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"links":[{"from":"alice","to":"bob","link":"drop=udp loss=10% delay=50ms",` +
+		`"keys":{"drop":"udp","loss":10,"delay":"50ms"}}],"text":"alice -> bob drop=udp loss=10% delay=50ms"}`
+	if got := strings.ReplaceAll(string(got), `\u003e`, ">"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

@@ -98,7 +98,7 @@ func (v *clusterView) add(events ...event.Event) (changed bool) {
 		if e.Kind == testbed.LabPause {
 			v.paused[e.Member] = e.Time
 		}
-		changed = changed || e.Kind != event.PeerTraffic
+		changed = changed || !e.Kind.IsPeriodic()
 	}
 	return changed
 }

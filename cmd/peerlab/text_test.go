@@ -41,11 +41,16 @@ func TestTextFromOutside(t *testing.T) {
 		want = append(want, "<alice> "+text.Want, "<alice> "+text.Want, "<alice> "+text.Want)
 	}
 	p.must("exec", "alice", "--", "msg -wait=30s that is all")
-	var history []string
+	var history []struct{ Line string }
 	if err := json.Unmarshal([]byte(p.must("exec", "bob", "--", "chat history -format json")), &history); err != nil {
 		t.Fatal(err)
 	}
-	got := slices.DeleteFunc(history, func(line string) bool { return !strings.HasPrefix(line, "<alice> ") })
+	var got []string
+	for _, entry := range history {
+		if strings.HasPrefix(entry.Line, "<alice> ") {
+			got = append(got, entry.Line)
+		}
+	}
 	if want = append(want, "<alice> that is all"); !slices.Equal(got, want) {
 		t.Errorf("bob has\n%q\nwant\n%q", got, want)
 	}

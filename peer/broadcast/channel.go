@@ -13,6 +13,9 @@ func (m *Map) Broadcasts(overhead, limit int) [][]byte {
 	return m.queue.GetBroadcasts(overhead, limit)
 }
 
+// Queue implements membership.Queued.
+func (m *Map) Queue() (string, *memberlist.TransmitLimitedQueue) { return "broadcast", &m.queue }
+
 // Receive implements membership.Channel. What is news here is gossiped on.
 func (m *Map) Receive(msg []byte) {
 	now := time.Now()

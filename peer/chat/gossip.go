@@ -100,6 +100,9 @@ func (g *Gossip) Broadcasts(overhead, limit int) [][]byte {
 	return g.waiting().GetBroadcasts(overhead, limit)
 }
 
+// Queue implements membership.Queued.
+func (g *Gossip) Queue() (string, *memberlist.TransmitLimitedQueue) { return "chat", g.waiting() }
+
 // Receive implements membership.Channel.
 func (g *Gossip) Receive(msg []byte) {
 	g.mu.Lock()

@@ -50,6 +50,9 @@ type Options struct {
 	// MaxMembers bounds how many members are known at a time, this peer, the dead
 	// and those who left included; 0 means DefaultMaxMembers.
 	MaxMembers int
+	// QueueWarning is the length from which on a broadcast queue that stays longer
+	// is reported as peer.backlog; 0 reports none.
+	QueueWarning int
 	// Shared is what several memberships in one process have in common; nil
 	// for one alone.
 	Shared *Shared
@@ -118,6 +121,9 @@ func Create(o Options) (*Membership, error) {
 	if o.MaxMembers < 0 {
 		return nil, fmt.Errorf("a bound of %d members: use 1 or more, or 0 for %d", o.MaxMembers, DefaultMaxMembers)
 	}
+	if o.QueueWarning < 0 {
+		return nil, fmt.Errorf("a queue warning at %d messages: use 1 or more, or 0 for none", o.QueueWarning)
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -138,7 +144,8 @@ func Create(o Options) (*Membership, error) {
 	watch := newWatcher(o.Name, o.Events, coords, o.Shared)
 	watch.mark = o.Mark
 	watch.maxMembers = cmp.Or(o.MaxMembers, DefaultMaxMembers)
-	logger := log.New(&logWriter{log: o.Log, nudge: watch.nudge}, "", 0)
+	queues := &queueMonitor{warning: o.QueueWarning, log: o.Events}
+	logger := log.New(&logWriter{log: o.Log, nudge: watch.nudge, note: queues.noteLog}, "", 0)
 	conf := o.Config
 	conf.Name = o.Name
 	conf.Logger, conf.LogOutput = logger, nil
@@ -194,6 +201,11 @@ func Create(o Options) (*Membership, error) {
 		_ = list.Shutdown()
 		return nil, err
 	}
+	if err := queues.open(m.table.queue, o.Channels); err != nil {
+		m.stop()
+		_ = list.Shutdown()
+		return nil, err
+	}
 	m.watch.health = list.GetHealthScore
 	if o.Opened != nil {
 		if err := o.Opened(m); err != nil {
@@ -204,7 +216,7 @@ func Create(o Options) (*Membership, error) {
 	}
 	m.watch.open(m.table)
 	m.running.Go(func() { m.watch.run(m.stopped, m.table) })
-	m.running.Go(func() { m.meter.account(m.stopped, o.Events) })
+	m.running.Go(func() { account(m.stopped, o.Events, m.meter, queues) })
 	return m, nil
 }
 

@@ -1,7 +1,6 @@
 package membership
 
 import (
-	"context"
 	"net"
 	"sync/atomic"
 	"time"
@@ -22,6 +21,7 @@ type meter struct {
 	memberlist.NodeAwareTransport
 	packets, streams, bytes atomic.Uint64
 	answered                atomic.Uint64 // connections on which something came back
+	told                    uint64        // of bytes, by tell
 }
 
 func (m *meter) sent(n int, at time.Time, err error) (time.Time, error) {
@@ -83,22 +83,11 @@ func (c *meteredConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// account tells what was counted, now and then and when ctx ends.
-func (m *meter) account(ctx context.Context, log *event.Log) {
-	tick := time.NewTicker(accountInterval)
-	defer tick.Stop()
-	for last := uint64(0); ; {
-		e := event.Event{Kind: event.PeerTraffic, Packets: m.packets.Load(), Streams: m.streams.Load(), Bytes: m.bytes.Load()}
-		if e.Bytes > last {
-			last = e.Bytes
-			log.Emit(e)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
+// tell reports what was counted, if that is more than it reported last.
+func (m *meter) tell(log *event.Log) {
+	e := event.Event{Kind: event.PeerTraffic, Packets: m.packets.Load(), Streams: m.streams.Load(), Bytes: m.bytes.Load()}
+	if e.Bytes > m.told {
+		m.told = e.Bytes
+		log.Emit(e)
 	}
 }

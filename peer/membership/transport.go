@@ -77,12 +77,13 @@ func (c *stoppableConn) Close() error {
 }
 
 // logWriter hands memberlist's log lines, "[WARN] memberlist: text", to slog.
-// Some tell of a change, hence it calls nudge for each. A packet from anybody
+// Some tell of a change, hence it calls nudge for each; note is given each text. A packet from anybody
 // can cause a line: therefore lines are limited, see allow. memberlist's logger
 // calls Write for one line at a time.
 type logWriter struct {
 	log   *slog.Logger
 	nudge func()
+	note  func(text string)
 
 	second  time.Time      // when the counts began
 	counts  map[string]int // lines of each kind since then
@@ -125,6 +126,7 @@ func (w *logWriter) Write(line []byte) (int, error) {
 		}
 	}
 	text = strings.TrimPrefix(text, "memberlist: ")
+	w.note(text)
 	ctx := context.Background()
 	if !w.log.Enabled(ctx, level) {
 		return len(line), nil

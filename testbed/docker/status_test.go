@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +41,7 @@ func TestStatusOf(t *testing.T) {
 		{
 			"was killed by the kernel", member(testbed.Stopped, 137),
 			api.InspectResponse{State: &api.State{StartedAt: began, FinishedAt: ended, OOMKilled: true}},
-			Status{Since: at(ended), HasShell: true, Peer: testbed.Peer{Reason: testbed.OutOfMemory}},
+			Status{Since: at(ended), Ended: ExitStatus{true, 137}, HasShell: true, Peer: testbed.Peer{Reason: testbed.OutOfMemory}},
 		},
 		{
 			"never ran", member(testbed.Stopped, 0),
@@ -67,6 +69,21 @@ func TestStatusOf(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, tc.want)
 			}
 		})
+	}
+}
+
+// That a process ended well is told, too; one that runs has no exit status.
+func TestStatusHasTheExitStatus(t *testing.T) {
+	const stamp = "2026-11-23T12:00:00Z"
+	for state, want := range map[testbed.State]bool{testbed.Stopped: true, testbed.Running: false} {
+		m := container{Peer: testbed.Peer{Name: "alice", State: state}}
+		out, err := json.Marshal(statusOf(m, api.InspectResponse{State: &api.State{StartedAt: stamp, FinishedAt: stamp}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(out), `"exit":0`); got != want {
+			t.Errorf("%s: %s", state, out)
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func (a *App) Commands() []command.Command {
 			Name: "msg", Group: "chat", Usage: "TEXT...", MinArgs: 1, MaxArgs: -1, Text: true, Data: true,
 			Short: "say something to everyone in the chat",
 			Long: fmt.Sprintf("The text is the rest of the line as it is written. One pair of quotes around all of\n"+
-				"it is taken off, and $NAME is replaced if it is set. The limit is %d bytes of UTF-8. Whoever cannot be reached gets the message later. With\n"+
+				"it is taken off, and $NAME is replaced if it is set. Flags stand before the text: -format\njson behind it is part of what is said. The limit is %d bytes of UTF-8. Whoever cannot be reached gets the message later. With\n"+
 				"-wait=local it is on disk when the command returns, so that it is delivered even\n"+
 				"if this peer is killed and started again with the same state directory.", chat.MaxText),
 			Example: "msg -wait 'hello, everyone'", Flags: a.sendMessage,
@@ -262,20 +262,40 @@ func (a *App) showChatHistory(fs *flag.FlagSet) command.Func {
 		if log != nil {
 			events, _ = log.Since(0)
 		}
-		events = slices.DeleteFunc(events, func(e event.Event) bool { return a.ShowEvent(e) == "" })
-		if *n > 0 {
-			events = events[max(0, len(events)-*n):]
-		}
-		lines := []string{}
+		entries := []historyEntry{}
 		for _, e := range events {
-			lines = append(lines, a.ShowEvent(e))
+			line := a.ShowEvent(e)
+			if line == "" {
+				continue
+			}
+			author := e.Member
+			if e.Kind == event.ChatSent {
+				author = e.Peer
+			}
+			entries = append(entries, historyEntry{line, e.Time.UTC(), e.Kind, author, e.Message, e.Text, e.Messages})
 		}
-		return c.Show(lines, func() {
-			for i, e := range events {
-				c.Printf("%s %s\n", e.Time.Local().Format(time.TimeOnly), lines[i])
+		if *n > 0 {
+			entries = entries[max(0, len(entries)-*n):]
+		}
+		return c.Show(entries, func() {
+			for _, entry := range entries {
+				c.Printf("%s %s\n", entry.Time.Local().Format(time.TimeOnly), entry.Line)
 			}
 		})
 	}
+}
+
+// historyEntry is one line of the chat's history in JSON.
+type historyEntry struct {
+	Line string     `json:"line"` // as the shell shows it
+	Time time.Time  `json:"t"`    // when this peer saw it
+	Kind event.Kind `json:"kind"`
+	// Author is who said it, or who came or went.
+	Author string `json:"author"`
+	// ID is that of the message, author/incarnation/sequence.
+	ID       string `json:"id,omitempty"`
+	Text     string `json:"text,omitempty"`
+	Messages uint64 `json:"messages,omitempty"` // how many were skipped
 }
 
 func (a *App) showChatStats(_ context.Context, c *command.Call) error {

@@ -24,6 +24,7 @@ func Texts() []Text {
 		{"msg 'a &'", "a &"},
 		{"msg 'three  blanks   '", "three  blanks   "},
 		{"msg -- -wait", "-wait"},
+		{"msg hello -format json", "hello -format json"},
 		{"/msg slash", "slash"},
 		{"msg -format json ü € 'x", "ü € 'x"},
 	}

@@ -1,0 +1,87 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"peerlab/event"
+	"peerlab/testbed"
+)
+
+// parseAnswers reads the condition on what several peers answer to a line.
+func parseAnswers(sc *scene, a args) (func() predicate, bool, error) {
+	who, what, ok := cutAt(a.text, "answer", "answers")
+	if !ok {
+		return nil, false, nil
+	}
+	n := len(what)
+	if n < 3 || what[n-2] != "with" {
+		return nil, true, errors.New("want a line and what its output is to match, such as all answer 'broadcast list' with 'motd +hello'")
+	}
+	s, err := parseSubject(sc, who)
+	if err != nil {
+		return nil, true, err
+	}
+	line := strings.Join(what[:n-2], " ")
+	for _, name := range s.names { // of each at least one is to take the line
+		check := args{words: a.words[len(who)+1:], text: []string{line}, mayFail: a.mayFail}
+		if _, err := sc.parseLine(name, check); err != nil {
+			return nil, true, err
+		}
+	}
+	match, err := regexp.Compile("(?m)" + what[n-1])
+	if err != nil {
+		return nil, true, at(a.words[len(a.words)-1], fmt.Errorf("%q is no regular expression: %w", what[n-1], err))
+	}
+	if err := sc.checkSubject(a, s); err != nil {
+		return nil, true, err
+	}
+	return func() predicate { return &answers{subject: s, line: line, match: match} }, true, nil
+}
+
+// answers asks peers to run a line, and holds if what each of them answers
+// matches.
+type answers struct {
+	answer
+	subject
+	line    string
+	match   *regexp.Regexp
+	wanting []string // who does not answer so
+}
+
+func (q *answers) ask(ctx context.Context, w *world) error {
+	meant := 0
+	q.ok, q.wanting = false, nil
+	for _, name := range q.names {
+		if !q.means(w, name) {
+			continue
+		}
+		meant++
+		var out boundedOutput
+		err := w.engine.Exec(ctx, name, q.line, testbed.Input{}, &out)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, testbed.ErrPaused), errors.Is(err, testbed.ErrStopped), errors.As(err, new(*testbed.CommandError)):
+			q.wanting = append(q.wanting, fmt.Sprintf("%s: %s", name, firstLine(err.Error())))
+		case err != nil:
+			return err
+		case !q.match.Match(out.Bytes()):
+			q.wanting = append(q.wanting, name+" answers otherwise")
+		}
+	}
+	q.ok = meant > 0 && len(q.wanting) == 0
+	return nil
+}
+
+func (*answers) hint(event.Event) bool { return false }
+
+func (q *answers) why(*world) string {
+	if len(q.wanting) == 0 {
+		return "no peer runs"
+	}
+	return some(q.wanting, "; ")
+}
