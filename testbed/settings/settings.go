@@ -13,6 +13,23 @@ import (
 	"peerlab/testbed"
 )
 
+// Phase is the setting of a cluster, or of a peer, by which an engine that can
+// choose lets peers begin after their start: each after a time of its own
+// (Random, the default), or all at once and from then on in step (Aligned). It
+// is no flag of peer run.
+const (
+	Phase   = "phase"
+	Random  = "random"
+	Aligned = "aligned"
+)
+
+// OfPeer returns those of a peer's settings that are flags of peer run.
+func OfPeer(settings map[string]string) map[string]string {
+	flags := maps.Clone(settings)
+	delete(flags, Phase)
+	return flags
+}
+
 // Owned returns the settings of a peer that every engine chooses itself, each
 // with the reason.
 func Owned() map[string]string {
@@ -68,6 +85,12 @@ func CheckSetting(owned map[string]string, key, value string) error {
 	if reason, is := owned[key]; is {
 		return fmt.Errorf("%s cannot be set: %s", key, reason)
 	}
+	switch {
+	case key == Phase && value != Random && value != Aligned:
+		return fmt.Errorf("%s=%q: use %s or %s", Phase, value, Random, Aligned)
+	case key == Phase:
+		return nil
+	}
 	config := chatapp.NewConfig("")
 	return config.Configure(map[string]string{key: value})
 }
@@ -78,7 +101,7 @@ func CheckSetting(owned map[string]string, key, value string) error {
 func CheckPeer(name string, settings, files map[string]string) error {
 	chat := chatapp.New()
 	config := peer.Config{Name: name, App: chat}
-	if err := config.Configure(settings); err != nil {
+	if err := config.Configure(OfPeer(settings)); err != nil {
 		return err
 	}
 	if secret, given := files[chat.Config.SecretFile]; given {
