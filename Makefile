@@ -132,6 +132,11 @@ build: ## build the programs into .build
 	mkdir -p .build
 	$(BUILD) -o .build/ ./cmd/...
 
+.PHONY: man
+man: build ## write manual pages into .build/man: man -M .build/man peerlab
+	@for program in peerlab peer bootstrap; do .build/$$program man .build/man/man1; done
+	echo 'man -M .build/man peerlab shows the first of them'
+
 .PHONY: image
 image: build ## build the images peerlab-peer, peerlab-bootstrap and peerlab-fabric from .build
 	@echo 'building the images'
@@ -187,6 +192,15 @@ lint: ## gofumpt, go vet, staticcheck
 	fi
 	go vet ./...
 	go tool staticcheck ./...
+
+# Other systems on which peerlab is used; lint looks at this one.
+SYSTEMS := linux/arm64 darwin/arm64 windows/amd64
+
+.PHONY: cross
+cross: ## go vet for other systems, tests included: linux/arm64, darwin/arm64, windows/amd64
+	@for system in $(SYSTEMS); do
+		GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0 go vet ./... || { echo "go vet for $$system failed" >&2; exit 1; }
+	done
 
 .PHONY: test
 test: unit e2e ## everything: unit tests under the race detector, then the containers

@@ -114,6 +114,10 @@ var eventKinds = []event.Kind{
 	testbed.LabCut, testbed.LabLink, testbed.LabHeal, testbed.LabProbe, testbed.LabBusy, testbed.LabMark, testbed.LabError,
 }
 
+// EventKinds returns the kinds of events there are: those of peers, then those of
+// the lab.
+func EventKinds() []event.Kind { return slices.Clone(eventKinds) }
+
 // comparison is how a number must be: >=3.
 type comparison struct {
 	op string

@@ -140,11 +140,15 @@ func noArm(arms []arm, name string) string {
 	return fmt.Sprintf("there is no arm %q: %s", name, meant(name, names))
 }
 
-// checkSet refuses variables that the scenario does not know.
-func (s *Scenario) checkSet(arms []arm, set map[string]string) (wrong Problems) {
-	var known []string
+// Variables are the names of the variables that the scenario sets, by name.
+func (s *Scenario) Variables() []string {
+	arms, _ := s.arms()
+	return s.variables(arms)
+}
+
+func (s *Scenario) variables(arms []arm) (names []string) {
 	for _, a := range arms {
-		known = slices.AppendSeq(known, maps.Keys(a.vars))
+		names = slices.AppendSeq(names, maps.Keys(a.vars))
 	}
 	for _, l := range s.lines {
 		if l.name.raw() != "set" {
@@ -152,11 +156,16 @@ func (s *Scenario) checkSet(arms []arm, set map[string]string) (wrong Problems) 
 		}
 		for _, w := range l.args {
 			name, _, _ := strings.Cut(w.raw(), "=")
-			known = append(known, name)
+			names = append(names, name)
 		}
 	}
-	slices.Sort(known)
-	known = slices.Compact(known)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// checkSet refuses variables that the scenario does not know.
+func (s *Scenario) checkSet(arms []arm, set map[string]string) (wrong Problems) {
+	known := s.variables(arms)
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if slices.Contains(known, name) {
 			continue

@@ -2,7 +2,8 @@ package testbed
 
 import (
 	"fmt"
-	"strings"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -107,54 +108,143 @@ func (l Link) EveryShare() float64 {
 	return 100 / float64(l.Every)
 }
 
-// dropNames are the words for sets of kinds, larger sets first.
-var dropNames = []struct {
+// LinkKey is one of the words KEY=VALUE that say what a link suffers. All that
+// read, write, check or explain links go by the table of them, [LinkKeys].
+type LinkKey struct {
+	Name string
+	// Example is a word with the key, Text what it does.
+	Example, Text string
+	// Kernel names the module of the kernel that the key takes beside nf_tables:
+	// "sch_netem", "sch_tbf" or "".
+	Kernel string
+
+	// fields are what the key sets: by their names in JSON, pointers into a Link
+	// whose zero value means nothing.
+	fields func(l *Link) []linkField
+	parse  func(l *Link, value string) error
+	// print writes the value as parse reads it. It is asked only where a field is
+	// not zero.
+	print func(l Link) string
+	// problems says what is wrong with the key's fields, each as "field: what".
+	problems func(l Link) []string
+}
+
+type linkField struct {
 	name string
-	drop Drop
-}{{"all", DropAll}, {"udp", DropUDP}, {"tcp", DropTCP}, {"partition", DropPartition}}
-
-// String returns "none", "udp", "tcp", "all" or "partition", joined by + where
-// there are several.
-func (d Drop) String() string {
-	if d == DropNone {
-		return "none"
-	}
-	var words []string
-	for _, n := range dropNames {
-		if d&n.drop == n.drop {
-			words = append(words, n.name)
-			d &^= n.drop
-		}
-	}
-	if d != DropNone {
-		words = append(words, fmt.Sprintf("unknown(%d)", uint8(d)))
-	}
-	return strings.Join(words, "+")
+	at   any // a pointer to a comparable value that encoding/json reads and writes
 }
 
-// MarshalText writes what String returns.
-func (d Drop) MarshalText() ([]byte, error) {
-	if d&^(DropAll|DropPartition) != 0 {
-		return nil, fmt.Errorf("drop %d is unknown", uint8(d))
-	}
-	return []byte(d.String()), nil
+const (
+	maxDelay = 2 * time.Minute // netem counts ticks of 64 ns in 32 bits: 274 s
+	minRate  = 8_000
+	maxRate  = 10_000_000_000
+	minOver  = 68 // what every IPv4 link must carry (RFC 791)
+	maxOver  = 65_534
+	maxEvery = 1_000_000
+)
+
+// linkKeys are all there are, in the order in which a link is written.
+var linkKeys = []LinkKey{
+	{
+		Name: "drop", Example: "drop=udp|tcp|all|none", Text: "packets that never pass",
+		fields: func(l *Link) []linkField { return []linkField{{"drop", &l.Drop}} },
+		parse:  func(l *Link, value string) error { return l.Drop.UnmarshalText([]byte(value)) },
+		print:  func(l Link) string { return l.Drop.String() },
+		problems: func(l Link) []string {
+			return unless(l.Drop&^(DropAll|DropPartition) == 0, "drop: %d is unknown: udp, tcp and all are known", uint8(l.Drop))
+		},
+	},
+	{
+		Name: "over", Example: "over=1000", Text: "drop those longer than so many bytes: an MTU black hole",
+		fields: func(l *Link) []linkField { return []linkField{{"over", &l.Over}} },
+		parse:  func(l *Link, value string) error { return parseCount(&l.Over, value) },
+		print:  func(l Link) string { return strconv.Itoa(l.Over) },
+		problems: func(l Link) []string {
+			return unless(l.Over == 0 || l.Over >= minOver && l.Over <= maxOver, "over: %d bytes is not within %d and %d", l.Over, minOver, maxOver)
+		},
+	},
+	shareKey("loss", "loss=20%", "drop a share at random", "", func(l *Link) *float64 { return &l.Loss }),
+	{
+		Name: "every", Example: "every=3", Text: "drop each third packet",
+		fields: func(l *Link) []linkField { return []linkField{{"every", &l.Every}} },
+		parse:  func(l *Link, value string) error { return parseCount(&l.Every, value) },
+		print:  func(l Link) string { return strconv.Itoa(l.Every) },
+		problems: func(l Link) []string {
+			return unless(l.Every == 0 || l.Every >= 2 && l.Every <= maxEvery, "every: %d is not within 2 and %d", l.Every, maxEvery)
+		},
+	},
+	{
+		Name: "delay", Example: "delay=50ms±10ms", Text: "hold back, spread evenly (50ms+-10ms is the same)", Kernel: "sch_netem",
+		fields: func(l *Link) []linkField {
+			return []linkField{{"delay", (*duration)(&l.Shape.Delay)}, {"jitter", (*duration)(&l.Shape.Jitter)}}
+		},
+		parse: func(l *Link, value string) (err error) {
+			l.Shape.Delay, l.Shape.Jitter, err = parseDelay(value)
+			return err
+		},
+		print: func(l Link) string {
+			if l.Shape.Jitter != 0 {
+				return l.Shape.Delay.String() + "±" + l.Shape.Jitter.String()
+			}
+			return l.Shape.Delay.String()
+		},
+		problems: func(l Link) []string {
+			s := l.Shape
+			return append(
+				unless(s.Delay >= 0 && s.Delay <= maxDelay, "delay: %s is not within 0 and %s", s.Delay, maxDelay),
+				unless(s.Jitter >= 0 && s.Jitter <= max(s.Delay, 0), "jitter: %s is not within 0 and the delay of %s", s.Jitter, s.Delay)...,
+			)
+		},
+	},
+	shareKey("reorder", "reorder=5%", "a share that is not delayed and overtakes others", "sch_netem", func(l *Link) *float64 { return &l.Shape.Reorder }),
+	shareKey("duplicate", "duplicate=5%", "a share that arrives twice", "sch_netem", func(l *Link) *float64 { return &l.Shape.Duplicate }),
+	shareKey("corrupt", "corrupt=1%", "a share in which a bit is flipped", "sch_netem", func(l *Link) *float64 { return &l.Shape.Corrupt }),
+	{
+		Name: "rate", Example: "rate=1mbit", Text: "bits per second: kbit, mbit, gbit", Kernel: "sch_tbf",
+		fields: func(l *Link) []linkField { return []linkField{{"rate", &l.Shape.Rate}} },
+		parse: func(l *Link, value string) (err error) {
+			l.Shape.Rate, err = parseRate(value)
+			return err
+		},
+		print: func(l Link) string {
+			for _, unit := range rateUnits {
+				if l.Shape.Rate%unit.bits == 0 {
+					return strconv.FormatUint(l.Shape.Rate/unit.bits, 10) + unit.name
+				}
+			}
+			return ""
+		},
+		problems: func(l Link) []string {
+			rate := l.Shape.Rate
+			return unless(rate == 0 || rate >= minRate && rate <= maxRate, "rate: %d bit/s is not within %d and %d", rate, minRate, int64(maxRate))
+		},
+	},
 }
 
-// UnmarshalText reads what String returns.
-func (d *Drop) UnmarshalText(text []byte) error {
-	*d = DropNone
-	if string(text) == "none" {
+// LinkKeys returns the table, in the order in which a link is written.
+func LinkKeys() []LinkKey { return slices.Clone(linkKeys) }
+
+// shareKey is a key whose value is a share of packets.
+func shareKey(name, example, text, kernel string, at func(l *Link) *float64) LinkKey {
+	return LinkKey{
+		Name: name, Example: example, Text: text, Kernel: kernel,
+		fields: func(l *Link) []linkField { return []linkField{{name, at(l)}} },
+		parse: func(l *Link, value string) (err error) {
+			*at(l), err = parseShare(value)
+			return err
+		},
+		print: func(l Link) string { return strconv.FormatFloat(*at(&l), 'g', -1, 64) + "%" },
+		problems: func(l Link) []string {
+			share := *at(&l)
+			// Not a number is within nothing.
+			return unless(share >= 0 && share <= 100, "%s: %g %% is not within 0 and 100", name, share)
+		},
+	}
+}
+
+func unless(ok bool, format string, args ...any) []string {
+	if ok {
 		return nil
 	}
-next:
-	for word := range strings.SplitSeq(string(text), "+") {
-		for _, n := range dropNames {
-			if n.name == word {
-				*d |= n.drop
-				continue next
-			}
-		}
-		return fmt.Errorf("drop %q is unknown: none, udp, tcp and all are known", text)
-	}
-	return nil
+	return []string{fmt.Sprintf(format, args...)}
 }

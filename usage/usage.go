@@ -4,6 +4,7 @@ package usage
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,12 @@ func Flag(cmd *cobra.Command, err error) error {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		if near := nearest.To(word, names); len(near) > 0 {
 			return fmt.Errorf("%w: did you mean --%s?", err, strings.Join(near, ", --"))
+		}
+	}
+	// A number below 0 looks like a flag.
+	if _, word, is := strings.Cut(err.Error(), " in -"); is {
+		if _, notNumber := strconv.ParseFloat(word, 64); notNumber == nil {
+			return fmt.Errorf("-%s: %s takes no number below 0: see %[2]s --help", word, cmd.CommandPath())
 		}
 	}
 	return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())

@@ -24,7 +24,7 @@ func (env lookup) get(name string) string {
 func fromEnv(flags *pflag.FlagSet, env lookup) error {
 	var wrong error
 	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Changed || f.Name == "help" || wrong != nil {
+		if f.Changed || f.Name == "help" || f.Name == "version" || wrong != nil {
 			return
 		}
 		name := "BOOTSTRAP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))

@@ -52,6 +52,7 @@ func TestWrongUse(t *testing.T) {
 		{"--max-peers -1", "", 2, "maxpeers is -1, want 0 to 1000"},
 		{"--max-peers 1001", "", 2, "maxpeers is 1001, want 0 to 1000"},
 		{"--min-refill-candidates 1001", "", 2, "minrefillcandidates is 1001, want 0 to 1000"},
+		{"--log-level loud", "BOOTSTRAP_VERSION=1.2", 2, `--log-level "loud"`}, // that is no flag's
 		{"--log-level loud", "", 2, `--log-level "loud": want debug, info, warn or error`},
 		{"", "BOOTSTRAP_MAX_PEERS=two", 2, `environment BOOTSTRAP_MAX_PEERS="two"`},
 		{"", "BOOTSTRAP_MIN_REFILL_CANDIDATES=-3", 2, "minrefillcandidates is -3"},
@@ -101,10 +102,11 @@ func TestHelpAndVersion(t *testing.T) {
 		"--help":      "--min-refill-candidates int",
 		"health -h":   "--url URL",
 		"version":     "bootstrap ",
+		"--version":   "bootstrap ",
 		"help health": "--url URL",
 	} {
 		var stdout, stderr bytes.Buffer
-		if status := run(t.Context(), strings.Fields(args), vars(""), &stdout, &stderr); status != 0 ||
+		if status := run(t.Context(), strings.Fields(args), vars("BOOTSTRAP_VERSION=1.2"), &stdout, &stderr); status != 0 ||
 			!strings.Contains(stdout.String(), want) || stderr.Len() > 0 {
 			t.Errorf("%s: status %d, %q, %q", args, status, &stdout, &stderr)
 		}

@@ -16,6 +16,8 @@ import (
 
 	"peerlab/bootstrap"
 	"peerlab/bootstrap/server"
+	"peerlab/usage"
+	"peerlab/usage/man"
 )
 
 // settings is what the flags say.
@@ -84,6 +86,8 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 			return serve(cmd.Context(), s, log)
 		},
 	}
+	usage.Help(root)
+	root.Version = buildVersion()
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.Flags()
 	f.StringVar(&s.listen, "listen", ":8080", "address to answer on, `HOST:PORT`")
@@ -127,7 +131,7 @@ Without --url it asks this machine, on the port that BOOTSTRAP_LISTEN or PORT se
 			fmt.Fprintln(cmd.OutOrStdout(), "bootstrap", buildVersion(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 		},
 	}
-	root.AddCommand(health, version)
+	root.AddCommand(health, version, man.Command())
 	return root
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"peerlab/terminal"
 	"peerlab/testbed/fabric"
+	"peerlab/usage"
 )
 
 func main() {
@@ -47,6 +48,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return usageError{errors.New("choose a command: agent, probe or features")}
 		},
 	}
+	usage.Help(root)
+	root.Version = buildVersion()
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(agentCommand(stdout, stderr), probeCommand(stdin, stdout), featuresCommand(stdout))
 	root.SetArgs(args)
@@ -62,6 +65,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	fmt.Fprintf(stderr, "fabric: %s\n", terminal.Line(err.Error()))
 	return 1
+}
+
+// buildVersion is what the Go command wrote into the binary.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
 }
 
 func agentCommand(stdout, stderr io.Writer) *cobra.Command {

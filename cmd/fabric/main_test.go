@@ -21,6 +21,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"agent", "--lab", "x", "--bridge", "br-none", "--uid", "me"}, 2, "invalid argument"},
 		{[]string{"probe", "--port", "70000"}, 2, "invalid argument"},
 		{[]string{"probe", "--port", "0"}, 0, ""},
+		{[]string{"--version"}, 0, ""},
 	} {
 		var stdout, stderr bytes.Buffer
 		status := run(t.Context(), test.args, strings.NewReader(""), &stdout, &stderr)

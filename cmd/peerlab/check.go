@@ -14,14 +14,14 @@ import (
 
 // checkCommand judges saved runs again.
 func (l *lab) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	return withFormats(&cobra.Command{
 		Use: "check DIR… [NAME…]", Short: "Judge saved runs again, with the checks and conditions of this program",
 		Long: `Judge saved runs again: what the lines of the scenario asked (await, hold, check,
 measure), each by the part of the history that it had, with the checks and conditions
 of this program. DIR is a run's directory, or one that holds some, such as --out of
 peerlab run. NAME asks for one more check or measure, of all of the history: ` + strings.Join(asked(), ", ") + `
 (a directory of such a name is ./NAME). The exit status is that of peerlab run.`,
-		Args: atLeast(1, "the directory of a saved run"),
+		Args: atLeast(1, "the directory of a saved run"), ValidArgsFunction: completeChecks,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var names, places []string
 			for _, arg := range args {
@@ -57,7 +57,7 @@ peerlab run. NAME asks for one more check or measure, of all of the history: ` +
 			}
 			return exit(verdict)
 		},
-	}
+	}, formatJSON)
 }
 
 // asked are the names of checks and measures, each once.

@@ -27,21 +27,27 @@ var compared = [2]string{"sim", "docker"}
 
 func (l *lab) compareCommand() *cobra.Command {
 	var f compareFlags
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "compare [FILE…]", Short: "Run scenarios on both engines and say where the answers differ",
 		Long: `Run scenarios, or the whole gallery, in virtual time and on containers, and print
 a Markdown table of verdicts and of how long it took to notice each failure. The exit
 status is 1 if an answer differs: another verdict, another result of a check, or a
 latency out of the bounds that docs/engines.md states; it is 3 if none differs but one
 is inconclusive. What is complete in --out is not run again.`,
-		Example: "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
+		Example:           "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
+		ValidArgsFunction: completeScenarios(true, wholeGallery),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"gallery"}
 			}
+			if f.write != "" { // not after an hour of runs
+				if err := compare.CheckPlace(f.write); err != nil {
+					return usageError{fmt.Errorf("--write: %w", err)}
+				}
+			}
 			return l.compare(cmd, f, args)
 		},
-	}
+	}, formatJSON)
 	flags := cmd.Flags()
 	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times on each engine")
 	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one)")

@@ -30,7 +30,7 @@ type check struct {
 
 func (l *lab) doctorCommand(env func(string) string) *cobra.Command {
 	var peers int
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "doctor", Short: "Say what will and will not work on this machine, and how to mend it", Args: exactly(0, "no argument"),
 		Long: `Look at Docker, the images, proxies, the kernel, its limits and the memory. What the kernel
 can do to links is tried, in a container that leaves nothing. It changes nothing. The
@@ -51,7 +51,7 @@ exit status is 1 if no cluster can be started here.`,
 			}
 			return nil
 		},
-	}
+	}, formatJSON)
 	cmd.Flags().IntVar(&peers, "peers", 5, "say what is missing for a cluster of `N`")
 	return cmd
 }

@@ -25,8 +25,8 @@ type place struct {
 // localBootstrap is where cmd/bootstrap answers by default.
 const localBootstrap = "http://127.0.0.1:8080"
 
-func envCommand(env func(string) string) *cobra.Command {
-	return &cobra.Command{
+func (l *lab) envCommand(env func(string) string) *cobra.Command {
+	return withFormats(&cobra.Command{
 		Use:   "env local|cloud",
 		Short: "Print what makes a shell's peers use one bootstrap service or the other",
 		Long: `Print shell commands that set PEER_BOOTSTRAP, and PEER_BOOTSTRAP_TOKEN where there
@@ -38,7 +38,8 @@ $XDG_CONFIG_HOME/peerlab/config.json (~/.config without that variable):
 
   {"local": {"bootstrap": "http://127.0.0.1:8080"},
    "cloud": {"bootstrap": "https://…", "token": "…"}}`,
-		Example: `  eval "$(peerlab env cloud)"`,
+		Example:   `  eval "$(peerlab env cloud)"`,
+		ValidArgs: []string{"local\tthe service on this machine", "cloud\tthe one in the cloud"},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] != "local" && args[0] != "cloud" {
 				return usageError{errors.New("env needs one of local, cloud")}
@@ -53,10 +54,13 @@ $XDG_CONFIG_HOME/peerlab/config.json (~/.config without that variable):
 			if p.inClear {
 				fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s: the token is sent without encryption: use https\n", args[0])
 			}
+			if l.json() {
+				return printJSON(cmd, p)
+			}
 			fmt.Fprint(cmd.OutOrStdout(), p.shell())
 			return nil
 		},
-	}
+	}, formatJSON)
 }
 
 // find returns the place called name.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,7 @@ type exploreFlags struct {
 
 func (l *lab) exploreCommand() *cobra.Command {
 	var f exploreFlags
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "explore [KEY=VALUE…]", Short: "Look for bugs: run fault schedules made at random, and shrink what fails",
 		Long: `Make schedules of faults at random, run them as scenarios with every check on, and
 make the first that fails as small as possible: a scenario file that still fails, for
@@ -38,7 +39,8 @@ peerlab run. KEY=VALUE are settings as in a scenario's cluster line, such as rej
 or SuspicionMult=2. The same seed makes the same schedules; what memberlist draws at
 random is another thing each time. The exit status is 0 when all pass, 1 when one
 fails, and 3 when none fails but one is inconclusive. docs/explore.md tells more.`,
-		Example: "  peerlab explore\n  peerlab explore --peers 8 --for 10m --seed 42 --runs 1000\n  peerlab explore --checks views rejoin=0",
+		Example:           "  peerlab explore\n  peerlab explore --peers 8 --for 10m --seed 42 --runs 1000\n  peerlab explore --checks views rejoin=0",
+		ValidArgsFunction: completeSettings,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Settings = args
 			if !cmd.Flags().Changed("seed") {
@@ -46,7 +48,7 @@ fails, and 3 when none fails but one is inconclusive. docs/explore.md tells more
 			}
 			return l.explore(cmd, f)
 		},
-	}
+	}, formatJSON)
 	flags := cmd.Flags()
 	flags.IntVar(&f.Peers, "peers", 8, "`N` peers")
 	flags.DurationVar(&f.For, "for", 10*time.Minute, "`DURATION` of each schedule, in the time of its engine")
@@ -75,6 +77,9 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 		return err
 	}
 	defer host.close()
+	if err := checkSettings(cmd.Context(), host.Host, f.engine, f.Settings); err != nil {
+		return err
+	}
 	carries := runtime.NumCPU()
 	if f.engine == "docker" {
 		carries = max(1, carries*scenarios.PeersPerCore/f.Peers)
@@ -113,6 +118,24 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 		return exit(observe.Inconclusive)
 	}
 	return nil
+}
+
+// checkSettings says what is wrong with KEY=VALUE words before anything runs, as a
+// scenario's cluster line would.
+func checkSettings(ctx context.Context, host scenarios.Host, engine string, settings []string) error {
+	if len(settings) == 0 {
+		return nil
+	}
+	s, err := scenarios.Parse("explore", "cluster 3 "+strings.Join(settings, " ")+"\nstart\n")
+	if err == nil {
+		b := &scenarios.Batch{Host: host, Engine: engine, Scenarios: []*scenarios.Scenario{s}, Repeat: 1, Seed: 1}
+		_, err = b.Plans(ctx)
+	}
+	var wrong scenarios.Problems
+	if errors.As(err, &wrong) && len(wrong) > 0 {
+		return usageError{errors.New(wrong[0].Text)}
+	}
+	return err
 }
 
 // saveFinding writes what was found to the file named, or else to a new one,

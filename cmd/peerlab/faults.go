@@ -13,12 +13,27 @@ import (
 )
 
 // onPeers makes a command that does something to peers and shows how they are
-// then.
-func (l *lab) onPeers(cmd *cobra.Command, do func(ctx context.Context, c *docker.Cluster, names []string) error) *cobra.Command {
+// then. Completion proposes those that are in one of the states.
+func (l *lab) onPeers(cmd *cobra.Command, states []testbed.State, do func(ctx context.Context, c *docker.Cluster, names []string) error) *cobra.Command {
 	cmd.Use += " PEER…"
-	cmd.Args = atLeast(1, "the name of a peer, several such as alice,bob or alice..dave, or all")
-	cmd.ValidArgsFunction = l.complete
+	var all bool
+	cmd.Flags().BoolVar(&all, "all", false, "every peer, as the word all")
+	named := atLeast(1, "the name of a peer, several such as alice,bob or alice..dave, or all")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case !all:
+			return named(cmd, args)
+		case len(args) > 0:
+			return usageError{fmt.Errorf("--all is every peer: %s besides is too much", args[0])}
+		}
+		return nil
+	}
+	cmd.ValidArgsFunction = l.completePeers(states...)
+	withFormats(cmd, formatJSON)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if all {
+			args = []string{testbed.All}
+		}
 		return l.on(cmd, func(c *docker.Cluster) error {
 			ctx := cmd.Context()
 			names, err := selectPeers(ctx, c, args)
@@ -26,11 +41,11 @@ func (l *lab) onPeers(cmd *cobra.Command, do func(ctx context.Context, c *docker
 				return err
 			}
 			failed := do(ctx, c, names)
-			peers, err := c.Peers(ctx)
+			peers, err := c.Status(ctx)
 			if err != nil {
 				return errors.Join(failed, err)
 			}
-			peers = slices.DeleteFunc(peers, func(p testbed.Peer) bool { return !slices.Contains(names, p.Name) })
+			peers = slices.DeleteFunc(peers, func(p docker.Status) bool { return !slices.Contains(names, p.Name) })
 			return errors.Join(l.printPeers(cmd, peers), failed)
 		})
 	}
@@ -50,35 +65,37 @@ func selectPeers(ctx context.Context, c *docker.Cluster, words []string) ([]stri
 	return names, err
 }
 
+var runningOrPaused = []testbed.State{testbed.Running, testbed.Paused}
+
 func (l *lab) killCommand() *cobra.Command {
 	return l.onPeers(&cobra.Command{
 		Use: "kill", Short: "End peers at once (SIGKILL), as a crash does",
-	}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Kill(ctx, names...) })
+	}, runningOrPaused, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Kill(ctx, names...) })
 }
 
 func (l *lab) stopCommand() *cobra.Command {
 	return l.onPeers(&cobra.Command{
 		Use: "stop", Short: "Have peers leave (SIGTERM); kill those that have not after 10 s",
-	}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Stop(ctx, names...) })
+	}, runningOrPaused, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Stop(ctx, names...) })
 }
 
 func (l *lab) pauseCommand() *cobra.Command {
 	return l.onPeers(&cobra.Command{
 		Use: "pause", Short: "Freeze peers: they keep their connections and answer nothing",
-	}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Pause(ctx, names...) })
+	}, []testbed.State{testbed.Running}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Pause(ctx, names...) })
 }
 
 func (l *lab) resumeCommand() *cobra.Command {
 	return l.onPeers(&cobra.Command{
 		Use: "resume", Short: "Let paused peers go on",
-	}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Resume(ctx, names...) })
+	}, []testbed.State{testbed.Paused}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Resume(ctx, names...) })
 }
 
 func (l *lab) startCommand() *cobra.Command {
 	var move bool
 	cmd := l.onPeers(&cobra.Command{
 		Use: "start", Short: "Start peers that have ended, at the same address or a new one",
-	}, func(ctx context.Context, c *docker.Cluster, names []string) error {
+	}, []testbed.State{testbed.Stopped}, func(ctx context.Context, c *docker.Cluster, names []string) error {
 		if move {
 			for _, name := range names { // each takes the address after the one before
 				if _, err := c.Move(ctx, name); err != nil {
@@ -92,12 +109,23 @@ func (l *lab) startCommand() *cobra.Command {
 	return cmd
 }
 
+func (l *lab) restartCommand() *cobra.Command {
+	return l.onPeers(&cobra.Command{
+		Use: "restart", Short: "Have peers leave, as stop does, and start them again",
+	}, anyState, func(ctx context.Context, c *docker.Cluster, names []string) error {
+		if err := c.Stop(ctx, names...); err != nil {
+			return err
+		}
+		return c.Start(ctx, names...)
+	})
+}
+
 func (l *lab) throttleCommand() *cobra.Command {
 	var cpus float64
 	cmd := l.onPeers(&cobra.Command{
 		Use: "throttle", Short: "Allow peers only a share of a processor",
 		Example: "  peerlab throttle alice --cpus 0.05\n  peerlab throttle alice --cpus 0",
-	}, func(ctx context.Context, c *docker.Cluster, names []string) error {
+	}, anyState, func(ctx context.Context, c *docker.Cluster, names []string) error {
 		return c.Throttle(ctx, cpus, names...)
 	})
 	cmd.Flags().Float64Var(&cpus, "cpus", 0, fmt.Sprintf("processors each may use, from %g; 0 lifts the limit (required)", testbed.MinCPUs))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,10 +12,18 @@ import (
 	"peerlab/scenarios"
 )
 
+// scenarioJSON is one scenario for --format json.
+type scenarioJSON struct {
+	Name  string   `json:"name"`
+	Title string   `json:"title"`
+	Arms  []string `json:"arms,omitempty"`
+	Text  string   `json:"text"`
+}
+
 // galleryCommand lists the built-in scenarios.
 func (l *lab) galleryCommand() *cobra.Command {
-	var markdown bool
-	cmd := &cobra.Command{
+	var markdown, quiet bool
+	cmd := withFormats(&cobra.Command{
 		Use: "gallery [NAME]", Short: "List the scenarios that are built in, or print one of them",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -22,16 +31,26 @@ func (l *lab) galleryCommand() *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: completeGallery,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
+				if markdown || quiet {
+					return usageError{errors.New("--markdown and --quiet are for the list, not for one scenario")}
+				}
 				s, err := scenarios.Open(scenarios.GalleryPrefix + strings.TrimPrefix(args[0], scenarios.GalleryPrefix))
 				if err != nil {
 					return usageError{err}
+				}
+				if l.json() {
+					return printJSON(cmd, scenarioJSON{scenarios.GalleryPrefix + s.Name, s.Title, s.Arms(), s.Text})
 				}
 				_, err = io.WriteString(cmd.OutOrStdout(), s.Text)
 				return err
 			}
 			if markdown {
+				if err := l.noJSON("gallery --markdown"); err != nil {
+					return err
+				}
 				table, err := scenarios.Catalog()
 				if err != nil {
 					return err
@@ -42,6 +61,12 @@ func (l *lab) galleryCommand() *cobra.Command {
 			all, err := scenarios.Gallery()
 			if err != nil {
 				return err
+			}
+			if quiet {
+				for _, s := range all {
+					fmt.Fprintln(cmd.OutOrStdout(), scenarios.GalleryPrefix+s.Name)
+				}
+				return nil
 			}
 			if l.json() {
 				type entry struct {
@@ -60,7 +85,8 @@ func (l *lab) galleryCommand() *cobra.Command {
 			}
 			return table.Flush()
 		},
-	}
+	}, formatJSON)
 	cmd.Flags().BoolVar(&markdown, "markdown", false, "a Markdown table, with threads, arms, engines and what was seen")
+	namesOnly(cmd, &quiet)
 	return cmd
 }

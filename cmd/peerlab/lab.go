@@ -9,11 +9,11 @@ import (
 	"os"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/terminal"
-	"peerlab/testbed"
 	"peerlab/testbed/docker"
 	"peerlab/usage"
 )
@@ -26,27 +26,23 @@ type lab struct {
 	limits  containerLimits
 }
 
-func addLab(root *cobra.Command, env func(string) string) {
+// addLab adds the commands that work on a cluster, and those of experiments.
+func addLab(root *cobra.Command, env func(string) string) *lab {
 	l := &lab{}
 	root.Short = "Clusters of real peers, started, broken and measured, in containers or in virtual time"
 	flags := root.PersistentFlags()
 	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, if there are several (or PEERLAB_CLUSTER)")
-	flags.StringVar(&l.format, "format", "text", "`text|json`")
+	flags.StringVarP(&l.format, "format", "o", formatText, "`text|json`, or wide where a table has more columns")
 	flags.StringVar(&l.fabric, "fabric-image", env("PEERLAB_FABRIC_IMAGE"), "`IMAGE` of what keeps and measures links (peerlab-fabric, or PEERLAB_FABRIC_IMAGE)")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if l.format != "text" && l.format != "json" {
-			return usageError{fmt.Errorf("--format %q: one of text, json", l.format)}
-		}
-		return nil
-	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return l.checkFormat(cmd) }
 	for _, g := range []struct {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Clusters", []*cobra.Command{l.upCommand(), l.downCommand(), l.psCommand()}},
+		{"Clusters", []*cobra.Command{l.upCommand(), l.downCommand(), l.clustersCommand(), l.psCommand()}},
 		{"In and from peers", []*cobra.Command{l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand()}},
 		{"What happens to peers", []*cobra.Command{
-			l.killCommand(), l.stopCommand(), l.startCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
+			l.killCommand(), l.stopCommand(), l.startCommand(), l.restartCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
 		}},
 		{"What happens to links", []*cobra.Command{l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand()}},
 		{"Experiments", []*cobra.Command{
@@ -68,6 +64,7 @@ func addLab(root *cobra.Command, env func(string) string) {
 	for _, c := range root.Commands() {
 		c.SetFlagErrorFunc(flagError)
 	}
+	return l
 }
 
 // flagError is wrong usage of a flag.
@@ -100,29 +97,6 @@ func (l *lab) on(cmd *cobra.Command, f func(c *docker.Cluster) error) error {
 	return errors.Join(f(c), c.Close(cmd.Context()))
 }
 
-// complete proposes the peers there are and that are not named yet.
-func (l *lab) complete(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var names []string
-	_ = l.on(cmd, func(c *docker.Cluster) error {
-		peers, err := c.Peers(cmd.Context())
-		for _, p := range peers {
-			if !slices.Contains(args, p.Name) {
-				names = append(names, p.Name+"\t"+string(p.State))
-			}
-		}
-		return err
-	})
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// onePeer completes the first argument only.
-func (l *lab) onePeer(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return l.complete(cmd, args, word)
-}
-
 // atLeast wants so many arguments, none wants exactly none.
 func atLeast(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -142,8 +116,6 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-func (l *lab) json() bool { return l.format == "json" }
-
 // printJSON writes v on one line, safe on a terminal.
 func printJSON(cmd *cobra.Command, v any) error {
 	var b bytes.Buffer
@@ -156,64 +128,53 @@ func printJSON(cmd *cobra.Command, v any) error {
 	return err
 }
 
-// printPeers writes one line for each peer.
-func (l *lab) printPeers(cmd *cobra.Command, peers []testbed.Peer) error {
+// printPeers writes one line for each peer. What a peer may use of a processor has
+// a column where one is throttled.
+func (l *lab) printPeers(cmd *cobra.Command, peers []docker.Status) error {
 	if l.json() {
 		if peers == nil {
-			peers = []testbed.Peer{}
+			peers = []docker.Status{}
 		}
 		return printJSON(cmd, peers)
 	}
+	throttled := slices.ContainsFunc(peers, func(p docker.Status) bool { return p.CPUs > 0 })
 	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PEER\tSTATE\tADDRESS")
+	head := "PEER\tSTATE\tADDRESS"
+	if throttled {
+		head = "PEER\tSTATE\tCPUS\tADDRESS"
+	}
+	fmt.Fprintln(table, head)
 	for _, p := range peers {
-		state := string(p.State)
-		switch {
-		case p.Reason != "":
-			state = p.Reason
-		case p.State == testbed.Stopped:
-			state = fmt.Sprintf("%s (%d)", state, p.Exit)
+		cells := peerRow{Status: p}.cells(false, time.Time{})
+		name, cpus, addr := cells[0], cells[4], cells[6]
+		state := stateText(p.Peer)
+		if throttled {
+			state += "\t" + cpus
 		}
-		addr := "-"
-		if p.Addr.IsValid() {
-			addr = p.Addr.String()
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", terminal.Line(p.Name), state, addr)
+		fmt.Fprintf(table, "%s\t%s\t%s\n", name, state, addr)
 	}
 	return table.Flush()
 }
 
-func (l *lab) psCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "ps", Short: "List the peers of a cluster: their processes and addresses", Args: exactly(0, "no argument"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return l.on(cmd, func(c *docker.Cluster) error {
-				peers, err := c.Peers(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return l.printPeers(cmd, peers)
-			})
-		},
-	}
-}
-
 func (l *lab) downCommand() *cobra.Command {
-	return &cobra.Command{
+	return withFormats(&cobra.Command{
 		Use: "down", Short: "Remove a cluster: its containers and its network", Args: exactly(0, "no argument"),
 		Long: `Remove a cluster, started by peerlab up, make up or Compose: its containers, with
 all they reported, and its network. The peers are not asked to leave.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
 				fmt.Fprintf(cmd.ErrOrStderr(), "removing the cluster %s\n", c.Name())
-				return c.Remove(cmd.Context())
+				if err := c.Remove(cmd.Context()); err != nil || !l.json() {
+					return err
+				}
+				return printJSON(cmd, map[string]string{"removed": c.Name()})
 			})
 		},
-	}
+	}, formatJSON)
 }
 
 func (l *lab) cleanCommand() *cobra.Command {
-	return &cobra.Command{
+	return withFormats(&cobra.Command{
 		Use: "clean", Short: "Remove what tests and runs that have ended left behind", Args: exactly(0, "no argument"),
 		Long: `Remove containers and networks that belong to a process on this host that has
 ended, and images that tests had built. What belongs to a process in another
@@ -232,5 +193,5 @@ peerlab up and of Compose stay: peerlab down removes them.`,
 			fmt.Fprintf(cmd.OutOrStdout(), "removed %d containers, %d networks and %d images\n", removed.Containers, removed.Networks, removed.Images)
 			return err
 		},
-	}
+	}, formatJSON)
 }

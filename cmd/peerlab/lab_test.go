@@ -18,7 +18,6 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/moby/moby/client"
-	"github.com/spf13/cobra"
 	"github.com/testcontainers/testcontainers-go/log"
 
 	"peerlab/event"
@@ -132,13 +131,13 @@ func TestLab(t *testing.T) {
 	up := []string{"up", "3", "--image", images.Peer, "--bootstrap-image", images.Bootstrap}
 	defer p.call("down")
 	_, status, progress := p.call(append(up, "--set", "SuspicionMult=3")...)
-	if status != 0 || !strings.Contains(progress, "3 of 3 see all") {
+	if status != 0 || !strings.Contains(progress, "3 of 3 see all") || !strings.Contains(progress, "peerlab attach alice --cluster "+name+" opens") {
 		t.Fatalf("up: %d %s", status, progress)
 	}
 	if states := p.states("ps"); len(states) != 4 || states["alice"].State != testbed.Running {
 		t.Errorf("ps: %v", states)
 	}
-	if _, status, errs := p.call(up...); status != 1 || !strings.Contains(errs, "exists already") {
+	if _, status, errs := p.call(up...); status != 1 || !strings.Contains(errs, "exists already") || !strings.Contains(errs, "peerlab down --cluster "+name) {
 		t.Errorf("a second time: %d %q", status, errs)
 	}
 	if out := p.must("exec", "alice", "--", "members"); !strings.Contains(out, "charly") {
@@ -152,9 +151,11 @@ func TestLab(t *testing.T) {
 	p.fails(1, "no command line", "exec", "bootstrap", "members")
 
 	changeLinks(t, p)
+	listPeers(t, p, images.Peer)
+	answerInJSON(t, p)
 	p.must("pause", "bob")
 	began := time.Now()
-	p.fails(1, "bob is paused: peerlab resume bob", "exec", "bob", "members")
+	p.fails(1, "bob is paused: peerlab resume bob --cluster "+name+" wakes it", "exec", "bob", "members")
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("a paused peer was told of after %s", took)
 	}
@@ -195,14 +196,30 @@ func TestLab(t *testing.T) {
 	if out, _, errs := p.call("doctor", "--peers", "1000"); !strings.Contains(out, "kernel nft_meta_bridge") || !strings.Contains(out, "room for about") {
 		t.Errorf("doctor: %s%s", out, errs)
 	}
-	if out := p.must("__complete", "kill", "alice", ""); !strings.Contains(out, "bob\trunning") || strings.Contains(out, "alice") {
-		t.Errorf("completion: %q", out)
+	partOfLogs(t, p)
+	for _, tc := range []struct{ words, has, not string }{
+		{"kill alice ", "bob\trunning", "alice"},
+		{"kill ", "all\t", "charly"}, // who does not run
+		{"start ", "charly\tstopped", "alice"},
+		{"attach ", "alice", "charly"},
+		{"attach ", "bob", "bootstrap"},
+		{"exec bob,", "bob,alice", "bootstrap"},
+		{"exec alice -- members ", "charly", "bootstrap"},
+		{"--cluster ", name + "\t2 of 3 peers run", "text"},
+		{"up --image ", strings.TrimSuffix(images.Peer, ":latest"), "text"},
+	} {
+		if out := p.must(append([]string{"__complete"}, strings.Split(tc.words, " ")...)...); !strings.Contains(out, tc.has) || strings.Contains(out, tc.not) {
+			t.Errorf("completion of %q: %q, want %q and not %q", tc.words, out, tc.has, tc.not)
+		}
 	}
 	p.fails(2, "needs a terminal", "attach", "alice")
 	attachInTerminal(t, p)
-	ended := follow(t, p)
-	p.must("down")
+	ended, watched := follow(t, p), watch(t, p)
+	if out := p.must("down", "--format", "json"); out != `{"removed":"`+name+`"}`+"\n" {
+		t.Errorf("down: %s", out)
+	}
 	ended()
+	watched()
 	p.fails(1, "no such cluster", "ps")
 
 	api, err := client.New(client.FromEnv)
@@ -241,6 +258,9 @@ func follow(t *testing.T, p process) (ended func()) {
 		killed := false
 		for lines.Scan() {
 			killed = killed || strings.Contains(lines.Text(), string(testbed.LabKill))
+			if strings.Contains(lines.Text(), string(event.PeerTraffic)) {
+				t.Errorf("nobody asked for %s", lines.Text())
+			}
 			if strings.Contains(lines.Text(), string(testbed.LabError)) {
 				t.Errorf("followed to the end: %s", lines.Text())
 			}
@@ -251,6 +271,124 @@ func follow(t *testing.T, p process) (ended func()) {
 		if !killed {
 			t.Error("events --follow does not show the end")
 		}
+	}
+}
+
+// watch starts ps --watch and returns when it has shown all peers. The function
+// wants it to end by itself, now that the cluster is gone.
+func watch(t *testing.T, p process) (ended func()) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	cmd := exec.CommandContext(ctx, os.Args[0], "ps", "--watch")
+	cmd.Env = append(os.Environ(), selfVariable+"=1", "PEERLAB_CLUSTER="+p.cluster)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for has := ""; !strings.Contains(has, "PEER ") || !strings.Contains(has, "charly "); has += lines.Text() + "\n" {
+		if !lines.Scan() {
+			t.Fatalf("ps --watch shows %q %q", has, &errs)
+		}
+	}
+	return func() {
+		t.Helper()
+		defer cancel()
+		for lines.Scan() { // the containers may go before they are seen to have ended
+		}
+		if err := cmd.Wait(); err != nil || !strings.Contains(errs.String(), p.cluster+" is gone") {
+			t.Errorf("ps --watch, the cluster being gone: %v %q", err, &errs)
+		}
+	}
+}
+
+// listPeers wants ps to tell of a peer that sees all, is throttled, and has links
+// that are cut.
+func listPeers(t *testing.T, p process, image string) {
+	t.Helper()
+	p.must("throttle", "alice", "--cpus", "0.5")
+	p.must("cut", "alice", "bob", "drop=udp")
+	var rows []peerRow
+	if err := json.Unmarshal([]byte(p.must("ps", "--format", "json")), &rows); err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(rows, func(r peerRow) bool { return r.Name == "alice" })
+	if at < 0 {
+		t.Fatalf("no alice: %+v", rows)
+	}
+	if alice := rows[at]; alice.Sees == nil || *alice.Sees != 3 || alice.CPUs != 0.5 || alice.Degraded != 1 || alice.Since.IsZero() || alice.Profile != "local" || alice.Image != image {
+		t.Errorf("ps: %+v, sees %v", alice, alice.Sees)
+	}
+	if out := p.must("ps", "-o", "wide"); !strings.Contains(out, "IMAGE") || !strings.Contains(out, "1 degraded") || !strings.Contains(out, image) {
+		t.Errorf("ps -o wide:\n%s", out)
+	}
+	if out := p.must("ps", "-q"); out != "bootstrap\nalice\nbob\ncharly\n" {
+		t.Errorf("ps -q: %q", out)
+	}
+	if out := p.must("clusters"); !strings.Contains(out, p.cluster) || !strings.Contains(out, "peerlab up") {
+		t.Errorf("clusters:\n%s", out)
+	}
+	if out, _, errs := p.call("heal", "alice"); !strings.Contains(errs, "healing one link: then all are healthy") {
+		t.Errorf("heal alice: %q %q", out, errs)
+	}
+	p.must("throttle", "--all", "--cpus", "0")
+}
+
+// answerInJSON calls the commands that need a cluster with --format json. Then all
+// is as it was.
+func answerInJSON(t *testing.T, p process) {
+	t.Helper()
+	order := []string{
+		"clusters", "ps", "events", "pause", "resume", "throttle", "kill", "start", "restart", "stop", "start",
+		"partition", "cut", "link", "links", "heal",
+	}
+	for command := range onCluster {
+		if !slices.Contains(order, strings.TrimPrefix(command, "peerlab ")) {
+			t.Errorf("%s is not called", command)
+		}
+	}
+	for _, command := range order {
+		out := p.must(append([]string{command, "-o", "json"}, strings.Fields(onCluster["peerlab "+command])...)...)
+		for line := range strings.Lines(out) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("%s: no JSON: %s", command, line)
+			}
+		}
+		if out == "" {
+			t.Errorf("%s says nothing", command)
+		}
+	}
+}
+
+// partOfLogs asks for parts of what peers wrote and reported.
+func partOfLogs(t *testing.T, p process) {
+	t.Helper()
+	out, status, errs := p.call("logs", "alice", "--tail", "2")
+	if status != 0 || strings.Count(out+errs, "\n") != 2 {
+		t.Errorf("logs --tail 2: %d %q %q", status, out, errs)
+	}
+	if out, status, errs = p.call("logs", "alice", "--since", "0s"); status != 0 || strings.Count(out+errs, "\n") > 20 {
+		t.Errorf("logs --since now: %d %q %q", status, out, errs)
+	}
+	for line := range strings.Lines(p.must("events", "--kind", "member.dead,lab", "--peer", "bob", "-o", "json")) {
+		e, err := event.Decode([]byte(line))
+		if layer, _, _ := strings.Cut(string(e.Kind), "."); err != nil || e.Kind != event.MemberDead && layer != testbed.Lab || e.Peer != "bob" && e.Member != "bob" {
+			t.Errorf("events of one kind: %s %v", line, err)
+		}
+	}
+	if all := p.must("events"); strings.Contains(all, string(event.PeerTraffic)) || !strings.Contains(all, string(event.PeerReady)) {
+		t.Errorf("events: traffic %t, ready %t", strings.Contains(all, string(event.PeerTraffic)), strings.Contains(all, string(event.PeerReady)))
+	}
+	if out := p.must("events", "--kind", string(event.PeerTraffic)); !strings.Contains(out, " bytes") {
+		t.Errorf("events of traffic: %q", out)
+	}
+	if out := p.must("events", "--since", "2100-01-01T00:00:00Z"); out != "" {
+		t.Errorf("events of the future: %q", out)
 	}
 }
 
@@ -311,24 +449,13 @@ func attachInTerminal(t *testing.T, p process) {
 	m.Contains(" icanon") // the terminal is as it was
 }
 
-// TestPrintPeers shows how peers have ended.
-func TestPrintPeers(t *testing.T) {
-	var out strings.Builder
-	cmd := new(cobra.Command)
-	cmd.SetOut(&out)
-	err := (&lab{}).printPeers(cmd, []testbed.Peer{
-		{Name: "alice", State: testbed.Stopped, Exit: 137, Reason: testbed.OutOfMemory}, {Name: "bob", State: testbed.Stopped, Exit: 137},
-	})
-	if want := "alice  killed: out of memory  -\nbob    stopped (137)          -\n"; err != nil || !strings.HasSuffix(out.String(), want) {
-		t.Errorf("%v\n%s", err, &out)
-	}
-}
-
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	p := process{t, ""}
 	for _, args := range [][]string{
 		{"ps"},
+		{"ps", "--watch"},
+		{"clusters"},
 		{"up"},
 		{"down"},
 		{"clean"},
@@ -356,7 +483,10 @@ func TestWrongLabUse(t *testing.T) {
 		"up 0": "want 1 to 1000", "up x": "how many", "up 1 2": "one argument", "up --profile lna": "lna",
 		"up --set Nonsense=1": "Nonsense", "up --subnet 10.1": "10.78.0.0/24", "up --rejoin -1s": "rejoin", "up --profil lan": "--profile?",
 		"kill": "name of a peer", "exec alice": "a line", "throttle alice": "--cpus", "ps alice": "no argument",
-		"ps --format yaml": "one of text, json", "kil alice": "did you mean kill",
+		"ps --format yaml": "one of text, json", "ps -q -o json": "exclude each other", "ps -q -w": "exclude", "links -o wide": "no --format wide", "kill --all alice": "too much",
+		"up -1": "no number below 0", "up --cluster Bad_Name": "is no name", "explore foo=1": `no setting "foo"`, "explore --peers 1": "peers 1: want 3 to 1000",
+		"logs alice --tail 0": "from 1", "logs alice --since x": "--since", "events --kind member.daed": "did you mean member.dead", "events --since x": "--since",
+		"gallery crash --markdown": "not for one", "gallery crash -q": "not for one", "gallery -q -o json": "exclude", "compare --write /nowhere/engines.md": "--write", "kil alice": "did you mean kill",
 		"partition": "groups of peers", "cut": "from whom to whom", "link": "from whom to whom", "links alice": "no argument",
 		"link alice bob loss=120%": "not within 0 and 100", "link alice bob delay=-1ms": "not within 0", "link alice bob dely=1ms": "did you mean delay?",
 		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",

@@ -7,7 +7,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // What one peer takes of a host, its container and the lab's attention
@@ -67,20 +66,6 @@ func readNumber(root fs.FS, name string) int {
 		return 0
 	}
 	return n
-}
-
-// openFiles is the limit of this program.
-func openFiles() limit {
-	const others = 64
-	var r syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
-		return limit{name: "open files", room: -1, has: err.Error()}
-	}
-	files := int(min(r.Cur, math.MaxInt32))
-	return limit{
-		name: "open files", room: max(files-others, 0) / filesPerPeer, has: fmt.Sprintf("%d for a program", files),
-		mend: "raise it with ulimit -n before you start peerlab",
-	}
 }
 
 // checkPorts looks at what programs started by hand take by default. The

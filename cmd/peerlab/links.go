@@ -31,6 +31,7 @@ func (l *lab) onLinks(cmd *cobra.Command) *cobra.Command {
 		}
 		return l.on(cmd, func(c *docker.Cluster) error { return l.setLinks(cmd, c, args, both, last) })
 	}
+	withFormats(cmd, formatJSON)
 	if cmd.Name() == "cut" || cmd.Name() == "link" {
 		cmd.Flags().BoolVar(&both, "both", false, "the way back as well")
 	}
@@ -77,7 +78,7 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, bot
 		return err
 	}
 	p := newSteps(cmd.ErrOrStderr())
-	p.say("%s", doing(now, want))
+	p.say("%s", doing(now, want, len(args) == 0))
 	err = during(func() error { return c.SetLinksFor(ctx, want, last) }, func() { p.say("  still at it, after %s", p.took()) })
 	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
 		return err // nothing has changed
@@ -85,15 +86,20 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, bot
 	return errors.Join(l.showLinks(cmd, c, peers, probes(c.Done())), err)
 }
 
-// doing is what is said before, since measuring takes a while.
-func doing(now, want testbed.Links) string {
+// doing is what is said before, since measuring takes a while. all says that all
+// links are to be healthy, not only some that happen to be the last.
+func doing(now, want testbed.Links, all bool) string {
 	switch changed := now.Changed(want); {
 	case changed == 0 && len(want) == 0:
 		return "nothing changes: all links are healthy already"
 	case changed == 0:
 		return "nothing changes: the links are like that already"
-	case len(want) == 0:
+	case len(want) == 0 && all:
 		return "healing all links"
+	case len(want) == 0 && changed == 1:
+		return "healing one link: then all are healthy"
+	case len(want) == 0:
+		return fmt.Sprintf("healing %d links: then all are healthy", changed)
 	case changed == 1:
 		return "changing one link and measuring what that does"
 	default:
@@ -164,12 +170,12 @@ func (l *lab) healCommand() *cobra.Command {
 		Long: `Make all links healthy, those from and to the named peers, or those that an arrow
 names: 'alice -> bob', alice:bob. Whether the peers find
 each other again is theirs to tell: see peerlab events.`,
-		ValidArgsFunction: l.complete,
+		ValidArgsFunction: l.completeHeal,
 	})
 }
 
 func (l *lab) linksCommand() *cobra.Command {
-	return &cobra.Command{
+	return withFormats(&cobra.Command{
 		Use: "links", Short: "Show which links are cut or degraded, and until when", Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
@@ -180,7 +186,7 @@ func (l *lab) linksCommand() *cobra.Command {
 				return l.showLinks(cmd, c, peers, nil)
 			})
 		},
-	}
+	}, formatJSON)
 }
 
 // linkKeyHelp has a line for each key of a link.

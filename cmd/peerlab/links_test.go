@@ -138,7 +138,7 @@ func TestSerfCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.call("down")
-	if _, status, errs := p.call("up", "2", "--adapter", "serf", "--image", ref); status != 0 || !strings.Contains(errs, "exec alice -- LINE") {
+	if _, status, errs := p.call("up", "2", "--adapter", "serf", "--image", ref); status != 0 || !strings.Contains(errs, "exec alice --cluster "+p.cluster+" -- LINE") {
 		t.Fatalf("up: %d %s", status, errs)
 	}
 	if states := p.states("ps"); len(states) != 2 || states["bob"].State != testbed.Running {
@@ -167,5 +167,39 @@ func TestSerfCluster(t *testing.T) {
 	}
 	if told["bob peer.started"] != 2 {
 		t.Errorf("bob's lives: %d", told["bob peer.started"])
+	}
+}
+
+func TestDoing(t *testing.T) {
+	link := func(loss string, pairs ...testbed.Pair) testbed.Links {
+		change, err := testbed.ParseLinkChange([]string{"loss=" + loss})
+		if err != nil {
+			t.Fatal(err)
+		}
+		links, err := testbed.Links(nil).Set(pairs, change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return links
+	}
+	there, back := testbed.Pair{From: "alice", To: "bob"}, testbed.Pair{From: "bob", To: "alice"}
+	one, two := link("30%", there), link("30%", there, back)
+	for _, tc := range []struct {
+		name      string
+		now, want testbed.Links
+		all       bool
+		says      string
+	}{
+		{"heal", two, nil, true, "healing all links"},
+		{"heal alice, who has the last", two, nil, false, "healing 2 links: then all are healthy"},
+		{"heal the last link", one, nil, false, "healing one link: then all are healthy"},
+		{"heal of healthy links", nil, nil, true, "nothing changes: all links are healthy already"},
+		{"the same again", one, one, false, "nothing changes: the links are like that already"},
+		{"a new one", one, two, false, "changing one link and measuring what that does"},
+		{"two new ones", nil, two, false, "changing 2 links and measuring what that does"},
+	} {
+		if got := doing(tc.now, tc.want, tc.all); got != tc.says {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.says)
+		}
 	}
 }

@@ -4,13 +4,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -19,6 +16,7 @@ import (
 	"peerlab/terminal"
 	"peerlab/testbed/docker"
 	"peerlab/usage"
+	"peerlab/usage/man"
 )
 
 func main() {
@@ -40,6 +38,7 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	ownCompletionCommand(root)
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	err := cmp.Or(root.ExecuteContext(ctx), refused)
@@ -99,26 +98,24 @@ func newRoot(env func(string) string) *cobra.Command {
 			}
 			return usageError{usage.UnknownCommand(cmd, args[0])}
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	usage.Help(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	addLab(root, env)
-	root.AddCommand(envCommand(env), &cobra.Command{
-		Use: "version", Short: "Print the version",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{errors.New("version takes no argument")}
-			}
-			return nil
-		},
-		Run: func(cmd *cobra.Command, _ []string) {
-			version := "(unknown)"
-			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-				version = info.Main.Version
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "peerlab", version, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
-		},
-	})
+	l := addLab(root, env)
+	var version bool
+	root.Flags().BoolVar(&version, "version", false, "print the version")
+	withFormats(root, formatJSON)
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if version {
+			return l.printVersion(cmd)
+		}
+		if err := l.noJSON("help"); err != nil {
+			return err
+		}
+		return cmd.Help()
+	}
+	root.AddCommand(l.envCommand(env), l.versionCommand(), man.Command())
+	l.addCompletion(root)
 	return root
 }
 
@@ -134,24 +131,5 @@ func refuseUnknown(root *cobra.Command, refused *error) {
 		}
 		help(cmd, args)
 	})
-	root.SetHelpCommand(&cobra.Command{
-		Use: "help [COMMAND]", Short: "Show the help of a command",
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
-			if len(args) == 0 {
-				for _, c := range root.Commands() {
-					if c.IsAvailableCommand() {
-						names = append(names, c.Name()+"\t"+c.Short)
-					}
-				}
-			}
-			return names, noFiles
-		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			cmd, _, err := root.Find(args)
-			if err != nil || cmd == root && len(args) > 0 {
-				return usageError{usage.UnknownCommand(root, args[0])}
-			}
-			return cmd.Help()
-		},
-	})
+	root.SetHelpCommand(helpCommand(root))
 }

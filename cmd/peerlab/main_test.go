@@ -84,6 +84,35 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
+// TestHelp wants help to be about what was asked for, in lines of a terminal.
+func TestHelp(t *testing.T) {
+	for args, want := range map[string]string{
+		"help verbs": "await DURATION CONDITION", "help ps": "--watch", "help completion bash": "bash-completion", "--version": "peerlab ", "version": "peerlab ",
+		"cut --help": "-h, --help ",
+	} {
+		status, out, errs := call(nil, strings.Fields(args)...)
+		if status != 0 || !strings.Contains(out, want) || errs != "" || strings.Contains(out, "true|false") {
+			t.Errorf("%s: %d %q %q, want %q", args, status, out, errs, want)
+		}
+		if args != "help verbs" {
+			continue
+		}
+		for line := range strings.Lines(out) {
+			if len([]rune(line)) > 81 {
+				t.Errorf("%s: %d columns: %s", args, len([]rune(line))-1, line)
+			}
+		}
+		if strings.Contains(out, "<br>") || strings.Contains(out, "###") {
+			t.Errorf("%s: Markdown", args)
+		}
+	}
+	for _, args := range []string{"help nosuch", "completion nosuch"} {
+		if status, out, errs := call(nil, strings.Fields(args)...); status != 2 || out != "" || errs == "" {
+			t.Errorf("%s: %d %q %q", args, status, out, errs)
+		}
+	}
+}
+
 func TestOneLine(t *testing.T) {
 	several := errors.Join(errors.New("a"), errors.New("b"), errors.New("c"), errors.New("d"), errors.New("e"))
 	for _, test := range []struct {

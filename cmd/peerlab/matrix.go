@@ -74,13 +74,15 @@ func (l *lab) showLinks(cmd *cobra.Command, c *docker.Cluster, peers []string, m
 	if err := printLinks(out, links, peers); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, ending(until, time.Now()))
+	_, err = fmt.Fprintln(out, ending(until, time.Now(), c.Command("heal")))
 	return err
 }
 
-func ending(until, now time.Time) string {
+// ending says until when links are as they are; heal is the command that ends it
+// before.
+func ending(until, now time.Time, heal string) string {
 	if until.IsZero() {
-		return "until peerlab heal"
+		return "until " + heal
 	}
 	return fmt.Sprintf("until %s, in %s", until.Local().Format("15:04:05"), max(until.Sub(now), 0).Round(time.Second))
 }

@@ -51,10 +51,10 @@ func TestLetter(t *testing.T) {
 
 func TestEnding(t *testing.T) {
 	now := time.Now()
-	if got := ending(now.Add(90*time.Second), now); !strings.HasSuffix(got, ", in 1m30s") {
+	if got := ending(now.Add(90*time.Second), now, "peerlab heal"); !strings.HasSuffix(got, ", in 1m30s") {
 		t.Error(got)
 	}
-	if got := ending(time.Time{}, now); got != "until peerlab heal" {
+	if got := ending(time.Time{}, now, "peerlab heal --cluster x"); got != "until peerlab heal --cluster x" {
 		t.Error(got)
 	}
 }

@@ -54,7 +54,7 @@ type runFlags struct {
 
 func (l *lab) runCommand() *cobra.Command {
 	var f runFlags
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "run FILE…", Short: "Run scenarios, or multi-peer test files (NAME.cmd), each on a new cluster",
 		Long: `Run scenarios and say whether what they await came true. FILE is a file, gallery/NAME
 one of those that peerlab gallery lists, and gallery all of them. The exit status is 0
@@ -69,22 +69,18 @@ it was interrupted. docs/scenarios.md describes the language.`,
 			}
 			return nil
 		},
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			all, _ := scenarios.Gallery()
-			names := make([]string, len(all))
-			for i, s := range all {
-				names[i] = scenarios.GalleryPrefix + s.Name + "\t" + s.Title
-			}
-			return names, cobra.ShellCompDirectiveDefault
-		},
+		ValidArgsFunction: completeScenarios(true, wholeGallery),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.helpMD {
+				if err := l.noJSON("run --help-verbs"); err != nil {
+					return err
+				}
 				_, err := io.WriteString(cmd.OutOrStdout(), scenarios.Reference())
 				return err
 			}
 			return l.run(cmd, f, args)
 		},
-	}
+	}, formatJSON)
 	flags := cmd.Flags()
 	f.add(flags, "docker")
 	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
@@ -112,6 +108,9 @@ func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	var files []string
 	b := &scenarios.Batch{Engine: f.engine, Arm: f.arm, Set: set, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}
 	if files, err = open(b, args); err != nil {
+		return err
+	}
+	if err := l.checkTestFiles(cmd, files, len(b.Scenarios) > 0); err != nil {
 		return err
 	}
 	host, err := l.host(cmd, f.engine)

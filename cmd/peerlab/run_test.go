@@ -135,3 +135,14 @@ func TestGalleryCommand(t *testing.T) {
 		t.Errorf("%d: %s", status, out)
 	}
 }
+
+// TestTestFilesRefuseFlagsOfScenarios gives a test file flags that nothing would
+// read.
+func TestTestFilesRefuseFlagsOfScenarios(t *testing.T) {
+	file := write(t, "a.cmd", "alice init\n")
+	for _, flag := range []string{"--repeat=20", "--set=LOSS=1%", "--arm=x", "--out=" + t.TempDir(), "--seed=2", "--parallel=2"} {
+		if status, out, errs := call(nil, "run", file, "--engine", "sim", flag); status != 2 || out != "" || !strings.Contains(errs, "is for scenarios") {
+			t.Errorf("%s: %d %q %q", flag, status, out, errs)
+		}
+	}
+}

@@ -30,7 +30,7 @@ type sweepFlags struct {
 
 func (l *lab) sweepCommand() *cobra.Command {
 	var f sweepFlags
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "sweep FILE", Short: "Run a scenario with every combination of some values, and compare what was measured",
 		Long: `Run a scenario, or gallery/NAME, with every combination of the values that --vary
 names, and print a table of what its measure lines measured; DIR/sweep.csv has a row for
@@ -47,8 +47,9 @@ inconclusive. docs/sweeps.md tells more.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return l.sweep(cmd, f, args[0]) },
-	}
+		ValidArgsFunction: completeScenarios(false),
+		RunE:              func(cmd *cobra.Command, args []string) error { return l.sweep(cmd, f, args[0]) },
+	}, formatJSON)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.vary, "vary", nil, "`NAME=VALUES` such as SuspicionMult=2..6 or loss=0,10,30%; repeatable")
 	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")

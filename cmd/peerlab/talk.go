@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"peerlab/event"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/command"
@@ -53,7 +48,7 @@ install, hands it that. The line goes to the container by standard input: Docker
 events do not show it. On a terminal, what the peer answers is shown without what a
 terminal would act on; --raw, a file or a pipe gets every byte.`,
 		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'\n  peerlab exec alice -- execute - <script",
-		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.onePeer,
+		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.completeExec,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			line := strings.Join(args[1:], " ")
 			var in testbed.Input
@@ -80,7 +75,7 @@ terminal would act on; --raw, a file or a pipe gets every byte.`,
 		},
 	}
 	rawFlag(cmd, &raw)
-	return cmd
+	return annotate(cmd, insteadAnnotation, "the peer's command may have, as in members -format json")
 }
 
 // readsInput reports whether a line, or its words, reads standard input. A command that only
@@ -108,10 +103,10 @@ func (s shellStatus) Error() string { return fmt.Sprintf("the shell ended with s
 func (l *lab) attachCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "attach PEER", Short: "Open a shell inside a peer; Ctrl-D leaves it, the peer goes on",
-		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.onePeer,
+		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.completeAttach,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
-				return usageError{fmt.Errorf("attach needs a terminal: without one, use peerlab exec %s -- LINE", args[0])}
+				return usageError{fmt.Errorf("attach needs a terminal: without one, use %s", docker.CommandLine(l.cluster, "exec", args[0], "--", "LINE"))}
 			}
 			return l.on(cmd, func(c *docker.Cluster) error { return attach(cmd.Context(), c, args[0]) })
 		},
@@ -121,7 +116,7 @@ func (l *lab) attachCommand() *cobra.Command {
 // attach connects this terminal with a peer's shell.
 func attach(ctx context.Context, c *docker.Cluster, name string) error {
 	window := make(chan os.Signal, 1)
-	signal.Notify(window, syscall.SIGWINCH)
+	terminal.NotifyResize(window)
 	defer signal.Stop(window)
 	resized, end := make(chan struct{}), make(chan struct{})
 	relayed := make(chan struct{})
@@ -166,31 +161,6 @@ func attach(ctx context.Context, c *docker.Cluster, name string) error {
 	return err
 }
 
-func (l *lab) logsCommand() *cobra.Command {
-	var follow, raw bool
-	cmd := &cobra.Command{
-		Use: "logs PEER…", Short: "Show what peers wrote: events to standard output, their logs to standard error",
-		Long: `Show what peers wrote: events to standard output, their logs to standard error. The
-lines of several peers, such as alice,bob or all, begin with the name.`,
-		Args: atLeast(1, "the name of a peer"), ValidArgsFunction: l.complete,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return l.on(cmd, func(c *docker.Cluster) error {
-				names, err := selectPeers(cmd.Context(), c, args)
-				if err != nil {
-					return err
-				}
-				out, errs := outputs(cmd, raw)
-				return unlessInterrupted(cmd.Context(), inEach(names, out, errs, func(name string, out, errs io.Writer) error {
-					return c.Logs(cmd.Context(), name, follow, out, errs)
-				}))
-			})
-		},
-	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "until the peer ends, or Ctrl-C")
-	rawFlag(cmd, &raw)
-	return cmd
-}
-
 // unlessInterrupted returns err, or nil when Ctrl-C ended what has no other
 // end.
 func unlessInterrupted(ctx context.Context, err error) error {
@@ -198,97 +168,4 @@ func unlessInterrupted(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-// gather is how long events wait for earlier ones of other peers.
-const gather = 100 * time.Millisecond
-
-func (l *lab) eventsCommand() *cobra.Command {
-	var follow bool
-	cmd := &cobra.Command{
-		Use: "events [PEER…]", Short: "Show what peers reported, in the order in which it happened", ValidArgsFunction: l.complete,
-		Long: `Show what all peers reported since the cluster was made, in the order in which it
-happened, or what the named ones did and what was done to them. With --follow, what they report from then on comes too, until the
-cluster is gone; the order is then kept among events less than a tenth of a
-second apart in arriving.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return l.on(cmd, func(c *docker.Cluster) error {
-				of := func(event.Event) bool { return true }
-				if len(args) > 0 {
-					names, err := selectPeers(cmd.Context(), c, args)
-					if err != nil {
-						return err
-					}
-					of = func(e event.Event) bool {
-						return slices.Contains(names, e.Peer) || e.Peer == testbed.Lab && slices.Contains(names, e.Member)
-					}
-				}
-				if !follow {
-					events, err := c.Reported(cmd.Context())
-					return errors.Join(l.printEvents(cmd.OutOrStdout(), testbed.Sorted(events), of), err)
-				}
-				err := l.followEvents(cmd.Context(), c, cmd.OutOrStdout(), of)
-				if errors.Is(err, testbed.ErrClosed) {
-					fmt.Fprintf(cmd.ErrOrStderr(), "the cluster %s is gone\n", c.Name())
-					return nil
-				}
-				return unlessInterrupted(cmd.Context(), err)
-			})
-		},
-	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "until the cluster is gone, or Ctrl-C")
-	return cmd
-}
-
-func (l *lab) followEvents(ctx context.Context, c *docker.Cluster, out io.Writer, of func(event.Event) bool) error {
-	shown := 0
-	tick := time.NewTicker(gather)
-	defer tick.Stop()
-	for {
-		if _, err := c.History().Read(ctx, shown); err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		events, _ := c.History().Since(shown)
-		shown += len(events)
-		if err := l.printEvents(out, testbed.Sorted(events), of); err != nil {
-			return err
-		}
-	}
-}
-
-func (l *lab) printEvents(out io.Writer, events []event.Event, of func(event.Event) bool) error {
-	for _, e := range events {
-		if !of(e) {
-			continue
-		}
-		var err error
-		if l.json() {
-			_, err = out.Write(e.Encode())
-		} else {
-			_, err = fmt.Fprintln(out, terminal.Line(describe(e)))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// describe is an event for people.
-func describe(e event.Event) string {
-	words := []string{e.Time.Local().Format("15:04:05.000"), fmt.Sprintf("%-10s %-16s", e.Peer, e.Kind)}
-	for _, s := range []string{e.Member, e.Addr, e.Text, e.Reason, e.Error} {
-		if s != "" {
-			words = append(words, s)
-		}
-	}
-	if e.Was != "" {
-		words = append(words, "was "+e.Was)
-	}
-	return strings.TrimRight(strings.Join(words, "  "), " ")
 }

@@ -46,7 +46,7 @@ type upFlags struct {
 
 func (l *lab) upCommand() *cobra.Command {
 	var f upFlags
-	cmd := &cobra.Command{
+	cmd := withFormats(&cobra.Command{
 		Use: "up [N]", Short: "Start a cluster of N peers (5) and its bootstrap service; return when each sees all",
 		Long: `Start a bootstrap service and N peers, 5 by default, in containers on a network of
 their own, and return when each peer sees all. The cluster stays until peerlab
@@ -78,7 +78,7 @@ and then misses somebody, who learns of another from a push/pull, up to 45 s lat
 			}
 			return l.up(cmd, o, f.patience)
 		},
-	}
+	}, formatJSON)
 	flags := cmd.Flags()
 	flags.StringVar(&f.Profile, "profile", "", "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"` (local with "+ample+" for up to 10 peers, lan for more)")
 	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
@@ -96,7 +96,10 @@ and then misses somebody, who learns of another from a push/pull, up to 45 s lat
 // container in which it would fail.
 func (f upFlags) options(cluster string, n int) (docker.Options, error) {
 	if cluster == "" {
-		cluster = "peerlab"
+		cluster = docker.DefaultName
+	}
+	if err := testbed.CheckName(cluster); err != nil {
+		return docker.Options{}, fmt.Errorf("--cluster: %w", err)
 	}
 	o := docker.Options{Name: cluster, Peers: testbed.Names(n), PeerImage: f.image, BootstrapImage: f.service, Keep: true}
 	f.Name = o.Peers[0]
@@ -184,16 +187,18 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, patience time.Duration) e
 		p.say("removing what was started")
 		return errors.Join(err, c.Remove(context.WithoutCancel(ctx)))
 	}
-	peers, listed := c.Peers(ctx)
+	peers, listed := c.Status(ctx)
 	if err := errors.Join(listed, c.Close(ctx)); err != nil {
 		return err
 	}
 	if err != nil {
-		return fmt.Errorf("%s does not see all after %s: see peerlab logs for it, and peerlab doctor --peers %d for what this host lacks; the cluster stays, peerlab down removes it", seen.behind()[0], patience, len(o.Peers))
+		behind := seen.behind()[0]
+		return fmt.Errorf("%s does not see all after %s: see %s, and peerlab doctor --peers %d for what this host lacks; the cluster stays, %s removes it",
+			behind, patience, c.Command("logs", behind), len(o.Peers), c.Command("down"))
 	}
-	hint := "peerlab attach " + o.Peers[0] + " opens a shell in a peer"
+	hint := c.Command("attach", o.Peers[0]) + " opens a shell in a peer"
 	if o.Adapter.Shell() == nil {
-		hint = "peerlab exec " + o.Peers[0] + " -- LINE runs a command of " + o.Adapter.Name()
+		hint = c.Command("exec", o.Peers[0], "--", "LINE") + " runs a command of " + o.Adapter.Name()
 	}
 	p.say("a cluster of %d after %s: %s", len(o.Peers), p.took(), hint)
 	return l.printPeers(cmd, peers)

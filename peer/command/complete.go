@@ -47,8 +47,24 @@ func (r *Registry) Complete(line string) (candidates []string, word string) {
 			candidates = append(candidates, s)
 		}
 	}
+	if len(candidates) == 0 && len(words) == 0 && word != "" {
+		candidates = r.aliasesOf(word)
+	}
 	slices.Sort(candidates)
 	return slices.Compact(candidates), word
+}
+
+// aliasesOf returns the other names of one word that begin with a prefix, such as
+// those of an older shell. They are proposed only where no command's own name fits.
+func (r *Registry) aliasesOf(prefix string) (names []string) {
+	for _, c := range r.Commands() {
+		for _, alias := range c.Aliases {
+			if strings.HasPrefix(alias, prefix) && !strings.Contains(alias, " ") {
+				names = append(names, alias)
+			}
+		}
+	}
+	return names
 }
 
 // isInText reports whether what follows args is part of a text, or of an

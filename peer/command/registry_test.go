@@ -149,6 +149,9 @@ func TestComplete(t *testing.T) {
 		{"list -", []string{"-format", "-n"}, "-"},
 		{"list -format ", []string{"json", "text"}, ""},
 		{"xyzzy ", nil, ""},
+		{"roomj", []string{"roomjoin"}, "roomj"}, // an older name, where no other fits
+		{"/roomj", []string{"roomjoin"}, "roomj"},
+		{"room", []string{"room"}, "room"},
 	} {
 		got, word := r.Complete(tc.line)
 		if !slices.Equal(got, tc.want) || word != tc.word {

@@ -45,7 +45,7 @@ func Listen(path string) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		// The mode of the socket before bind becomes the mode of the file, so
 		// that there is no moment at which others could open it.
-		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
+		return c.Control(protectSocket)
 	}}
 	l, err := config.Listen(context.Background(), "unix", path)
 	if err != nil {
@@ -107,22 +107,6 @@ func clearStale(path string) error {
 		return fmt.Errorf("remove the control socket of a dead peer: %w", err)
 	}
 	return nil
-}
-
-// lockDir keeps two peers that start together from each taking the other's
-// fresh socket for a stale one. The kernel drops the lock with its holder.
-// Where the lock cannot be had in a second, Listen goes on without.
-func lockDir(dir string) (unlock func()) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return func() {}
-	}
-	for end := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
-			return func() { _ = f.Close() }
-		}
-	}
 }
 
 // Serve answers requests on l with h until ctx ends, then cancels those that

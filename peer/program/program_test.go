@@ -221,7 +221,7 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"run", "--help"}, {"version"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"run", "--help"}, {"version"}, {"--version"}} {
 		out, err := command(t, nil, args...).Output()
 		if err != nil || len(out) == 0 {
 			t.Errorf("%q: %v, %q", args, err, out)

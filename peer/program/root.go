@@ -12,6 +12,7 @@ import (
 
 	"peerlab/peer"
 	"peerlab/usage"
+	"peerlab/usage/man"
 )
 
 // usageError is a mistake in the command line or the environment: exit 2.
@@ -47,8 +48,10 @@ A flag wins over its variable.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	usage.Help(root)
+	root.Version = p.version()
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(run, p.attachCommand(), p.execCommand(), healthCommand(), p.versionCommand(), p.commandsCommand())
+	root.AddCommand(run, p.attachCommand(), p.execCommand(), healthCommand(), p.versionCommand(), p.commandsCommand(), man.Command())
 	return root
 }
 

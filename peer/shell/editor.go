@@ -8,10 +8,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/abiosoft/ishell/v2"
 	"github.com/abiosoft/readline"
+
+	"peerlab/terminal"
 )
 
 // Switching bracketed paste on makes the terminal mark what is pasted.
@@ -87,7 +88,7 @@ func newEditor(opts Options, prompt string, complete func(*editor) readline.Auto
 	e.sh = ishell.NewWithReadline(e.rl)
 	e.loadHistory()
 	_, _ = io.WriteString(opts.Out, pasteMarksOn)
-	signal.Notify(e.signals, syscall.SIGWINCH)
+	terminal.NotifyResize(e.signals)
 	e.running.Go(e.watchSize)
 	e.running.Go(e.printArrived)
 	return e, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,24 +70,45 @@ const (
 // Replace puts text where a file has its table. The file keeps its mode, and if
 // it cannot be written, its content.
 func Replace(path, text string) error {
-	// Where a link leads: the file is to be replaced, not the link.
-	path, err := filepath.EvalSymlinks(path)
+	p, err := findPlace(path)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
+	content := []byte(p.before + begin + "\n\n" + text + "\n" + end + p.after)
+	return atomicfile.Write(p.path, p.mode, atomicfile.Bytes(content))
+}
+
+// CheckPlace returns an error where Replace would find no place for a table.
+func CheckPlace(path string) error {
+	_, err := findPlace(path)
+	return err
+}
+
+// place is where a file has its table.
+type place struct {
+	path          string // where a link leads: the file is to be replaced, not the link
+	mode          fs.FileMode
+	before, after string // what stands around it
+}
+
+func findPlace(path string) (p place, err error) {
+	if p.path, err = filepath.EvalSymlinks(path); err != nil {
+		return p, err
 	}
-	old, err := os.ReadFile(path)
+	info, err := os.Stat(p.path)
 	if err != nil {
-		return err
+		return p, err
+	}
+	p.mode = info.Mode().Perm()
+	old, err := os.ReadFile(p.path)
+	if err != nil {
+		return p, err
 	}
 	before, rest, ok := strings.Cut(string(old), begin)
 	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		return errors.New(path + " has no place for the table: want the lines " + begin + " and " + end)
+		return p, errors.New(p.path + " has no place for the table: want the lines " + begin + " and " + end)
 	}
-	content := []byte(before + begin + "\n\n" + text + "\n" + end + after)
-	return atomicfile.Write(path, info.Mode().Perm(), atomicfile.Bytes(content))
+	p.before, p.after = before, after
+	return p, nil
 }

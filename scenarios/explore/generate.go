@@ -300,7 +300,7 @@ func (a *author) owe(limit string) {
 // Check says what is wrong with a shape.
 func (s Shape) Check() error {
 	if s.Peers < 3 || s.Peers > testbed.MaxPeers {
-		return fmt.Errorf("%d peers: want 3 to %d", s.Peers, testbed.MaxPeers)
+		return fmt.Errorf("peers %d: want 3 to %d", s.Peers, testbed.MaxPeers)
 	}
 	if s.For < time.Second || s.For > longest {
 		return fmt.Errorf("for %s: want 1s to %s", s.For, short(longest))

@@ -29,7 +29,7 @@ func (c *Cluster) Attach(ctx context.Context, name string, t Terminal) (status i
 	}
 	shell := kind.Shell()
 	if shell == nil {
-		return 1, fmt.Errorf("a peer of kind %s has no shell: use peerlab exec %s -- LINE", kind.Name(), name)
+		return 1, fmt.Errorf("a peer of kind %s has no shell: use %s", kind.Name(), c.Command("exec", name, "--", "LINE"))
 	}
 	made, err := c.daemon.api.ExecCreate(ctx, m.id, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, TTY: true,

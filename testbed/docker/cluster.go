@@ -26,6 +26,7 @@ const atOnce = 8
 type Cluster struct {
 	daemon  *Daemon
 	name    string
+	flag    string  // what --cluster has to say for a command to mean this one, "" if it need not
 	made    *making // nil for one that was found
 	history *testbed.History
 	others  *others
@@ -85,6 +86,9 @@ func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := newCluster(d, o.Name)
+	if o.beside || o.Name != DefaultName {
+		c.flag = o.Name
+	}
 	c.made = m
 	if err := c.create(ctx); err != nil {
 		// By the run, not by the name: somebody else may have been faster.

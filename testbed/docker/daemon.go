@@ -19,7 +19,7 @@ import (
 	"github.com/moby/moby/client/pkg/versions"
 )
 
-// Errors of Connect and Create.
+// Errors of Connect, Create and Find.
 var (
 	ErrNoDocker = errors.New("no Docker daemon answers")
 	ErrDenied   = errors.New("no permission to use Docker")
@@ -28,6 +28,7 @@ var (
 	ErrSubnet   = errors.New("the range of addresses is in use")
 	ErrExists   = errors.New("the cluster exists already")
 	ErrNone     = errors.New("no such cluster")
+	ErrSeveral  = errors.New("there are several clusters")
 )
 
 // minAPI is that of Docker 20.10.

@@ -199,15 +199,16 @@ func (c *Cluster) runs(ctx context.Context, name string) (container, adapter.Ada
 	if err != nil {
 		return m, nil, fmt.Errorf("%s: %w", name, err) // another version of this program made it
 	}
-	return m, kind, usable(m.Peer)
+	return m, kind, c.usable(m.Peer)
 }
 
-func usable(p testbed.Peer) error {
+// usable returns why a peer takes no lines, nil if it does.
+func (c *Cluster) usable(p testbed.Peer) error {
 	switch p.State {
 	case testbed.Paused:
-		return fmt.Errorf("%s %w: peerlab resume %[1]s wakes it", p.Name, testbed.ErrPaused)
+		return fmt.Errorf("%s %w: %s wakes it", p.Name, testbed.ErrPaused, c.Command("resume", p.Name))
 	case testbed.Stopped:
-		return fmt.Errorf("%s %w: peerlab start %[1]s brings it back", p.Name, testbed.ErrStopped)
+		return fmt.Errorf("%s %w: %s brings it back", p.Name, testbed.ErrStopped, c.Command("start", p.Name))
 	}
 	return nil
 }
@@ -227,7 +228,7 @@ func (c *Cluster) watchPause(ctx context.Context, name, id string, cancel contex
 		}
 		info, err := c.daemon.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err == nil && info.Container.State != nil && info.Container.State.Status == api.StatePaused {
-			cancel(usable(testbed.Peer{Name: name, State: testbed.Paused}))
+			cancel(c.usable(testbed.Peer{Name: name, State: testbed.Paused}))
 			return
 		}
 	}

@@ -40,6 +40,7 @@ type container struct {
 	network string // the cluster's, by name
 	adapter string // how it is spoken to, "" as our own
 	created int64  // Unix time
+	origin  Origin
 }
 
 // classify recognises a container of a cluster, however it was started: by
@@ -70,6 +71,9 @@ func classify(s api.Summary) (c container, ours bool) {
 		return c, false
 	case s.Labels[clusterLabel] != "":
 		c.cluster, c.Name = s.Labels[clusterLabel], s.Labels[peerLabel]
+		if c.origin = ByPeerlab; s.Labels[ownerLabel] != "" {
+			c.origin = ByRun
+		}
 		// An image can bring the labels, but not the name of its container.
 		if len(s.Names) > 0 && !slices.Contains(s.Names, "/"+networkName(c.cluster)+"-"+c.Name) {
 			return c, false
@@ -77,11 +81,11 @@ func classify(s api.Summary) (c container, ours bool) {
 	case s.Labels[imageTitle] != "peerlab" || s.Labels[testcontainers] != "" || s.Labels[composeOneOff] == "True":
 		return c, false // somebody else's, or a test's
 	case s.Labels[composeProject] != "":
-		c.cluster, c.Name = s.Labels[composeProject], s.Labels[composeService]
+		c.cluster, c.Name, c.origin = s.Labels[composeProject], s.Labels[composeService], ByCompose
 	case !strings.HasPrefix(s.Command, "/peer run") && !strings.HasPrefix(s.Command, "/bootstrap"):
 		return c, false // our image, with another program in it
 	default:
-		c.cluster = c.network
+		c.cluster, c.origin = c.network, ByHand
 		if len(s.Names) > 0 {
 			name := strings.TrimPrefix(s.Names[0], "/")
 			c.Name = strings.TrimPrefix(name, "peerlab-")
@@ -171,8 +175,9 @@ func (d *Daemon) Clusters(ctx context.Context) ([]string, error) {
 
 // Find returns the cluster of that name, however it was started, or with ""
 // the only one there is. Closing it changes nothing in the cluster. Without
-// such a cluster, or with several to choose from, the error is ErrNone.
+// such a cluster the error is ErrNone, with several to choose from ErrSeveral.
 func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
+	flag := name
 	names, err := d.Clusters(ctx)
 	switch {
 	case err != nil:
@@ -182,7 +187,7 @@ func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 	case len(names) == 0:
 		return nil, fmt.Errorf("%w: there is none here: start one with peerlab up", ErrNone)
 	case name == "":
-		return nil, fmt.Errorf("%w: there are several, choose one with --cluster: %s", ErrNone, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%w: choose one with --cluster: %s", ErrSeveral, strings.Join(names, ", "))
 	case !slices.Contains(names, name):
 		hint := "there are " + strings.Join(names, ", ")
 		if near := nearest.To(name, names); len(near) > 0 {
@@ -190,7 +195,9 @@ func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 		}
 		return nil, fmt.Errorf("%w as %q: %s", ErrNone, name, hint)
 	}
-	return newCluster(d, name), nil
+	c := newCluster(d, name)
+	c.flag = flag
+	return c, nil
 }
 
 // pick returns the containers with these names, or ErrNoPeer.

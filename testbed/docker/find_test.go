@@ -31,7 +31,16 @@ func TestClassify(t *testing.T) {
 				NetworkSettings: on("net", &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: addr}}),
 			},
 			true,
-			container{cluster: "c", network: "net", Peer: testbed.Peer{Name: "alice", State: testbed.Stopped, Addr: addr, Exit: 137}},
+			container{origin: ByPeerlab, cluster: "c", network: "net", Peer: testbed.Peer{Name: "alice", State: testbed.Stopped, Addr: addr, Exit: 137}},
+		},
+		{
+			"of a run",
+			api.Summary{
+				State: api.StateRunning, Names: []string{"/peerlab-c-alice"}, NetworkSettings: up,
+				Labels: map[string]string{clusterLabel: "c", peerLabel: "alice", ownerLabel: "somebody"},
+			},
+			true,
+			container{origin: ByRun, cluster: "c", network: "net", Peer: testbed.Peer{Name: "alice", State: testbed.Running, Addr: addr}},
 		},
 		{
 			"Compose's, paused",
@@ -39,7 +48,7 @@ func TestClassify(t *testing.T) {
 				imageTitle: "peerlab", composeProject: "p", composeService: "bob",
 			}},
 			true,
-			container{cluster: "p", network: "net", Peer: testbed.Peer{Name: "bob", State: testbed.Paused, Addr: addr}},
+			container{origin: ByCompose, cluster: "p", network: "net", Peer: testbed.Peer{Name: "bob", State: testbed.Paused, Addr: addr}},
 		},
 		{
 			"started by hand",
@@ -48,7 +57,7 @@ func TestClassify(t *testing.T) {
 				Labels: map[string]string{imageTitle: "peerlab"}, Names: []string{"/peerlab-charly"},
 			},
 			true,
-			container{cluster: "net", network: "net", Peer: testbed.Peer{Name: "charly", State: testbed.Running, Addr: addr}},
+			container{origin: ByHand, cluster: "net", network: "net", Peer: testbed.Peer{Name: "charly", State: testbed.Running, Addr: addr}},
 		},
 		{"another program in our image", api.Summary{Command: "/agent", NetworkSettings: up, Labels: map[string]string{imageTitle: "peerlab"}, Names: []string{"/x"}}, false, container{}},
 		{"a test's", api.Summary{Command: "/peer run", NetworkSettings: up, Labels: map[string]string{imageTitle: "peerlab", testcontainers: "true"}, Names: []string{"/x"}}, false, container{}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -15,14 +16,38 @@ import (
 	"peerlab/testbed"
 )
 
+// LogRange says which part of what a peer wrote is meant. The zero value is all so
+// far.
+type LogRange struct {
+	// Follow is what it will write, too, until it ends.
+	Follow bool
+	// Tail, if above 0, is how many lines before that at most, events and log
+	// counted together.
+	Tail int
+	// Since, if set, leaves out what was written before.
+	Since time.Time
+}
+
 // Logs copies what a peer, or the bootstrap service, wrote: events to out and
 // its log to errs; with follow until it ends or ctx does.
 func (c *Cluster) Logs(ctx context.Context, name string, follow bool, out, errs io.Writer) error {
+	return c.LogsIn(ctx, name, LogRange{Follow: follow}, out, errs)
+}
+
+// LogsIn is Logs of a part.
+func (c *Cluster) LogsIn(ctx context.Context, name string, part LogRange, out, errs io.Writer) error {
 	picked, err := c.pick(ctx, []string{name})
 	if err != nil {
 		return err
 	}
-	log, err := c.daemon.api.ContainerLogs(ctx, picked[0].id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: follow})
+	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: part.Follow}
+	if part.Tail > 0 {
+		o.Tail = strconv.Itoa(part.Tail)
+	}
+	if !part.Since.IsZero() {
+		o.Since = stamp(part.Since)
+	}
+	log, err := c.daemon.api.ContainerLogs(ctx, picked[0].id, o)
 	if err == nil {
 		defer log.Close()
 		_, err = stdcopy.StdCopy(out, errs, log)

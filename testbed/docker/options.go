@@ -44,6 +44,8 @@ type Options struct {
 	// Keep leaves the cluster to itself at Close. Without it, and until then,
 	// the cluster is removed when this process ends, however it does.
 	Keep bool
+
+	beside bool // there are other clusters; check sets it
 }
 
 // check fills in what is missing and refuses what cannot work.
@@ -85,8 +87,9 @@ func (d *Daemon) check(ctx context.Context, o *Options) error {
 		return err
 	}
 	if slices.Contains(names, o.Name) {
-		return fmt.Errorf("%w: %s: remove it first (peerlab down), or choose another name with --cluster", ErrExists, o.Name)
+		return fmt.Errorf("%w: %s: remove it first (%s), or choose another name with --cluster", ErrExists, o.Name, CommandLine(o.Name, "down"))
 	}
+	o.beside = len(names) > 0
 	images := []string{o.PeerImage}
 	if o.Adapter.Bootstrap() {
 		images = append(images, o.BootstrapImage)

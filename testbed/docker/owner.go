@@ -4,12 +4,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // owner names the process something belongs to: its host, its id and when it
@@ -94,7 +92,7 @@ func (o owner) gone() bool {
 	if owned[ownerBoot] != here[ownerBoot] { // before this boot, or on another machine
 		return owned[ownerMachine] != "" && owned[ownerMachine] == here[ownerMachine]
 	}
-	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+	if hasEnded(pid) {
 		return true
 	}
 	return startTime(pid) != owned[ownerStart]

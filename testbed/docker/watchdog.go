@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -59,8 +58,7 @@ func startWatchdog(run string) (*watchdog, error) {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
 	cmd.Env = append(os.Environ(), watchVariable+"="+run)
-	// Its own session, which a Ctrl-C in the terminal does not reach.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = outOfReach()
 	input, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()

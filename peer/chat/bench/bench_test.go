@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package bench measures the chat: against bare TCP, and one carrier against
 // the other. Its tests run with PEERLAB_BENCH=1 only: make bench-chat.
 package bench

@@ -68,6 +68,12 @@ func TestSerfLine(t *testing.T) {
 	if err != nil || !slices.Equal(got.Command, []string{"/serf", "event", "deploy", "a b"}) {
 		t.Errorf("%q, %v", got.Command, err)
 	}
+	// No command of serf reads standard input: it would be dropped without a word.
+	for stdin, fails := range map[string]bool{"": false, "text\n": true} {
+		if _, err := (Serf{}).Line("event deploy -", testbed.Input{Stdin: &stdin}); (err != nil) != fails {
+			t.Errorf("standard input %q: %v", stdin, err)
+		}
+	}
 	for _, bad := range []string{"", "  # nothing", "members 'open"} {
 		if got, err := (Serf{}).Line(bad, testbed.Input{}); err == nil {
 			t.Errorf("%q: %q", bad, got.Command)

@@ -71,6 +71,9 @@ func (Serf) Line(line string, in testbed.Input) (Line, error) {
 	if len(words) == 0 {
 		return Line{}, errors.New("nothing to run: the line is empty")
 	}
+	if in.Stdin != nil && *in.Stdin != "" {
+		return Line{}, errors.New("no command of serf reads standard input: leave it out")
+	}
 	return Line{Command: append([]string{"/serf"}, words...)}, nil
 }
 

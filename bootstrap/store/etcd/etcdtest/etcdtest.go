@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -33,8 +32,7 @@ func Start(t *testing.T) string {
 		"--initial-cluster", "default=http://"+peer,
 		"--unsafe-no-fsync")
 	cmd.Stdout, cmd.Stderr = &log, &log
-	// It must not outlive a test binary that is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = endsWithParent()
 	cmd.WaitDelay = time.Second
 	cmd.Args = dropUnknown(program, cmd.Args)
 	if err := cmd.Start(); err != nil {

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/terminal"
+	"peerlab/testbed/docker"
+)
+
+func (l *lab) clustersCommand() *cobra.Command {
+	var quiet bool
+	cmd := withFormats(&cobra.Command{
+		Use: "clusters", Short: "List the clusters there are: of peerlab up, Compose, runs and by hand", Args: exactly(0, "no argument"),
+		Example: "  peerlab clusters\n  peerlab clusters -q          # names only",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := l.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			all, err := d.Summaries(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return l.printClusters(cmd, all, quiet, time.Now())
+		},
+	}, formatJSON)
+	namesOnly(cmd, &quiet)
+	return cmd
+}
+
+// namesOnly adds -q to a command that lists something.
+func namesOnly(cmd *cobra.Command, quiet *bool) {
+	cmd.Flags().BoolVarP(quiet, "quiet", "q", false, "names only, one a line")
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if format := cmd.Flag("format"); *quiet && format.Changed && format.Value.String() != formatText {
+			return usageError{fmt.Errorf("--quiet and --format %s exclude each other", format.Value)}
+		}
+		return run(cmd, args)
+	}
+}
+
+// originText is what a cluster was started by, for people.
+var originText = map[docker.Origin]string{
+	docker.ByPeerlab: "peerlab up", docker.ByRun: "a run or a test", docker.ByCompose: "Compose", docker.ByHand: "hand",
+}
+
+func (l *lab) printClusters(cmd *cobra.Command, all []docker.Summary, quiet bool, now time.Time) error {
+	out := cmd.OutOrStdout()
+	switch {
+	case quiet:
+		for _, c := range all {
+			fmt.Fprintln(out, terminal.Line(c.Name))
+		}
+		return nil
+	case l.json():
+		if all == nil {
+			all = []docker.Summary{}
+		}
+		return printJSON(cmd, all)
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "CLUSTER\tPEERS\tRUNNING\tAGE\tSTARTED BY")
+	for _, c := range all {
+		running := strconv.Itoa(c.Running)
+		if c.Paused > 0 {
+			running = fmt.Sprintf("%d, %d paused", c.Running, c.Paused)
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\n", terminal.Line(c.Name), c.Peers, running, age(now.Sub(c.Created)), originText[c.Origin])
+	}
+	return table.Flush()
+}
+
+// age is a duration in its largest unit, for a table: 12s, 3m, 2h, 5d.
+func age(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < day:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/day)
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/event"
+	"peerlab/nearest"
+	"peerlab/scenarios"
+	"peerlab/terminal"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+)
+
+// gather is how long events wait for earlier ones of other peers.
+const gather = 100 * time.Millisecond
+
+// eventFilter says which events are shown.
+type eventFilter struct {
+	peers []string     // that did it, or to which the lab did it; none is all
+	kinds []event.Kind // or the part of them before the dot; none is all
+	since time.Time
+	// traffic shows event.PeerTraffic, though no kind asks for it.
+	traffic bool
+}
+
+func (f eventFilter) shows(e event.Event) bool {
+	if e.Time.Before(f.since) {
+		return false
+	}
+	if len(f.peers) > 0 && !slices.Contains(f.peers, e.Peer) && (e.Peer != testbed.Lab || !slices.Contains(f.peers, e.Member)) {
+		return false
+	}
+	if len(f.kinds) == 0 {
+		return f.traffic || e.Kind != event.PeerTraffic
+	}
+	layer, _, _ := strings.Cut(string(e.Kind), ".")
+	return slices.Contains(f.kinds, e.Kind) || slices.Contains(f.kinds, event.Kind(layer)) && e.Kind != event.PeerTraffic
+}
+
+// layers returns the parts before the dot of the kinds of events.
+func layers() (names []string) {
+	for _, kind := range scenarios.EventKinds() {
+		layer, _, _ := strings.Cut(string(kind), ".")
+		if !slices.Contains(names, layer) {
+			names = append(names, layer)
+		}
+	}
+	return names
+}
+
+// parseKinds reads the values of --kind. A kind of a layer that this program does
+// not have is an application's own.
+func parseKinds(words []string) (kinds []event.Kind, err error) {
+	var known []string
+	for _, kind := range scenarios.EventKinds() {
+		known = append(known, string(kind))
+	}
+	known = append(known, layers()...)
+	for _, word := range words {
+		layer, _, dotted := strings.Cut(word, ".")
+		if !slices.Contains(known, word) && (!dotted || slices.Contains(layers(), layer)) {
+			hint := "events --help has all"
+			if near := nearest.To(word, known); len(near) > 0 {
+				hint = "did you mean " + strings.Join(near, ", ") + "?"
+			}
+			return nil, fmt.Errorf("--kind %q: no such kind of event: %s", word, hint)
+		}
+		kinds = append(kinds, event.Kind(word))
+	}
+	return kinds, nil
+}
+
+// kindsHelp lists the kinds of events, a line for each layer.
+func kindsHelp() string {
+	var b strings.Builder
+	for _, layer := range layers() {
+		fmt.Fprintf(&b, "  %-10s", layer)
+		column := 12
+		for _, kind := range scenarios.EventKinds() {
+			name, is := strings.CutPrefix(string(kind), layer+".")
+			if !is {
+				continue
+			}
+			if column+len(name) >= 80 {
+				fmt.Fprintf(&b, "\n%12s", "")
+				column = 12
+			}
+			b.WriteString(" " + name)
+			column += 1 + len(name)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (l *lab) eventsCommand() *cobra.Command {
+	var follow bool
+	var since string
+	var kinds, peers []string
+	cmd := withFormats(&cobra.Command{
+		Use: "events [PEER…]", Short: "Show what peers reported, in the order in which it happened",
+		ValidArgsFunction: l.completePeers(anyState...),
+		Long: `Show what all peers reported since the cluster was made, in the order in which it
+happened, or what the named ones did and what was done to them. With --follow, what
+they report from then on comes too, until the cluster is gone; the order is then kept
+among events less than a tenth of a second apart in arriving.
+
+--kind names kinds of events, such as member.dead, or all of a layer, such as member:
+
+` + kindsHelp() + `
+peer.traffic, which every peer reports each five seconds, is shown where --kind names
+it, and by --format json without --follow, which leaves nothing out. --format json
+writes a JSON object a line.`,
+		Example: "  peerlab events --since 5m --kind member.suspect,member.dead\n  peerlab events --follow --peer alice --kind member,lab\n  peerlab events --format json >events.jsonl",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f := eventFilter{traffic: l.json() && !follow}
+			var err error
+			if f.since, err = parseSince(since, time.Now()); err != nil {
+				return usageError{err}
+			}
+			if f.kinds, err = parseKinds(kinds); err != nil {
+				return usageError{err}
+			}
+			return l.on(cmd, func(c *docker.Cluster) error {
+				if words := slices.Concat(args, peers); len(words) > 0 {
+					if f.peers, err = selectPeers(cmd.Context(), c, words); err != nil {
+						return err
+					}
+				}
+				if !follow {
+					events, err := c.Reported(cmd.Context())
+					return errors.Join(l.printEvents(cmd.OutOrStdout(), testbed.Sorted(events), f), err)
+				}
+				err := l.followEvents(cmd.Context(), c, cmd.OutOrStdout(), f)
+				if errors.Is(err, testbed.ErrClosed) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "the cluster %s is gone\n", c.Name())
+					return nil
+				}
+				return unlessInterrupted(cmd.Context(), err)
+			})
+		},
+	}, formatJSON)
+	flags := cmd.Flags()
+	flags.BoolVarP(&follow, "follow", "f", false, "until the cluster is gone, or Ctrl-C")
+	flags.StringSliceVar(&kinds, "kind", nil, "only of this `KIND` or layer; several with commas, or repeated")
+	flags.StringSliceVar(&peers, "peer", nil, "only of and about this `PEER`, as an argument is; several with commas, or repeated")
+	sinceFlag(flags, &since)
+	return cmd
+}
+
+func (l *lab) followEvents(ctx context.Context, c *docker.Cluster, out io.Writer, f eventFilter) error {
+	shown := 0
+	tick := time.NewTicker(gather)
+	defer tick.Stop()
+	for {
+		if _, err := c.History().Read(ctx, shown); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		events, _ := c.History().Since(shown)
+		shown += len(events)
+		if err := l.printEvents(out, testbed.Sorted(events), f); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *lab) printEvents(out io.Writer, events []event.Event, f eventFilter) error {
+	for _, e := range events {
+		if !f.shows(e) {
+			continue
+		}
+		var err error
+		if l.json() {
+			_, err = out.Write(e.Encode())
+		} else {
+			_, err = fmt.Fprintln(out, terminal.Line(describe(e)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe is an event for people.
+func describe(e event.Event) string {
+	words := []string{e.Time.Local().Format("15:04:05.000"), fmt.Sprintf("%-10s %-16s", e.Peer, e.Kind)}
+	if e.Kind == event.PeerTraffic {
+		words = append(words, fmt.Sprintf("%d packets, %d streams, %d bytes", e.Packets, e.Streams, e.Bytes))
+	}
+	for _, s := range []string{e.Member, e.Addr, e.Text, e.Reason, e.Error} {
+		if s != "" {
+			words = append(words, s)
+		}
+	}
+	if e.Was != "" {
+		words = append(words, "was "+e.Was)
+	}
+	return strings.TrimRight(strings.Join(words, "  "), " ")
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peerlab/testbed/docker"
+)
+
+func (l *lab) logsCommand() *cobra.Command {
+	var raw bool
+	var since string
+	var part docker.LogRange
+	cmd := &cobra.Command{
+		Use: "logs PEER…", Short: "Show what peers wrote: events to standard output, their logs to standard error",
+		Long: `Show what peers wrote: events to standard output, their logs to standard error. The
+lines of several peers, such as alice,bob or all, begin with the name. --tail and
+--since choose a part, of each peer.`,
+		Example: "  peerlab logs alice --tail 20 --follow\n  peerlab logs all --since 5m >events.jsonl",
+		Args:    atLeast(1, "the name of a peer"), ValidArgsFunction: l.completePeers(anyState...),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("tail") && part.Tail < 1 {
+				return usageError{fmt.Errorf("--tail %d: want how many lines, from 1", part.Tail)}
+			}
+			var err error
+			if part.Since, err = parseSince(since, time.Now()); err != nil {
+				return usageError{err}
+			}
+			return l.on(cmd, func(c *docker.Cluster) error {
+				names, err := selectPeers(cmd.Context(), c, args)
+				if err != nil {
+					return err
+				}
+				out, errs := outputs(cmd, raw)
+				return unlessInterrupted(cmd.Context(), inEach(names, out, errs, func(name string, out, errs io.Writer) error {
+					return c.LogsIn(cmd.Context(), name, part, out, errs)
+				}))
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&part.Follow, "follow", "f", false, "until the peer ends, or Ctrl-C")
+	flags.IntVarP(&part.Tail, "tail", "n", 0, "only the last `N` lines, events and log counted together")
+	sinceFlag(flags, &since)
+	rawFlag(cmd, &raw)
+	return annotate(cmd, insteadAnnotation, "events has, of the events in it")
+}

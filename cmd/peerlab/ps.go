@@ -1,0 +1,321 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"peerlab/event"
+	"peerlab/observe"
+	"peerlab/terminal"
+	"peerlab/testbed"
+	"peerlab/testbed/docker"
+)
+
+// peerRow is what ps tells of one peer.
+type peerRow struct {
+	docker.Status
+	// Sees is how many members it holds alive, itself included, by what it reported;
+	// absent where it does not run or has not reported its start.
+	Sees *int `json:"sees,omitempty"`
+	// Cut and Degraded count the links from it and to it, one way each, on which no
+	// packet of some kind passes, and that have any other fault.
+	Cut      int `json:"cut,omitempty"`
+	Degraded int `json:"degraded,omitempty"`
+}
+
+func (l *lab) psCommand() *cobra.Command {
+	var quiet, watch bool
+	cmd := withFormats(&cobra.Command{
+		Use: "ps", Short: "List the peers of a cluster: their processes, what they see, what is done to them", Args: exactly(0, "no argument"),
+		Long: `List the peers of a cluster. SINCE is how long a process has been in its state, SEES how
+many members the peer holds alive, itself included, by what it reported. CPUS is the
+limit that throttle set, and LINKS counts the faults on links from and to the peer,
+each way for itself. --format wide adds the profile and the image.
+
+--watch shows the list again whenever something changes, until Ctrl-C or until the
+cluster is gone: in a terminal in the same place, elsewhere only the lines that have
+changed, and with --format json the whole list as one line.`,
+		Example: "  peerlab ps\n  peerlab ps -o wide\n  peerlab ps -q | xargs -n1 peerlab logs --tail 5\n  peerlab ps --watch",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if quiet && watch {
+				return usageError{errors.New("--quiet and --watch exclude each other")}
+			}
+			return l.on(cmd, func(c *docker.Cluster) error {
+				ctx := cmd.Context()
+				switch {
+				case quiet:
+					names, err := peerNames(ctx, c)
+					for _, name := range names {
+						fmt.Fprintln(cmd.OutOrStdout(), terminal.Line(name))
+					}
+					return err
+				case watch:
+					return l.watchPeers(cmd, c)
+				}
+				events, unread := c.Reported(ctx)
+				v := newClusterView()
+				v.add(testbed.Sorted(events)...)
+				rows, err := peerRows(ctx, c, v)
+				if rows == nil {
+					return err
+				}
+				if l.json() {
+					return errors.Join(printJSON(cmd, rows), err, unread)
+				}
+				_, failed := io.WriteString(cmd.OutOrStdout(), l.peerTable(rows, time.Now()))
+				return errors.Join(failed, err, unread)
+			})
+		},
+	}, formatJSON, formatWide)
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show the list again whenever something changes")
+	namesOnly(cmd, &quiet)
+	return cmd
+}
+
+// clusterView is what the events of a cluster tell of its peers.
+type clusterView struct {
+	*observe.View
+	paused map[string]time.Time // since when, by name
+}
+
+func newClusterView() *clusterView {
+	return &clusterView{observe.NewView(), make(map[string]time.Time)}
+}
+
+// add takes the next events. It reports whether ps could look different for it.
+func (v *clusterView) add(events ...event.Event) (changed bool) {
+	for _, e := range events {
+		v.Add(e)
+		if e.Kind == testbed.LabPause {
+			v.paused[e.Member] = e.Time
+		}
+		changed = changed || e.Kind != event.PeerTraffic
+	}
+	return changed
+}
+
+// peerRows asks for the present state of each peer. Without the rows the error
+// says why there are none; with them, what they lack.
+func peerRows(ctx context.Context, c *docker.Cluster, v *clusterView) ([]peerRow, error) {
+	all, err := c.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]peerRow, len(all))
+	at := make(map[string]*peerRow)
+	for i, s := range all {
+		rows[i] = peerRow{Status: s}
+		if at[s.Name] = &rows[i]; s.State == testbed.Paused && v.paused[s.Name].After(s.Since) {
+			rows[i].Since = v.paused[s.Name]
+		}
+		if s.State != testbed.Stopped && v.Runs(s.Name) {
+			n := v.Count(s.Name, observe.Alive)
+			rows[i].Sees = &n
+		}
+	}
+	links, err := c.Links(ctx)
+	for pair, link := range links {
+		for _, name := range []string{pair.From, pair.To} {
+			switch row := at[name]; {
+			case row == nil:
+			case link.IsCut():
+				row.Cut++
+			default:
+				row.Degraded++
+			}
+		}
+	}
+	return rows, err
+}
+
+// faults counts a peer's links that are not healthy, for people.
+func (r peerRow) faults() string {
+	var parts []string
+	if r.Cut > 0 {
+		parts = append(parts, fmt.Sprintf("%d cut", r.Cut))
+	}
+	if r.Degraded > 0 {
+		parts = append(parts, fmt.Sprintf("%d degraded", r.Degraded))
+	}
+	return dashIfEmpty(strings.Join(parts, ", "))
+}
+
+func dashIfEmpty(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// cells are a row of the table; wide ones have two more.
+func (r peerRow) cells(wide bool, now time.Time) []string {
+	since, sees, cpus, addr := "-", "-", "-", "-"
+	if !r.Since.IsZero() {
+		since = age(now.Sub(r.Since))
+	}
+	if r.Sees != nil {
+		sees = strconv.Itoa(*r.Sees)
+	}
+	if r.CPUs > 0 {
+		cpus = strconv.FormatFloat(r.CPUs, 'g', -1, 64)
+	}
+	if r.Addr.IsValid() {
+		addr = r.Addr.String()
+	}
+	state := strings.TrimPrefix(stateText(r.Peer), "killed: ") // the table is to fit 80 columns
+	cells := []string{terminal.Line(r.Name), state, since, sees, cpus, r.faults(), addr}
+	if wide {
+		cells = append(cells, dashIfEmpty(terminal.Line(r.Profile)), terminal.Line(r.Image))
+	}
+	return cells
+}
+
+// stateText is the state of a peer's process, for people.
+func stateText(p testbed.Peer) string {
+	switch {
+	case p.Reason != "":
+		return p.Reason
+	case p.State == testbed.Stopped:
+		return fmt.Sprintf("%s (%d)", p.State, p.Exit)
+	}
+	return string(p.State)
+}
+
+// peerTable is the list for people.
+func (l *lab) peerTable(rows []peerRow, now time.Time) string {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	head := "PEER\tSTATE\tSINCE\tSEES\tCPUS\tLINKS\tADDRESS"
+	wide := l.format == formatWide
+	if wide {
+		head += "\tPROFILE\tIMAGE"
+	}
+	fmt.Fprintln(table, head)
+	for _, r := range rows {
+		fmt.Fprintln(table, strings.Join(r.cells(wide, now), "\t"))
+	}
+	_ = table.Flush() // a strings.Builder takes all
+	return text.String()
+}
+
+// refresh is how often the ages in a watched list are drawn anew.
+const refresh = time.Second
+
+// watchPeers shows the list whenever it changes, until the cluster is gone or the
+// context ends.
+func (l *lab) watchPeers(cmd *cobra.Command, c *docker.Cluster) error {
+	ctx, h, v := cmd.Context(), c.History(), newClusterView()
+	show := l.watcher(cmd)
+	var rows []peerRow
+	changed := true
+	for read := 0; ; {
+		began := time.Now()
+		waiting, cancel := context.WithTimeout(ctx, refresh)
+		events, err := h.Read(waiting, read)
+		news := false
+		for err == nil { // what comes together is shown together
+			news = v.add(events...) || news
+			read += len(events)
+			if time.Since(began) > refresh {
+				break
+			}
+			quiet, stop := context.WithTimeout(waiting, gather)
+			events, err = h.Read(quiet, read)
+			stop()
+		}
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, testbed.ErrClosed):
+			fmt.Fprintf(cmd.ErrOrStderr(), "the cluster %s is gone\n", c.Name())
+			return nil
+		case err != nil && !errors.Is(err, context.DeadlineExceeded):
+			return err
+		}
+		if news || changed {
+			if rows, err = peerRows(ctx, c, v); rows == nil {
+				return unlessInterrupted(ctx, err)
+			}
+		}
+		changed = news // what an event announces may come a moment after it
+		if err := show(rows); err != nil {
+			return err
+		}
+	}
+}
+
+// watcher returns what shows a list that changes.
+func (l *lab) watcher(cmd *cobra.Command) func(rows []peerRow) error {
+	out := cmd.OutOrStdout()
+	if !l.json() && term.IsTerminal(int(os.Stdout.Fd())) {
+		return l.redraw(terminal.Raw(out))
+	}
+	var before []peerRow
+	return func(rows []peerRow) error {
+		same := func(a, b peerRow) bool {
+			return a.Status == b.Status && a.faults() == b.faults() && (a.Sees == nil) == (b.Sees == nil) && (a.Sees == nil || *a.Sees == *b.Sees)
+		}
+		if l.json() {
+			if before != nil && slices.EqualFunc(rows, before, same) {
+				return nil
+			}
+			before = rows
+			return printJSON(cmd, rows)
+		}
+		changed := slices.DeleteFunc(slices.Clone(rows), func(r peerRow) bool {
+			return slices.ContainsFunc(before, func(b peerRow) bool { return b.Name == r.Name && same(r, b) })
+		})
+		if len(changed) == 0 {
+			return nil
+		}
+		text := l.peerTable(changed, time.Now())
+		if before != nil { // the head was there
+			_, text, _ = strings.Cut(text, "\n")
+		}
+		before = rows
+		_, err := io.WriteString(out, text)
+		return err
+	}
+}
+
+// redraw returns what draws a list over the one before, in a terminal.
+func (l *lab) redraw(out io.Writer) func(rows []peerRow) error {
+	drawn := 0
+	return func(rows []peerRow) error {
+		columns, height, err := term.GetSize(int(os.Stdout.Fd()))
+		if err != nil {
+			columns, height = 80, 24
+		}
+		lines := strings.Split(strings.TrimSuffix(l.peerTable(rows, time.Now()), "\n"), "\n")
+		if room := max(height-2, 2); len(lines) > room {
+			more := len(lines) - room + 1
+			lines = append(lines[:room-1], fmt.Sprintf("… %d more in a taller terminal", more))
+		}
+		var b strings.Builder
+		if drawn > 0 {
+			fmt.Fprintf(&b, "\x1b[%dA", drawn)
+		}
+		for _, line := range lines {
+			if runes := []rune(line); len(runes) > columns {
+				line = string(runes[:columns])
+			}
+			b.WriteString("\r" + line + "\x1b[K\n")
+		}
+		b.WriteString("\x1b[J")
+		drawn = len(lines)
+		_, err = io.WriteString(out, b.String())
+		return err
+	}
+}

@@ -1,0 +1,169 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	api "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"peerlab/testbed"
+	"peerlab/testbed/docker/adapter"
+)
+
+// Status is a member of a cluster as Docker knows it.
+type Status struct {
+	testbed.Peer
+	// Since is when its process began, or has ended; zero if it has never begun.
+	Since time.Time `json:"since,omitzero"`
+	// CPUs is how many processors it may use; 0 is all there are.
+	CPUs float64 `json:"cpus,omitempty"`
+	// Image is what its container was made from.
+	Image string `json:"image"`
+	// Profile is whose defaults of memberlist it has, as its container says; empty
+	// if that does not say.
+	Profile string `json:"profile,omitempty"`
+	// HasShell reports whether Attach can open a shell in it while it runs.
+	HasShell bool `json:"-"`
+}
+
+// Status returns what Peers does, and what else Docker knows of each.
+func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
+	members, err := c.daemon.list(ctx, c.name)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Status, len(members))
+	err = each(members, func(i int, m container) error {
+		info, err := c.daemon.api.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+		if err != nil && !errdefs.IsNotFound(err) { // it may have been removed meanwhile
+			return fmt.Errorf("look at the container of %s: %w", m.Name, err)
+		}
+		all[i] = statusOf(m, info.Container)
+		return nil
+	})
+	return all, err
+}
+
+func statusOf(m container, info api.InspectResponse) Status {
+	s := Status{Peer: m.Peer, HasShell: m.hasShell()}
+	if state := info.State; state != nil {
+		stamp := state.StartedAt
+		if m.State == testbed.Stopped {
+			stamp = state.FinishedAt
+		}
+		if m.State == testbed.Stopped && m.Exit == 137 && state.OOMKilled {
+			s.Reason = testbed.OutOfMemory
+		}
+		if since, err := time.Parse(time.RFC3339Nano, stamp); err == nil && since.Year() > 1 {
+			s.Since = since
+		}
+	}
+	if info.HostConfig != nil {
+		s.CPUs, _ = strconv.ParseFloat(processors(info.HostConfig.Resources), 64)
+	}
+	if info.Config != nil {
+		s.Image, s.Profile = info.Config.Image, profileOf(info.Config)
+	}
+	return s
+}
+
+// hasShell reports whether a member is a peer of a kind that has a shell.
+func (m container) hasShell() bool {
+	kind, err := adapter.Named(m.adapter)
+	return err == nil && m.Name != testbed.Bootstrap && kind.Shell() != nil
+}
+
+// profileOf returns the profile that a container's command line or environment
+// names, "" for none.
+func profileOf(config *api.Config) (profile string) {
+	for _, variable := range config.Env {
+		if value, is := strings.CutPrefix(variable, "PEER_PROFILE="); is {
+			profile = value
+		}
+	}
+	for i, arg := range config.Cmd {
+		name, value, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		switch {
+		case name != "profile" || !strings.HasPrefix(arg, "-"):
+		case hasValue:
+			profile = value
+		case i+1 < len(config.Cmd):
+			profile = config.Cmd[i+1]
+		}
+	}
+	return profile
+}
+
+// Origin is what started a cluster.
+type Origin string
+
+// The origins of a cluster.
+const (
+	ByPeerlab Origin = "peerlab" // peerlab up, or another program, which left it
+	ByRun     Origin = "run"     // a run or a test, at whose end it goes
+	ByCompose Origin = "compose"
+	ByHand    Origin = "hand" // docker run
+)
+
+// Summary is one cluster among all there are.
+type Summary struct {
+	Name string `json:"name"`
+	// Peers is how many there are without the bootstrap service, Running how many
+	// of them run, and Paused how many do but are frozen.
+	Peers   int `json:"peers"`
+	Running int `json:"running"`
+	Paused  int `json:"paused"`
+	// Created is when its first container was made.
+	Created time.Time `json:"created"`
+	Origin  Origin    `json:"origin"`
+}
+
+// Summaries returns all clusters there are, by name.
+func (d *Daemon) Summaries(ctx context.Context) ([]Summary, error) {
+	members, err := d.list(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	return summarize(members), nil
+}
+
+// summarize counts the members of each cluster; those of one stand together.
+func summarize(members []container) (all []Summary) {
+	for _, m := range members {
+		if len(all) == 0 || all[len(all)-1].Name != m.cluster {
+			all = append(all, Summary{Name: m.cluster, Created: time.Unix(m.created, 0), Origin: m.origin})
+		}
+		s := &all[len(all)-1]
+		if created := time.Unix(m.created, 0); created.Before(s.Created) {
+			s.Created = created
+		}
+		if m.Name == testbed.Bootstrap {
+			continue
+		}
+		s.Peers++
+		switch m.State {
+		case testbed.Running:
+			s.Running++
+		case testbed.Paused:
+			s.Paused++
+		}
+	}
+	return all
+}
+
+// Images returns the tags of the images that the daemon has.
+func (d *Daemon) Images(ctx context.Context) (tags []string, err error) {
+	list, err := d.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	for _, image := range list.Items {
+		tags = append(tags, image.RepoTags...)
+	}
+	return tags, nil
+}

@@ -1,0 +1,104 @@
+package docker
+
+import (
+	"testing"
+	"time"
+
+	api "github.com/moby/moby/api/types/container"
+
+	"peerlab/testbed"
+)
+
+func TestStatusOf(t *testing.T) {
+	began, ended := "2026-01-02T03:04:05.5Z", "2026-01-02T03:05:00Z"
+	at := func(text string) time.Time {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	member := func(state testbed.State, exit int) container {
+		return container{Peer: testbed.Peer{Name: "alice", State: state, Exit: exit}}
+	}
+	for _, tc := range []struct {
+		name string
+		m    container
+		info api.InspectResponse
+		want Status
+	}{
+		{
+			"runs, throttled", member(testbed.Running, 0),
+			api.InspectResponse{
+				State:      &api.State{StartedAt: began, FinishedAt: "0001-01-01T00:00:00Z"},
+				HostConfig: &api.HostConfig{Resources: api.Resources{CPUPeriod: 100_000, CPUQuota: 5000}},
+				Config:     &api.Config{Image: "peerlab-peer", Env: []string{"PEER_PROFILE=lan"}},
+			},
+			Status{Since: at(began), CPUs: 0.05, Image: "peerlab-peer", Profile: "lan", HasShell: true},
+		},
+		{
+			"was killed by the kernel", member(testbed.Stopped, 137),
+			api.InspectResponse{State: &api.State{StartedAt: began, FinishedAt: ended, OOMKilled: true}},
+			Status{Since: at(ended), HasShell: true, Peer: testbed.Peer{Reason: testbed.OutOfMemory}},
+		},
+		{
+			"never ran", member(testbed.Stopped, 0),
+			api.InspectResponse{State: &api.State{StartedAt: "0001-01-01T00:00:00Z", FinishedAt: "0001-01-01T00:00:00Z"}},
+			Status{HasShell: true},
+		},
+		{"is gone", member(testbed.Running, 0), api.InspectResponse{}, Status{HasShell: true}},
+		{
+			"a serf agent",
+			container{Peer: testbed.Peer{Name: "alice", State: testbed.Running}, adapter: "serf"},
+			api.InspectResponse{Config: &api.Config{Cmd: []string{"agent", "-profile=wan"}}},
+			Status{Profile: "wan"},
+		},
+		{
+			"by hand", member(testbed.Running, 0),
+			api.InspectResponse{Config: &api.Config{Cmd: []string{"run", "--profile", "wan", "profile=x"}}},
+			Status{Profile: "wan", HasShell: true},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			reason := tc.want.Reason
+			tc.want.Peer = tc.m.Peer
+			tc.want.Reason = reason
+			if got := statusOf(tc.m, tc.info); got != tc.want {
+				t.Errorf("got  %+v\nwant %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestSummarize(t *testing.T) {
+	of := func(cluster, name string, state testbed.State, created int64) container {
+		return container{Peer: testbed.Peer{Name: name, State: state}, cluster: cluster, created: created, origin: ByCompose}
+	}
+	got := summarize([]container{
+		of("a", testbed.Bootstrap, testbed.Running, 12), of("a", "alice", testbed.Running, 10), of("a", "bob", testbed.Paused, 11), of("a", "charly", testbed.Stopped, 11),
+		of("b", "alice", testbed.Running, 20),
+	})
+	want := []Summary{
+		{Name: "a", Peers: 3, Running: 1, Paused: 1, Created: time.Unix(10, 0), Origin: ByCompose},
+		{Name: "b", Peers: 1, Running: 1, Created: time.Unix(20, 0), Origin: ByCompose},
+	}
+	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, tc := range []struct {
+		cluster string
+		words   []string
+		want    string
+	}{
+		{"", []string{"resume", "bob"}, "peerlab resume bob"},
+		{"x", []string{"resume", "bob"}, "peerlab resume bob --cluster x"},
+		{"x", []string{"exec", "bob", "--", "LINE"}, "peerlab exec bob --cluster x -- LINE"},
+	} {
+		if got := CommandLine(tc.cluster, tc.words...); got != tc.want {
+			t.Errorf("%q: %q, want %q", tc.words, got, tc.want)
+		}
+	}
+}
