@@ -26,7 +26,7 @@ BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w'
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do
-		printf '  make %-10s %s\n' "$$target" "$$text"
+		printf '  make %-15s %s\n' "$$target" "$$text"
 	done
 
 # --- a cluster to talk to ----------------------------------------------------
@@ -55,7 +55,7 @@ up: settings image ## start bootstrap, alice, bob, charly, dave and erin; return
 		exit 1
 	fi
 	# A peer's view, printed when any has changed.
-	want=$(words $(PEERS)) shown='' deadline=$$((SECONDS + $(PATIENCE)))
+	want=$(words $(PEERS)) shown='' deadline=$$((SECONDS + $(PATIENCE))) explain=$$((SECONDS + 8))
 	while :; do
 		line='' missing=()
 		for peer in $(PEERS); do
@@ -66,6 +66,10 @@ up: settings image ## start bootstrap, alice, bob, charly, dave and erin; return
 		done
 		[[ $$line == "$$shown" ]] || echo "$$line"
 		shown=$$line
+		if ((SECONDS >= explain && $${#missing[@]})) && [[ $$line != *' 0/'* ]]; then
+			echo "  waiting for $${missing[*]}: gossip has not told them of everybody; the next push/pull does, within 45 s with the profile local"
+			explain=$$((deadline + 1))
+		fi
 		((SECONDS < deadline && $${#missing[@]})) || break
 		for peer in "$${missing[@]}"; do
 			if [[ $$(docker inspect -f '{{.State.Status}}' $(PROJECT)-$$peer 2>/dev/null) != running ]]; then
@@ -236,6 +240,12 @@ cross: ## go vet for other systems, tests included: linux/arm64, darwin/arm64, w
 .PHONY: test
 test: unit e2e ## everything: unit tests under the race detector, then the containers
 
+# What takes too long for every change. Each of these tests has a short form in
+# make test.
+.PHONY: nightly
+nightly: ## long tests, in virtual time: every scenario of README and docs with seeds 1 to 500
+	@PEERLAB_NIGHTLY=1 go test -count=1 -timeout 4h -run '^TestScenariosOfTheDocs$$' ./scenarios
+
 .PHONY: unit
 unit: ## tests that need no Docker, under the race detector, and in virtual time
 	@go test -race $$(go list ./... | grep -Ev '$(SIMULATED)|$(HOSTED)|^peerlab/e2e$$')
@@ -276,6 +286,10 @@ bench-rates: ## what links with a rate carry, in network namespaces and in virtu
 bench-sim: ## peers in virtual time: whole runs, and what the engine takes of them (SIZES="50 200", CHAT=true|false)
 	@PEERLAB_BENCH=1 SIZES="$(SIZES)" CHAT="$(CHAT)" go test -count=1 -timeout 4h -v -run '^TestFigureRuns' ./cmd/peerlab | grep --line-buffered peers,
 	@SIZES="$(or $(SIZES),50 100 200 400)" CHAT=$(CHAT) go test -run '^$$' -bench Cluster -benchtime 1x -timeout 60m ./testbed/sim
+
+.PHONY: bench-phase
+bench-phase: ## what the moment of a kill within a second does to its detection, in virtual time
+	@PEERLAB_BENCH=1 go test -count=1 -timeout 1h -v -run '^TestFigurePhase$$' ./testbed/sim | grep --line-buffered -v '^=== '
 
 .PHONY: bench-bootstrap
 bench-bootstrap: ## the bootstrap service under load from a second process, for each store (needs etcd)

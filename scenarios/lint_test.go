@@ -42,6 +42,7 @@ func TestLintPoints(t *testing.T) {
 		{"kill", "2:1: kill PEER… [for=DURATION]: the arguments are missing"},
 		{"cluster 5", "2:9: there is one cluster already"},
 		{"peer alice rejon=5s", `2:12: a peer has no setting "rejon": did you mean rejoin?`},
+		{"peer alice phase=full", `2:12: phase="full": use random or aligned`},
 		{"peer alice rejoin=soon", `2:12: setting rejoin="soon": must be a duration`},
 		{"peer alice SuspicionMlt=2", `2:12: memberlist has no plain setting "SuspicionMlt": did you mean SuspicionMult?`},
 		{"peer alice SuspicionMult=0", "2:12: set SuspicionMult: 0 is out of range"},

@@ -11,6 +11,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe"
+	"peerlab/observe/theory"
 	"peerlab/peer/broadcast"
 	"peerlab/testbed"
 )
@@ -333,7 +334,7 @@ func TestPredicatesFollowEvents(t *testing.T) {
 	}
 	came := make(map[string][2]int) // how often each did not hold, and did
 	rapid.Check(t, func(t *rapid.T) {
-		sc, w := conditionScene(t, 4), newWorld(nil)
+		sc, w := conditionScene(t, 4), newWorld(nil, theory.Model{})
 		following := make(map[string]condition)
 		oracles := make(map[string]func(w *world) bool)
 		for _, some := range all {
@@ -384,7 +385,7 @@ func TestPredicatesFollowEvents(t *testing.T) {
 func TestPredicatesLookAtWhatChanges(t *testing.T) {
 	const n = 60
 	for _, text := range []string{"all see exactly all", "all see all alive", "all see all member"} {
-		sc, w := conditionScene(t, n), newWorld(nil)
+		sc, w := conditionScene(t, n), newWorld(nil, theory.Model{})
 		c := compile(t, sc, text)
 		test := c.predicate.(*each).test.(*cellTest)
 		looked, wrong := 0, test.wrong
@@ -429,7 +430,7 @@ func TestPredicatesLookAtWhatChanges(t *testing.T) {
 // peer.
 func TestChatCompleteIsLinear(t *testing.T) {
 	const messages = 2000
-	w := newWorld(nil)
+	w := newWorld(nil, theory.Model{})
 	names := []string{"alice", "bob", "charly", "dave"}
 	for _, name := range names {
 		for _, e := range start(0, name) {

@@ -18,7 +18,7 @@ func life() []verb {
 	return []verb{
 		{
 			name: "start", args: "[PEER…]", short: "start peers: all, or those named",
-			detail:  "The bootstrap service runs from the beginning. start returns when the processes run: await tells when they have joined.",
+			detail:  "The bootstrap service runs from the beginning. start returns when the processes run, in virtual time immediately: a line for a peer waits until it has begun, and await tells when peers have joined.",
 			example: "start alice,bob",
 			parse: func(sc *scene, a args) (action, error) {
 				words := a.text

@@ -58,7 +58,8 @@ func setting() []verb {
 			detail: "A number takes as many of the usual names: alice, bob, charly, …. Keys in lower case are flags of peer run, such as rejoin=0 or broadcast-retransmit=1; " +
 				"those with a capital letter are fields of memberlist's configuration, such as SuspicionMult=2. The profile is local unless profile= says lan or wan. " +
 				"What the cluster line leaves open is in result.json, under used. " +
-				"With local, of more than ten peers that start at once some learn of others only from a push/pull, up to 45 s later. " +
+				"With local gossip now and then misses somebody who then learns of another from a push/pull, up to 45 s later: await that with $PUSHPULL*3, or say RetransmitMult=4. " +
+				"In virtual time each peer begins within a second of its start, when the seed says, and so probes at a moment of its own; phase=aligned has it begin at once, in step with the others. " +
 				"Nothing runs before start, but for the bootstrap service.",
 			example: "cluster 5 profile=lan rejoin=0 SuspicionMult=2",
 			parse:   parseCluster,

@@ -93,7 +93,11 @@ func (t countTest) sees(w *world, peer string) int {
 
 func (t countTest) passes(w *world, peer string) bool { return t.sees(w, peer) == t.n }
 func (t countTest) why(w *world, peer string) string {
-	return fmt.Sprintf("%s sees %d", peer, t.sees(w, peer))
+	text := fmt.Sprintf("%s sees %d", peer, t.sees(w, peer))
+	if unheard := w.view.Unheard(peer); len(unheard) > 0 && t.sees(w, peer) < t.n {
+		text += " and has not heard of " + some(unheard, ", ")
+	}
+	return text
 }
 
 func parseExactly(sc *scene, a args) (func() predicate, bool, error) {

@@ -161,14 +161,18 @@ func (r *run) await(ctx context.Context, limit time.Duration, c condition) error
 	case err == nil:
 		return r.trouble()
 	case errors.Is(err, context.DeadlineExceeded) && patience.Err() != nil && ctx.Err() == nil:
-		return tooLate(r.world, limit.String(), c)
+		return tooLate(r.world, limit.String(), c, time.Now())
 	}
 	return err
 }
 
-// tooLate says that c did not hold in time.
-func tooLate(w *world, limit string, c condition) error {
-	return &outcome{text: fmt.Sprintf("not within %s: %s", limit, ShortLine(c.text)) + because(w, c)}
+// tooLate says that c did not hold in time, which is over now.
+func tooLate(w *world, limit string, c condition, now time.Time) error {
+	text := fmt.Sprintf("not within %s: %s", limit, ShortLine(c.text)) + because(w, c)
+	if why := w.whyUnheard(c, now); why != "" {
+		text += "\n" + why
+	}
+	return &outcome{text: text}
 }
 
 // because is what is missing, after a colon.

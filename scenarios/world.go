@@ -3,6 +3,7 @@ package scenarios
 import (
 	"peerlab/event"
 	"peerlab/observe"
+	"peerlab/observe/theory"
 	"peerlab/testbed"
 )
 
@@ -15,6 +16,7 @@ type world struct {
 	up     map[string]bool // those that have been started, and have not ended since
 	from   int             // where conditions on events count from
 	mail   *mail           // of the chat, from when a condition wants to know
+	model  theory.Model    // what theory knows the cluster by
 }
 
 // update is an event together with what it changed.
@@ -24,8 +26,8 @@ type update struct {
 	live   bool // whether its peer ran as far as known
 }
 
-func newWorld(e testbed.Engine) *world {
-	return &world{engine: e, view: observe.NewView(), up: map[string]bool{}}
+func newWorld(e testbed.Engine, m theory.Model) *world {
+	return &world{engine: e, view: observe.NewView(), up: map[string]bool{}, model: m}
 }
 
 // add takes the next event.

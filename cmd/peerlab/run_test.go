@@ -31,8 +31,8 @@ func TestRunExitsWithTheVerdict(t *testing.T) {
 		out    string // in what is written to standard output
 		errs   string // to standard error
 	}{
-		{"pass.txt", cluster, nil, 0, "pass      pass     0.0", "await 2m all see 3 alive"},
-		{"fail.txt", cluster + "check all see $SEEN alive\n", []string{"--set", "SEEN=2"}, 1, "fail      fail     0.0", "fail.txt:6: check all see $SEEN alive"},
+		{"pass.txt", cluster, nil, 0, "pass      pass     ", "await 2m all see 3 alive"},
+		{"fail.txt", cluster + "check all see $SEEN alive\n", []string{"--set", "SEEN=2"}, 1, "fail      fail     ", "fail.txt:6: check all see $SEEN alive"},
 		{"skip.txt", cluster + "[sim] skip 'not here'\n", nil, 3, "inconclusive", "skipped: not here"},
 		{"lint.txt", "cluster 3\nstrat\nkill dave\n", nil, 2, "", "lint.txt:2:1: there is no verb and no peer \"strat\": did you mean start?"},
 		{"set.txt", cluster, []string{"--set", "SEEM=2"}, 2, "", "no such variable: did you mean SEEN?"},

@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe"
+	"peerlab/observe/theory"
 	"peerlab/peer"
 	"peerlab/peer/membership"
 	"peerlab/testbed"
@@ -22,9 +23,17 @@ import (
 )
 
 // localPeers is how many peers that start at the same time see each other soon
-// by the local profile's gossip: in virtual time 20 take some 20 s and 50 some
-// 40 s, and with lan 50 take 2 s.
+// with the local profile: in virtual time 20 take some 20 s and 50 some 40 s, and
+// with lan 50 take 2 s.
 const localPeers = 10
+
+// ample is what peerlab up adds to the local profile where nobody chose it: with
+// that profile's RetransmitMult of 2 one start in six or so has gossip miss
+// somebody, who then waits for a push/pull. 4 is that of lan and wan.
+const ample = "RetransmitMult=4"
+
+// patientFor is how long up waits in silence before it says for what.
+const patientFor = 3 * time.Second
 
 type upFlags struct {
 	peer.Config
@@ -44,9 +53,9 @@ func (l *lab) upCommand() *cobra.Command {
 their own, and return when each peer sees all. The cluster stays until peerlab
 down. When peerlab up is interrupted or killed, what it has started is removed.
 
-The profile is local for up to ten peers and lan for more: of many that join at
-once local passes on too little, and some learn of others only from a push/pull,
-up to 45 s later.`,
+The profile is local with RetransmitMult=4 for up to ten peers, and lan for more.
+With --profile local it is memberlist's own, whose RetransmitMult is 2: gossip now
+and then misses somebody, who learns of another from a push/pull, up to 45 s later.`,
 		Example: "  peerlab up\n  peerlab up 20 --cluster big --profile wan --set SuspicionMult=2 --rejoin 0",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -72,7 +81,7 @@ up to 45 s later.`,
 		},
 	}, formatJSON)
 	flags := cmd.Flags()
-	flags.StringVar(&f.Profile, "profile", "", "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"` (local for up to 10 peers, lan for more)")
+	flags.StringVar(&f.Profile, "profile", "", "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"` (local with "+ample+" for up to 10 peers, lan for more)")
 	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often a peer contacts missing ones; 0 for never")
 	flags.StringVar(&f.subnet, "subnet", "", "`RANGE` of addresses, such as 10.78.0.0/24 (a free one)")
@@ -96,16 +105,20 @@ func (f upFlags) options(cluster string, n int) (docker.Options, error) {
 	}
 	o := docker.Options{Name: cluster, Peers: testbed.Names(n), PeerImage: f.image, BootstrapImage: f.service, Keep: true}
 	f.Name = o.Peers[0]
+	var err error
+	if o.Adapter, err = adapter.Named(f.adapter); err != nil {
+		return o, fmt.Errorf("--adapter: %w", err)
+	}
+	own := o.Adapter == adapter.Adapter(adapter.Own{})
 	switch {
 	case f.Profile != "":
 	case n <= localPeers:
 		f.Profile = "local"
+		if own {
+			f.Set = append([]string{ample}, f.Set...) // of two values the last counts
+		}
 	default:
 		f.Profile = "lan"
-	}
-	var err error
-	if o.Adapter, err = adapter.Named(f.adapter); err != nil {
-		return o, fmt.Errorf("--adapter: %w", err)
 	}
 	if _, err := peer.New(f.Config); err != nil {
 		return o, err
@@ -116,7 +129,7 @@ func (f upFlags) options(cluster string, n int) (docker.Options, error) {
 		}
 	}
 	o.Settings = map[string]string{"profile": f.Profile}
-	if own := o.Adapter == adapter.Adapter(adapter.Own{}); own || f.Rejoin != peer.DefaultRejoin {
+	if own || f.Rejoin != peer.DefaultRejoin {
 		o.Settings["rejoin"] = f.Rejoin.String()
 	}
 	if len(f.Set) > 0 {
@@ -134,7 +147,11 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, f upFlags) error {
 		return err
 	}
 	defer d.Close()
-	p.say("creating the cluster %s of %d, profile %s", o.Name, len(o.Peers), o.Settings["profile"])
+	profile := o.Settings["profile"]
+	if set := o.Settings["set"]; set != "" {
+		profile += ", " + set
+	}
+	p.say("creating the cluster %s of %d, profile %s", o.Name, len(o.Peers), profile)
 	tuner := &hostTuner{daemon: d, tune: f.tuning, errs: cmd.ErrOrStderr()}
 	if o.Tuning, err = tuner.prepare(ctx, len(o.Peers)); err != nil {
 		return err
@@ -164,6 +181,10 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, f upFlags) error {
 		err = seen.wait(waiting, c.History(), func(whole int) {
 			if whole == len(o.Peers) || !p.quick() {
 				p.say("  %d of %d see all, after %s", whole, len(o.Peers), p.took())
+			}
+		}, func() {
+			if why := seen.why(o.Settings); why != "" {
+				p.say("  waiting: %s", why)
 			}
 		})
 		cancel()
@@ -223,12 +244,19 @@ type view struct {
 
 func newView(peers []string) *view { return &view{observe.NewView(), peers} }
 
-// wait returns when each peer sees all, and tells how many do when that
-// changes.
-func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int)) error {
+// wait returns when each peer sees all. It tells how many do when that changes,
+// and calls waiting, once, when for some seconds that has not.
+func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int), waiting func()) error {
+	silent := time.Now().Add(patientFor)
 	for read, told := 0, 0; ; {
-		events, err := h.Read(ctx, read)
-		if err != nil {
+		reading, cancel := ctx, context.CancelFunc(func() {})
+		if waiting != nil {
+			reading, cancel = context.WithDeadline(ctx, silent)
+		}
+		events, err := h.Read(reading, read)
+		late := waiting != nil && reading.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err != nil && !late {
 			return err
 		}
 		read += len(events)
@@ -236,13 +264,38 @@ func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int
 			v.Add(e)
 		}
 		if whole := len(v.peers) - len(v.behind()); whole != told {
-			told = whole
+			told, silent = whole, time.Now().Add(patientFor)
 			tell(whole)
 		}
 		if told == len(v.peers) {
 			return nil
 		}
+		if late {
+			waiting()
+			waiting = nil
+		}
 	}
+}
+
+// why says for what a cluster with these settings waits, "" if that is not what
+// gossip missed.
+func (v *view) why(settings map[string]string) string {
+	var set []string
+	if settings["set"] != "" {
+		set = strings.Split(settings["set"], ",")
+	}
+	conf, err := membership.Configure(settings["profile"], set)
+	if err != nil {
+		return ""
+	}
+	m := theory.Of(conf, len(v.peers))
+	for _, name := range v.peers {
+		if unheard := v.Unheard(name); len(unheard) > 0 && m.MissedByOne() > 0 {
+			chance, next, _ := observe.WhyUnheard(m)
+			return fmt.Sprintf("%s has not heard of %s: %s; %s", name, strings.Join(unheard, ", "), chance, next)
+		}
+	}
+	return ""
 }
 
 // behind returns those that do not see all.

@@ -38,8 +38,8 @@ func (m Model) FirstDead() Band {
 // instead of SuspicionMin.
 func (m Model) AllDead() Band {
 	b := m.FirstDead()
-	b.Expected += m.spread()
-	b.Most += m.spread()
+	b.Expected += m.Spread()
+	b.Most += m.Spread()
 	return b
 }
 

@@ -88,6 +88,27 @@ func (m Model) RetransmitLimit() int {
 	return m.RetransmitMult * int(math.Ceil(math.Log10(float64(m.Nodes+1))))
 }
 
+// MissedByOne is the chance that gossip alone does not bring one piece of news to one
+// member, although it reaches all others: each of these sends it RetransmitLimit
+// times, in a round to up to GossipNodes members chosen at random, so that it is
+// (1 - RetransmitLimit/others)^others where one round is enough. In a large
+// cluster it comes to e^-RetransmitLimit, as in Demers and others, Epidemic
+// Algorithms for Replicated Database Maintenance (1987), 1.4: the residue of m
+// messages per site is e^-m. A push/pull brings what gossip has missed.
+func (m Model) MissedByOne() float64 {
+	others := m.Nodes - 1
+	if others < 1 || m.GossipNodes < 1 {
+		return 0
+	}
+	one := 1.0 // that one of the others leaves it out
+	for left := m.RetransmitLimit(); left > 0; {
+		chosen := min(left, m.GossipNodes, others)
+		one *= 1 - float64(chosen)/float64(others)
+		left -= chosen
+	}
+	return math.Pow(one, float64(others))
+}
+
 // scalingNodes is the size up to which memberlist does not stretch
 // PushPullInterval.
 const scalingNodes = 32
@@ -102,8 +123,8 @@ func (m Model) PushPullPeriod() time.Duration {
 	return time.Duration(times) * m.PushPullInterval
 }
 
-// spread is how long gossip takes to reach everyone.
-func (m Model) spread() time.Duration {
+// Spread is how long gossip takes to reach everyone.
+func (m Model) Spread() time.Duration {
 	n, f := float64(m.Nodes), float64(m.GossipNodes)
 	return seconds((math.Log(n)/math.Log(f+1) + math.Log(n)/f) * m.GossipInterval.Seconds())
 }

@@ -1,6 +1,8 @@
 package theory
 
 import (
+	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -160,6 +162,63 @@ func TestBands(t *testing.T) {
 	for d, in := range map[time.Duration]bool{1999 * ms: false, 2 * s: true, 4 * s: true, 4001 * ms: false} {
 		if b.Contains(d, s) != in {
 			t.Errorf("Contains(%s, 1s) = %t, want %t", d, !in, in)
+		}
+	}
+}
+
+func TestMissedByOne(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		model Model
+		want  float64
+	}{
+		{"one has nobody to miss", local(1), 0},
+		{"of two the other is sent all", local(2), 0},
+		{"three are few enough", local(3), 0},
+		{"five, twice each", local(5), 1. / 16},
+		{"lan of five, four times each", lan(5), math.Pow(.25*.75, 4)},
+		{"local of a thousand", local(1000), math.Exp(-8)},
+	} {
+		if got := test.model.MissedByOne(); math.Abs(got-test.want) > 0.05*test.want {
+			t.Errorf("%s: %g, want %g", test.name, got, test.want)
+		}
+	}
+}
+
+// TestMissedByOneIsWhatGossipMisses plays the gossip of one piece of news by itself.
+func TestMissedByOneIsWhatGossipMisses(t *testing.T) {
+	for _, m := range []Model{local(5), local(9), local(50), {Nodes: 4, RetransmitMult: 1, GossipNodes: 1}} {
+		random := rand.New(rand.NewPCG(1, uint64(m.Nodes)))
+		missed, all := 0, 0
+		for range 40_000 / m.Nodes {
+			knows := make([]bool, m.Nodes)
+			knows[0] = true
+			for queue := []int{0}; len(queue) > 0; queue = queue[1:] {
+				for left := m.RetransmitLimit(); left > 0; {
+					chosen := min(left, m.GossipNodes, m.Nodes-1)
+					for _, to := range random.Perm(m.Nodes - 1)[:chosen] {
+						if to >= queue[0] {
+							to++
+						}
+						if !knows[to] {
+							knows[to] = true
+							queue = append(queue, to)
+						}
+					}
+					left -= chosen
+				}
+			}
+			for _, k := range knows[1:] {
+				all++
+				if !k {
+					missed++
+				}
+			}
+		}
+		got, want := float64(missed)/float64(all), m.MissedByOne()
+		t.Logf("%d members, RetransmitMult %d: misses %.4f, by the formula %.4f", m.Nodes, m.RetransmitMult, got, want)
+		if got < 0.8*want || got > 2*want { // who is missed does not send either
+			t.Errorf("%d members, RetransmitMult %d: misses %.4f, by the formula %.4f", m.Nodes, m.RetransmitMult, got, want)
 		}
 	}
 }

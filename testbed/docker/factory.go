@@ -39,7 +39,11 @@ func NewFactory(d *Daemon, base Options) *Factory { return &Factory{daemon: d, b
 func (f *Factory) Name() string { return "docker" }
 
 // Owned implements testbed.Factory.
-func (f *Factory) Owned() map[string]string { return settings.Owned() }
+func (f *Factory) Owned() map[string]string {
+	owned := settings.Owned()
+	owned[settings.Phase] = "a container begins when this host gets to it; in virtual time (--engine sim) it can be chosen"
+	return owned
+}
 
 // Used implements testbed.Factory. It has what a container may take, too.
 func (f *Factory) Used(s testbed.Spec) map[string]string {

@@ -72,6 +72,14 @@ func TestFactoryRefuses(t *testing.T) {
 	}
 }
 
+// TestPhaseIsRefused: a container begins when the host gets to it.
+func TestPhaseIsRefused(t *testing.T) {
+	_, err := NewFactory(nil, Options{}).Create(t.Context(), testbed.Spec{Peers: []string{"alice"}, Settings: map[string]string{"phase": "aligned"}})
+	if err == nil || !strings.Contains(err.Error(), "alice: phase cannot be set: a container begins when this host gets to it") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestFactoryCheck(t *testing.T) {
 	needDocker(t)
 	f := NewFactory(daemon, Options{FabricImage: images.Fabric})

@@ -4,6 +4,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,23 @@ import (
 	"peerlab/peer/membership"
 	"peerlab/testbed"
 )
+
+// Phase is the setting of a cluster, or of a peer, by which an engine that can
+// choose lets peers begin after their start: each after a time of its own
+// (Random, the default), or all at once and from then on in step (Aligned). It
+// is no flag of peer run.
+const (
+	Phase   = "phase"
+	Random  = "random"
+	Aligned = "aligned"
+)
+
+// OfPeer returns those of a peer's settings that are flags of peer run.
+func OfPeer(settings map[string]string) map[string]string {
+	flags := maps.Clone(settings)
+	delete(flags, Phase)
+	return flags
+}
 
 // Owned returns the settings of a peer that every engine chooses itself, each
 // with the reason.
@@ -86,7 +104,7 @@ func Merge(defaults, settings map[string]string) map[string]string {
 // peer refuses it is nil.
 func Used(owned, defaults, of map[string]string) map[string]string {
 	config := chatapp.NewConfig("")
-	if config.Configure(Merge(defaults, of)) != nil {
+	if config.Configure(OfPeer(Merge(defaults, of))) != nil {
 		return nil
 	}
 	list, err := membership.Configure(config.Profile, config.Set)
@@ -112,6 +130,9 @@ func Used(owned, defaults, of map[string]string) map[string]string {
 			used[name] = used["RetransmitMult"]
 		}
 	}
+	if _, is := owned[Phase]; !is {
+		used[Phase] = cmp.Or(of[Phase], Random)
+	}
 	return used
 }
 
@@ -119,6 +140,12 @@ func Used(owned, defaults, of map[string]string) map[string]string {
 func CheckSetting(owned map[string]string, key, value string) error {
 	if reason, is := owned[key]; is {
 		return fmt.Errorf("%s cannot be set: %s", key, reason)
+	}
+	switch {
+	case key == Phase && value != Random && value != Aligned:
+		return fmt.Errorf("%s=%q: use %s or %s", Phase, value, Random, Aligned)
+	case key == Phase:
+		return nil
 	}
 	config := chatapp.NewConfig("")
 	return config.Configure(map[string]string{key: value})
@@ -130,7 +157,7 @@ func CheckSetting(owned map[string]string, key, value string) error {
 func CheckPeer(name string, settings, files map[string]string) error {
 	chat := chatapp.New()
 	config := peer.Config{Name: name, App: chat}
-	if err := config.Configure(settings); err != nil {
+	if err := config.Configure(OfPeer(settings)); err != nil {
 		return err
 	}
 	if secret, given := files[chat.Config.SecretFile]; given {

@@ -30,6 +30,8 @@ func TestCheck(t *testing.T) {
 		{"one name for all", "one name", testbed.Spec{Peers: []string{"a"}, Settings: map[string]string{"name": "x"}}},
 		{"another name for one", "", testbed.Spec{Peers: []string{"a", "b"}, Own: own("b", "name", "x")}},
 		{"what every engine chooses", "bind cannot be set: the engine gives each peer its address", testbed.Spec{Peers: []string{"a"}, Settings: map[string]string{"bind": "0.0.0.0:1"}}},
+		{"a phase", "", testbed.Spec{Peers: []string{"a", "b"}, Settings: map[string]string{"phase": "aligned"}, Own: own("b", "phase", "random")}},
+		{"no phase", "a: phase=\"full\": use random or aligned", testbed.Spec{Peers: []string{"a"}, Settings: map[string]string{"phase": "full"}}},
 		{"what this engine chooses", "a: allow-shell cannot be set: there is no shell here", testbed.Spec{Peers: []string{"a"}, Own: own("a", "allow-shell", "true")}},
 	} {
 		err := settings.Check(owned, test.spec)

@@ -46,7 +46,7 @@ func newCluster(s *simulation, spec testbed.Spec) *Cluster {
 	for _, name := range append([]string{testbed.Bootstrap}, spec.Peers...) {
 		c.members[name] = &member{
 			cluster: c, host: c.network.add(name, c.next), files: files.NewMemory(), turn: make(chan struct{}, 1),
-			state: testbed.Stopped, ended: make(chan struct{}), woken: make(chan struct{}),
+			phases: newSource(s.seed, "start of "+name), state: testbed.Stopped, ended: make(chan struct{}), woken: make(chan struct{}),
 		}
 		c.next = c.next.Next()
 	}

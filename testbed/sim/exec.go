@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"peerlab/peer"
 	"peerlab/peer/files"
 	"peerlab/testbed"
 )
@@ -25,9 +26,7 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input,
 	case strings.TrimSpace(line) == "":
 		return errors.New("nothing to run: the line is empty")
 	}
-	m.mu.Lock()
-	err, p, woken := m.usable(), m.peer_, m.woken
-	m.mu.Unlock()
+	p, woken, err := m.commanded(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,6 +80,30 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input,
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// commanded returns the peer when it takes commands, which is when its process
+// has begun, and what tells that this may be over.
+func (m *member) commanded(ctx context.Context) (*peer.Peer, <-chan struct{}, error) {
+	for {
+		m.mu.Lock()
+		err, p, woken, began := m.usable(), m.peer_, m.woken, m.began
+		m.mu.Unlock()
+		if err != nil {
+			return nil, nil, err
+		}
+		select {
+		case <-began:
+			return p, woken, nil
+		default:
+		}
+		select {
+		case <-began:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-woken:
 		}
 	}
 }

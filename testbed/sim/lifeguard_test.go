@@ -36,7 +36,7 @@ func TestLifeguard(t *testing.T) {
 func falsePositives(t *testing.T, set string) (n int) {
 	t.Helper()
 	const all, slow = 100, 32
-	simulate(t, all, map[string]string{"no-chat": "true", "rejoin": "0", "set": set}, func(l *lab) {
+	simulate(t, all, map[string]string{"no-chat": "true", "rejoin": "0", "phase": "aligned", "set": set}, func(l *lab) {
 		l.up()
 		time.Sleep(time.Minute)
 		stalled := l.names[:slow]

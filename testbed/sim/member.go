@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -16,6 +17,12 @@ import (
 // grace is how long a peer has to leave.
 const grace = 10 * time.Second
 
+// startSpread is how long after its start a peer's process begins, at most. It is
+// one probe interval of the profiles local and lan, and about as long as a host
+// takes to start some containers: memberlist's timers keep the phase of their
+// beginning for ever, and peers that all began in one instant would probe in step.
+const startSpread = time.Second
+
 // exitKilled is the status of a process ended by SIGKILL.
 const exitKilled = 137
 
@@ -25,6 +32,7 @@ type member struct {
 	host    *host
 	files   *files.Memory
 	turn    chan struct{} // held by who acts on it
+	phases  *rand.Rand    // of its starts; for who holds turn
 
 	mu    sync.Mutex
 	state testbed.State
@@ -33,6 +41,7 @@ type member struct {
 	life  *life
 	peer_ *peer.Peer         // of the present life; nil for the bootstrap service
 	leave context.CancelFunc // asks it to
+	began <-chan struct{}    // closed when the peer of the present life takes commands
 	ended chan struct{}      // closed when the present life has ended
 	woken chan struct{}      // closed and renewed when it is paused or ends
 }
@@ -52,7 +61,7 @@ func (m *member) now() testbed.State {
 	return m.state
 }
 
-// start begins a life.
+// start begins a life. The process of a peer begins after its phase.
 func (m *member) start() error {
 	m.mu.Lock()
 	cpus := m.cpus
@@ -64,15 +73,27 @@ func (m *member) start() error {
 		l.finish(exited)
 		return err
 	}
+	phase := m.phase()
+	ended, began := make(chan struct{}), (<-chan struct{})(nil)
+	if p != nil {
+		began = p.Begun()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.mu.Lock()
 	m.state, m.exit, m.life, m.peer_, m.leave = testbed.Running, 0, l, p, cancel
-	m.ended = make(chan struct{})
-	ended := m.ended
+	m.began, m.ended = began, ended
 	m.mu.Unlock()
 	m.cluster.running.Go(func() {
 		defer cancel()
 		label(ctx, m.host.name, func() {
+			begin := time.NewTimer(phase)
+			defer begin.Stop()
+			select {
+			case <-begin.C:
+			case <-ctx.Done(): // one that is asked to leave before it begins begins, and leaves
+			case <-ended:
+				return
+			}
 			status := 0
 			if run(ctx) != nil {
 				status = 1
@@ -80,13 +101,20 @@ func (m *member) start() error {
 			m.over(l, exited, status)
 		})
 	})
-	if p != nil { // what it is told next finds its layers up
-		select {
-		case <-p.Begun():
-		case <-ended:
-		}
-	}
 	return nil
+}
+
+// phase draws how long after its start the process begins. The seed decides it
+// for each start of each peer, whatever goes on elsewhere.
+func (m *member) phase() time.Duration {
+	if m.host.name == testbed.Bootstrap {
+		return 0
+	}
+	drawn := time.Duration(m.phases.Int64N(int64(startSpread)))
+	if m.cluster.spec.Of(m.host.name)[settings.Phase] == settings.Aligned {
+		return 0
+	}
+	return drawn
 }
 
 // process returns what runs in a life.
@@ -129,7 +157,7 @@ func (m *member) config(l *life) (peer.Config, error) {
 			}
 		},
 	}
-	if err := conf.Configure(settings.Merge(defaults(len(c.spec.Peers)), c.spec.Of(name))); err != nil {
+	if err := conf.Configure(settings.OfPeer(settings.Merge(defaults(len(c.spec.Peers)), c.spec.Of(name)))); err != nil {
 		return conf, err
 	}
 	if secrets, given := c.spec.Files[chat.Config.SecretFile]; given {

@@ -99,7 +99,7 @@ func (n *network) setLinks(links testbed.Links) {
 func (n *network) source(pair testbed.Pair) *rand.Rand {
 	s := n.sources[pair]
 	if s == nil {
-		s = newSource(n.seed, pair)
+		s = newSource(n.seed, pair.String())
 		n.sources[pair] = s
 	}
 	return s

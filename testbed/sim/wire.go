@@ -37,10 +37,10 @@ type wire struct {
 	count   int       // packets since the last that Every dropped
 }
 
-// newSource returns the random source of a pair.
-func newSource(seed uint64, pair testbed.Pair) *rand.Rand {
+// newSource returns the random source of a pair, or of what else is named.
+func newSource(seed uint64, name string) *rand.Rand {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(pair.String()))
+	_, _ = h.Write([]byte(name))
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
