@@ -3,9 +3,10 @@ package chat_test
 import (
 	"os"
 	"path/filepath"
-	"peerlab/peer/chat"
 	"strings"
 	"testing"
+
+	"peerlab/peer/chat"
 
 	"golang.org/x/sys/unix"
 )
