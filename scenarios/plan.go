@@ -330,10 +330,19 @@ func (sc *scene) parse(c *command, text []string) (action, error) {
 	case !sc.defined:
 		return nil, at(c.name, fmt.Errorf("there is no verb %q: %s", name, meant(name, verbNames())))
 	}
+	if verb, is := otherWords[name]; is {
+		return nil, at(c.name, fmt.Errorf("there is no verb and no peer %q: did you mean %s?", name, verb))
+	}
 	if near := nearest.To(name, append(verbNames(), sc.spec.Peers...)); len(near) > 0 {
 		return nil, at(c.name, fmt.Errorf("there is no verb and no peer %q: did you mean %s?", name, strings.Join(near, ", ")))
 	}
 	return nil, at(c.name, fmt.Errorf("there is no verb and no peer %q: a line begins with one of %s, or the name of a peer", name, strings.Join(verbNames(), ", ")))
+}
+
+// otherWords are what people type for verbs, by the habit of other languages.
+var otherWords = map[string]string{
+	"sleep": "wait", "expect": "await", "eventually": "await", "assert": "check", "restart": "stop, then start",
+	"unpause": "resume", "slow": "throttle", "split": "partition", "disconnect": "cut", "connect": "heal", "echo": "mark", "print": "mark",
 }
 
 // needs says whether the verb cannot be without arguments.

@@ -97,6 +97,10 @@ func parseCheck(sc *scene, a args) (action, error) {
 		}
 		return func(_ context.Context, r *run, _ io.Writer) error { return r.checkNamed(name) }, nil
 	}
+	known := names(observe.Checks())
+	if !slices.ContainsFunc(a.text, func(name string) bool { return !slices.Contains(known, name) }) && len(a.text) > 1 {
+		return nil, at(a.words[1], fmt.Errorf("a line checks one promise: write check %s", strings.Join(a.text, ", then check ")))
+	}
 	c, err := parseCondition(sc, a)
 	return func(ctx context.Context, r *run, _ io.Writer) error { return r.check(ctx, c.instance()) }, err
 }

@@ -212,7 +212,7 @@ func (r Roster) selectPairs(words []string) (pairs []Pair, after []string, err e
 	text := comma.ReplaceAllString(strings.Join(words, " "), ",")
 	from, to, after, both := linkEnds(text)
 	if len(from) == 0 || len(to) == 0 {
-		return nil, nil, errors.New("say from whom to whom, such as alice bob, or alice,bob rest")
+		return nil, nil, errors.New("say from whom to whom, such as alice bob, or alice,bob rest; all all is every link")
 	}
 	sources, targets, err := r.SelectBoth(from, to)
 	if err != nil {
