@@ -26,7 +26,7 @@ func conversation(n, size int) (b []byte, texts []string) {
 
 func TestReaderCutsFrames(t *testing.T) {
 	for _, size := range []int{0, 100, 4096, MaxText - 10} {
-		in, want := conversation(400, size)
+		in, want := conversation(max(400*100/(size+100), 5), size)
 		for name, conn := range map[string]io.Reader{
 			"at once": bytes.NewReader(in), "halves": iotest.HalfReader(bytes.NewReader(in)), "bytes": iotest.OneByteReader(bytes.NewReader(in)),
 			"end with the last": iotest.DataErrReader(bytes.NewReader(in)),

@@ -45,8 +45,10 @@ type editor struct {
 	typed   atomic.Int64 // characters in the line being typed
 	delete  bool         // the next Ctrl-D is the Delete key; readline's goroutine only
 	tabs    int          // how many TABs came one after the other; readline's goroutine only
-	line    []rune       // as it was told to onChange last; readline's goroutine only
-	pos     int          // of the cursor in line
+
+	change sync.Mutex // of the line being typed
+	line   []rune     // as it was told to onChange last
+	pos    int        // of the cursor in line
 
 	mu      sync.Mutex // held to write to the terminal other than through readline
 	reading bool       // a line is being read

@@ -7,8 +7,11 @@ import (
 	"github.com/abiosoft/readline"
 )
 
-// onChange is told of every change of the line being typed, and may change it.
+// onChange is told of every change of the line being typed, and may change it:
+// by readline's goroutine, and where a line begins by the one that reads it.
 func (e *editor) onChange(line []rune, pos int, key rune) ([]rune, int, bool) {
+	e.change.Lock()
+	defer e.change.Unlock()
 	before, at := e.line, e.pos
 	changed := false
 	if !e.rl.Operation.IsSearchMode() {
