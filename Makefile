@@ -133,7 +133,7 @@ attach: running ## open the shell of a running peer: make attach PEER=alice
 # make ends with 2 whatever the status of a line that fails: peerlab exec passes it on.
 .PHONY: exec
 exec: override export LINE := $(value LINE)
-exec: running ## run one line in a running peer: make exec PEER=alice LINE=members
+exec: one-line running ## run one line in a running peer: make exec PEER=alice LINE=members
 	@columns=''
 	[[ ! -t 1 ]] || columns=$$(stty size 2>/dev/null </dev/tty | cut -d ' ' -f 2) || true
 	{
@@ -141,9 +141,17 @@ exec: running ## run one line in a running peer: make exec PEER=alice LINE=membe
 		[[ " $$LINE " != *' - '* || $$LINE =~ ^' '*/?(msg|echo|testfilter|'broadcast add')' ' ]] || cat
 	} | docker exec -i -e COLUMNS="$$columns" $(PROJECT)-$(PEER) /peer exec -
 
+.PHONY: one-line
+one-line:
+	@[[ $$LINE != *$$'\n'* ]] || { echo 'make exec: LINE is one line, this has several: the others would be dropped' >&2; exit 1; }
+
 .PHONY: running
 running:
 	@state=$$(docker inspect -f '{{.State.Status}}' $(PROJECT)-$(PEER) 2>/dev/null) || state=missing
+	if [[ $$state == missing ]] && ! docker version >/dev/null 2>&1; then
+		echo 'make: no Docker daemon answers: see DOCKER_HOST, docker version and peerlab doctor' >&2
+		exit 1
+	fi
 	case $$state in
 	running) ;;
 	missing) echo 'make: there is no peer $(PEER): start the cluster with make up, then choose one with PEER=, of $(PEERS)' >&2; exit 1 ;;

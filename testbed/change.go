@@ -68,11 +68,13 @@ func parseCut(options []string) (Drop, error) {
 	if len(options) == 0 {
 		return DropAll, nil
 	}
-	link, err := ParseLink(options)
-	if err != nil || link.Drop&DropAll == DropNone || link != (Link{Drop: link.Drop & DropAll}) {
-		return DropNone, fmt.Errorf("%q: cut takes drop=udp or drop=tcp after the peers, and link takes the other keys", options[0])
+	for _, word := range options {
+		if link, err := ParseLink([]string{word}); err != nil || link.Drop&DropAll == DropNone || link != (Link{Drop: link.Drop & DropAll}) {
+			return DropNone, fmt.Errorf("%q: cut takes drop=udp or drop=tcp after the peers, and link takes the other keys", word)
+		}
 	}
-	return link.Drop, nil
+	link, err := ParseLink(options)
+	return link.Drop, err
 }
 
 func parseHeal(words []string, r Roster, pairs func() ([]Pair, []string, error)) (LinksChange, error) {

@@ -183,3 +183,16 @@ func TestHealed(t *testing.T) {
 		}
 	}
 }
+
+func TestCutNamesTheWrongWord(t *testing.T) {
+	for _, test := range []struct{ words, want string }{
+		{"alice bob drop=udp loss=3%", `"loss=3%": `},
+		{"alice bob loss=3% drop=udp", `"loss=3%": `},
+		{"alice bob drop=none", `"drop=none": `},
+		{"alice bob drop=udp bogus", `"bogus"`},
+	} {
+		if _, err := ParseLinksChange("cut", strings.Fields(test.words), quartet, false); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %s", test.words, err, test.want)
+		}
+	}
+}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -43,8 +45,11 @@ peerlab run, or what peerlab runs lists (last is the newest). NAME asks for one 
 			if len(places) == 0 {
 				return usageError{fmt.Errorf("check needs the directory of a saved run: see %s --help", cmd.CommandPath())}
 			}
+			var err error
 			for i, place := range places {
-				places[i] = l.savedPlace(place)
+				if places[i], err = l.savedPlace(place); err != nil {
+					return usageError{err}
+				}
 			}
 			dirs, err := scenarios.Saved(places)
 			if err != nil {
@@ -74,14 +79,16 @@ peerlab run, or what peerlab runs lists (last is the newest). NAME asks for one 
 
 // savedPlace is where saved runs are that a word names: a directory, or else what
 // peerlab runs lists.
-func (l *lab) savedPlace(word string) string {
-	if _, err := os.Stat(word); err == nil {
-		return word
+func (l *lab) savedPlace(word string) (string, error) {
+	_, err := os.Stat(word)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return word, nil // what else is wrong, whoever reads it says
 	}
-	if dir, err := l.findResults(word); err == nil {
-		return dir
+	dir, err := l.findResults(word)
+	if err != nil {
+		return "", fmt.Errorf("there is no directory %s, and no results of that name: peerlab runs lists them", word)
 	}
-	return word
+	return dir, nil
 }
 
 // asked are the names of checks and measures, each once.

@@ -124,14 +124,14 @@ func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 }
 
 // agreement is fail where an answer differs, and inconclusive where a scenario
-// was on both engines.
+// was on one engine, or could not run there.
 func agreement(rows []compare.Row) observe.Verdict {
 	verdict := observe.Pass
 	for _, r := range rows {
 		switch {
 		case len(r.Differs) > 0:
 			return observe.Fail
-		case r.Skipped == "" && slices.Contains(r.Verdicts[:], observe.Inconclusive):
+		case slices.Contains(r.Verdicts[:], observe.Inconclusive):
 			verdict = observe.Inconclusive
 		}
 	}

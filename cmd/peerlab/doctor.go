@@ -41,6 +41,9 @@ exit status is 1 if no cluster can be started here.`,
 				return usageError{fmt.Errorf("--peers %d: want 1 to %d", peers, testbed.MaxPeers)}
 			}
 			checks := l.checkAll(cmd.Context(), os.DirFS("/"), env, peers)
+			if err := context.Cause(cmd.Context()); err != nil { // what was asked then is no finding
+				return err
+			}
 			if err := l.printChecks(cmd, checks); err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,9 +75,30 @@ func (l *lab) killCommand() *cobra.Command {
 }
 
 func (l *lab) stopCommand() *cobra.Command {
-	return l.onPeers(&cobra.Command{
+	var cmd *cobra.Command
+	cmd = l.onPeers(&cobra.Command{
 		Use: "stop", Short: "Have peers leave (SIGTERM); kill those that have not after 10 s",
-	}, runningOrPaused, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Stop(ctx, names...) })
+	}, runningOrPaused, func(ctx context.Context, c *docker.Cluster, names []string) error {
+		peers, err := c.Peers(ctx)
+		if err != nil {
+			return err
+		}
+		if idle := stopped(peers, names); len(idle) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "nothing to stop in %s: not running\n", strings.Join(idle, ", "))
+		}
+		return c.Stop(ctx, names...)
+	})
+	return cmd
+}
+
+// stopped are those of names that do not run.
+func stopped(peers []testbed.Peer, names []string) (idle []string) {
+	for _, p := range peers {
+		if p.State == testbed.Stopped && slices.Contains(names, p.Name) {
+			idle = append(idle, p.Name)
+		}
+	}
+	return idle
 }
 
 func (l *lab) pauseCommand() *cobra.Command {
@@ -132,7 +154,7 @@ func (l *lab) throttleCommand() *cobra.Command {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !cmd.Flags().Changed("cpus") {
-			return usageError{errors.New("throttle needs --cpus, such as --cpus 0.05")}
+			return usageError{errors.New("throttle needs --cpus, such as --cpus 0.05; --cpus 0 lifts the limit")}
 		}
 		return run(cmd, args)
 	}

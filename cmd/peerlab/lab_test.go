@@ -573,6 +573,8 @@ func TestWrongLabUse(t *testing.T) {
 		"cut alice - bob": "redirection", "cut alice bob --for -1s": "above 0", "cut alice bob --for x": "--for", "heal --for 1s": "unknown flag",
 		"up --memory 1x": "256m", "up --memory 1m": "6 MiB", "up --memory -1": "256m", "up --pids many": "a number", "up --pids 3": "at least 16",
 		"run gallery/crash --engine sim --memory 1g": "for containers", "run gallery/crash --pids 1": "at least 16",
+		"cut alice bob for=5s": "--for 5s", "cut alice -> bob --for -1s": "above 0", "cut alice,bob -> charly x=1": "no such key", "throttle all off": "--cpus 0 lifts",
+		"exec alice bob -- echo x": "alice,bob", "check nodir": "no directory nodir, and no results", "run gallery/crash --engine sim --out lab_test.go": "is a file",
 		"doctor --peers 0": "want 1 to 1000", "up --adapter srf": "did you mean serf?", "up --adapter serf --set SuspicionMult=2": `no setting "set"`,
 	} {
 		p.fails(2, want, strings.Fields(args)...)

@@ -26,6 +26,9 @@ func (l *lab) onLinks(cmd *cobra.Command) *cobra.Command {
 		if slices.Contains(args, "-") {
 			return usageError{fmt.Errorf("the shell took > for a redirection: write %s alice bob, or quote the arrow: %[1]s 'alice -> bob'", cmd.CommandPath())}
 		}
+		if at := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "for=") }); at >= 0 && cmd.Name() != "heal" {
+			return usageError{fmt.Errorf("%s: how long it lasts is a flag, --for %s", args[at], strings.TrimPrefix(args[at], "for="))}
+		}
 		if err := checkWords(args); err != nil {
 			return usageError{err}
 		}
@@ -66,7 +69,7 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, bot
 	if err != nil {
 		return usageError{err}
 	}
-	now, err := c.Links(ctx)
+	now, until, err := c.LinksUntil(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,7 +86,19 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, bot
 	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
 		return err // nothing has changed
 	}
+	if gone := endless(until, last, len(want)); gone != "" {
+		p.say("%s", gone)
+	}
 	return errors.Join(l.showLinks(cmd, c, peers, probes(c.Done())), err)
+}
+
+// endless says that links which were to end by themselves do so no longer, since
+// what is now in force has no end; "" where that is not so. There are so many left.
+func endless(until time.Time, last time.Duration, left int) string {
+	if until.IsZero() || last > 0 || left == 0 {
+		return ""
+	}
+	return fmt.Sprintf("what was to end at %s now stays: a change without --for takes the end away", until.Local().Format("15:04:05"))
 }
 
 // doing is what is said before, since measuring takes a while. all says that all

@@ -4,14 +4,17 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"peerlab/terminal"
 	"peerlab/testbed/docker"
@@ -35,7 +38,7 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	root := newRoot(env)
 	var refused error
 	refuseUnknown(root, &refused)
-	root.SetArgs(args)
+	root.SetArgs(joinArrows(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	ownCompletionCommand(root)
@@ -44,9 +47,37 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	err := cmp.Or(root.ExecuteContext(ctx), refused)
 	status := exitStatus(ctx, err)
 	if err != nil {
-		printError(stderr, err, status, root.PersistentFlags().Lookup("format").Value.String() == "json")
+		printError(stderr, err, status, root.PersistentFlags().Lookup("format").Value.String() == formatJSON || asksJSON(args))
 	}
 	return status
+}
+
+// asksJSON reports whether JSON is asked for by arguments of which some may be
+// wrong: reading them ends at the first wrong flag.
+func asksJSON(args []string) bool {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.SetOutput(io.Discard)
+	flags.BoolP("help", "h", false, "")
+	format := flags.StringP("format", "o", formatText, "")
+	return flags.Parse(args) == nil && *format == formatJSON
+}
+
+// joinArrows puts an arrow that is an argument of its own, which would be read as
+// flags, behind the argument before it.
+func joinArrows(args []string) []string {
+	joined := make([]string, 0, len(args)) // never nil: cobra would take the process's own
+	for i, arg := range args {
+		switch {
+		case arg == "--":
+			return append(joined, args[i:]...)
+		case arg == "->" && i > 0:
+			joined[len(joined)-1] += " ->"
+		default:
+			joined = append(joined, arg)
+		}
+	}
+	return joined
 }
 
 // untilSignal returns a context that SIGINT or SIGTERM cancels, with a
@@ -78,7 +109,11 @@ func oneLine(err error, interrupted bool) string {
 	if interrupted {
 		// The rest is how each of the requests under way ended.
 		lines = lines[:1]
-		if !strings.HasPrefix(lines[0], "interrupted") {
+		switch {
+		case strings.HasPrefix(lines[0], "interrupted"):
+		case errors.As(err, new(*url.Error)) && errors.Is(err, context.Canceled): // its text is a URL of Docker's
+			lines[0] = "interrupted while Docker was asked"
+		default:
 			lines[0] = "interrupted: " + lines[0]
 		}
 	}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,6 +128,7 @@ func TestOneLine(t *testing.T) {
 		{several, false, "a; b; c; and 2 more"},
 		{several, true, "interrupted: a"},
 		{errors.New("interrupted: nothing is left"), true, "interrupted: nothing is left"},
+		{fmt.Errorf("set links: %w", &url.Error{Op: "Post", URL: "http://%2Fvar/x", Err: context.Canceled}), true, "interrupted while Docker was asked"},
 	} {
 		if got := oneLine(test.err, test.interrupted); got != test.want {
 			t.Errorf("%q, interrupted %t: %q, want %q", test.err, test.interrupted, got, test.want)

@@ -18,3 +18,18 @@ func TestMakeUpChecksTheNetwork(t *testing.T) {
 		}
 	}
 }
+
+// make exec says what is wrong: a second line would be dropped, and without Docker
+// nobody knows which peers there are.
+func TestMakeExecSaysWhatIsWrong(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	for line, want := range map[string]string{"echo first\nsecond": "LINE is one line", "members": "no Docker daemon answers"} {
+		cmd := exec.CommandContext(t.Context(), "make", "-s", "-C", "../..", "exec", "LINE="+line)
+		cmd.Env = append(cmd.Environ(), "DOCKER_HOST=unix:///nowhere/docker.sock")
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%q: %v: %s", line, err, out)
+		}
+	}
+}

@@ -36,6 +36,9 @@ const lockFile = "running.lock"
 // --out names, or else a new one, which the returned function gives free.
 func (l *lab) resultsDir(out, command, what string) (dir string, release func(), err error) {
 	if out != "" {
+		if info, err := os.Stat(out); err == nil && !info.IsDir() {
+			return "", nil, usageError{fmt.Errorf("--out %s is a file: want a directory", out)}
+		}
 		dir, err = filepath.Abs(out)
 		return dir, func() {}, err
 	}

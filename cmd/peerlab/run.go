@@ -124,16 +124,16 @@ func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	for _, name := range files {
 		v, err := runTestFile(ctx, host.Host, name, out)
 		if err != nil {
-			return err
+			return after(verdict, err)
 		}
 		verdict = scenarios.Worse(verdict, v)
 	}
 	if len(b.Scenarios) > 0 {
 		v, err := l.runBatch(cmd, b, f)
-		if err != nil {
-			return err
-		}
 		verdict = scenarios.Worse(verdict, v)
+		if err != nil {
+			return after(verdict, err)
+		}
 	}
 	return exit(verdict)
 }
@@ -187,17 +187,19 @@ type problems struct{ error }
 
 func (p problems) Unwrap() error { return p.error }
 
+// runBatch runs scenarios and shows what came of them. With an error the verdict is
+// that of the runs that are complete.
 func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (observe.Verdict, error) {
 	plans, err := b.Plans(cmd.Context())
 	if err != nil {
 		if errors.As(err, new(scenarios.Problems)) {
-			return "", problems{err}
+			return observe.Pass, problems{err}
 		}
-		return "", err
+		return observe.Pass, err
 	}
 	var release func()
 	if b.Dir, release, err = l.resultsDir(f.out, "run", whatOf(b.Scenarios)); err != nil {
-		return "", err
+		return observe.Pass, err
 	}
 	defer release()
 	errs := cmd.ErrOrStderr()
@@ -209,17 +211,17 @@ func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (obse
 	}
 	defer tellCleanup(cmd.Context(), f.engine, say)()
 	done, err := b.Run(cmd.Context(), plans)
-	if err != nil {
-		if cmd.Context().Err() != nil {
-			err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(done), len(plans)*f.repeat, b.Dir)
-		}
-		return "", err
+	if err != nil && cmd.Context().Err() != nil {
+		err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(done), len(plans)*f.repeat, b.Dir)
 	}
 	verdict := observe.Pass
 	for _, d := range done {
 		verdict = scenarios.Worse(verdict, d.Verdict)
 	}
-	return verdict, l.printRuns(cmd, done, b.Dir)
+	if len(done) == 0 {
+		return verdict, err
+	}
+	return verdict, errors.Join(err, l.printRuns(cmd, done, b.Dir))
 }
 
 // host is what runs something on an engine.

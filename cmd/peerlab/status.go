@@ -50,10 +50,30 @@ func exit(v observe.Verdict) error {
 	return verdictError{v}
 }
 
+// failedError is an error that came after something had failed: that it does not
+// hold is known, whatever the rest would have come to.
+type failedError struct{ error }
+
+func (e failedError) Unwrap() error { return e.error }
+
+// after returns err of a command that had come to a verdict before. Wrong usage and
+// mistakes stay what they are.
+func after(v observe.Verdict, err error) error {
+	if v != observe.Fail || errors.As(err, new(usageError)) || errors.As(err, new(problems)) {
+		return err
+	}
+	return failedError{err}
+}
+
 // signalError is the cause with which a signal cancels the program's context.
 type signalError struct{ os.Signal }
 
-func (e signalError) Error() string { return "interrupted by " + e.Signal.String() }
+func (e signalError) Error() string {
+	if e.Signal == os.Interrupt {
+		return "interrupted (Ctrl-C)"
+	}
+	return "interrupted (SIGTERM)"
+}
 
 // exitStatus is the one place where the error of a command becomes an exit
 // status.
@@ -69,7 +89,7 @@ func exitStatus(ctx context.Context, err error) int {
 		return 0
 	case errors.As(err, &shell):
 		return int(shell)
-	case errors.As(err, &verdict) && verdict.Verdict == observe.Fail:
+	case errors.As(err, new(failedError)), errors.As(err, &verdict) && verdict.Verdict == observe.Fail:
 		return statusFailed
 	case errors.As(context.Cause(ctx), &signal):
 		number, _ := signal.Signal.(syscall.Signal)

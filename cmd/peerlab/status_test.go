@@ -50,6 +50,9 @@ func TestExitStatus(t *testing.T) {
 		{"Ctrl-C", interrupted(os.Interrupt), inconclusiveError{other}, 130},
 		{"SIGTERM", interrupted(syscall.SIGTERM), other, 143},
 		{"a shell's own", t.Context(), shellStatus(7), 7},
+		{"a failure, then no room", t.Context(), inconclusiveError{after(observe.Fail, other)}, 1},
+		{"a failure, then a mistake", t.Context(), inconclusiveError{after(observe.Fail, problems{mistakes})}, 2},
+		{"no failure, then no room", t.Context(), inconclusiveError{after(observe.Pass, other)}, 3},
 	} {
 		if got := exitStatus(test.ctx, test.err); got != test.want {
 			t.Errorf("%s: %d, want %d", test.name, got, test.want)
@@ -155,7 +158,15 @@ func TestErrorsAsJSON(t *testing.T) {
 	if told.Status != 2 || !strings.Contains(told.Error, "strat") || len(told.Problems) != 2 || told.Problems[1].Line != 3 || told.Problems[1].Column != 6 || told.Problems[0].File != file {
 		t.Errorf("%+v", told)
 	}
-	for _, args := range [][]string{{"up", "--format", "json", "0"}, {"nosuch", "--format", "json"}, {"check", "--format", "json", t.TempDir()}} {
+	for _, args := range [][]string{
+		{"up", "--format", "json", "0"},
+		{"nosuch", "--format", "json"},
+		{"check", "--format", "json", t.TempDir()},
+		{"run", "--frob", "-o", "json"},
+		{"run", "-o", "json", "--frob"},
+		{"ps", "--frob", "--format=json"},
+		{"cut", "-x", "-ojson"},
+	} {
 		status, _, errs := call(nil, args...)
 		if err := json.Unmarshal([]byte(errs), &told); err != nil || status != 2 || told.Status != 2 {
 			t.Errorf("%q: %d %q", args, status, errs)

@@ -129,15 +129,15 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(runs), total, s.Dir)
-	}
-	if err != nil {
-		return err
-	}
 	verdict := observe.Pass
 	for _, r := range runs {
 		verdict = scenarios.Worse(verdict, r.Verdict)
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(runs), total, s.Dir)
+	}
+	if err != nil {
+		return after(verdict, err)
 	}
 	return exit(verdict)
 }

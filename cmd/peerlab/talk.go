@@ -50,6 +50,9 @@ terminal would act on; --raw, a file or a pipe gets every byte.`,
 		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'\n  peerlab exec alice -- execute - <script",
 		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.completeExec,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if peers := cmd.ArgsLenAtDash(); peers > 1 {
+				return usageError{fmt.Errorf("exec takes several peers as one word: %s", strings.Join(args[:peers], ","))}
+			}
 			line := strings.Join(args[1:], " ")
 			var in testbed.Input
 			if len(args) > 2 {

@@ -18,24 +18,24 @@ const Grace = 2 * time.Second
 
 // Row is one scenario, with its arm, on both engines.
 type Row struct {
-	Scenario string
+	Scenario string `json:"scenario"`
 	// Verdicts of the first and the second engine.
-	Verdicts [2]observe.Verdict
-	Figures  []Figure
+	Verdicts [2]observe.Verdict `json:"verdicts"`
+	Figures  []Figure           `json:"figures"`
 	// Differs says what does not agree, nothing if all does.
-	Differs []string
+	Differs []string `json:"differs"`
 	// Skipped says why the scenario ended itself on one of the engines, for what
 	// that does not have: then there is nothing to compare.
-	Skipped string
+	Skipped string `json:"skipped,omitempty"`
 }
 
 // Figure is one latency, on both engines, over all runs.
 type Figure struct {
-	Name    string
-	Engines [2]observe.Summary // in seconds
-	Band    *observe.Band      // what theory expects, nil where it says nothing
+	Name    string             `json:"name"`
+	Engines [2]observe.Summary `json:"engines"`        // in seconds
+	Band    *observe.Band      `json:"band,omitempty"` // what theory expects, nil where it says nothing
 	// Judged is false for what the engines do differently by nature: it is shown.
-	Judged bool
+	Judged bool `json:"judged"`
 }
 
 // Rows pairs runs by scenario, in the order of the first engine's. Two engines

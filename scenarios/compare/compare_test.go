@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,5 +142,13 @@ func TestReplace(t *testing.T) {
 	write("# Engines\n")
 	if err := Replace(path, "x"); err == nil || !strings.Contains(err.Error(), "no place for the table") {
 		t.Error(err)
+	}
+}
+
+func TestKeysAreLowerCase(t *testing.T) {
+	text, err := json.Marshal(Row{Figures: []Figure{{}}, Skipped: "no netem", Differs: []string{"verdict"}})
+	want := `{"scenario":"","verdicts":["",""],"figures":[{"name":"","engines":[`
+	if err != nil || !strings.HasPrefix(string(text), want) || strings.ContainsAny(string(text), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		t.Errorf("%s %v", text, err)
 	}
 }
