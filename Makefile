@@ -276,7 +276,7 @@ search: $(if $(filter docker,$(ENGINE)),image) ## random fault schedules that mu
 
 .PHONY: engines
 engines: image ## the gallery on both engines; writes the table in docs/engines.md
-	@go run ./cmd/peerlab compare --write docs/engines.md
+	@.build/peerlab compare --write docs/engines.md || (($$? == 3)) # 3: what this host cannot do is skipped
 
 .PHONY: bench
 bench: ## benchmarks
