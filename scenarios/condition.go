@@ -64,6 +64,8 @@ type kind struct {
 	short   string
 	detail  string
 	example string
+	// text says that the form ends with a text.
+	text bool
 	// parse reads the words, and returns what makes a predicate of them; ok says
 	// whether they have this form at all.
 	parse func(sc *scene, a args) (p func() predicate, ok bool, err error)
@@ -85,7 +87,11 @@ func parseCondition(sc *scene, a args) (compiledCondition, error) {
 		c, err := parseCondition(sc, opposite)
 		return compiledCondition{"not " + c.text, func() predicate { return negate(c.predicate()) }}, err
 	}
+	text := textAt(a.text) >= 0 // in which any word may occur
 	for _, k := range sc.kinds {
+		if text && !k.text {
+			continue
+		}
 		if p, ok, err := k.parse(sc, a); ok {
 			sc.uses[k.form] = true
 			if err != nil {
@@ -102,6 +108,51 @@ func parseCondition(sc *scene, a args) (compiledCondition, error) {
 		forms = append(forms, k.form)
 	}
 	return compiledCondition{}, at(a.words[0], fmt.Errorf("%q is no condition: there are %s", strings.Join(a.text, " "), strings.Join(forms, "; ")))
+}
+
+// textAt returns where the text begins that a condition ends with, as the number
+// of words before it, and -1 for a condition without one, or too few words.
+func textAt(words []string) int {
+	i := 0
+	for i < len(words) && words[i] == "not" {
+		i++
+	}
+	for i++; i < len(words)-1; i++ { // the first word is whom it is about
+		switch words[i] {
+		case "has", "have":
+			switch {
+			case words[i+1] == "message":
+				return i + 2
+			case words[i+1] == "key" && i+2 < len(words):
+				return i + 3
+			}
+			return -1
+		case "answer", "answers":
+			if end := slices.Index(words[min(i+2, len(words)):], "with"); end >= 0 {
+				return i + 2 + end + 1
+			}
+			return -1
+		}
+	}
+	return -1
+}
+
+// conditionRest is the rest of a verb that takes a condition after some words:
+// the text with which it ends, if it does.
+func conditionRest(before int) func([]word) form {
+	return func(words []word) form {
+		if len(words) <= before {
+			return plain
+		}
+		raw := make([]string, len(words)-before)
+		for i, w := range words[before:] {
+			raw[i] = w.raw()
+		}
+		if textAt(raw) >= 0 {
+			return freeText
+		}
+		return plain
+	}
 }
 
 // negate returns the opposite of a predicate. That of a question is one, too.

@@ -1,11 +1,14 @@
 package scenarios
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,6 +42,9 @@ type Scenario struct {
 type line struct {
 	number int // from 1
 	text   string
+	// broken says that it cannot be cut into words: the command is what could be
+	// read of it.
+	broken bool
 	*command
 }
 
@@ -76,13 +82,27 @@ func Parse(path, text string) (*Scenario, error) {
 			add(number, problem.Col, problem.Text)
 		}
 		if c != nil {
-			s.lines = append(s.lines, line{number, text, c})
+			s.lines = append(s.lines, line{number, text, problem != nil, c})
 		}
 	}
 	if len(wrong) > 0 {
-		return nil, wrong
+		return nil, s.withOthers(wrong)
 	}
 	return s, nil
+}
+
+// withOthers adds to what is wrong with lines as such what is wrong with the
+// others, as far as no engine and no file beside the scenario is needed for it.
+func (s *Scenario) withOthers(wrong Problems) Problems {
+	whole := *s
+	whole.beside = nil
+	_, err := whole.Plans(context.Background(), nil, "", nil)
+	var others Problems
+	if errors.As(err, &others) {
+		wrong = append(wrong, others...)
+	}
+	slices.SortStableFunc(wrong, func(a, b *Problem) int { return cmp.Or(a.Line-b.Line, a.Col-b.Col) })
+	return wrong
 }
 
 // Read parses a file.

@@ -33,12 +33,12 @@ func happenings() []kind {
 			parse:  parseChat,
 		},
 		{
-			form: "PEER… has message TEXT…", short: "a chat message of this text was delivered to each of them, or sent by it", example: "all have message 'left side'",
+			form: "PEER… has message TEXT…", text: true, short: "a chat message of this text was delivered to each of them, or sent by it", example: "all have message 'left side'",
 			detail: "Counts from the beginning of the scenario.",
 			parse:  parseHas,
 		},
 		{
-			form: "PEER… has key KEY [TEXT…]", short: "each of them has this key of the broadcast map, with this text if there is one", example: "all have key motd 'hello, cluster'",
+			form: "PEER… has key KEY [TEXT…]", text: true, short: "each of them has this key of the broadcast map, with this text if there is one", example: "all have key motd 'hello, cluster'",
 			detail: "What counts is what a peer has now: a key that it set, or took over from another, and that was not deleted since. A restarted peer begins without keys.",
 			parse:  parseHasKey,
 		},

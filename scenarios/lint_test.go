@@ -77,6 +77,13 @@ func TestLintPoints(t *testing.T) {
 		{"await 5s bootstrap lists 4", "it cannot list 4: the cluster has 3 peers"},
 		{"check health dave>1", `no such peer as "dave"`},
 		{"await 5s nobody but dies", "want nobody dies, or nobody but PEER"},
+		{"alice bob members", `2:7: a peer has no command "bob": for a line of several peers write their names with a comma, alice,bob`},
+		{"alice testfilter messagesView 5 <bob> never", "2:7: nothing judges a testfilter here"},
+		{"rest members", "2:1: rest of what?"},
+		{"skip ''", "want a reason"},
+		{"await 5s alice answers members with (", "2:37: "},
+		{"peer alice BindAddr=1.1.1.1", "2:12: BindAddr cannot be set: the engine gives each peer its address"},
+		{"wait $Z", "there is no variable $Z: there are"},
 	} {
 		got := lint(t, before+tc.line+"\n")
 		if !strings.Contains(got, tc.want) {
@@ -92,6 +99,31 @@ func TestLintTellsAllAtOnce(t *testing.T) {
 	got := lint(t, "cluster 3\nstrat\nkill dave\nawait 5s all see 9 alive\n")
 	if strings.Count(got, "\n") != 2 {
 		t.Errorf("want three problems, got\n%s", got)
+	}
+}
+
+// Each mistake is told, and no line that is wrong only because of another.
+func TestLintTellsEachMistakeOnce(t *testing.T) {
+	for text, want := range map[string]string{
+		"cluster 3\n! \nstrat\n":                          "2:1 3:1",
+		"cluster 3\nkill 'alice\nstrat\nstart # now\n":    "2:6 3:1 4:7",
+		"cluster 'three\nstart\nalice members\n":          "1:9",
+		"set X='1\ncluster 3\nwait $X\nstrat\n":           "1:7 4:1",
+		"cluster 3 bind=1 name=b Foo=2 rejoin=0\nstart\n": "1:11 1:25",
+		"clutser 5\nstart\nalice members\n":               "1:1",
+		"cluster three\nstart\nalice members\nkill bob\n": "1:9",
+		"cluster 5x\nstart\nalice members\nkill bob\n":    "1:9",
+		"cluster 3\npeer carol rejoin=0\nstart\ncarol members\nkill carol\nawait 5s alice sees carol alive\n": "2:6",
+		"cluster 3 profile=moon\nstart\n": "1:11",
+	} {
+		var places []string
+		for one := range strings.SplitSeq(lint(t, text), "\n") {
+			place := strings.SplitN(one, ":", 4)
+			places = append(places, strings.Join(place[1:3], ":"))
+		}
+		if got := strings.Join(places, " "); got != want {
+			t.Errorf("%q: %s, want %s\n%s", text, got, want, lint(t, text))
+		}
 	}
 }
 
@@ -123,6 +155,7 @@ func TestLintLetsPass(t *testing.T) {
 		"cluster 5 rejoin=0 SuspicionMult=2\npeer dave name=charly\nstart\nawait $DETECT_MAX*2+1s all see 5 alive\n",
 		"arm on R=5s\narm off R=0\ncluster alice bob rejoin=$R\nstart\n[arm:on] await 5s all see 2 alive\n[!sim] wait 1s\n",
 		"cluster 4\nstart\npartition alice,bob / rest\nawait 1m alice,bob see rest dead\nheal\ncut alice -> rest\nlink all <-> bootstrap drop=udp\n",
+		"cluster 2\nstart\nalice testfilter messagesView 5 <bob> never\nalice testsummary\n",
 		"cluster 4\nstart\n! alice nonsense\nalice msg 'a # $b' &\njoin\nstall alice..charly for=1s every=2s\nmark here\ncheck not nobody but alice dies\n",
 		"cluster 3\nset X=3\n  # all\nstart\nalice msg it's #1 '\nmark it's $5 & $more\n[docker] skip it's\nrepeat 2 all msg {}: it's &\nawait 5s all see $X alive\nawait 5s alice sees exactly alice, bob\n",
 	} {

@@ -214,6 +214,9 @@ func (s *Scenario) available(ctx context.Context, f testbed.Factory) (map[string
 func (p *Plan) compile(ctx context.Context, f testbed.Factory) (wrong Problems) {
 	sc := newScene(f, p.arm, p.given)
 	sc.beside = p.Scenario.beside
+	sc.asksTests = slices.ContainsFunc(p.Scenario.lines, func(l line) bool {
+		return strings.Contains(l.text, "testsummary") || strings.Contains(l.text, "testlocalfilters")
+	})
 	if p.secrets == nil {
 		p.secrets = secrets{}
 	}
@@ -243,6 +246,10 @@ func (p *Plan) compile(ctx context.Context, f testbed.Factory) (wrong Problems) 
 			here = sc.clone()
 			here.possible, here.inactive = nil, true
 		}
+		if l.broken { // Parse has said what is wrong
+			here.mistakes.note(here, l)
+			continue
+		}
 		s, err := here.compile(l)
 		if p.guards == nil { // where there is an engine, these peers may run
 			maps.DeleteFunc(sc.stopped, func(name string, _ bool) bool { return !here.stopped[name] })
@@ -252,10 +259,17 @@ func (p *Plan) compile(ctx context.Context, f testbed.Factory) (wrong Problems) 
 		if err == nil {
 			continue
 		}
-		here.mistakes.note(l)
+		follows := errors.Is(err, errFollows) || here.mistakes.concern(l)
+		here.mistakes.note(here, l)
 		problem, ok := err.(*Problem)
+		var several Problems
 		switch {
-		case errors.Is(err, errFollows):
+		case follows:
+			continue
+		case errors.As(err, &several):
+			for _, problem := range several {
+				add(problem)
+			}
 			continue
 		case !ok:
 			problem = &Problem{Text: err.Error(), Unable: errors.Is(err, testbed.ErrUnable)}
@@ -265,7 +279,7 @@ func (p *Plan) compile(ctx context.Context, f testbed.Factory) (wrong Problems) 
 		}
 		add(problem)
 	}
-	if !sc.defined && len(wrong) == 0 {
+	if !sc.defined && len(wrong) == 0 && !sc.mistakes.cluster {
 		wrong = append(wrong, &Problem{File: p.Scenario.Path, Line: 1, Col: 1, Text: "there is no cluster: a scenario has a line such as cluster 5"})
 	}
 	p.Spec, p.ends, p.Least, p.files = sc.spec, sc.ends, sc.least, sc.files
@@ -323,6 +337,8 @@ func (sc *scene) parse(c *command, text []string) (action, error) {
 	case isVerb:
 		sc.uses[name] = true
 		return v.parse(sc, a)
+	case sc.defined && name == testbed.Rest:
+		return nil, at(c.name, errors.New("rest of what? A line for peers begins with their names, such as alice,bob, or all"))
 	case sc.defined && sc.isPeers(name):
 		return sc.parseLine(name, a)
 	case !sc.defined && sc.mistakes.cluster:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,9 +31,11 @@ type scene struct {
 	vars  map[string]string
 
 	spec    testbed.Spec
-	defined bool            // by a cluster line
-	begun   bool            // something runs: the cluster is what it is
-	stopped map[string]bool // peers that certainly do not run
+	defined bool // by a cluster line
+	// asksTests says that a line asks a peer how its testfilters stand.
+	asksTests bool
+	begun     bool            // something runs: the cluster is what it is
+	stopped   map[string]bool // peers that certainly do not run
 	// inactive says that the line is left out here: it is checked as such, but not
 	// whether it can come true.
 	inactive bool
@@ -73,6 +76,7 @@ func (sc *scene) clone() *scene {
 	c := *sc
 	c.vars, c.links, c.ends, c.uses = maps.Clone(sc.vars), maps.Clone(sc.links), maps.Clone(sc.ends), maps.Clone(sc.uses)
 	c.mistakes, c.stopped = sc.mistakes.clone(), maps.Clone(sc.stopped)
+	c.marks = slices.Clip(sc.marks)
 	c.spec.Own = maps.Clone(sc.spec.Own)
 	for name, own := range c.spec.Own {
 		c.spec.Own[name] = maps.Clone(own)
@@ -122,44 +126,54 @@ func fields(settings map[string]string) []string {
 func (sc *scene) parseSettings(words []word, text []string) (map[string]string, error) {
 	parsed := map[string]string{}
 	var set []string
+	var wrong Problems
 	seen := map[string]bool{}
 	for i, pair := range text {
 		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key == "" {
-			return nil, at(words[i], fmt.Errorf("%q: want key=value, such as profile=lan or SuspicionMult=2", pair))
-		}
-		if seen[key] {
-			return nil, at(words[i], fmt.Errorf("%s is given twice", key))
+		switch {
+		case !ok || key == "":
+			wrong = append(wrong, at(words[i], fmt.Errorf("%q: want key=value, such as profile=lan or SuspicionMult=2", pair)))
+			continue
+		case seen[key]:
+			wrong = append(wrong, at(words[i], fmt.Errorf("%s is given twice", key)))
+			continue
 		}
 		seen[key] = true
+		if err := sc.checkSetting(key, value); err != nil {
+			wrong = append(wrong, at(words[i], err))
+			continue
+		}
 		if unicode.IsUpper(rune(key[0])) {
-			// As the engine hands them on: separated by commas.
-			if strings.Contains(value, ",") {
-				return nil, at(words[i], fmt.Errorf("%s: a value with a comma cannot be set", key))
-			}
-			if _, err := membership.Configure("lan", []string{pair}); err != nil {
-				return nil, at(words[i], err)
-			}
 			set = append(set, pair)
 			continue
 		}
-		if key == "set" {
-			return nil, at(words[i], errors.New("write fields of memberlist as they are: SuspicionMult=2, without set="))
-		}
-		if err := settings.CheckSetting(sc.owned, key, value); err != nil {
-			return nil, at(words[i], err)
-		}
-		if key == "chat-secret-file" {
-			if err := sc.giveSecrets(value); err != nil {
-				return nil, at(words[i], err)
-			}
-		}
 		parsed[key] = value
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
 	}
 	if len(set) > 0 {
 		parsed["set"] = strings.Join(set, ",")
 	}
 	return parsed, nil
+}
+
+// checkSetting says what is wrong with one setting of a cluster or a peer. It
+// reads the file of secrets that one names.
+func (sc *scene) checkSetting(key, value string) error {
+	switch {
+	case unicode.IsUpper(rune(key[0])):
+		return settings.CheckField(key, value)
+	case key == "set":
+		return errors.New("write fields of memberlist as they are: SuspicionMult=2, without set=")
+	}
+	if err := settings.CheckSetting(sc.owned, key, value); err != nil {
+		return err
+	}
+	if key == "chat-secret-file" {
+		return sc.giveSecrets(value)
+	}
+	return nil
 }
 
 // giveSecrets reads a file of secrets that is beside the scenario.

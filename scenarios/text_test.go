@@ -63,6 +63,42 @@ func TestTextOfAScenario(t *testing.T) {
 	}
 }
 
+// A text that is named is read as the line that made it: as it is written.
+func TestTextThatIsNamed(t *testing.T) {
+	res := play(t, `cluster 2
+start
+await 20s all see 2 alive
+wait 5s
+mark it's fine
+mark a   b
+mark "quo ted"
+alice msg it's   fine #1
+alice msg you see it
+alice broadcast add k a   b
+await 10s bob has message it's   fine #1
+await 10s all have message you see it
+await 60s bob has key k a   b
+check not bob has key k a b
+await 60s all answer broadcast list with k +a   b
+measure fp since it's fine
+measure fp since a   b
+measure fp since "quo ted"
+measure fp since quo ted
+`)
+	if res.Verdict != observe.Pass {
+		t.Errorf("%s: %s", res.Verdict, res.Reason)
+	}
+}
+
+// A line that changes no link is no fault, and no end of one.
+func TestLinksThatStayAreNoEvents(t *testing.T) {
+	res := play(t, "cluster 2\nstart\nheal\ncut alice -> bob\ncut alice -> bob for=1s\ncut alice -> bob\nheal\nheal\n"+
+		"check events lab.cut=1\ncheck events lab.heal=1\n")
+	if res.Verdict != observe.Pass {
+		t.Errorf("%s: %s", res.Verdict, res.Reason)
+	}
+}
+
 // history keeps the engine that a test file is run on.
 type history struct {
 	testbed.Factory

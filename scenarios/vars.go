@@ -70,7 +70,13 @@ func (sc *scene) value(name string) (string, error) {
 		}
 		names = append(names, c.name)
 	}
-	return "", fmt.Errorf("there is no variable $%s: %s; single quotes keep a $ as it is", name, meant(name, names))
+	slices.Sort(names)
+	names = slices.Compact(names)
+	hint := meant(name, names)
+	if len(name) == 1 { // any other letter would resemble it
+		hint = "there are " + strings.Join(names, ", ")
+	}
+	return "", fmt.Errorf("there is no variable $%s: %s; single quotes keep a $ as it is", name, hint)
 }
 
 // expand replaces the variables in words. In a text, and in a line for a peer,

@@ -73,7 +73,7 @@ func setting() []verb {
 			name: "skip", early: true, args: "REASON…", rest: isText, short: "end the scenario here: it cannot be told (verdict inconclusive)",
 			detail: "Makes sense after a condition in brackets.", example: "[!netem] skip 'this needs delays'",
 			parse: func(_ *scene, a args) (action, error) {
-				if len(a.text) == 0 {
+				if strings.TrimSpace(strings.Join(a.text, " ")) == "" {
 					return nil, errors.New("want a reason")
 				}
 				return func(context.Context, *run, io.Writer) error { return &skipped{strings.Join(a.text, " ")} }, nil
@@ -102,6 +102,9 @@ func parseArm(a args) (arm, error) {
 	return made, nil
 }
 
+// numberWords are what somebody writes who means a number of peers.
+var numberWords = []string{"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twenty", "hundred"}
+
 func parseCluster(sc *scene, a args) (action, error) {
 	if sc.defined {
 		return nil, errors.New("there is one cluster already: a scenario has one cluster line")
@@ -114,6 +117,9 @@ func parseCluster(sc *scene, a args) (action, error) {
 		return nil, errors.New("want a number of peers, or their names")
 	}
 	peers := a.text[:n]
+	if n == 1 && slices.Contains(numberWords, peers[0]) {
+		return nil, at(a.words[0], fmt.Errorf("%q: want a number in digits, such as 5, or the names of several peers", peers[0]))
+	}
 	if count, err := strconv.Atoi(peers[0]); err == nil && n == 1 {
 		if count < 1 || count > testbed.MaxPeers {
 			return nil, at(a.words[0], fmt.Errorf("%d peers: want 1 to %d", count, testbed.MaxPeers))
@@ -121,6 +127,9 @@ func parseCluster(sc *scene, a args) (action, error) {
 		peers = testbed.Names(count)
 	} else {
 		for i, name := range peers {
+			if name != "" && name[0] >= '0' && name[0] <= '9' {
+				return nil, at(a.words[i], fmt.Errorf("%q: want one number of peers, or names that begin with a letter", name))
+			}
 			if err := sc.checkPeerName(name, peers[:i]); err != nil {
 				return nil, at(a.words[i], err)
 			}
@@ -136,7 +145,15 @@ func parseCluster(sc *scene, a args) (action, error) {
 	if of["name"] != "" {
 		return nil, errors.New("name= would give all peers one name: write it into a peer line")
 	}
-	return nothing, sc.define(of)
+	if err := sc.define(of); err != nil {
+		for i, w := range a.text[n:] { // it may be about one of them
+			if key, _, _ := strings.Cut(w, "="); strings.Contains(err.Error(), key) {
+				return nil, at(a.words[n+i], err)
+			}
+		}
+		return nil, err
+	}
+	return nothing, nil
 }
 
 // checkPeerName says why a peer cannot have a name.

@@ -73,7 +73,7 @@ func talking() []verb {
 					return nil, errors.New("want a note")
 				}
 				if !sc.inactive {
-					sc.marks = append(slices.Clip(sc.marks), strings.Join(a.text, " "))
+					sc.marks = append(sc.marks, strings.Join(a.text, " "))
 				}
 				return func(_ context.Context, r *run, _ io.Writer) error {
 					r.world.mark()
@@ -184,11 +184,17 @@ func (sc *scene) parseLine(list string, a args) (action, error) {
 		}
 	}
 	if known := peerWords(); !a.mayFail && !slices.Contains(known, first) {
+		if slices.Contains(sc.spec.Peers, first) {
+			return nil, at(a.words[0], fmt.Errorf("a peer has no command %q: for a line of several peers write their names with a comma, %s,%s", first, list, first))
+		}
 		text := fmt.Sprintf("a peer has no command %q: see docs/commands.md", first)
 		if near := nearest.To(first, known); len(near) > 0 {
 			text = fmt.Sprintf("a peer has no command %q: did you mean %s?", first, strings.Join(near, ", "))
 		}
 		return nil, at(a.words[0], errors.New(text))
+	}
+	if first == "testfilter" && !a.mayFail && !sc.asksTests {
+		return nil, at(a.words[0], errors.New("nothing judges a testfilter here: a test file (.cmd) does, or a line with testsummary; in a scenario write await 5s PEER… has message TEXT…"))
 	}
 	if err := peerCommands().CheckLine(line); !a.mayFail && err != nil {
 		return nil, at(a.words[0], err)

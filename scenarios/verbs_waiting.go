@@ -16,7 +16,7 @@ import (
 func waiting() []verb {
 	return []verb{
 		{
-			name: "await", judges: true, args: "DURATION CONDITION", short: "wait until the condition holds, and fail if it does not in time",
+			name: "await", judges: true, args: "DURATION CONDITION", rest: conditionRest(1), short: "wait until the condition holds, and fail if it does not in time",
 			detail: "Looks after each single event.", example: "await $DETECT_MAX*2 all see 4 alive",
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
@@ -24,7 +24,7 @@ func waiting() []verb {
 			},
 		},
 		{
-			name: "hold", judges: true, args: "DURATION CONDITION", short: "the condition holds now and all the time until then",
+			name: "hold", judges: true, args: "DURATION CONDITION", rest: conditionRest(1), short: "the condition holds now and all the time until then",
 			detail: "Looks after each single event. Conditions on events count from the beginning of the hold.", example: "hold 30s nobody dies",
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
@@ -44,16 +44,24 @@ func waiting() []verb {
 			},
 		},
 		{
-			name: "check", judges: true, args: "CONDITION|NAME", short: "the condition holds now, or the history fulfils a promise", example: "check chat",
+			name: "check", judges: true, args: "CONDITION|NAME", rest: conditionRest(0), short: "the condition holds now, or the history fulfils a promise", example: "check chat",
 			detail: "A condition is one as for await. The promises are judged by what has happened since the beginning: " + listing(observe.Checks()) + ".",
 			parse:  parseCheck,
 		},
 		{
-			name: "measure", judges: true, args: "NAME… [since TEXT…]", short: "measure what has happened, beside what theory says", example: "measure detection",
+			name: "measure", judges: true, args: "NAME… [since TEXT…]", rest: sinceRest, short: "measure what has happened, beside what theory says", example: "measure detection",
 			detail: "With since only what began after the mark with this text, the last of several. Measures: " + listing(observe.Measures()) + ".",
 			parse:  parseMeasure,
 		},
 	}
+}
+
+// sinceRest is the rest of measure: the text of a mark after since.
+func sinceRest(words []word) form {
+	if n := len(words); n > 1 && words[n-1].raw() == "since" {
+		return freeText
+	}
+	return plain
 }
 
 // listing names measures or checks, each with its line.

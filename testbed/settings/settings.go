@@ -5,12 +5,16 @@ package settings
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
+	"peerlab/nearest"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/membership"
@@ -138,7 +142,7 @@ func Used(owned, defaults, of map[string]string) map[string]string {
 
 // CheckSetting says what is wrong with one setting by itself.
 func CheckSetting(owned map[string]string, key, value string) error {
-	if reason, is := owned[key]; is {
+	if reason, is := owned[key]; is && !staysOff(key, value) {
 		return fmt.Errorf("%s cannot be set: %s", key, reason)
 	}
 	switch {
@@ -148,7 +152,69 @@ func CheckSetting(owned map[string]string, key, value string) error {
 		return nil
 	}
 	config := chatapp.NewConfig("")
-	return config.Configure(map[string]string{key: value})
+	err := config.Configure(map[string]string{key: value})
+	if errors.Is(err, peer.ErrNoSetting) {
+		return &unknownError{fmt.Sprintf("a peer has no setting %q: %s", key, meant(key, owned))}
+	}
+	return err
+}
+
+// unknownError is a peer.ErrNoSetting.
+type unknownError struct{ text string }
+
+func (e *unknownError) Error() string        { return e.text }
+func (e *unknownError) Is(target error) bool { return target == peer.ErrNoSetting }
+
+// CheckField says what is wrong with one field of memberlist's configuration. It
+// cannot have a comma in its value, for that separates fields in the setting set.
+func CheckField(field, value string) error {
+	switch {
+	case field == "Name":
+		return fmt.Errorf("%s cannot be set: write name= into a peer line", field)
+	case slices.Contains([]string{"BindAddr", "BindPort", "AdvertiseAddr", "AdvertisePort"}, field):
+		return fmt.Errorf("%s cannot be set: %s", field, Owned()["bind"])
+	case strings.Contains(value, ","):
+		return fmt.Errorf("%s: a value with a comma cannot be set", field)
+	}
+	_, err := membership.Configure("lan", []string{field + "=" + value})
+	return err
+}
+
+// flags are those of peer run.
+func flags() *pflag.FlagSet {
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config := chatapp.NewConfig("")
+	config.AddFlags(all)
+	return all
+}
+
+// staysOff reports whether a value leaves a switch off that is off anyway.
+func staysOff(key, value string) bool {
+	f := flags().Lookup(key)
+	if f == nil || f.DefValue != "false" {
+		return false
+	}
+	on, err := strconv.ParseBool(value)
+	return err == nil && !on
+}
+
+// meant names which of the settings that are not owned was probably meant, or
+// else all of them.
+func meant(key string, owned map[string]string) string {
+	var known []string
+	if _, is := owned[Phase]; !is {
+		known = append(known, Phase)
+	}
+	flags().VisitAll(func(f *pflag.Flag) {
+		if _, is := owned[f.Name]; !is && f.Name != "set" {
+			known = append(known, f.Name)
+		}
+	})
+	slices.Sort(known)
+	if near := nearest.To(key, known); len(near) > 0 {
+		return "did you mean " + strings.Join(near, ", ") + "?"
+	}
+	return "there are " + strings.Join(known, ", ")
 }
 
 // CheckPeer says what a peer with these settings would refuse. It makes a peer

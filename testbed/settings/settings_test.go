@@ -9,6 +9,30 @@ import (
 	"peerlab/testbed/settings"
 )
 
+func TestWhatCannotBeSetIsNotProposed(t *testing.T) {
+	owned := settings.Owned()
+	owned["allow-shell"] = "there is none"
+	for _, tc := range []struct{ key, value, want, not string }{
+		{"shell", "true", `a peer has no setting "shell": there are`, "allow-shell"},
+		{"bindd", "x", "there are", " bind,"},
+		{"profil", "lan", "did you mean profile?", "there are"},
+		{"allow-shell", "true", "allow-shell cannot be set: there is none", "mean"},
+	} {
+		err := settings.CheckSetting(owned, tc.key, tc.value)
+		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), tc.not) {
+			t.Errorf("%s=%s: %v", tc.key, tc.value, err)
+		}
+	}
+	if err := settings.CheckSetting(owned, "allow-shell", "false"); err != nil {
+		t.Errorf("what is so anyway: %v", err)
+	}
+	for field, want := range map[string]string{"BindAddr": "the engine gives each peer its address", "Name": "name= into a peer line"} {
+		if err := settings.CheckField(field, "1.1.1.1"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	own := func(peer, key, value string) map[string]map[string]string {
 		return map[string]map[string]string{peer: {key: value}}
