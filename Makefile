@@ -15,6 +15,8 @@ PATIENCE ?= 60
 
 # As in .env, by which docker-compose names the containers.
 PROJECT := $(or $(COMPOSE_PROJECT_NAME),$(shell sed -n 's/^COMPOSE_PROJECT_NAME=//p' .env))
+# What a hint needs before make to mean the cluster of this call.
+AGAIN   := $(if $(filter environment command,$(subst command line,command,$(origin COMPOSE_PROJECT_NAME))),COMPOSE_PROJECT_NAME=$(PROJECT) )
 COMPOSE  = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 UNITS    = $$(go list ./... | grep -v '^peerlab/e2e$$')
 # What keeps a processor busy in virtual time, and what starts containers or
@@ -90,16 +92,16 @@ up: settings image ## start bootstrap, alice, bob, charly, dave and erin; return
 			proxies=$$(docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' $(PROJECT)-$${missing[0]} 2>/dev/null |
 				sed -En 's|^(HTTPS?_PROXY=)([a-z0-9]+://)?([^@]*@)?(.*)|\1\2\4|p' | sort -u | paste -sd ' ') || true
 			[[ ! $$proxies ]] || echo "make up: Docker's client configuration gave the containers $$proxies: peers use it for services elsewhere, peerlab doctor tells"
-			echo "make up: no cluster of $$want: $${missing[*]} did not get there; the logs are above, make down removes it all"
+			echo "make up: no cluster of $$want: $${missing[*]} did not get there; the logs are above, $(AGAIN)make down removes it all"
 		} >&2
 		exit 1
 	fi
 	LC_ALL=C awk -v a="$$started" -v b="$$EPOCHREALTIME" 'BEGIN { printf "a cluster of five after %.1f s\n", b - a }'
 	printf '  %-32s %s\n' \
-		'make attach PEER=alice' 'a shell inside alice: members, msg hello, help' \
-		'make logs PEER=bob' 'what bob reports, as it happens' \
+		'$(AGAIN)make attach PEER=alice' 'a shell inside alice: members, msg hello, help' \
+		'$(AGAIN)make logs PEER=bob' 'what bob reports, as it happens' \
 		'docker kill $(PROJECT)-erin' 'and the shell shows how the others find out' \
-		'make down' 'stop and remove it all'
+		'$(AGAIN)make down' 'stop and remove it all'
 
 .PHONY: down
 down: ## stop and remove containers and network; the images stay
@@ -124,7 +126,7 @@ attach: running ## open the shell of a running peer: make attach PEER=alice
 	case $$state in
 	running*) ;;
 	paused*) echo '$(PEER) is paused: docker unpause $(PROJECT)-$(PEER) wakes it' ;;
-	removed) echo '$(PEER) was removed: make up makes it again' ;;
+	removed) echo '$(PEER) was removed: $(AGAIN)make up makes it again' ;;
 	*) echo "$(PEER) has ended, $$state: docker start $(PROJECT)-$(PEER) brings it back" ;;
 	esac
 
@@ -154,14 +156,18 @@ running:
 	fi
 	case $$state in
 	running) ;;
-	missing) echo 'make: there is no peer $(PEER): start the cluster with make up, then choose one with PEER=, of $(PEERS)' >&2; exit 1 ;;
+	missing) echo 'make: there is no peer $(PEER) in the cluster $(PROJECT): start that with $(AGAIN)make up, or name another with COMPOSE_PROJECT_NAME=; choose a peer with PEER=, of $(PEERS)' >&2; exit 1 ;;
 	paused) echo 'make: $(PEER) is paused: docker unpause $(PROJECT)-$(PEER) wakes it' >&2; exit 1 ;;
 	*) echo "make: $(PEER) is $$state: docker start $(PROJECT)-$(PEER) brings it back" >&2; exit 1 ;;
 	esac
 
 .PHONY: logs
 logs: ## follow the events and the log of one peer, or of all: make logs PEER=bob
-	@exec $(COMPOSE) logs --follow --tail 50 $(if $(filter-out file default,$(origin PEER)),$(PEER))
+	@if [[ ! '$(filter bootstrap $(PEERS),$(PEER))' ]]; then
+		echo 'make logs: there is no peer $(PEER): choose one with PEER=, of bootstrap $(PEERS)' >&2
+		exit 1
+	fi
+	exec $(COMPOSE) logs --follow --tail 50 $(if $(filter-out file default,$(origin PEER)),$(PEER))
 
 .PHONY: ps
 ps: ## list the containers

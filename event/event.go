@@ -87,6 +87,10 @@ func Kinds() []Kind {
 // whatever happens: among others they are not shown to people unless asked for.
 func (k Kind) IsPeriodic() bool { return k == PeerTraffic || k == PeerQueues }
 
+// MembershipEnded is the reason of ChatLeave where the observer itself has no
+// membership any more, and knows nothing of the other.
+const MembershipEnded = "own membership ended"
+
 // Event is one observation of one peer.
 type Event struct {
 	// Time is when it happened. Where memberlist stamped the change itself,

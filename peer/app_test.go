@@ -177,14 +177,20 @@ func TestStatesOfAPeerThatHasLeft(t *testing.T) {
 	alice, bob := peers[0], peers[1]
 	for _, row := range []struct {
 		line string
-		want string // in the output, or after ! in the error
+		want string // in the output, after ! in the error, after !! not in the output
 	}{
 		{"membership leave", "left"},
 		{"info", "waits for a membership"},
 		{"health", "not ready: this peer has left"},
 		{"msg hello", "!nobody would hear it"},
 		{"membership shutdown", "shut down"},
+		{"membership shutdown", "already shut down"},
 		{"info", "membership  shut down"},
+		{"info", "health      -"},
+		{"info -format json", "!!\"health\""},
+		{"membership show", "membership is shut down: "},
+		{"events -format text", "!events are JSON lines"},
+		{"peer version", "!: did you mean bootstrappeers?"},
 		{"members", "!is shut down"},
 		{"health", "!is shut down"},
 		{"membership delete", "deleted"},
@@ -197,7 +203,11 @@ func TestStatesOfAPeerThatHasLeft(t *testing.T) {
 		{"init", "this peer has left: a new membership"},
 	} {
 		out, err := alice.exec(row.line)
-		if want, fails := strings.CutPrefix(row.want, "!"); fails {
+		if lacks, is := strings.CutPrefix(row.want, "!!"); is {
+			if err != nil || strings.Contains(out, lacks) {
+				t.Errorf("%s: %v\n%s\nhas %q", row.line, err, out, lacks)
+			}
+		} else if want, fails := strings.CutPrefix(row.want, "!"); fails {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %v, want %q", row.line, err, want)
 			}

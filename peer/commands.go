@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (p *Peer) addCommands() error {
 func (p *Peer) peerCommands() []command.Command {
 	return []command.Command{
 		{
-			Name: "events", Group: "peer", Data: true,
+			Name: "events", Group: "peer",
 			Short: "what this peer observed, latest last",
 			Long: "Events are JSON lines; docs and the README say what each kind carries. " + string(event.PeerTraffic) + " comes\n" +
 				"every five seconds, and only if -kind names it: -kind all shows everything.",
@@ -78,10 +79,14 @@ func (p *Peer) completeNames(args []string) []string {
 func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 	n := fs.Int("n", 20, "how `many` of the latest to show; with -since, all if -n is not given")
 	follow := fs.Bool("follow", false, "go on until interrupted")
+	format := fs.String("format", "json", "`json`: there is no other format")
 	kinds := kindFlag(fs)
 	var since sinceFlag
 	fs.Var(&since, "since", "only those of the last `duration`, or since a time such as 2026-11-23T12:37:38Z")
 	return func(ctx context.Context, c *command.Call) error {
+		if *format != "json" {
+			return fmt.Errorf("events: no format %q: events are JSON lines; peerlab events shows them for people", *format)
+		}
 		if *n < 0 {
 			return errors.New("events: -n takes 0 or more")
 		}

@@ -121,13 +121,13 @@ func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
 			return *status != "" && string(m.State) != *status || len(c.Args) > 0 && !slices.Contains(c.Args, m.Name)
 		})
 		return c.Show(table, func() {
-			p.showTable(c, table)
+			p.showTable(c, table, time.Now())
 		})
 	}
 }
 
 // showTable shows members, with a column of the app if it has one.
-func (p *Peer) showTable(c *command.Call, table []memberRow) {
+func (p *Peer) showTable(c *command.Call, table []memberRow, now time.Time) {
 	header := p.withColumn([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT"})
 	rows := make([][]string, len(table))
 	for i, m := range table {
@@ -136,7 +136,7 @@ func (p *Peer) showTable(c *command.Call, table []memberRow) {
 			state += ", was " + string(m.Was)
 		}
 		rows[i] = p.withCell([]string{
-			m.Name, m.Addr, state, strconv.FormatUint(uint64(m.Incarnation), 10), age(m.Since), rtt(m.RTT),
+			m.Name, m.Addr, state, strconv.FormatUint(uint64(m.Incarnation), 10), ageAt(m.Since, now), rtt(m.RTT),
 		}, m.Member)
 	}
 	c.Table(header, rows)
@@ -160,11 +160,14 @@ func (p *Peer) withCell(row []string, m membership.Member) []string {
 
 // age returns how long ago t was, to the second. Nothing is younger than now,
 // whatever the clock of the host that tells it.
-func age(t time.Time) string {
+func age(t time.Time) string { return ageAt(t, time.Now()) }
+
+// ageAt is age at another time than now.
+func ageAt(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return max(time.Since(t), 0).Truncate(time.Second).String()
+	return max(now.Sub(t), 0).Truncate(time.Second).String()
 }
 
 func rtt(d time.Duration) string {

@@ -69,7 +69,7 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		// Joined says that the others are told so.
 		Joined    bool           `json:"joined"`
 		Addr      string         `json:"addr,omitempty"`
-		Health    int            `json:"health"`
+		Health    *int           `json:"health,omitempty"` // absent without a membership that runs
 		Encrypted bool           `json:"encrypted"`
 		Members   map[string]int `json:"members,omitempty"`
 		Events    uint64         `json:"events"`
@@ -86,7 +86,8 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		i.Addr = s.members.Addr()
 	}
 	if members, err := p.membersOrErr(); err == nil {
-		i.Health, i.Encrypted = members.Health(), len(members.Keys()) > 0
+		health := members.Health()
+		i.Health, i.Encrypted = &health, len(members.Keys()) > 0
 		i.Members = map[string]int{}
 		for _, m := range members.Members() {
 			i.Members[string(m.State)]++
@@ -96,6 +97,10 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		var states []string
 		for _, state := range slices.Sorted(maps.Keys(i.Members)) {
 			states = append(states, fmt.Sprintf("%d %s", i.Members[state], state))
+		}
+		health := "-"
+		if i.Health != nil {
+			health = strconv.Itoa(*i.Health)
 		}
 		rows := [][]string{
 			{"name", i.Name},
@@ -119,7 +124,7 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		}
 		c.Table([]string{"WHAT", "VALUE"}, append(rows, [][]string{
 			{"address", orDash(i.Addr)},
-			{"health", strconv.Itoa(i.Health)},
+			{"health", health},
 			{"encrypted", strconv.FormatBool(i.Encrypted)},
 			{"members", orDash(strings.Join(states, ", "))},
 			{"events", strconv.FormatUint(i.Events, 10)},
@@ -164,11 +169,14 @@ func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
 		if len(state.Missing) > 0 {
 			c.Printf("former members that a rejoin contacts: %s\n", strings.Join(state.Missing, ", "))
 		}
+		if down {
+			c.Printf("membership is shut down: this is what it held its members to be at its end\n")
+		}
 		rows := make([]memberRow, len(state.Members))
 		for i, m := range state.Members {
 			rows[i].Member = m
 		}
-		p.showTable(c, rows)
+		p.showTable(c, rows, s.lastInstant())
 	})
 }
 

@@ -76,15 +76,23 @@ func (p *Peer) stepCommands() []command.Command {
 		{
 			Name: "membership shutdown", Aliases: []string{"memberlistshutdown"}, Group: "membership",
 			Short: "stop memberlist; without a leave before, the others find this peer dead", Example: "membership shutdown",
-			Run: p.endMembers(func() error {
+			Run: func(_ context.Context, c *command.Call) error {
 				p.step.Lock()
 				defer p.step.Unlock()
 				s, err := p.created()
 				if err != nil {
 					return err
 				}
-				return p.shutdown(s)
-			}, "shut down"),
+				if s.state() == membershipDown {
+					c.Printf("already shut down: nothing changes\n")
+					return nil
+				}
+				if err := p.shutdown(s); err != nil {
+					return err
+				}
+				c.Printf("shut down\n")
+				return nil
+			},
 		},
 		{
 			Name: "membership shutdown-transport", Aliases: []string{"memberlistshutdowntransport"}, Group: "membership",
@@ -231,7 +239,7 @@ func (p *Peer) lifeCommands() []command.Command {
 		},
 		{
 			Name: "quit", Group: "development",
-			Short: "leave all layers in order, then end this peer", Example: "quit",
+			Short: "leave all layers in order, then end this peer", Example: "quit", EndsPeer: true,
 			Run: func(_ context.Context, c *command.Call) error {
 				c.Printf("leaving\n")
 				p.stop(ending{reason: "quit", farewell: all})
@@ -242,7 +250,9 @@ func (p *Peer) lifeCommands() []command.Command {
 			Name: "abort", Aliases: []string{"exit", "peer exit"}, Group: "development",
 			Short: "end this peer at once, without leaving: the others find it dead",
 			Long:  "In a shell, exit leaves the shell; there this is called abort.", Example: "abort",
-			Run: func(context.Context, *command.Call) error {
+			EndsPeer: true,
+			Run: func(_ context.Context, c *command.Call) error {
+				c.Printf("%s ends without leaving\n", p.conf.Name)
 				p.stop(ending{reason: "exit", farewell: nobody})
 				return nil
 			},

@@ -24,6 +24,7 @@ type life struct {
 
 	mu        sync.Mutex
 	down      bool // shut down, not yet deleted
+	downSince time.Time
 	deaf      bool // its transport is shut down
 	started   bool // broadcasts are gossiped
 	ready     bool // a member of a cluster, or the first of one
@@ -154,7 +155,9 @@ func (p *Peer) running() (*life, error) {
 func (s *life) shutdown() error {
 	s.mu.Lock()
 	down := s.down
-	s.down = true
+	if !down {
+		s.down, s.downSince = true, time.Now()
+	}
 	s.mu.Unlock()
 	s.hears.Store(false)
 	if down {
@@ -163,6 +166,17 @@ func (s *life) shutdown() error {
 	s.end()
 	s.tasks.Wait()
 	return s.members.Shutdown()
+}
+
+// lastInstant returns until when this life is, or was, up to date: now, or its
+// shutdown.
+func (s *life) lastInstant() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return s.downSince
+	}
+	return time.Now()
 }
 
 // contact joins the peers at addrs. To be accused by them at once means that

@@ -127,6 +127,9 @@ out. --format json writes a JSON object a line.`,
 			if f.since, err = parseSince(since, time.Now()); err != nil {
 				return usageError{err}
 			}
+			if f.since.After(time.Now()) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "--since %s is yet to come: nothing has happened since then\n", since)
+			}
 			if f.kinds, err = parseKinds(kinds); err != nil {
 				return usageError{err}
 			}

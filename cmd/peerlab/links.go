@@ -58,10 +58,11 @@ func checkWords(args []string) error {
 
 func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, both bool, last time.Duration) error {
 	ctx := cmd.Context()
-	peers, err := peerNames(ctx, c)
+	members, err := c.Peers(ctx)
 	if err != nil {
 		return err
 	}
+	peers := namesOf(members)
 	change, err := testbed.ParseLinksChange(cmd.Name(), args, testbed.NewRoster(peers), both)
 	if errors.Is(err, testbed.ErrNoPeer) {
 		return err
@@ -82,6 +83,9 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, bot
 	}
 	p := newSteps(cmd.ErrOrStderr())
 	p.say("%s", doing(now, want, len(args) == 0))
+	if stopped := unmeasured(now, want, members); len(stopped) > 0 {
+		p.say("  what that does to links of %s cannot be measured until it runs", strings.Join(stopped, ", "))
+	}
 	err = during(func() error { return c.SetLinksFor(ctx, want, last) }, func() { p.say("  still at it, after %s", p.took()) })
 	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
 		return err // nothing has changed
@@ -122,13 +126,34 @@ func doing(now, want testbed.Links, all bool) string {
 	}
 }
 
+// unmeasured returns the peers that do not run, and one of whose links changes to
+// something else than healthy.
+func unmeasured(now, want testbed.Links, peers []testbed.Peer) (names []string) {
+	for _, p := range peers {
+		if p.State != testbed.Stopped {
+			continue
+		}
+		for pair, link := range want {
+			if (pair.From == p.Name || pair.To == p.Name) && now[pair] != link {
+				names = append(names, p.Name)
+				break
+			}
+		}
+	}
+	return names
+}
+
 func peerNames(ctx context.Context, c *docker.Cluster) ([]string, error) {
 	peers, err := c.Peers(ctx)
+	return namesOf(peers), err
+}
+
+func namesOf(peers []testbed.Peer) []string {
 	names := make([]string, len(peers))
 	for i, p := range peers {
 		names[i] = p.Name
 	}
-	return names, err
+	return names
 }
 
 func (l *lab) partitionCommand() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,5 +232,23 @@ func TestDoing(t *testing.T) {
 		if got := doing(tc.now, tc.want, tc.all); got != tc.says {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.says)
 		}
+	}
+}
+
+func TestLinksThatCannotBeMeasured(t *testing.T) {
+	cut, err := testbed.ParseLinkChange([]string{"loss=100%"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := testbed.Links(nil).Set([]testbed.Pair{{From: "alice", To: "bob"}}, cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peers := []testbed.Peer{{Name: "alice", State: testbed.Running}, {Name: "bob", State: testbed.Stopped}, {Name: "charly", State: testbed.Stopped}}
+	if got := unmeasured(nil, want, peers); !slices.Equal(got, []string{"bob"}) {
+		t.Errorf("%q, want bob, who does not run", got)
+	}
+	if got := unmeasured(want, want, peers); len(got) > 0 {
+		t.Errorf("nothing changes, but of %q it cannot be measured", got)
 	}
 }

@@ -39,7 +39,8 @@ func (l *lab) psCommand() *cobra.Command {
 		Long: `List the peers of a cluster. SINCE is how long a process has been in its state, SEES how
 many members the peer holds alive, itself included, by what it reported. CPUS is the
 limit that throttle set, and LINKS counts the faults on links from and to the peer,
-each way for itself. --format wide adds the profile and the image.
+each way for itself. --format wide adds the profile and the image. --quiet names only
+peers: not bootstrap, which takes no lines.
 
 --watch shows the list again whenever something changes, until Ctrl-C or until the
 cluster is gone: in a terminal in the same place, elsewhere only the lines that have
@@ -55,6 +56,9 @@ changed, and with --format json the whole list as one line.`,
 				case quiet:
 					names, err := peerNames(ctx, c)
 					for _, name := range names {
+						if name == testbed.Bootstrap {
+							continue
+						}
 						fmt.Fprintln(cmd.OutOrStdout(), terminal.Line(name))
 					}
 					return err
@@ -82,22 +86,16 @@ changed, and with --format json the whole list as one line.`,
 }
 
 // clusterView is what the events of a cluster tell of its peers.
-type clusterView struct {
-	*observe.View
-	paused map[string]time.Time // since when, by name
-}
+type clusterView struct{ *observe.View }
 
 func newClusterView() *clusterView {
-	return &clusterView{observe.NewView(), make(map[string]time.Time)}
+	return &clusterView{observe.NewView()}
 }
 
 // add takes the next events. It reports whether ps could look different for it.
 func (v *clusterView) add(events ...event.Event) (changed bool) {
 	for _, e := range events {
 		v.Add(e)
-		if e.Kind == testbed.LabPause {
-			v.paused[e.Member] = e.Time
-		}
 		changed = changed || !e.Kind.IsPeriodic()
 	}
 	return changed
@@ -114,9 +112,7 @@ func peerRows(ctx context.Context, c *docker.Cluster, v *clusterView) ([]peerRow
 	at := make(map[string]*peerRow)
 	for i, s := range all {
 		rows[i] = peerRow{Status: s}
-		if at[s.Name] = &rows[i]; s.State == testbed.Paused && v.paused[s.Name].After(s.Since) {
-			rows[i].Since = v.paused[s.Name]
-		}
+		at[s.Name] = &rows[i]
 		if s.State != testbed.Stopped && v.Runs(s.Name) {
 			n := v.Count(s.Name, observe.Alive)
 			rows[i].Sees = &n

@@ -60,7 +60,8 @@ func (c *Chat) meet(w writer) *member {
 }
 
 // Update tells the chat everyone membership knows, this peer excluded. A
-// member missing from it counts as found dead.
+// member missing from it counts as found dead. Nil is that this peer's own
+// membership has ended.
 func (c *Chat) Update(members []Presence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,6 +83,9 @@ func (c *Chat) Update(members []Presence) {
 		}
 		// Here no more, or here again after a restart nobody noticed.
 		reason := "gone"
+		if members == nil {
+			reason = event.MembershipEnded
+		}
 		if p.Graceful || p.Addr != "" {
 			reason = "leave"
 		}

@@ -49,6 +49,9 @@ type Command struct {
 	Input bool
 	// Reads says that the arguments are files that the command reads.
 	Reads bool
+	// EndsPeer says that the command ends the peer: no error suggests it in place of
+	// one that there is not.
+	EndsPeer bool
 	// Data says that the command shows data and so takes -format json.
 	Data bool
 

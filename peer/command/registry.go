@@ -335,7 +335,13 @@ func (r *Registry) unknown(words []string) error {
 		return fmt.Errorf("%s needs one of: %s", words[0], strings.Join(under, ", "))
 	}
 	r.mu.RLock()
-	names := slices.AppendSeq(slices.Collect(maps.Keys(r.byName)), maps.Keys(r.byOld))
+	var names []string
+	for name, c := range r.byName {
+		if !c.EndsPeer {
+			names = append(names, name)
+		}
+	}
+	names = slices.AppendSeq(names, maps.Keys(r.byOld))
 	r.mu.RUnlock()
 	if near := nearest.To(words[0], names); len(near) > 0 {
 		return fmt.Errorf("%w %q: did you mean %s?", ErrUnknown, words[0], strings.Join(near, ", "))

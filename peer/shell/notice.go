@@ -52,8 +52,11 @@ func describe(self, shell string, e event.Event) string {
 	case event.ChatJoin:
 		return "<joined> " + e.Member + " has joined"
 	case event.ChatLeave:
-		if e.Reason == "leave" {
+		switch e.Reason {
+		case "leave":
 			return "<left> " + e.Member + " is leaving"
+		case event.MembershipEnded:
+			return "* " + e.Member + " is out of reach: this peer's own membership has ended"
 		}
 		return "<left> " + e.Member + " has left"
 	case event.MemberJoin:

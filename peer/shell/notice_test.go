@@ -90,6 +90,10 @@ func TestNoticeOf(t *testing.T) {
 		{event.Event{Kind: event.ChatJoin, Member: "bob"}, "<joined> bob has joined"},
 		{event.Event{Kind: event.ChatLeave, Member: "bob", Reason: "leave"}, "<left> bob is leaving"},
 		{event.Event{Kind: event.ChatLeave, Member: "bob", Reason: "dead"}, "<left> bob has left"},
+		{
+			event.Event{Kind: event.ChatLeave, Member: "bob", Reason: event.MembershipEnded},
+			"* bob is out of reach: this peer's own membership has ended",
+		},
 		{event.Event{Kind: event.MemberJoin, Member: "bob"}, "* bob joined"},
 		{event.Event{Kind: event.MemberSuspect, Member: "bob"}, "* bob is suspect"},
 		{event.Event{Kind: event.MemberRefute, Member: "bob"}, "* bob is alive after all"},

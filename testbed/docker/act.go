@@ -99,17 +99,54 @@ func (c *Cluster) do(kind event.Kind, text string, m container, action events.Ac
 	return err
 }
 
-// Start implements testbed.Engine.
+// Start implements testbed.Engine. A peer that is about to end, as after quit, is
+// started once it has.
 func (c *Cluster) Start(ctx context.Context, names ...string) error {
 	return c.on(ctx, "start", names, func(m container) error {
 		if m.State != testbed.Stopped {
-			return nil
+			if ending, err := c.isEnding(ctx, m); err != nil || !ending {
+				return err
+			}
+			waiting, cancel := context.WithTimeoutCause(ctx, grace*time.Second+endPatience, errSilent)
+			defer cancel()
+			if err := c.awaitEnd(waiting, m); err != nil {
+				return err
+			}
 		}
 		return c.do(testbed.LabStart, "", m, events.ActionStart, func() error {
 			_, err := c.daemon.api.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
 			return err
 		})
 	})
+}
+
+// isEnding reports whether a peer that runs has said that it stops. Docker holds
+// its process to be running until the peer has left all layers.
+func (c *Cluster) isEnding(ctx context.Context, m container) (ending bool, err error) {
+	if m.State != testbed.Running || m.Name == testbed.Bootstrap {
+		return false, nil
+	}
+	told, _, err := c.daemon.reported(ctx, m)
+	for _, e := range told {
+		switch e.Kind {
+		case event.PeerStarted:
+			ending = false
+		case event.PeerStopping:
+			ending = true
+		}
+	}
+	return ending, err
+}
+
+// awaitEnd waits until Docker tells that the process of a peer does not run.
+func (c *Cluster) awaitEnd(ctx context.Context, m container) error {
+	wait := c.daemon.api.ContainerWait(ctx, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
+	select {
+	case <-wait.Result:
+		return nil
+	case err := <-wait.Error:
+		return cmp.Or(context.Cause(ctx), err)
+	}
 }
 
 // Stop implements testbed.Engine.
@@ -153,11 +190,8 @@ func (c *Cluster) Kill(ctx context.Context, names ...string) error {
 		if err != nil {
 			return cmp.Or(context.Cause(waiting), err)
 		}
-		wait := c.daemon.api.ContainerWait(waiting, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
-		select {
-		case <-wait.Result:
-		case err := <-wait.Error:
-			return cmp.Or(context.Cause(waiting), err)
+		if err := c.awaitEnd(waiting, m); err != nil {
+			return err
 		}
 		return c.drain(waiting, m)
 	})

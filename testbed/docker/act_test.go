@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"peerlab/event"
 	"peerlab/testbed"
 )
 
@@ -96,6 +98,70 @@ func TestExecInAPeerThatEnds(t *testing.T) {
 				t.Errorf("%v, want %v", err, want)
 			}
 			c.running.Wait()
+		})
+	}
+}
+
+func TestRecreate(t *testing.T) {
+	for origin, want := range map[Origin]string{
+		ByCompose: ": COMPOSE_PROJECT_NAME=ub make up, or docker compose up -d, makes it again",
+		ByPeerlab: ": peerlab down --cluster ub, then peerlab up --cluster ub, makes a new cluster",
+		ByHand:    "",
+	} {
+		if got := recreate(origin, "ub"); got != want {
+			t.Errorf("%s: %q, want %q", origin, got, want)
+		}
+	}
+}
+
+// quitting is a daemon whose alice has said that she stops: her process ends when
+// somebody waits for its end, and only then can it be started.
+type quitting struct {
+	says           string
+	ended, started atomic.Bool
+}
+
+func (q *quitting) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/containers/json"):
+		return listing(r, api.StateRunning)
+	case strings.HasSuffix(r.URL.Path, "/logs"):
+		frame := append([]byte{1, 0, 0, 0}, binary.BigEndian.AppendUint32(nil, uint32(len(q.says)))...)
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(string(frame) + q.says)), Request: r}, nil
+	case strings.HasSuffix(r.URL.Path, "/wait"):
+		q.ended.Store(true)
+		return answer(r, http.StatusOK, api.WaitResponse{})
+	case strings.HasSuffix(r.URL.Path, "/start"):
+		q.started.Store(q.ended.Load())
+		return answer(r, http.StatusNoContent, nil)
+	}
+	return answer(r, http.StatusNotFound, map[string]string{"message": r.URL.Path})
+}
+
+// TestStartOfAPeerThatEnds starts a peer whose process Docker still holds to be
+// running, though it is about to end.
+func TestStartOfAPeerThatEnds(t *testing.T) {
+	said := func(life, seq int, kind event.Kind) string {
+		at := time.Date(2026, 11, 23, 12, life, seq, 0, time.UTC)
+		return string(event.Event{Time: at, Seq: uint64(seq), Peer: "alice", Kind: kind}.Encode())
+	}
+	started, stopping := said(1, 1, event.PeerStarted), said(1, 2, event.PeerStopping)
+	again := started + stopping + said(2, 1, event.PeerStarted)
+	for _, tc := range []struct {
+		name, says string
+		starts     bool
+	}{
+		{"runs", started, false},
+		{"ends", started + stopping, true},
+		{"runs again", again, false},
+		{"ends again", again + said(2, 2, event.PeerStopping), true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			q := &quitting{says: tc.says}
+			c := clusterOf(t, q)
+			if err := c.Start(t.Context(), "alice"); err != nil || q.started.Load() != tc.starts || q.ended.Load() != tc.starts {
+				t.Errorf("%v; waited for its end: %t, started: %t, want %t", err, q.ended.Load(), q.started.Load(), tc.starts)
+			}
 		})
 	}
 }

@@ -282,7 +282,7 @@ func (a *attachment) end(ctx context.Context) (status int, err error) {
 	state := info.Container.State
 	switch {
 	case errdefs.IsNotFound(err), err == nil && state != nil && state.Status == api.StateRemoving:
-		a.say("%s was removed, with all it reported: peerlab up makes a new cluster", name)
+		a.say("%s was removed, with all it reported%s", name, recreate(a.container.origin, a.cluster.name))
 		return 1, nil
 	case err != nil:
 		return 1, fmt.Errorf("look at %s, whose shell has ended: %w", name, err)
@@ -307,6 +307,19 @@ func (a *attachment) end(ctx context.Context) (status int, err error) {
 		a.say("%s says why", a.command("logs"))
 	}
 	return 1, nil
+}
+
+// recreate says how a peer that was removed is made again, "" if it is not by a
+// command.
+func recreate(origin Origin, cluster string) string {
+	switch origin {
+	case ByCompose:
+		project := "COMPOSE_PROJECT_NAME=" + cluster
+		return ": " + project + " make up, or docker compose up -d, makes it again"
+	case ByPeerlab:
+		return fmt.Sprintf(": %s, then %s, makes a new cluster", CommandLine(cluster, "down"), CommandLine(cluster, "up"))
+	}
+	return ""
 }
 
 // resizes keeps the shell's window as large as the terminal. The first time it

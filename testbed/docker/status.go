@@ -12,6 +12,7 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
 )
@@ -19,7 +20,8 @@ import (
 // Status is a member of a cluster as Docker knows it.
 type Status struct {
 	testbed.Peer
-	// Since is when its process began, or has ended; zero if it has never begun.
+	// Since is when its process came into its state: began, was paused or resumed,
+	// or has ended; zero if it has never begun.
 	Since time.Time `json:"since,omitzero"`
 	// Ended is the status with which its process ended, also 0; the zero value
 	// while it runs and before it has begun. In JSON it is exit.
@@ -67,7 +69,33 @@ func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
 		all[i] = statusOf(m, info.Container)
 		return nil
 	})
-	return all, err
+	if err != nil {
+		return all, err
+	}
+	// Of pauses only Docker's events tell when they were. Where those are not to be
+	// had, the beginning of the process is what is known.
+	done, _ := c.done(ctx, members, newOthers(), time.Now())
+	for i := range all {
+		all[i].notePauses(done)
+	}
+	return all, nil
+}
+
+// notePauses sets Since of a process that runs to when it was last paused or
+// resumed, if it was.
+func (s *Status) notePauses(done []event.Event) {
+	last := testbed.LabResume
+	switch s.State {
+	case testbed.Stopped:
+		return
+	case testbed.Paused:
+		last = testbed.LabPause
+	}
+	for _, e := range done {
+		if e.Member == s.Name && e.Kind == last && e.Time.After(s.Since) {
+			s.Since = e.Time
+		}
+	}
 }
 
 func statusOf(m container, info api.InspectResponse) Status {

@@ -8,6 +8,7 @@ import (
 
 	api "github.com/moby/moby/api/types/container"
 
+	"peerlab/event"
 	"peerlab/testbed"
 )
 
@@ -116,6 +117,35 @@ func TestCommandLine(t *testing.T) {
 	} {
 		if got := CommandLine(tc.cluster, tc.words...); got != tc.want {
 			t.Errorf("%q: %q, want %q", tc.words, got, tc.want)
+		}
+	}
+}
+
+// TestSinceOfAPause has the time of a state begin with the last pause or the end of
+// one, not with the process.
+func TestSinceOfAPause(t *testing.T) {
+	at := func(second int) time.Time { return time.Date(2026, 1, 2, 3, 4, second, 0, time.UTC) }
+	var done []event.Event
+	for second, kind := range []event.Kind{testbed.LabPause, testbed.LabStart, testbed.LabPause, testbed.LabResume, testbed.LabPause, testbed.LabResume} {
+		done = append(done, event.Event{Time: at(second), Peer: testbed.Lab, Kind: kind, Member: "alice"})
+	}
+	done = append(done, event.Event{Time: at(9), Peer: testbed.Lab, Kind: testbed.LabPause, Member: "bob"})
+	for _, tc := range []struct {
+		name  string
+		state testbed.State
+		done  []event.Event
+		want  time.Time
+	}{
+		{"never paused", testbed.Running, done[:2], at(1)},
+		{"paused", testbed.Paused, done[:3], at(2)},
+		{"resumed", testbed.Running, done[:4], at(3)},
+		{"paused again", testbed.Paused, done[:5], at(4)},
+		{"resumed again, and another one paused", testbed.Running, done, at(5)},
+		{"stopped", testbed.Stopped, done, at(1)},
+	} {
+		s := Status{Peer: testbed.Peer{Name: "alice", State: tc.state}, Since: at(1)}
+		if s.notePauses(tc.done); !s.Since.Equal(tc.want) {
+			t.Errorf("%s: since %s, want %s", tc.name, s.Since, tc.want)
 		}
 	}
 }

@@ -201,6 +201,11 @@ func (a *App) Update(members []membership.Member) {
 	if err != nil {
 		return
 	}
+	if len(members) == 0 { // this peer's membership has ended
+		a.members.Store(0)
+		c.Update(nil)
+		return
+	}
 	present := make([]chat.Presence, len(members))
 	online := 0
 	for i, m := range members {
