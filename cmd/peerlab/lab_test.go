@@ -263,7 +263,7 @@ func follow(t *testing.T, p process) (ended func()) {
 			if strings.Contains(lines.Text(), string(event.PeerTraffic)) {
 				t.Errorf("nobody asked for %s", lines.Text())
 			}
-			if strings.Contains(lines.Text(), string(testbed.LabError)) {
+			if strings.Contains(lines.Text(), string(testbed.LabError)) && !strings.Contains(lines.Text(), dockerForgets) {
 				t.Errorf("followed to the end: %s", lines.Text())
 			}
 		}
@@ -315,21 +315,27 @@ func listPeers(t *testing.T, p process, image string) {
 	t.Helper()
 	p.must("throttle", "alice", "--cpus", "0.5")
 	p.must("cut", "alice", "bob", "drop=udp")
-	var rows []peerRow
-	if err := json.Unmarshal([]byte(p.must("ps", "--format", "json")), &rows); err != nil {
-		t.Fatal(err)
+	var alice peerRow
+	for end := time.Now().Add(time.Minute); ; { // until the links of before are healed for alice, too
+		var rows []peerRow
+		if err := json.Unmarshal([]byte(p.must("ps", "--format", "json")), &rows); err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(rows, func(r peerRow) bool { return r.Name == "alice" })
+		if at < 0 {
+			t.Fatalf("no alice: %+v", rows)
+		}
+		if alice = rows[at]; alice.Sees != nil && *alice.Sees == 3 || time.Now().After(end) {
+			break
+		}
 	}
-	at := slices.IndexFunc(rows, func(r peerRow) bool { return r.Name == "alice" })
-	if at < 0 {
-		t.Fatalf("no alice: %+v", rows)
-	}
-	if alice := rows[at]; alice.Sees == nil || *alice.Sees != 3 || alice.CPUs != 0.5 || alice.Degraded != 1 || alice.Since.IsZero() || alice.Profile != "local" || alice.Image != image {
+	if alice.Sees == nil || *alice.Sees != 3 || alice.CPUs != 0.5 || alice.Degraded != 1 || alice.Since.IsZero() || alice.Profile != "local" || alice.Image != image {
 		t.Errorf("ps: %+v, sees %v", alice, alice.Sees)
 	}
 	if out := p.must("ps", "-o", "wide"); !strings.Contains(out, "IMAGE") || !strings.Contains(out, "1 degraded") || !strings.Contains(out, image) {
 		t.Errorf("ps -o wide:\n%s", out)
 	}
-	if out := p.must("ps", "-q"); out != "bootstrap\nalice\nbob\ncharly\n" {
+	if out := p.must("ps", "-q"); out != "alice\nbob\ncharly\n" {
 		t.Errorf("ps -q: %q", out)
 	}
 	if out := p.must("clusters"); !strings.Contains(out, p.cluster) || !strings.Contains(out, "peerlab up") {
@@ -367,6 +373,9 @@ func answerInJSON(t *testing.T, p process) {
 	}
 }
 
+// dockerForgets is in what tells that a busy Docker remembers a part of the events only.
+const dockerForgets = "Docker keeps its latest"
+
 // partOfLogs asks for parts of what peers wrote and reported.
 func partOfLogs(t *testing.T, p process) {
 	t.Helper()
@@ -379,6 +388,9 @@ func partOfLogs(t *testing.T, p process) {
 	}
 	for line := range strings.Lines(p.must("events", "--kind", "member.dead,lab", "--peer", "bob", "-o", "json")) {
 		e, err := event.Decode([]byte(line))
+		if strings.Contains(e.Error, dockerForgets) {
+			continue
+		}
 		if layer, _, _ := strings.Cut(string(e.Kind), "."); err != nil || e.Kind != event.MemberDead && layer != testbed.Lab || e.Peer != "bob" && e.Member != "bob" {
 			t.Errorf("events of one kind: %s %v", line, err)
 		}
