@@ -243,7 +243,7 @@ func (s *spreading) results() []Dissemination {
 // time from the first on.
 func measureDissemination(r *Record) Measured {
 	var m Measured
-	all := Disseminations(r.Events)
+	all := slices.DeleteFunc(Disseminations(r.Events), func(d Dissemination) bool { return d.At.Before(r.Since) })
 	for _, what := range []string{newsKey, newsDeletion, newsUpdate, newsJoin} {
 		var first, last predicted
 		rounds := Figure{Name: what + " rounds"} // of gossip

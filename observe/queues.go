@@ -11,14 +11,22 @@ import (
 // queueSampleInterval is how often a peer looks at its broadcast queues.
 const queueSampleInterval = time.Second
 
+// ownKinds are the kinds of messages in memberlist's own queue, and ownQueue is
+// what a peer calls that as a whole.
+var ownKinds = []string{"alive", "suspect", "dead", "other"}
+
+const ownQueue = "membership"
+
 // queueKinds is the order in which kinds of messages are shown; others follow.
-var queueKinds = []string{"alive", "suspect", "dead", "other", "broadcast"}
+var queueKinds = append(slices.Clone(ownKinds), ownQueue, "broadcast")
 
 // QueueUse is one kind of message in one peer's broadcast queues.
 type QueueUse struct {
 	// Most is how many waited at once, Oldest how long one was seen to wait.
 	Most   int
 	Oldest time.Duration
+	// aged says that Oldest is known: a backlog does not tell it.
+	aged bool
 }
 
 // queueUse is what a history shows of broadcast queues.
@@ -48,6 +56,11 @@ func queuesOf(r *Record, t timeline) queueUse {
 		switch e.Kind {
 		case event.PeerBacklog:
 			u.backlogs = append(u.backlogs, e)
+			if e.Text == "" {
+				break
+			}
+			// The run may end before the report of that time.
+			u.add(t, e, event.Queue{Kind: e.Text, Depths: []int{int(e.Messages)}})
 		case event.PeerQueues:
 			queues, err := event.ParseQueues(e.Text)
 			if err != nil {
@@ -56,8 +69,16 @@ func queuesOf(r *Record, t timeline) queueUse {
 			}
 			ran[e.Peer] = true
 			u.dropped[e.Peer] += e.Dropped
+			own := event.Queue{Kind: ownQueue}
 			for _, q := range queues {
 				u.add(t, e, q)
+				u.age(e.Peer, q)
+				if slices.Contains(ownKinds, q.Kind) {
+					own.Depths = sum(own.Depths, q.Depths)
+				}
+			}
+			if own.Depths != nil {
+				u.add(t, e, own)
 			}
 		}
 	}
@@ -75,7 +96,26 @@ func queuesOf(r *Record, t timeline) queueUse {
 	return u
 }
 
-// add takes one kind of one report.
+// sum adds depths of the same moments, the last of which is the same.
+func sum(a, b []int) []int {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	a = slices.Clone(a)
+	for i, depth := range b {
+		a[len(a)-len(b)+i] += depth
+	}
+	return a
+}
+
+// age takes how old a report knew the oldest message of a kind that was added.
+func (u *queueUse) age(peer string, q event.Queue) {
+	use := u.use[q.Kind][peer]
+	use.Oldest, use.aged = max(use.Oldest, q.Oldest), true
+	u.use[q.Kind][peer] = use
+}
+
+// add takes the depths of one kind.
 func (u *queueUse) add(t timeline, e event.Event, q event.Queue) {
 	if u.use[q.Kind] == nil {
 		u.use[q.Kind], u.depths[q.Kind] = make(map[string]QueueUse), make(map[string][]float64)
@@ -85,7 +125,6 @@ func (u *queueUse) add(t timeline, e event.Event, q event.Queue) {
 		depths = make([]float64, t.buckets())
 		u.depths[q.Kind][e.Peer] = depths
 	}
-	use.Oldest = max(use.Oldest, q.Oldest)
 	for i, depth := range q.Depths {
 		at := e.Time.Add(-time.Duration(len(q.Depths)-1-i) * queueSampleInterval)
 		if bucket, ok := t.bucket(at); ok {
@@ -99,7 +138,7 @@ func (u *queueUse) add(t timeline, e event.Event, q event.Queue) {
 func measureQueues(r *Record) Measured {
 	var m Measured
 	t := r.timeline(queueSampleInterval)
-	t.untilReports(r.Events)
+	t.untilReports(r.Events, event.PeerBacklog)
 	u := queuesOf(r, t)
 	if len(u.kinds) == 0 && len(u.dropped) == 0 {
 		m.note("no peer reported a message in its broadcast queues")
@@ -114,12 +153,17 @@ func measureQueues(r *Record) Measured {
 			if !ok {
 				continue
 			}
-			oldest.Values = append(oldest.Values, use.Oldest.Seconds())
+			if use.aged {
+				oldest.Values = append(oldest.Values, use.Oldest.Seconds())
+			}
 			for i, depth := range u.depths[kind][peer] {
 				highest[i] = max(highest[i], depth)
 			}
 		}
-		m.Figures = append(m.Figures, most, oldest)
+		m.Figures = append(m.Figures, most)
+		if len(oldest.Values) > 0 {
+			m.Figures = append(m.Figures, oldest)
+		}
 		m.Series = append(m.Series, t.series(kind, "", "", highest))
 		m.Series = append(m.Series, t.perPeer(kind, "", u.depths[kind])...)
 	}

@@ -31,6 +31,7 @@ func TestMeasureQueues(t *testing.T) {
 	want := []Figure{
 		{Name: "alive", Values: []float64{7, 9, 0}},
 		{Name: "alive oldest", Unit: "s", Values: []float64{2, 0.5}},
+		{Name: "membership", Values: []float64{7, 130, 0}},
 		{Name: "broadcast", Values: []float64{1, 0, 0}},
 		{Name: "broadcast oldest", Unit: "s", Values: []float64{3.5}},
 		{Name: "zeta", Values: []float64{1, 0, 0}},
@@ -52,8 +53,8 @@ func TestMeasureQueues(t *testing.T) {
 	text := m.String()
 	for _, line := range []string{
 		"queues over time, 1 s a column, from 0 s on (· is none)\n",
-		"queues alive     all ··▄█▃·····  up to 9 at 3 s\n",
-		"queues alive     b   ···█······  up to 9 at 3 s\n",
+		"queues alive      all ··▄█▃·····  up to 9 at 3 s\n",
+		"queues alive      b   ···█······  up to 9 at 3 s\n",
 		"queues: most were dropped by b: 2\n",
 		"queues: b: 130 in its membership queue for seconds, at 03:00:06\n",
 		"queues: 1 reports cannot be read\n",
@@ -64,11 +65,47 @@ func TestMeasureQueues(t *testing.T) {
 	}
 
 	r.Since = at(5.5)
-	if m, _ = Measure(r, "queues"); len(m.Figure("alive").Values) != 0 || !slices.Equal(m.Figure("zeta").Values, []float64{1, 0, 0}) {
+	if m, _ = Measure(r, "queues"); !slices.Equal(m.Figure("membership").Values, []float64{0, 130, 0}) {
+		t.Errorf("since then %+v", m.Figures)
+	}
+	if len(m.Figure("alive").Values) != 0 || !slices.Equal(m.Figure("zeta").Values, []float64{1, 0, 0}) {
 		t.Errorf("since then %+v", m.Figures)
 	}
 	if m, _ = Measure(&Record{Events: []event.Event{started(0, "a")}}, "queues"); len(m.Figures) != 0 || len(m.Notes) != 1 {
 		t.Errorf("of a run that knows no queues: %+v", m)
+	}
+}
+
+// What a peer told of a long queue counts, though the run ended before its
+// report of that time.
+func TestQueuesCountBacklogs(t *testing.T) {
+	r := &Record{Began: at(0), Ended: at(10), Events: []event.Event{
+		started(0, "a"), started(0, "b"), started(0, "c"),
+		queues(5, "a", "alive=0,4,7,3,0/2 dead=0,0,5,60,0/1 suspect=0,0,0,1,0/1", 0),
+		{Time: at(8), Peer: "b", Kind: event.PeerBacklog, Text: "membership", Messages: 201},
+		{Time: at(8), Peer: "c", Kind: event.PeerBacklog, Text: "broadcast", Messages: 150},
+	}}
+	m, err := Measure(r, "queues")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []Figure{
+		{Name: "membership", Values: []float64{64, 201, 0}},
+		{Name: "alive", Values: []float64{7, 0, 0}},
+		{Name: "broadcast", Values: []float64{0, 0, 150}},
+		{Name: "broadcast oldest", Unit: "s"}, // nobody told
+	} {
+		if got := m.Figure(want.Name); !slices.Equal(got.Values, want.Values) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+	for _, line := range []string{
+		"queues membership all ··▁▁▃··█  up to 201 at 7 s\n",
+		"queues broadcast  c   ·······█  up to 150 at 7 s\n",
+	} {
+		if text := m.String(); !strings.Contains(text, line) {
+			t.Errorf("there is no %q in\n%s", line, text)
+		}
 	}
 }
 
@@ -86,7 +123,7 @@ func TestSeriesStaySmall(t *testing.T) {
 			)
 		}
 	}
-	for _, name := range []string{"queues", "traffic"} {
+	for name, many := range map[string]int{"queues": 3, "traffic": 2} {
 		m, err := Measure(r, name)
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +133,7 @@ func TestSeriesStaySmall(t *testing.T) {
 				t.Errorf("%d columns: %s", n, line)
 			}
 		}
-		if want := 2 * (1 + maxSeriesPeers); len(m.Series) != want {
+		if want := many * (1 + maxSeriesPeers); len(m.Series) != want {
 			t.Errorf("%s has %d series, not %d", name, len(m.Series), want)
 		}
 		for _, s := range m.Series {
@@ -144,9 +181,13 @@ func TestMeasuresSinceAMark(t *testing.T) {
 	events := with(
 		cluster("a", "b", "c"), sent(10, "a", "a/7/1"), delivered(10.1, "b", "a/7/1"),
 		says(11, "a", event.MemberSuspect, "c"), says(11.1, "c", event.MemberRefute, "c"),
+		wrote(12, "a", event.BroadcastSet, "a", 1, "own"), wrote(12.5, "b", event.BroadcastSet, "a", 1, "gossip"), wrote(13, "c", event.BroadcastSet, "a", 1, "gossip"),
+		saysOf(14, "a", event.MemberUpdate, "a", 2), saysOf(15, "b", event.MemberUpdate, "a", 2), saysOf(15, "c", event.MemberUpdate, "a", 2),
 		lab(20, testbed.LabKill, "b"), mark(20, "first"), // at the same instant, after it
 		says(25, "a", event.MemberDead, "b"), says(25, "c", event.MemberDead, "b"),
 		mark(30, "second"), sent(31, "a", "a/7/2"), delivered(31.5, "c", "a/7/2"), delivered(31.5, "c", "a/7/1"),
+		wrote(32, "a", event.BroadcastSet, "a", 2, "own"), wrote(35, "c", event.BroadcastSet, "a", 2, "gossip"),
+		mark(36, "third"),
 		lab(40, testbed.LabKill, "c"), says(47, "a", event.MemberDead, "c"),
 	)
 	r := &Record{Began: at(0), Ended: at(50), Events: events}
@@ -159,6 +200,10 @@ func TestMeasuresSinceAMark(t *testing.T) {
 		{"none", "chat", "sent", []float64{2}},
 		{"second", "chat", "sent", []float64{1}},
 		{"second", "chat", "latency p100", []float64{0.5}},
+		{"none", "dissemination", "key all", []float64{1, 3}},
+		{"second", "dissemination", "key all", []float64{3}},
+		{"third", "dissemination", "key all", nil},
+		{"first", "dissemination", "update all", nil},
 		{"none", "fp", "suspicions", []float64{1}},
 		{"first", "fp", "suspicions", []float64{0}},
 	} {
@@ -184,7 +229,7 @@ func TestMeasuresSinceAMark(t *testing.T) {
 			}
 		}
 	}
-	if _, err := r.SinceMark("third"); err == nil {
+	if _, err := r.SinceMark("fourth"); err == nil {
 		t.Error("there is a mark that nobody set")
 	}
 }

@@ -68,11 +68,12 @@ func (r *Record) timeline(every time.Duration) timeline {
 }
 
 // untilReports ends the timeline with the last report of any peer about its
-// traffic or its queues: what came after that is not known.
-func (t *timeline) untilReports(events []event.Event) {
+// traffic or its queues, or with the last event of the kinds in also: what came
+// after that is not known.
+func (t *timeline) untilReports(events []event.Event, also ...event.Kind) {
 	var last time.Time
 	for _, e := range events {
-		if e.Kind.IsPeriodic() && e.Time.After(last) {
+		if (e.Kind.IsPeriodic() || slices.Contains(also, e.Kind)) && e.Time.After(last) {
 			last = e.Time
 		}
 	}

@@ -39,6 +39,9 @@ func parseLacksKey(sc *scene, a args) (func() predicate, bool, error) {
 	if err != nil {
 		return nil, true, err
 	}
+	if len(what) > 2 && what[0] == "key" {
+		return nil, true, fmt.Errorf("lacks takes a key and no text: write key %s, whatever text it has", what[1])
+	}
 	if len(what) != 2 || what[0] != "key" {
 		return nil, true, errors.New("lacks what? want key and one key of the broadcast map, such as key motd")
 	}

@@ -124,7 +124,10 @@ func tell(e event.Event, began time.Time) string {
 		words = append(words, "was "+e.Was)
 	}
 	if e.Text != "" {
-		const most = 120
+		most := 50 // of a message: what is around it is to be found
+		if e.Peer == testbed.Lab {
+			most = 120 // a fault says of which links it is, a mark which line
+		}
 		words = append(words, terminal.Shorten(e.Text, most))
 	}
 	return terminal.Line(strings.Join(words, " "))

@@ -188,7 +188,9 @@ func (sc *scene) parseLine(list string, a args) (action, error) {
 			return nil, at(a.words[0], fmt.Errorf("a peer has no command %q: for a line of several peers write their names with a comma, %s,%s", first, list, first))
 		}
 		text := fmt.Sprintf("a peer has no command %q: see docs/commands.md", first)
-		if near := nearest.To(first, known); len(near) > 0 {
+		if strings.HasPrefix(strings.TrimSpace(line), `"`) && strings.Contains(first, " ") {
+			text = fmt.Sprintf("a peer has no command %q: double quotes make one word of it, write '%s' in single quotes or without", first, first)
+		} else if near := nearest.To(first, known); len(near) > 0 {
 			text = fmt.Sprintf("a peer has no command %q: did you mean %s?", first, strings.Join(near, ", "))
 		}
 		return nil, at(a.words[0], errors.New(text))

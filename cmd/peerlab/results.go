@@ -100,7 +100,11 @@ func summarise(runs []*scenarios.Done) (worst observe.Verdict, verdict, why, sec
 			}
 		}
 	}
-	return worst, verdict, why, fmt.Sprintf("%.1f", observe.Summarise(took).Median)
+	seconds = fmt.Sprintf("%.1f", observe.Summarise(took).Median)
+	if len(runs) > 1 {
+		seconds += " (median)"
+	}
+	return worst, verdict, why, seconds
 }
 
 // printFigures writes how what was measured is distributed over the runs.

@@ -60,8 +60,9 @@ func (l *lab) runCommand() *cobra.Command {
 one of those that peerlab gallery lists, and gallery all of them. The exit status is 0
 when all pass, 1 when one fails, 2 when a scenario has mistakes, and 3 when none fails
 but one is inconclusive: a fault had no effect, the host was too busy, a peer was lost,
-or something cannot be done here. What happened is saved in --out, from which the same command goes on when
-it was interrupted. docs/scenarios.md describes the language.`,
+or something cannot be done here. What happened is saved in --out, from which the same
+command goes on when it was interrupted; junit.xml there has the verdicts for CI systems.
+docs/scenarios.md describes the language.`,
 		Example: "  peerlab run gallery/crash\n  peerlab run gallery --engine sim\n  peerlab run my.txt --set LOSS=30% --repeat 20 --out results",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !f.helpMD {

@@ -72,7 +72,7 @@ func TestRepeatAndCheck(t *testing.T) {
 		t.Fatalf("%d\n%s\n%s", status, out, errs)
 	}
 	status, out, errs := call(nil, "run", file, "--engine", "sim", "--out", dir, "--repeat", "4")
-	if status != 0 || strings.Count(errs, "found in") != 2 || !strings.Contains(out, "4 of 4 pass") || !strings.Contains(out, "95 % of the mean") {
+	if status != 0 || strings.Count(errs, "found in") != 2 || !strings.Contains(out, "4 of 4 pass") || !strings.Contains(out, " (median)") || !strings.Contains(out, "95 % of the mean") {
 		t.Errorf("%d\n%s\n%s", status, out, errs)
 	}
 	status, out, errs = call(nil, "check", dir)

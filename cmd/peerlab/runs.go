@@ -194,6 +194,14 @@ func (l *lab) runsShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if len(done) == 0 && !l.json() {
+					state := "unfinished: it ended before a run was complete"
+					if isRunning(dir) {
+						state = "under way: no run is complete yet"
+					}
+					fmt.Fprintf(out, "%s is %s\nwhat happened is in %s\n", filepath.Base(dir), state, dir)
+					continue
+				}
 				for _, d := range done {
 					if d.Result == nil {
 						_, err := observe.LoadResult(d.Dir)
@@ -253,7 +261,7 @@ stays.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return l.prune(cmd, f, args) },
 	}, formatJSON)
 	flags := cmd.Flags()
-	flags.IntVar(&f.keep, "keep", -1, "keep the newest `N`")
+	flags.IntVar(&f.keep, "keep", 0, "keep the newest `N`")
 	flags.StringVar(&f.older, "older", "", "only what is older than `DURATION`, such as 30d or 12h")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be removed, and remove nothing")
 	return cmd
@@ -338,7 +346,11 @@ func (l *lab) remove(cmd *cobra.Command, dirs []string, dryRun bool) error {
 	for _, id := range told.Kept {
 		fmt.Fprintf(out, "kept %s: it is under way\n", id)
 	}
-	_, err := fmt.Fprintf(out, "%s %d results, %s\n", verb, len(told.Removed), units.BytesSize(float64(told.Bytes)))
+	results := "results"
+	if len(told.Removed) == 1 {
+		results = "result"
+	}
+	_, err := fmt.Fprintf(out, "%s %d %s, %s\n", verb, len(told.Removed), results, units.BytesSize(float64(told.Bytes)))
 	return err
 }
 

@@ -92,6 +92,36 @@ func TestRunsShow(t *testing.T) {
 	}
 }
 
+// A command that was killed leaves a directory without a complete run.
+func TestRunsShowUnfinished(t *testing.T) {
+	state := t.TempDir()
+	vars := map[string]string{"XDG_STATE_HOME": state}
+	const id = "20200101-000000-run-cut"
+	dir := filepath.Join(state, "peerlab", "runs", id)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	show := func(want string) {
+		t.Helper()
+		if status, out, errs := call(vars, "runs", "show", "last"); status != 0 || !strings.Contains(out, id+want) || strings.Contains(out, "SCENARIO") {
+			t.Errorf("%d %s%s", status, out, errs)
+		}
+	}
+	show(" is unfinished: ")
+	lock := flock.New(filepath.Join(dir, lockFile))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	defer lock.Unlock()
+	show(" is under way: ")
+	if status, out, _ := call(vars, "runs", "show", "last", "--format", "json"); status != 0 || strings.TrimSpace(out) != "[]" {
+		t.Errorf("%d %s", status, out)
+	}
+	if _, out, _ := call(vars, "runs", "prune", "--help"); strings.Contains(out, "default -1") {
+		t.Error(out)
+	}
+}
+
 func TestRunsPrune(t *testing.T) {
 	state := t.TempDir()
 	vars := map[string]string{"XDG_STATE_HOME": state}
@@ -137,7 +167,7 @@ func TestRunsPrune(t *testing.T) {
 		{"2020", 2, `"2020" is more than one`, 5},
 		{"../../..", 2, "there are no results", 5},
 		{"--older 30d --dry-run", 0, "would remove " + ids[1], 5},
-		{"old", 0, "removed 1 results", 4},
+		{"old", 0, "removed 1 result, ", 4},
 		{"--keep 4", 0, "removed 0 results", 4},
 		{"--older 30d", 0, "kept " + ids[2] + ": it is under way", 3},
 		{"--keep 0", 0, "removed " + ids[3], 2},
