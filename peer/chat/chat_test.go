@@ -138,7 +138,7 @@ func TestMessagesWaitForTheMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	// b is held dead, then found again: the same life of b gets it.
-	a.Update(nil)
+	a.Update([]chat.Presence{})
 	if e := lastEvent(a); e.Kind != event.ChatLeave || e.Reason != "gone" {
 		t.Errorf("%+v", e)
 	}

@@ -199,9 +199,9 @@ func TestComingsAndGoings(t *testing.T) {
 	b2 := chat.Presence{Name: "b", Addr: "127.0.0.1:1", Incarnation: 2}
 	for _, view := range [][]chat.Presence{
 		{b}, {b}, // joined
-		nil, nil, {{Name: "b"}}, // gone
+		{}, {}, {{Name: "b"}}, // gone
 		{b}, {b}, // back
-		{{Name: "b", Graceful: true}}, {{Name: "b", Graceful: true}}, nil, // left
+		{{Name: "b", Graceful: true}}, {{Name: "b", Graceful: true}}, {}, // left
 		{b},  // joined
 		{b2}, // restarted, unnoticed
 		{b2},
