@@ -97,7 +97,8 @@ up: settings image ## start bootstrap, alice, bob, charly, dave and erin; return
 		exit 1
 	fi
 	LC_ALL=C awk -v a="$$started" -v b="$$EPOCHREALTIME" 'BEGIN { printf "a cluster of five after %.1f s\n", b - a }'
-	printf '  %-32s %s\n' \
+	again='$(AGAIN)'
+	printf "  %-$$((32 + $${#again}))s %s\n" \
 		'$(AGAIN)make attach PEER=alice' 'a shell inside alice: members, msg hello, help' \
 		'$(AGAIN)make logs PEER=bob' 'what bob reports, as it happens' \
 		'docker kill $(PROJECT)-erin' 'and the shell shows how the others find out' \

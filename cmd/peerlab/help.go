@@ -1,13 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"peerlab/scenarios"
+	"peerlab/terminal/layout"
 	"peerlab/usage"
 )
 
@@ -67,32 +67,10 @@ func verbsHelp() string {
 		case strings.HasPrefix(line, "    "):
 			b.WriteString("      " + strings.TrimSpace(line) + "\n")
 		case strings.HasPrefix(line, "- "):
-			fmt.Fprintf(&b, "  %s\n", wrap(line[2:], columns-4, "\n    "))
+			b.WriteString(layout.Wrap("  "+line[2:], columns, 4) + "\n")
 		default:
-			fmt.Fprintf(&b, "    %s\n", wrap(line, columns-4, "\n    "))
+			b.WriteString(layout.Wrap("    "+line, columns, 4) + "\n")
 		}
-	}
-	return b.String()
-}
-
-// wrap breaks a text between words into lines of so many columns, with sep between
-// two lines. A longer word has a line of its own.
-func wrap(text string, columns int, sep string) string {
-	var b strings.Builder
-	column := 0
-	for i, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		switch {
-		case i == 0:
-		case column+1+n > columns:
-			b.WriteString(sep)
-			column = 0
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
 	}
 	return b.String()
 }

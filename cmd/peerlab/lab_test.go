@@ -537,7 +537,7 @@ func attachToPeersThatStop(t *testing.T, p process) (removed func()) {
 	attach()
 	return func() {
 		t.Helper()
-		m.Contains("\nbob was removed, with all it reported: ")
+		m.Contains("\nbob was removed, with all it reported: peerlab down --cluster " + p.cluster + ", then peerlab up --cluster")
 		outside("1")
 	}
 }

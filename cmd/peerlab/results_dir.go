@@ -117,6 +117,19 @@ func (l *lab) resultIDs() (runs string, ids []string, err error) {
 	return runs, ids, nil
 }
 
+// findAllResults is findResults of several.
+func (l *lab) findAllResults(ids []string) ([]string, error) {
+	var dirs []string
+	for _, id := range ids {
+		dir, err := l.findResults(id)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, nil
+}
+
 // findResults returns the directory of results by its ID, or by the beginning or
 // the end of it if no other has it; "last" is the newest.
 func (l *lab) findResults(id string) (string, error) {

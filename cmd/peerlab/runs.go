@@ -179,13 +179,9 @@ func (l *lab) runsShowCommand() *cobra.Command {
 		Use: "show ID…", Short: "Show what runs came to, and the story of each that did not pass", Args: atLeast(1, "an ID that peerlab runs lists, or last"),
 		ValidArgsFunction: l.completeResults,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var dirs []string
-			for _, id := range args {
-				dir, err := l.findResults(id)
-				if err != nil {
-					return usageError{err}
-				}
-				dirs = append(dirs, dir)
+			dirs, err := l.findAllResults(args)
+			if err != nil {
+				return usageError{err}
 			}
 			out, colours := cmd.OutOrStdout(), l.palette(cmd.OutOrStdout())
 			all := []runJSON{}
@@ -285,13 +281,9 @@ func (l *lab) prune(cmd *cobra.Command, f pruneFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	var dirs []string
-	for _, id := range args {
-		dir, err := l.findResults(id)
-		if err != nil {
-			return usageError{err}
-		}
-		dirs = append(dirs, dir)
+	dirs, err := l.findAllResults(args)
+	if err != nil {
+		return usageError{err}
 	}
 	if len(args) == 0 {
 		slices.Sort(ids)

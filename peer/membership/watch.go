@@ -345,34 +345,30 @@ func (w *watcher) compare(n *nodeState) {
 	w.emit(e)
 }
 
-// lose remembers a member that was found dead, in place of the one that has
-// been lost longest if there are too many. The caller holds mu.
+// lose remembers a member that was found dead. The caller holds mu.
 func (w *watcher) lose(name string, peer lostPeer) {
-	if len(w.lost) >= w.maxMembers {
-		first := ""
-		for other, p := range w.lost {
-			if first == "" || p.since.Before(w.lost[first].since) {
-				first = other
-			}
-		}
-		delete(w.lost, first)
-	}
+	makeRoom(w.lost, w.maxMembers, func(p lostPeer) time.Time { return p.since })
 	w.lost[name] = peer
 }
 
-// remember keeps a forgotten member, in place of the one that was forgotten first
-// if there are too many. The caller holds mu.
+// remember keeps a forgotten member. The caller holds mu.
 func (w *watcher) remember(g Gone) {
-	if len(w.gone) >= w.maxMembers {
-		first := ""
-		for name, other := range w.gone {
-			if first == "" || other.Forgotten.Before(w.gone[first].Forgotten) {
-				first = name
-			}
-		}
-		delete(w.gone, first)
-	}
+	makeRoom(w.gone, w.maxMembers, func(g Gone) time.Time { return g.Forgotten })
 	w.gone[g.Name] = g
+}
+
+// makeRoom takes the oldest out of a map that has limit entries already.
+func makeRoom[V any](of map[string]V, limit int, since func(V) time.Time) {
+	if len(of) < limit {
+		return
+	}
+	oldest := ""
+	for name, v := range of {
+		if oldest == "" || since(v).Before(since(of[oldest])) {
+			oldest = name
+		}
+	}
+	delete(of, oldest)
 }
 
 func (w *watcher) emit(e event.Event) {

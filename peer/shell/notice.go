@@ -35,30 +35,14 @@ func describe(self, shell string, e event.Event) string {
 		return ""
 	}
 	switch e.Kind {
-	case event.ChatSent:
+	case event.ChatSent, event.BootstrapError:
 		if e.Shell == shell {
 			return ""
 		}
-		return "<" + self + "> " + e.Text
+	}
+	switch e.Kind {
 	case event.BootstrapError:
-		if e.Shell == shell {
-			return ""
-		}
 		return "* bootstrap service: " + e.Error
-	case event.ChatDelivered:
-		return "<" + e.Member + "> " + e.Text
-	case event.ChatSkipped:
-		return fmt.Sprintf("<skipped> %d messages of %s, which nobody keeps any more", e.Messages, e.Member)
-	case event.ChatJoin:
-		return "<joined> " + e.Member + " has joined"
-	case event.ChatLeave:
-		switch e.Reason {
-		case "leave":
-			return "<left> " + e.Member + " is leaving"
-		case event.MembershipEnded:
-			return "* " + e.Member + " is out of reach: this peer's own membership has ended"
-		}
-		return "<left> " + e.Member + " has left"
 	case event.MemberJoin:
 		return "* " + e.Member + " joined"
 	case event.MemberSuspect:
@@ -70,7 +54,8 @@ func describe(self, shell string, e event.Event) string {
 	case event.MemberLeft:
 		return "* " + e.Member + " left"
 	}
-	return ""
+	e.Peer = self
+	return event.ChatLine(e)
 }
 
 // maxNotices is how many lines wait for a terminal that takes none: a peer's

@@ -230,27 +230,7 @@ func (a *App) pingChat(ctx context.Context, c *command.Call) error {
 func (*App) LineCommand() []string { return []string{"msg", "--"} }
 
 // ShowEvent implements peer.Conversation.
-func (*App) ShowEvent(e event.Event) string {
-	switch e.Kind {
-	case event.ChatSent:
-		return "<" + e.Peer + "> " + e.Text
-	case event.ChatDelivered:
-		return "<" + e.Member + "> " + e.Text
-	case event.ChatSkipped:
-		return fmt.Sprintf("<skipped> %d messages of %s, which nobody keeps any more", e.Messages, e.Member)
-	case event.ChatJoin:
-		return "<joined> " + e.Member + " has joined"
-	case event.ChatLeave:
-		switch e.Reason {
-		case "leave":
-			return "<left> " + e.Member + " is leaving"
-		case event.MembershipEnded:
-			return "* " + e.Member + " is out of reach: this peer's own membership has ended"
-		}
-		return "<left> " + e.Member + " has left"
-	}
-	return ""
-}
+func (*App) ShowEvent(e event.Event) string { return event.ChatLine(e) }
 
 func (a *App) showChatHistory(fs *flag.FlagSet) command.Func {
 	n := fs.Int("n", 0, "how `many` of the latest lines to show; 0 is all that is kept")
