@@ -135,7 +135,7 @@ func TestExec(t *testing.T) {
 		}
 		lines = append(lines, "config save", "config save /run/peer/conf", "config load /run/peer/conf", "log on /run/peer/log", "log off",
 			"config load /run/peer/conf/x", "shell date")
-		answers := func(e testbed.Engine) (all []string) {
+		answers := func(ctx context.Context, e testbed.Engine) (all []string) {
 			for _, line := range lines {
 				var out bytes.Buffer
 				err := e.Exec(ctx, "alice", line, testbed.Input{Files: given}, &out)
@@ -153,14 +153,14 @@ func TestExec(t *testing.T) {
 				err = e.Start(ctx, "alice")
 			}
 			if err == nil {
-				want = answers(e)
+				want = answers(ctx, e)
 			}
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := answers(c)
+		got := answers(ctx, c)
 		for i := range lines {
 			if got[i] != want[i] {
 				t.Errorf("%s\n  in the simulator %s", got[i], want[i])

@@ -134,7 +134,7 @@ func TestHostilePeers(t *testing.T) {
 				t.Errorf("%s has of %s %q, want %q", who, name, said[name], want[name])
 			}
 		}
-		for name, words := range map[string][]string{"mallory": {"lab.kill", "2 more"}, "noisy": {"1 MiB"}, "forker": {"parse event line"}} {
+		for name, words := range map[string][]string{"mallory": {"lab.kill", "refused, too: 2"}, "noisy": {"1 MiB"}, "forker": {"parse event line"}} {
 			for i, word := range words {
 				if len(errs[name]) != len(words) || !strings.Contains(errs[name][i], word) {
 					t.Errorf("%s is told of %s: %q, want one with %q", who, name, errs[name], words)
@@ -345,7 +345,7 @@ func TestOrderOfEvents(t *testing.T) {
 		{
 			"some come twice",
 			[]string{line(1, 1), line(1, 2), line(1, 3), line(1, 1), line(1, 2), line(1, 3), line(1, 4)},
-			[]string{"1", "2", "3", "event 1 came again", "2 more", "4"},
+			[]string{"1", "2", "3", "event 1 came again", "refused, too: 2", "4"},
 		},
 		{"a life begins without its start", []string{line(1, 1), line(2, 7)}, []string{"1", "event 7 came after 1", "7"}},
 	} {

@@ -57,7 +57,8 @@ const (
 )
 
 // guard waits for the end, and looks after a bubble that does not move: while a
-// goroutine waits for a lock, time stands still, and nobody else would tell.
+// goroutine waits for a lock, or for the world outside, time stands still, and
+// nobody else would tell.
 func (s *simulation) guard(done <-chan error) error {
 	w := watchdog{pause: patience, working: working, stuck: s.stuck}
 	look := time.NewTimer(w.pause)
@@ -69,7 +70,7 @@ func (s *simulation) guard(done <-chan error) error {
 		case <-look.C:
 		}
 		if w.look(s.ticks.Load()) {
-			return s.blocked("deadlock: a goroutine waits for a lock whose holder waits for time to pass", nil)
+			return s.blocked(w.why, nil)
 		}
 		look.Reset(w.pause)
 	}
@@ -82,7 +83,8 @@ type watchdog struct {
 	ticks      uint64        // at the last one
 	suspicious bool          // it was stuck then
 	working    func() bool   // cheap: whether the program does anything at all
-	stuck      func() bool   // dear
+	stuck      func() string // dear: why it cannot go on, if so
+	why        string        // what stuck said
 }
 
 // look is called after each pause. It reports whether the simulation is stuck.
@@ -90,7 +92,7 @@ func (w *watchdog) look(ticks uint64) bool {
 	switch {
 	case ticks != w.ticks:
 		w.ticks, w.suspicious = ticks, false
-	case !w.suspicious && w.pause < maxPatience && w.working(), !w.stuck():
+	case !w.suspicious && w.pause < maxPatience && w.working(), !w.found():
 		w.suspicious, w.pause = false, min(2*w.pause, maxPatience)
 	case w.suspicious:
 		return true
@@ -98,6 +100,11 @@ func (w *watchdog) look(ticks uint64) bool {
 		w.suspicious, w.pause = true, patience
 	}
 	return false
+}
+
+func (w *watchdog) found() bool {
+	w.why = w.stuck()
+	return w.why != ""
 }
 
 func (s *simulation) blocked(why string, left error) error {
@@ -119,14 +126,19 @@ func bubbleID() string {
 	return inBubble.FindString(string(buf[:runtime.Stack(buf, false)]))
 }
 
-// stuck says whether every goroutine of the bubble waits, one or more of them
-// for a lock.
-func (s *simulation) stuck() bool {
+const (
+	lockHeld = "deadlock: a goroutine waits for a lock whose holder waits for time to pass"
+	outside  = "a goroutine waits for a channel, or a context, that was made outside the simulation: time stands still meanwhile"
+)
+
+// stuck says why time cannot pass, if every goroutine of the bubble waits and one
+// or more of them for what the bubble knows nothing of.
+func (s *simulation) stuck() string {
 	id, _ := s.id.Load().(string)
 	if id == "" {
-		return false
+		return ""
 	}
-	lock := false
+	why := ""
 	for _, m := range header.FindAllSubmatch(stacks(), -1) {
 		states := strings.Split(string(m[1]), ", ")
 		if !slices.Contains(states, id) {
@@ -134,13 +146,17 @@ func (s *simulation) stuck() bool {
 		}
 		switch state := states[0]; {
 		case strings.HasPrefix(state, "sync.Mutex"), strings.HasPrefix(state, "sync.RWMutex"):
-			lock = true
+			why = lockHeld
 		case strings.HasSuffix(state, "(durable)"), state == "synctest.Run":
+		case state == "select", state == "chan receive", state == "chan send":
+			if why == "" {
+				why = outside
+			}
 		default:
-			return false
+			return ""
 		}
 	}
-	return lock
+	return why
 }
 
 // working reports whether any goroutine of the program runs or could, besides the

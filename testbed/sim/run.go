@@ -30,8 +30,8 @@ const linger = 24 * time.Hour
 // may go on at the same time, in tests as in any other program, but not one
 // within another.
 //
-// Where everything waits for good, or for a lock, Run fails with a *BlockedError
-// and leaves behind what is blocked. Under the race detector the program has one
+// Where everything waits for good, for a lock or for a channel made outside, Run
+// fails with a *BlockedError and leaves behind what is blocked. Under the race detector the program has one
 // processor from the first Run on.
 func Run(ctx context.Context, seed uint64, f func(ctx context.Context, f testbed.Factory) error) error {
 	return RunChanged(ctx, seed, func(*peer.Config) {}, f)

@@ -143,6 +143,17 @@ func TestBlocked(t *testing.T) {
 		wants(t, said, "waits for a lock", "the driver", "for a lock", "alice: ", "after lab.mark line 3: start, lab.start alice\n")
 		mu.Unlock()
 	})
+	t.Run("a channel from outside", func(t *testing.T) {
+		end := make(chan struct{})
+		said := blocked(t, func(_ context.Context, l *lab) error {
+			l.must(l.Start(l.ctx, "alice"))
+			l.must(l.Pause(l.ctx, "alice"))
+			<-end
+			return nil
+		})
+		wants(t, said, "made outside the simulation", "the driver: ", "after lab.pause alice\n")
+		close(end)
+	})
 }
 
 // TestWatchdog looks at all stacks, which is dear, only when the program does
@@ -165,7 +176,13 @@ func TestWatchdog(t *testing.T) {
 		w := watchdog{
 			pause:   patience,
 			working: func() bool { return test.works },
-			stuck:   func() bool { looks++; return test.stuck },
+			stuck: func() string {
+				looks++
+				if test.stuck {
+					return lockHeld
+				}
+				return ""
+			},
 		}
 		var ticks uint64
 		blocked := false
