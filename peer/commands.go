@@ -41,8 +41,8 @@ func (p *Peer) peerCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "events", Group: "peer",
-			Short: "what this peer observed, latest last",
-			Long: "Events are JSON lines; docs and the README say what each kind carries.\n" + kindHelp,
+			Short:   "what this peer observed, latest last",
+			Long:    "Events are JSON lines; docs and the README say what each kind carries.\n" + kindHelp,
 			Example: "events -kind member,peer.health -since 5m", Flags: p.showEvents, Values: map[string][]string{"kind": event.KindWords(event.Kinds())},
 		},
 		{
