@@ -16,7 +16,7 @@ func (r *running) typeLine(line string) string {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
 	defer cancel()
-	ctx = event.WithShell(command.WithCaller(ctx, command.Caller{Shell: "one"}), "one")
+	ctx = command.WithCaller(ctx, command.Caller{Shell: "one"})
 	var out bytes.Buffer
 	if err := r.Commands().RunLine(ctx, line, nil, &out); err != nil {
 		r.t.Fatalf("%s: %q: %v", r.Name(), line, err)

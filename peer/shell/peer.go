@@ -130,7 +130,6 @@ func (l *local) Exec(ctx context.Context, line string, out io.Writer) (err error
 			err = fmt.Errorf("internal error: %v", p)
 		}
 	}()
-	ctx = event.WithShell(ctx, command.CallerOf(ctx).Shell)
 	return l.registry.RunLine(ctx, line, nil, out)
 }
 
