@@ -38,6 +38,9 @@ func TestChatmodeSlash(t *testing.T) {
 			t.Errorf("%q was said in %q", text, e.Shell)
 		}
 	}
+	if _, err := p.exec("set chatmode nonsense"); err == nil || !strings.Contains(err.Error(), "on, off, slash") {
+		t.Errorf("a mode that there is not: %v", err)
+	}
 	if out := p.typeLine("/members"); !strings.Contains(out, "INCARNATION") {
 		t.Errorf("/members: %q", out)
 	}
