@@ -39,12 +39,12 @@ const (
 	// told again when the queue has been shorter meanwhile.
 	PeerBacklog Kind = "peer.backlog" // text (which queue) messages (how many wait)
 
-	MemberJoin     Kind = "member.join"     // member addr incarnation was
-	MemberSuspect  Kind = "member.suspect"  // member addr incarnation was health
-	MemberRefute   Kind = "member.refute"   // member addr incarnation was
-	MemberDead     Kind = "member.dead"     // member addr incarnation was health
-	MemberLeft     Kind = "member.left"     // member addr incarnation was
-	MemberUpdate   Kind = "member.update"   // member addr incarnation
+	MemberJoin    Kind = "member.join"    // member addr incarnation was
+	MemberSuspect Kind = "member.suspect" // member addr incarnation was health
+	MemberRefute  Kind = "member.refute"  // member addr incarnation was
+	MemberDead    Kind = "member.dead"    // member addr incarnation was health
+	MemberLeft    Kind = "member.left"    // member addr incarnation was
+	MemberUpdate  Kind = "member.update"  // member addr incarnation
 	// MemberReap says that the peer has forgotten a member. Of itself it says that
 	// its membership was shut down by a command: it holds nobody any more.
 	MemberReap     Kind = "member.reap"     // member addr incarnation was; or member reason
