@@ -94,13 +94,14 @@ links, as an event.`,
 			// A matrix of 2,500 pairs makes 5 MB of garbage in as many
 			// milliseconds; collected each time, it would be late by half as many.
 			debug.SetGCPercent(1000)
-			config.Log = slog.New(slog.NewTextHandler(stderr, nil))
+			events, log := newOutputQueue(stdout), newOutputQueue(stderr)
+			defer events.close()
+			defer log.close()
+			config.Log = slog.New(slog.NewTextHandler(log, nil))
+			config.Changed = (&journal{out: events}).add
 			if socket == "" {
 				socket = fabric.SocketOf(config.Lab)
 			}
-			journal := startJournal(stdout)
-			defer journal.close()
-			config.Changed = journal.add
 			agent, err := fabric.NewAgent(config)
 			if err != nil {
 				return err
