@@ -74,9 +74,9 @@ func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
 	}
 	// Of pauses only Docker's events tell when they were. Where those are not to be
 	// had, the beginning of the process is what is known.
-	done, _ := c.done(ctx, members, newOthers(), time.Now())
+	remembered, _, _ := c.remembered(ctx, members, newOthers(), time.Now())
 	for i := range all {
-		all[i].notePauses(done)
+		all[i].notePauses(remembered)
 	}
 	return all, nil
 }
