@@ -84,7 +84,7 @@ func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	m := &making{Options: o, run: newRun()}
 	var err error
-	if m.watchdog, err = startWatchdog(m.run); err != nil {
+	if m.watchdog, err = startWatchdog(m.run, d.endpoint); err != nil {
 		return nil, err
 	}
 	c := newCluster(d, o.Name)
