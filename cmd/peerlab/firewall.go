@@ -52,39 +52,52 @@ func whatDrops(before, after string, filtered bool) (found, mend string) {
 	if filtered {
 		found += ": " + bridgeSetting + " is 1, so the host's firewall sees them"
 	}
-	rules := dropping(before, after)
-	chain := "DOCKER-USER"
-	switch {
-	case len(rules) > 0:
-		chain = rules[0].chain
-		found += fmt.Sprintf(", and the chain %s drops them (%s)", chain, rules[0].text)
-	case after == "":
+	mend = "sudo nft list ruleset shows what else may drop them; "
+	rule := firewallRule{table: "filter", chain: "DOCKER-USER"}
+	if rules := dropping(before, after); len(rules) > 0 {
+		rule, mend = rules[0], ""
+		found += fmt.Sprintf(", and the chain %s of the table %s drops them (%s)", rule.chain, rule.table, rule.text)
+	} else if after == "" {
 		mend = "sudo peerlab doctor names the chain; "
-	default:
-		mend = "sudo nft list ruleset shows what else may drop them; "
 	}
 	if filtered {
 		mend += fmt.Sprintf("sudo sysctl -w %s=0 keeps the firewall out of it, or ", bridgeSetting)
 	}
-	return found, mend + fmt.Sprintf("sudo iptables -I %s -m physdev --physdev-is-bridged -j ACCEPT lets them pass", chain)
+	match := "--physdev-is-bridged"
+	if rule.table == "raw" || rule.chain == "PREROUTING" {
+		match = "--physdev-is-in" // before it is known that they are bridged
+	}
+	return found, mend + fmt.Sprintf("sudo iptables %s-I %s -m physdev %s -j ACCEPT lets them pass", rule.inTable(), rule.chain, match)
 }
 
 // firewallRule is a rule, or the policy of a chain.
 type firewallRule struct {
-	chain, text string
-	packets     uint64
+	table, chain, text string
+	packets            uint64
+}
+
+// inTable is what iptables needs before the name of a chain that is not in its
+// default table.
+func (r firewallRule) inTable() string {
+	if r.table == "filter" {
+		return ""
+	}
+	return "-t " + r.table + " "
 }
 
 // dropping returns the rules that drop or refuse and have counted more packets
 // after than before, those that counted most first.
 func dropping(before, after string) []firewallRule {
-	had := make(map[string]uint64)
+	had := make(map[firewallRule]uint64)
 	for _, r := range dropRules(before) {
-		had[r.chain+" "+r.text] = r.packets
+		packets := r.packets
+		r.packets = 0
+		had[r] = packets
 	}
 	rules := dropRules(after)
-	for i := range rules {
-		rules[i].packets -= min(rules[i].packets, had[rules[i].chain+" "+rules[i].text])
+	for i, r := range rules {
+		r.packets = 0
+		rules[i].packets -= min(rules[i].packets, had[r])
 	}
 	rules = slices.DeleteFunc(rules, func(r firewallRule) bool { return r.packets == 0 })
 	slices.SortStableFunc(rules, func(a, b firewallRule) int {
@@ -95,13 +108,16 @@ func dropping(before, after string) []firewallRule {
 
 // dropRules parses what iptables-save -c writes.
 func dropRules(saved string) (rules []firewallRule) {
+	table := "filter"
 	for line := range strings.Lines(saved) {
 		fields := strings.Fields(line)
 		switch {
+		case len(fields) == 1 && strings.HasPrefix(fields[0], "*"): // *filter
+			table = fields[0][1:]
 		case len(fields) == 3 && strings.HasPrefix(fields[0], ":") && fields[1] == "DROP": // :FORWARD DROP [1:60]
-			rules = append(rules, firewallRule{fields[0][1:], "-P " + fields[0][1:] + " DROP", countOf(fields[2])})
+			rules = append(rules, firewallRule{table, fields[0][1:], "-P " + fields[0][1:] + " DROP", countOf(fields[2])})
 		case len(fields) > 3 && fields[1] == "-A" && (slices.Contains(fields, "DROP") || slices.Contains(fields, "REJECT")):
-			rules = append(rules, firewallRule{fields[2], strings.Join(fields[1:], " "), countOf(fields[0])})
+			rules = append(rules, firewallRule{table, fields[2], strings.Join(fields[1:], " "), countOf(fields[0])})
 		}
 	}
 	return rules
