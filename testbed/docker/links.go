@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -78,7 +79,6 @@ func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.D
 		return err
 	}
 	if client == nil { // nothing is in force, and nothing shall be
-		c.recordLinks(links, time.Now())
 		return nil
 	}
 	if err := able(ctx, client, to); err != nil {
@@ -96,7 +96,9 @@ func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.D
 	if err != nil {
 		return err
 	}
-	c.recordLinks(links, at)
+	if !maps.Equal(from.Matrix, to) {
+		c.recordLinks(links, at)
+	}
 	return check.run(ctx)
 }
 
@@ -233,7 +235,8 @@ func (c *Cluster) readdress(ctx context.Context, before, after netip.Addr) error
 	if !c.wires.held && !status.Until.IsZero() {
 		left = max(time.Until(status.Until), time.Second)
 	}
-	_, err = c.enforce(ctx, client, to, left)
+	at, err := c.enforce(ctx, client, to, left)
+	c.noteChange(at) // of addresses alone
 	return err
 }
 
