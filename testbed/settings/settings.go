@@ -108,22 +108,18 @@ func Merge(defaults, settings map[string]string) map[string]string {
 // peer refuses it is nil.
 func Used(owned, defaults, of map[string]string) map[string]string {
 	config := chatapp.NewConfig("")
-	if config.Configure(OfPeer(Merge(defaults, of))) != nil {
-		return nil
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	for name, value := range OfPeer(Merge(defaults, of)) {
+		if f := flags.Lookup(name); f == nil || peer.SetFlag(f, value) != nil {
+			return nil
+		}
 	}
 	list, err := membership.Configure(config.Profile, config.Set)
 	if err != nil {
 		return nil
 	}
 	used := membership.Values(list)
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	shown := config // whose values the flags get
-	shown.AddFlags(flags)
-	for name, value := range Merge(defaults, of) {
-		if f := flags.Lookup(name); f != nil {
-			_ = peer.SetFlag(f, value) // it was fine above
-		}
-	}
 	flags.VisitAll(func(f *pflag.Flag) {
 		if _, is := owned[f.Name]; !is && f.Name != "name" && f.Name != "set" {
 			used[f.Name] = f.Value.String()
@@ -154,16 +150,10 @@ func CheckSetting(owned map[string]string, key, value string) error {
 	config := chatapp.NewConfig("")
 	err := config.Configure(map[string]string{key: value})
 	if errors.Is(err, peer.ErrNoSetting) {
-		return &unknownError{fmt.Sprintf("a peer has no setting %q: %s", key, meant(key, owned))}
+		return fmt.Errorf("%w %q: %s", peer.ErrNoSetting, key, meant(key, owned))
 	}
 	return err
 }
-
-// unknownError is a peer.ErrNoSetting.
-type unknownError struct{ text string }
-
-func (e *unknownError) Error() string        { return e.text }
-func (e *unknownError) Is(target error) bool { return target == peer.ErrNoSetting }
 
 // CheckField says what is wrong with one field of memberlist's configuration. It
 // cannot have a comma in its value, for that separates fields in the setting set.
