@@ -93,7 +93,11 @@ func ConfigDir(env func(string) string) string {
 	if dir := env("DOCKER_CONFIG"); dir != "" {
 		return dir
 	}
-	return filepath.Join(env("HOME"), ".docker")
+	home := "HOME"
+	if runtime.GOOS == "windows" {
+		home = "USERPROFILE"
+	}
+	return filepath.Join(env(home), ".docker")
 }
 
 // chosenContext returns what docker context use chose, "" for nothing. Where its

@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,9 +22,9 @@ type Status struct {
 	// Since is when its process came into its state: began, was paused or resumed,
 	// or has ended; zero if it has never begun.
 	Since time.Time `json:"since,omitzero"`
-	// Ended is the status with which its process ended, also 0; the zero value
-	// while it runs and before it has begun. In JSON it is exit.
-	Ended ExitStatus `json:"exit,omitzero"`
+	// Ended is the status with which its process ended, also 0; nil while it runs and
+	// before it has begun. In JSON it is exit.
+	Ended *int `json:"exit,omitempty"`
 	// CPUs is how many processors it may use; 0 is all there are.
 	CPUs float64 `json:"cpus,omitempty"`
 	// Image is what its container was made from.
@@ -35,23 +34,6 @@ type Status struct {
 	Profile string `json:"profile,omitempty"`
 	// HasShell reports whether Attach can open a shell in it while it runs.
 	HasShell bool `json:"-"`
-}
-
-// ExitStatus is the status of a process that has ended; the zero value is none.
-type ExitStatus struct {
-	known bool
-	code  int
-}
-
-// MarshalJSON writes the number.
-func (e ExitStatus) MarshalJSON() ([]byte, error) {
-	return strconv.AppendInt(nil, int64(e.code), 10), nil
-}
-
-// UnmarshalJSON reads the number.
-func (e *ExitStatus) UnmarshalJSON(data []byte) error {
-	e.known = true
-	return json.Unmarshal(data, &e.code)
 }
 
 // Status returns what Peers does, and what else Docker knows of each.
@@ -110,7 +92,7 @@ func statusOf(m container, info api.InspectResponse) Status {
 		}
 		s.Since = parseTime(stamp)
 		if m.State == testbed.Stopped && !s.Since.IsZero() {
-			s.Ended = ExitStatus{true, m.Exit}
+			s.Ended = &m.Exit
 		}
 	}
 	if info.HostConfig != nil {

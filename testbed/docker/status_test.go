@@ -2,6 +2,7 @@ package docker
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestStatusOf(t *testing.T) {
 		{
 			"was killed by the kernel", member(testbed.Stopped, 137),
 			api.InspectResponse{State: &api.State{StartedAt: began, FinishedAt: ended, OOMKilled: true}},
-			Status{Since: at(ended), Ended: ExitStatus{true, 137}, HasShell: true, Peer: testbed.Peer{Reason: testbed.OutOfMemory}},
+			Status{Since: at(ended), Ended: new(137), HasShell: true, Peer: testbed.Peer{Reason: testbed.OutOfMemory}},
 		},
 		{
 			"never ran", member(testbed.Stopped, 0),
@@ -66,7 +67,7 @@ func TestStatusOf(t *testing.T) {
 			reason := tc.want.Reason
 			tc.want.Peer = tc.m.Peer
 			tc.want.Reason = reason
-			if got := statusOf(tc.m, tc.info); got != tc.want {
+			if got := statusOf(tc.m, tc.info); !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("got  %+v\nwant %+v", got, tc.want)
 			}
 		})
