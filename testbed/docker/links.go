@@ -156,8 +156,8 @@ func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
 
 // able says what the kernel lacks for m.
 func able(ctx context.Context, client *fabric.Client, m fabric.Matrix) error {
-	if !m.NeedsQueues() {
-		return nil // the agent runs: it is there
+	if len(m.Needs()) == 1 {
+		return nil // nf_tables, without which there would be no agent
 	}
 	features, err := client.Features(ctx)
 	if err != nil {
