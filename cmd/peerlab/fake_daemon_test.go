@@ -14,7 +14,8 @@ import (
 )
 
 // fakeDaemon is a Docker daemon with one cluster, named lab, whose peers run and
-// are on no network. It remembers what it was asked.
+// are on no network; the one named serf is an agent of Serf. It remembers what it was
+// asked.
 type fakeDaemon struct {
 	peers []string
 
@@ -73,7 +74,11 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/containers/json" && !r.URL.Query().Has("filters"):
 		all := []any{}
 		for _, name := range d.peers {
-			all = append(all, map[string]any{"Id": name, "State": "running", "Labels": map[string]string{"peerlab.cluster": "lab", "peerlab.peer": name}})
+			labels := map[string]string{"peerlab.cluster": "lab", "peerlab.peer": name}
+			if name == "serf" {
+				labels["peerlab.adapter"] = name
+			}
+			all = append(all, map[string]any{"Id": name, "State": "running", "Labels": labels})
 		}
 		told = all
 	case strings.HasPrefix(path, "/containers/") && path != "/containers/json":
