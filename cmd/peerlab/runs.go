@@ -215,7 +215,7 @@ func (l *lab) runsShowCommand() *cobra.Command {
 					if d.Story = d.SavedStory(); d.Verdict != observe.Pass {
 						fmt.Fprintf(out, "%s %s: %s: %s\n", terminal.Line(d.Name), filepath.Base(d.Dir), colours.cell(string(d.Verdict)), terminal.Join(d.Reason))
 					}
-					printStory(out, colours, d.Story)
+					printWrapped(out, storyLines(colours, d.Story)...)
 				}
 				if err := l.printRuns(cmd, done, dir); err != nil {
 					return err
