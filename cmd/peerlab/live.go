@@ -130,7 +130,7 @@ func (l *live) draw() {
 	if l.closed {
 		return
 	}
-	width, height := layout.Size(l.out)
+	width, height := terminal.Size(l.out)
 	for _, line := range l.lines[:min(len(l.lines), max(0, height-1))] {
 		fmt.Fprintln(l.out, layout.Snip(line, width-1))
 		l.drawn++

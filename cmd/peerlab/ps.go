@@ -287,7 +287,7 @@ func (l *lab) watcher(cmd *cobra.Command) func(rows []peerRow) error {
 func (l *lab) redraw(out io.Writer) func(rows []peerRow) error {
 	drawn := 0
 	return func(rows []peerRow) error {
-		columns, height := layout.Size(out)
+		columns, height := terminal.Size(out)
 		if columns == 0 { // no terminal
 			columns, height = 80, 24
 		}
