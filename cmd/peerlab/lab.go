@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -157,10 +156,10 @@ func (l *lab) printPeers(cmd *cobra.Command, peers []docker.Status) error {
 	}
 	colours, table := l.palette(out), layout.NewTable(head...)
 	for _, p := range peers {
-		cells := peerRow{Status: p}.cells(false, time.Time{})
-		row := []string{cells[0], colours.cell(stateText(p.Peer)), cells[6]}
+		r := peerRow{Status: p}
+		row := []string{terminal.Line(p.Name), colours.cell(stateText(p.Peer)), r.address()}
 		if throttled {
-			row = slices.Insert(row, 2, cells[4])
+			row = slices.Insert(row, 2, r.cpus())
 		}
 		table.Row(row...)
 	}
