@@ -408,16 +408,15 @@ func (l *lab) completeLink(keys ...string) cobra.CompletionFunc {
 // completeHeal proposes peers, and the links that are not healthy.
 func (l *lab) completeHeal(cmd *cobra.Command, args []string, word string) (proposed []string, _ cobra.ShellCompDirective) {
 	_ = l.on(cmd, func(c *docker.Cluster) error {
-		members, err := c.Peers(cmd.Context())
+		state, err := c.LinkState(cmd.Context())
 		if err != nil {
 			return err
 		}
-		proposed = list(described(members, anyState), strings.Split(strings.Join(args, ","), ","), word)
-		links, err := c.Links(cmd.Context())
-		for _, pair := range links.Pairs() {
-			proposed = append(proposed, pair.From+":"+pair.To+"\t"+links[pair].String())
+		proposed = list(described(state.Peers, anyState), strings.Split(strings.Join(args, ","), ","), word)
+		for _, pair := range state.Links.Pairs() {
+			proposed = append(proposed, pair.From+":"+pair.To+"\t"+state.Links[pair].String())
 		}
-		return err
+		return nil
 	})
 	return proposed, noFiles
 }

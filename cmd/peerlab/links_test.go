@@ -252,3 +252,15 @@ func TestLinksThatCannotBeMeasured(t *testing.T) {
 		t.Errorf("nothing changes, but of %q it cannot be measured", got)
 	}
 }
+
+// TestLinksListContainersOnce counts how often Docker is asked for all its containers
+// by one command: on a host with many that is what takes its time.
+func TestLinksListContainersOnce(t *testing.T) {
+	for _, words := range []string{"links", "partition alice / rest", "cut alice bob", "heal"} {
+		d := startFakeDaemon(t, true, "alice", "bob")
+		_, _, errs := call(nil, strings.Fields(words)...)
+		if n := d.times("/containers/json"); n != 1 {
+			t.Errorf("%s: listed %d times, want once\n%s", words, n, errs)
+		}
+	}
+}
