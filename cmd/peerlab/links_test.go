@@ -154,18 +154,11 @@ func awaitEvents(t *testing.T, d *docker.Daemon, cluster string, n int, what str
 
 // TestSerfCluster uses a cluster of another program as a user does.
 func TestSerfCluster(t *testing.T) {
-	d := needDocker(t)
-	p := process{t, "serf-" + time.Now().Format("150405")}
-	guard, err := d.Guard()
+	p, d, labels := newProcess(t, "serf")
+	ref, err := dockertest.BuildSerf(t.Context(), "../..", labels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer guard.Close(t.Context())
-	ref, err := dockertest.BuildSerf(t.Context(), "../..", guard.Labels())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.call("down")
 	if _, status, errs := p.call("up", "2", "--adapter", "serf", "--image", ref); status != 0 || !strings.Contains(errs, "exec alice --cluster "+p.cluster+" -- LINE") {
 		t.Fatalf("up: %d %s", status, errs)
 	}
