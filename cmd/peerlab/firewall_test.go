@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -51,6 +52,9 @@ func (b deafBridge) TryBridge(context.Context, string) (bool, error) { return fa
 // TestFirewallOfAnotherHost asks for what drops packets on this host and on another:
 // the rules of this one are none of the other's.
 func TestFirewallOfAnotherHost(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no daemon is on this host itself")
+	}
 	dir := t.TempDir()
 	rules := "#!/bin/sh\nread n <\"$0.count\"\necho $((n + 1)) >\"$0.count\"\necho \":FORWARD DROP [$n:60]\"\n"
 	for name, text := range map[string]string{"iptables-save": rules, "iptables-save.count": "1\n"} {
