@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		},
 	}
 	usage.Help(root)
-	root.Version = buildVersion()
+	root.Version = usage.Version()
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(agentCommand(stdout, stderr), probeCommand(stdin, stdout), featuresCommand(stdout))
 	root.SetArgs(args)
@@ -65,14 +65,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	fmt.Fprintf(stderr, "fabric: %s\n", terminal.Line(err.Error()))
 	return 1
-}
-
-// buildVersion is what the Go command wrote into the binary.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown)"
 }
 
 func agentCommand(stdout, stderr io.Writer) *cobra.Command {

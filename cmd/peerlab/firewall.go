@@ -16,21 +16,33 @@ import (
 // pass through the host's firewall.
 const bridgeSetting = "net.bridge.bridge-nf-call-iptables"
 
-// checkBridge tries whether packets pass between containers, and if none does looks
-// for what drops them.
-func (l *lab) checkBridge(ctx context.Context, d *docker.Daemon, root fs.FS) check {
+// bridgeHost is a Docker daemon as checkBridge needs it.
+type bridgeHost interface {
+	Endpoint() docker.Endpoint
+	TryBridge(ctx context.Context, image string) (passes bool, err error)
+}
+
+// checkBridge tries with an image whether packets pass between containers, and if
+// none does looks for what drops them.
+func checkBridge(ctx context.Context, d bridgeHost, image string, root fs.FS) check {
 	c := check{Name: "bridge", State: "ok", Found: "packets pass between containers of one network"}
 	before := savedFirewall(ctx)
-	passes, err := d.TryBridge(ctx, l.fabric)
+	passes, err := d.TryBridge(ctx, image)
 	switch {
 	case err != nil:
 		c.State, c.Found = "unknown", err.Error()
 	case !passes:
 		c.State, c.need = "missing", true
+		if !d.Endpoint().IsLocal() {
+			c.Found, c.Mend = nonePasses+": what drops them on Docker's host cannot be seen from here", "run peerlab doctor on that machine"
+			break
+		}
 		c.Found, c.Mend = whatDrops(before, savedFirewall(ctx), readNumber(root, "proc/sys/net/bridge/bridge-nf-call-iptables") == 1)
 	}
 	return c
 }
+
+const nonePasses = "no packet passes between two containers of one network"
 
 // savedFirewall returns the rules of iptables with what they have counted, of both
 // its kinds, "" where they cannot be read.
@@ -48,7 +60,7 @@ func savedFirewall(ctx context.Context) string {
 // whatDrops says which rules have dropped packets between two looks at the
 // firewall, and what helps. filtered is whether the switch is on.
 func whatDrops(before, after string, filtered bool) (found, mend string) {
-	found = "no packet passes between two containers of one network"
+	found = nonePasses
 	if filtered {
 		found += ": " + bridgeSetting + " is 1, so the host's firewall sees them"
 	}

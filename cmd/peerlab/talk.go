@@ -71,9 +71,7 @@ terminal would act on; --raw, a file or a pipe gets every byte.`,
 				if err != nil {
 					return err
 				}
-				if in.Columns, _, err = term.GetSize(int(os.Stdout.Fd())); err != nil {
-					in.Columns = 0 // it goes to a file or a pipe
-				} else if len(names) > 1 {
+				if in.Columns, _ = terminal.Size(os.Stdout); in.Columns > 0 && len(names) > 1 {
 					in.Columns = max(1, in.Columns-len(linePrefix(names, "")))
 				}
 				out, errs := outputs(cmd, raw)
@@ -158,13 +156,7 @@ func attach(ctx context.Context, c *docker.Cluster, name string) error {
 	}
 	status, err := c.Attach(ctx, name, docker.Terminal{
 		In: os.Stdin, Out: os.Stdout, Term: os.Getenv("TERM"), Resized: resized,
-		Size: func() (int, int) {
-			columns, rows, err := term.GetSize(stdin)
-			if err != nil {
-				return 80, 24
-			}
-			return columns, rows
-		},
+		Size: func() (int, int) { return terminal.Size(os.Stdin) },
 	})
 	if err := term.Restore(stdin, before); err != nil {
 		return fmt.Errorf("restore the terminal, the command reset does it: %w", err)

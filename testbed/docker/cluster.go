@@ -46,6 +46,7 @@ type Cluster struct {
 	throttles map[string]string
 	off       map[string]string // members that run off their network, by id: its name
 	lastMove  netip.Addr        // that Move chose
+	found     []container       // as Find saw them, for the first that asks
 
 	wires wires
 }

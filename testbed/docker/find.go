@@ -267,14 +267,15 @@ func compareNames(a, b string) int {
 // Clusters returns the names of the clusters there are, running or not.
 func (d *Daemon) Clusters(ctx context.Context) ([]string, error) {
 	all, err := d.list(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	var names []string
+	return clustersOf(all), err
+}
+
+// clustersOf returns the names of the clusters of sorted members.
+func clustersOf(all []container) (names []string) {
 	for _, c := range all {
 		names = append(names, c.cluster)
 	}
-	return slices.Compact(names), nil
+	return slices.Compact(names)
 }
 
 // Find returns the cluster of that name, however it was started, or with ""
@@ -282,7 +283,8 @@ func (d *Daemon) Clusters(ctx context.Context) ([]string, error) {
 // such a cluster the error is ErrNone, with several to choose from ErrSeveral.
 func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 	flag := name
-	names, err := d.Clusters(ctx)
+	all, err := d.list(ctx, "")
+	names := clustersOf(all)
 	switch {
 	case err != nil:
 		return nil, err
@@ -301,6 +303,7 @@ func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 	}
 	c := newCluster(d, name)
 	c.flag = flag
+	c.found = slices.DeleteFunc(all, func(m container) bool { return m.cluster != name })
 	return c, nil
 }
 

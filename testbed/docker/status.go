@@ -32,8 +32,6 @@ type Status struct {
 	// Profile is whose defaults of memberlist it has, as its container says; empty
 	// if that does not say.
 	Profile string `json:"profile,omitempty"`
-	// HasShell reports whether Attach can open a shell in it while it runs.
-	HasShell bool `json:"-"`
 }
 
 // Status returns what Peers does, and what else Docker knows of each.
@@ -81,7 +79,7 @@ func (s *Status) notePauses(done []event.Event) {
 }
 
 func statusOf(m container, info api.InspectResponse) Status {
-	s := Status{Peer: m.Peer, HasShell: m.hasShell()}
+	s := Status{Peer: m.Peer}
 	if state := info.State; state != nil {
 		stamp := state.StartedAt
 		if m.State == testbed.Stopped {
@@ -102,6 +100,17 @@ func statusOf(m container, info api.InspectResponse) Status {
 		s.Image, s.Profile = info.Config.Image, profileOf(info.Config)
 	}
 	return s
+}
+
+// Shells returns the names of the peers in which Attach can open a shell now.
+func (c *Cluster) Shells(ctx context.Context) (names []string, err error) {
+	members, err := c.daemon.list(ctx, c.name)
+	for _, m := range members {
+		if m.State == testbed.Running && m.hasShell() {
+			names = append(names, m.Name)
+		}
+	}
+	return names, err
 }
 
 // hasShell reports whether a member is a peer of a kind that has a shell.

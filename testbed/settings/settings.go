@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/nearest"
+	"peerlab/observe/theory"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/membership"
@@ -100,6 +101,19 @@ func Merge(defaults, settings map[string]string) map[string]string {
 		all["set"] = d + "," + s
 	}
 	return all
+}
+
+// Model is what theory knows of so many peers with these settings.
+func Model(of map[string]string, peers int) (theory.Model, error) {
+	var fields []string
+	if of["set"] != "" {
+		fields = strings.Split(of["set"], ",")
+	}
+	list, err := membership.Configure(of["profile"], fields)
+	if err != nil {
+		return theory.Model{}, err
+	}
+	return theory.Of(list, peers), nil
 }
 
 // Used returns the settings with which a peer runs, as testbed.Factory.Used has
