@@ -104,7 +104,7 @@ func (r *run) story(begin string, failure error) string {
 	fmt.Fprintf(&b, "\nthe last events:\n")
 	events := slices.DeleteFunc(slices.Clone(r.world.events), func(e event.Event) bool { return e.Kind.IsPeriodic() })
 	for _, e := range events[max(0, len(events)-around):] {
-		fmt.Fprintf(&b, "  %s\n", tell(e, r.began))
+		fmt.Fprintf(&b, "  %s\n", tell(r.plan.redactEvent(e), r.began))
 	}
 	return b.String()
 }

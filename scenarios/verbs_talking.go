@@ -103,6 +103,7 @@ func parseRepeat(sc *scene, a args) (action, error) {
 	}
 	first := a.rest(1)
 	if len(first.text) > 0 {
+		sc.secrets.addRepeated(first.text[0], n)
 		first.text = []string{numbered(first.text[0], 1)}
 	}
 	first.mayFail = false
