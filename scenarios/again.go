@@ -35,7 +35,7 @@ type Again struct {
 // command that failed, a run that could not tell. An unknown name is an error.
 func JudgeAgain(r *observe.Record, names ...string) (*Again, error) {
 	a := &Again{Verdict: r.Verdict, Reason: r.Reason}
-	p := replay{record: r, scene: newScene(nil, arm{}, nil), world: newWorld(nil, r.Model), into: a}
+	p := replay{record: r, scene: newScene(nil, arm{}, nil), world: newWorld(nil, nil, r.Model), into: a}
 	p.scene.spec, p.scene.defined = testbed.Spec{Peers: r.Peers, Settings: r.Settings, Own: r.Own}, true
 	for _, asked := range r.Asked {
 		p.line(asked)

@@ -98,7 +98,7 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	if err != nil {
 		r.stop(fmt.Errorf("create the cluster: %w", err))
 	} else {
-		r.engine, r.world, r.reader = engine, newWorld(engine, p.model), engine.History().Reader()
+		r.engine, r.world, r.reader = engine, newWorld(engine, p.Scenario.beside, p.model), engine.History().Reader()
 		failure = r.all()
 	}
 	r.judge(res, failure)

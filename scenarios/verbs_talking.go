@@ -1,13 +1,11 @@
 package scenarios
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -239,31 +237,6 @@ func contacts(line []string) (named []string) {
 	return named
 }
 
-// gossipPort is where every peer's membership listens, on every engine.
-const gossipPort = 7946
-
-// address replaces the peers that a line joins by where they are now.
-func (r *run) address(ctx context.Context, line string) (string, error) {
-	named := contacts(lineWords(line))
-	if len(named) == 0 {
-		return line, nil
-	}
-	peers, err := r.engine.Peers(ctx)
-	if err != nil {
-		return "", err
-	}
-	// The longer name first: it may begin with the shorter.
-	slices.SortFunc(named, func(a, b string) int { return len(b) - len(a) })
-	for _, name := range named {
-		for _, p := range peers {
-			if p.Name == name {
-				line = strings.ReplaceAll(line, "@"+name, netip.AddrPortFrom(p.Addr, gossipPort).String())
-			}
-		}
-	}
-	return line, nil
-}
-
 // peerWords are the words with which a line of a peer's shell can begin.
 var peerWords = sync.OnceValue(func() []string {
 	var words []string
@@ -277,15 +250,10 @@ var peerWords = sync.OnceValue(func() []string {
 	return words
 })
 
-// exec runs a line in peers, in all at the same time. What they say comes in
-// their order, and the failure of one is that of the line.
+// exec runs a line in peers. What they say comes in their order, and the failure
+// of one is that of the line.
 func (r *run) exec(ctx context.Context, names []string, line string, out io.Writer) error {
-	said, errs := make([]bytes.Buffer, len(names)), make([]error, len(names))
-	var running sync.WaitGroup
-	for i, name := range names {
-		running.Go(func() { errs[i] = r.execOne(ctx, name, line, &said[i]) })
-	}
-	running.Wait()
+	said, errs := r.world.exec(ctx, names, line)
 	var failures []string
 	for i, err := range errs {
 		_, _ = out.Write(said[i].Bytes())
@@ -300,33 +268,6 @@ func (r *run) exec(ctx context.Context, names []string, line string, out io.Writ
 		return &outcome{text: strings.Join(failures, "; ")}
 	}
 	return nil
-}
-
-// execOne runs a line in a peer. A failure of the command is an outcome; all
-// else that can go wrong is trouble.
-func (r *run) execOne(ctx context.Context, name, line string, out io.Writer) error {
-	line, err := r.address(ctx, line)
-	if err != nil {
-		return err
-	}
-	files, err := r.plan.Scenario.beside.named(lineWords(line))
-	if err != nil {
-		return &outcome{text: name + ": " + err.Error()}
-	}
-	var said boundedOutput
-	err = r.engine.Exec(ctx, name, line, testbed.Input{Files: files}, &said)
-	_, _ = out.Write(said.Bytes())
-	var failed *testbed.CommandError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &failed):
-		return &outcome{text: failed.Error()}
-	case errors.Is(err, testbed.ErrPaused), errors.Is(err, testbed.ErrStopped):
-		// As the scenario wanted it: it can expect it with !.
-		return &outcome{text: err.Error()}
-	}
-	return err
 }
 
 // sleep returns when d has passed, or the error with which ctx ends before.
