@@ -163,4 +163,3 @@ func (*ends) hint(e event.Event) bool {
 }
 
 func (q *ends) why(*world) string { return "still there: " + strings.Join(q.still, ", ") }
-
