@@ -89,7 +89,7 @@ func (k Kind) IsPeriodic() bool { return k == PeerTraffic || k == PeerQueues }
 
 // How a write of the broadcast map came to the peer that reports it.
 const (
-	ViaOwn      = "own"
+	ViaOwn      = "own" // by a command of that peer
 	ViaGossip   = "gossip"
 	ViaPushPull = "push/pull"
 )

@@ -9,9 +9,6 @@ import (
 	"peerlab/testbed"
 )
 
-// trafficInterval is how often a peer reports what it has sent.
-const trafficInterval = 5 * time.Second
-
 // Traffic is what one life of a peer's membership sent, by its own account: the
 // last that it gave.
 type Traffic struct {
@@ -81,7 +78,7 @@ func trafficReports(events []event.Event) []trafficReport {
 func measureTraffic(r *Record) Measured {
 	var m Measured
 	reports := trafficReports(r.Events)
-	t := r.timeline(trafficInterval)
+	t := r.timeline(event.ReportInterval)
 	t.untilReports(r.Events)
 	messages, bytes := Figure{Name: "messages", Unit: "/s"}, Figure{Name: "bytes", Unit: "B/s"}
 	perPeer := map[string]map[string][]float64{"messages": {}, "bytes": {}}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"peerlab/event"
 )
 
 // Broadcasts implements membership.Channel.
@@ -26,7 +28,7 @@ func (m *Map) Receive(msg []byte) {
 		m.drop(now, "message", len(msg))
 		return
 	}
-	m.gossip(m.apply(now, gossip, m.believable(now, records)...))
+	m.gossip(m.apply(now, event.ViaGossip, m.believable(now, records)...))
 }
 
 // State implements membership.Channel: all records, tombstones included.
@@ -59,7 +61,7 @@ func (m *Map) Merge(state []byte, _ bool) {
 		return
 	}
 	newcomer := m.isNew()
-	if news := m.apply(now, pushPull, m.believable(now, records)...); !newcomer {
+	if news := m.apply(now, event.ViaPushPull, m.believable(now, records)...); !newcomer {
 		m.gossip(news)
 	}
 }
