@@ -281,7 +281,12 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 				b.tell(telling, Note{Run: b.label(j), At: at, Line: line, Text: text})
 			},
 			Interrupted: ctx.Err,
-			Logs:        j.log,
+			Logs: func(peer string) (io.WriteCloser, error) {
+				if err := ctx.Err(); err != nil {
+					return nil, err // the run is not kept
+				}
+				return j.log(peer)
+			},
 		})
 		return nil
 	})
@@ -357,6 +362,8 @@ func Saved(dirs []string) ([]string, error) {
 func SavedIn(dir string) (found []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && path != dir:
+			return nil // somebody has removed it meanwhile
 		case err != nil:
 			return err
 		case d.IsDir() && d.Name() == filesDir && path != dir && exists(filepath.Join(filepath.Dir(path), scenarioFile)):
