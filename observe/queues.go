@@ -134,8 +134,13 @@ func measureQueues(r *Record) Measured {
 	t := r.timeline(event.QueueInterval)
 	t.untilReports(r.Events, event.PeerBacklog)
 	u := queuesOf(r, t)
+	if u.damaged > 0 {
+		m.note("%d reports cannot be read", u.damaged)
+	}
 	if len(u.kinds) == 0 && len(u.dropped) == 0 {
-		m.note("no peer reported a message in its broadcast queues")
+		if u.damaged == 0 {
+			m.note("no peer reported a message in its broadcast queues")
+		}
 		return m
 	}
 	for _, kind := range u.kinds {
@@ -180,9 +185,6 @@ func measureQueues(r *Record) Measured {
 			break
 		}
 		m.note("%s: %d in its %s queue for seconds, at %s", e.Peer, e.Messages, e.Text, e.Time.UTC().Format("15:04:05"))
-	}
-	if u.damaged > 0 {
-		m.note("%d reports cannot be read", u.damaged)
 	}
 	return m
 }

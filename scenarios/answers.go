@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"peerlab/event"
+	"peerlab/terminal"
 )
 
 // parseAnswers reads the condition on what several peers answer to a line.
@@ -62,7 +63,7 @@ func (q *answers) ask(ctx context.Context, w *world) error {
 		var failed *outcome
 		switch {
 		case errors.As(err, &failed):
-			wanting = append(wanting, firstLine(failed.text))
+			wanting = append(wanting, terminal.FirstLine(failed.text))
 		case err != nil:
 			return err
 		case !q.match.Match(said[i].Bytes()):

@@ -20,6 +20,7 @@ import (
 
 	"peerlab/internal/atomicfile"
 	"peerlab/observe"
+	"peerlab/terminal"
 	"peerlab/testbed"
 )
 
@@ -298,10 +299,10 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 		now := time.Now()
 		res = &Result{Record: observe.Record{
 			Scenario: j.name, Engine: b.Engine, Settings: j.plan.Spec.Settings, Own: j.plan.Spec.Own, Peers: j.plan.Spec.Peers,
-			Began: now, Ended: now, Verdict: observe.Inconclusive, Reason: firstLine(err.Error()), Cause: causeOf(err),
+			Began: now, Ended: now, Verdict: observe.Inconclusive, Reason: terminal.FirstLine(err.Error()), Cause: causeOf(err),
 		}, Story: err.Error()}
 	case err != nil && res.Verdict == observe.Pass:
-		res.Verdict, res.Reason, res.Story = observe.Inconclusive, firstLine(err.Error()), err.Error()
+		res.Verdict, res.Reason, res.Story = observe.Inconclusive, terminal.FirstLine(err.Error()), err.Error()
 		res.Cause = causeOf(err)
 	}
 	res.Seed = j.seed

@@ -65,7 +65,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 	if f != nil {
 		owned = f.Owned()
 	}
-	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, stopped: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
+	sc := &scene{verbs: verbTable(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, stopped: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"peerlab/event"
+	"peerlab/terminal"
 	peerline "peerlab/peer/command"
 	"peerlab/testbed"
 )
@@ -223,7 +224,7 @@ func (f *TestFile) summary(out io.Writer) (ok bool) {
 			}
 			fmt.Fprintf(out, "  %-60s %s", peerCommands().Redact(l.text), word(l.err == nil))
 			if l.err != nil {
-				fmt.Fprintf(out, ": %s", firstLine(l.err.Error()))
+				fmt.Fprintf(out, ": %s", terminal.FirstLine(l.err.Error()))
 			}
 			fmt.Fprintln(out)
 			switch e := l.event; {

@@ -71,17 +71,14 @@ func verbNames() []string {
 	return names
 }
 
-// verbTable is verbsByName, made once.
-var verbTable = sync.OnceValue(verbsByName)
-
 // isText is the rest of a verb whose one argument is a text.
 func isText([]word) form { return freeText }
 
-// verbsByName are the verbs by their names.
-func verbsByName() map[string]verb {
-	byName := make(map[string]verb)
+// verbTable has the verbs by their names.
+var verbTable = sync.OnceValue(func() map[string]verb {
+	table := make(map[string]verb)
 	for _, v := range verbs() {
-		byName[v.name] = v
+		table[v.name] = v
 	}
-	return byName
-}
+	return table
+})
