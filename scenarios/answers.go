@@ -12,6 +12,11 @@ import (
 	"peerlab/terminal"
 )
 
+func answerText(words []string) bool {
+	n := len(words)
+	return n > 2 && (words[0] == "answer" || words[0] == "answers") && words[n-1] == "with"
+}
+
 // parseAnswers reads the condition on what several peers answer to a line.
 func parseAnswers(sc *scene, a args) (func() predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "answer", "answers")

@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 
 	"peerlab/event"
-	"peerlab/terminal"
 	peerline "peerlab/peer/command"
+	"peerlab/terminal"
 	"peerlab/testbed"
 )
 

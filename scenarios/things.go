@@ -22,7 +22,7 @@ func things() []kind {
 			parse:  parseLists,
 		},
 		{
-			form: "PEER… answer LINE… with REGEXP", text: true, short: "what each of them answers to a line of its shell matches", example: "all answer 'broadcast list' with 'motd +hello'",
+			form: "PEER… answer LINE… with REGEXP", text: answerText, short: "what each of them answers to a line of its shell matches", example: "all answer 'broadcast list' with 'motd +hello'",
 			detail: "They are asked every second. The syntax is that of stdout. A peer that does not run, or where the line fails, does not answer so.",
 			parse:  parseAnswers,
 		},

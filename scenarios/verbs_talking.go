@@ -26,16 +26,7 @@ func talking() []verb {
 			name: "repeat", args: "N [every=DURATION] PEER… LINE…", short: "have a peer run a line N times",
 			detail: "{} in the line is the number of the time, from 1. A line begins when the one before has ended: where that takes longer than every=, the rate that came of it is told, and is in the history. With & at the end it goes on in the background, and what follows runs meanwhile.", example: "repeat 50 every=100ms alice msg 'number {}' &",
 			inBackground: true, answers: true,
-			rest: func(words []word) form {
-				before := 2
-				if len(words) > 1 && strings.HasPrefix(words[1].raw(), "every=") {
-					before = 3
-				}
-				if len(words) < before {
-					return plain
-				}
-				return peerLine
-			},
+			rest:  func() restRule { return repeatRest },
 			parse: parseRepeat,
 		},
 		{
@@ -81,6 +72,18 @@ func talking() []verb {
 			},
 		},
 	}
+}
+
+// repeatRest is the rest of repeat: a line behind how often, and the peers.
+func repeatRest(words []word) form {
+	before := 2
+	if len(words) > 1 && strings.HasPrefix(words[1].raw(), "every=") {
+		before = 3
+	}
+	if len(words) < before {
+		return plain
+	}
+	return peerLine
 }
 
 func parseRepeat(sc *scene, a args) (action, error) {

@@ -49,7 +49,7 @@ func waiting() []verb {
 			parse:  parseCheck,
 		},
 		{
-			name: "measure", judges: true, args: "NAME… [since TEXT…]", rest: sinceRest, short: "measure what has happened, beside what theory says", example: "measure detection",
+			name: "measure", judges: true, args: "NAME… [since TEXT…]", rest: func() restRule { return sinceRest }, short: "measure what has happened, beside what theory says", example: "measure detection",
 			detail: "With since only what began after the mark with this text, the last of several. Measures: " + listing(observe.Measures()) + ".",
 			parse:  parseMeasure,
 		},
