@@ -89,6 +89,13 @@ func Kinds() []Kind {
 // whatever happens: among others they are not shown to people unless asked for.
 func (k Kind) IsPeriodic() bool { return k == PeerTraffic || k == PeerQueues }
 
+// How a write of the broadcast map came to the peer that reports it.
+const (
+	ViaOwn      = "own" // by a command of that peer
+	ViaGossip   = "gossip"
+	ViaPushPull = "push/pull"
+)
+
 // MembershipEnded is the reason of ChatLeave and MemberReap where the observer
 // itself has no membership any more, and knows nothing of the others.
 const MembershipEnded = "own membership ended"

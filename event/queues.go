@@ -7,6 +7,18 @@ import (
 	"time"
 )
 
+// How often a peer reports.
+const (
+	// ReportInterval is the time between two reports of traffic or queues.
+	ReportInterval = 5 * time.Second
+	// QueueInterval is the time between two looks at the queues.
+	QueueInterval = time.Second
+)
+
+// MembershipQueue is the name of memberlist's own queue where it is told as a
+// whole.
+const MembershipQueue = "membership"
+
 // Queue is how one kind of message in a peer's broadcast queues was found, at
 // each of several moments a second apart.
 type Queue struct {

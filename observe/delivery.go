@@ -63,11 +63,8 @@ type Delivery struct {
 // longest is the longest latency told apart from longer ones.
 const longest = 24 * time.Hour
 
-// Deliveries measures the chat of a history.
-func Deliveries(events []event.Event) Delivery { return deliveries(events, time.Time{}) }
-
-// deliveries measures what was sent from since on.
-func deliveries(events []event.Event, since time.Time) Delivery {
+// Deliveries measures the chat of a history: what was sent from since on.
+func Deliveries(events []event.Event, since time.Time) Delivery {
 	events = testbed.Sorted(events)
 	d := Delivery{Latency: hdrhistogram.New(1, longest.Microseconds(), 3)}
 	sent := sendings(events)

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -26,10 +27,10 @@ type Dissemination struct {
 	Name   string // the key, or the member
 	Author string // who set it; the member itself
 	At     time.Time
-	// Nodes is how many were to have it, the author included: those that ran,
-	// neither paused nor cut off from the author, and that it held alive or
-	// suspect; for a join those that ran and did not hold the member alive.
-	// One that ends, is cut off or leaves drops out.
+	// Nodes is how many were to have it, the author included: those that were in a
+	// membership, neither paused nor cut off from the author, and that it held alive
+	// or suspect; for a join those that did not hold the member alive. One that ends,
+	// is cut off, leaves, or begins a new membership drops out.
 	Nodes int
 	// Healthy says that no link between peers was degraded when it began: the
 	// theory is about such news.
@@ -61,7 +62,7 @@ func Disseminations(events []event.Event) []Dissemination {
 // news is a Dissemination that goes on.
 type news struct {
 	Dissemination
-	id          string          // of a write: its version and its author
+	id          string          // of a write: its version, its author and its text
 	incarnation uint32          // of an update: this or a later one has it
 	pending     map[string]bool // who does not have it yet
 }
@@ -76,15 +77,29 @@ type spreading struct {
 }
 
 func (s *spreading) add(e event.Event) {
+	gone := "" // who begins anew, or is in no membership any more
 	switch e.Kind {
 	case event.PeerStarted, event.PeerStopping:
-		s.dropOut(func(_ *news, name string) bool { return name == e.Peer })
+		gone = e.Peer
+	case event.MemberLeft:
+		if e.Member == e.Peer {
+			gone = e.Peer
+		}
+	case event.MemberJoin:
+		if e.Member == e.Peer && e.Was == "" {
+			gone = e.Peer
+		}
+	case testbed.LabStop, testbed.LabKill, testbed.LabExit:
+		gone = e.Member
+	}
+	if gone != "" {
+		s.dropOut(func(_ *news, name string) bool { return name == gone })
+	}
+	switch e.Kind {
 	case event.MemberJoin, event.MemberRefute, event.MemberUpdate:
 		s.hears(e)
 	case event.MemberLeft, event.MemberDead: // whoever is told of that needs no older news
 		s.settle(e.Member, func(n *news) { delete(n.pending, e.Peer) })
-	case testbed.LabStop, testbed.LabKill, testbed.LabExit:
-		s.dropOut(func(_ *news, name string) bool { return name == e.Member })
 	}
 	s.Add(e)
 	switch e.Kind {
@@ -111,7 +126,7 @@ func (s *spreading) begin(n *news, at time.Time, to func(other string) bool) {
 	of, _ := s.components()
 	own, acts := of[n.Author]
 	for _, other := range s.peers {
-		if group, also := of[other]; acts && also && group == own && other != n.Author && to(other) {
+		if group, also := of[other]; acts && also && group == own && other != n.Author && s.State(other, other) == Alive && to(other) {
 			n.pending[other] = true
 		}
 	}
@@ -121,18 +136,18 @@ func (s *spreading) begin(n *news, at time.Time, to func(other string) bool) {
 	}
 }
 
-// write takes a write of a key: its author's own is news.
+// write takes a write of a key: its author's own is news, even if it has the
+// version of one before, as the first after a restart can.
 func (s *spreading) write(e event.Event) {
-	id := strconv.FormatUint(e.Version, 10) + " " + e.Member
+	id := fmt.Sprintf("%d %s %s", e.Version, e.Member, e.Digest)
 	n := s.keys[e.Key]
-	if n != nil && n.id == id {
-		if e.Via == "push/pull" && n.pending[e.Peer] {
-			n.PushPull = append(n.PushPull, max(0, e.Time.Sub(n.At)))
+	if e.Via != event.ViaOwn || e.Peer != e.Member {
+		if n != nil && n.id == id {
+			if e.Via == event.ViaPushPull && n.pending[e.Peer] {
+				n.PushPull = append(n.PushPull, max(0, e.Time.Sub(n.At)))
+			}
+			n.reach(e.Peer, e.Time)
 		}
-		n.reach(e.Peer, e.Time)
-		return
-	}
-	if e.Peer != e.Member || e.Via != "own" {
 		return
 	}
 	if n != nil {

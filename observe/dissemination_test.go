@@ -55,6 +55,16 @@ func TestDisseminations(t *testing.T) {
 			append(changed(func(d *Dissemination) { d.All, d.Reached, d.Overtaken, d.PushPull = sec, 1, 2, nil }),
 				Dissemination{What: "deletion", Name: "k", Author: "b", At: at(12), Nodes: 4, Healthy: true, First: sec, All: 2 * sec, Reached: 3}),
 		},
+		{
+			"its author is restarted and writes again", with(all, lab(20, testbed.LabKill, "a"), lab(21, testbed.LabStart, "a"), started(21, "a"), says(21, "a", event.MemberJoin, "a"),
+				says(21, "a", event.MemberJoin, "b"), says(21, "a", event.MemberJoin, "c"), wrote(22, "a", set, "a", 1, "own"), wrote(23, "b", set, "a", 1, "gossip"), wrote(24, "c", set, "a", 1, "gossip")),
+			[]Dissemination{key, {What: "key", Name: "k", Author: "a", At: at(22), Nodes: 3, Healthy: true, First: sec, All: 2 * sec, Reached: 2}},
+		},
+		{"one leaves before it has it", with(one, wrote(12, "c", set, "a", 1, "gossip"), says(13, "d", event.MemberLeft, "d")), changed(func(d *Dissemination) { d.All, d.Reached, d.PushPull = 2*sec, 2, nil })},
+		{
+			"one has just left", with(abcd, says(9, "d", event.MemberLeft, "d"), wrote(10, "a", set, "a", 1, "own"), wrote(11, "b", set, "a", 1, "gossip"), wrote(12, "c", set, "a", 1, "gossip")),
+			changed(func(d *Dissemination) { d.Nodes, d.All, d.Reached, d.PushPull = 3, 2*sec, 2, nil }),
+		},
 		{"what was written before the run is no news", with(abcd, wrote(11, "b", set, "x", 1, "gossip")), nil},
 		{
 			"an update, which a later one has, too", with(abcd, saysOf(10, "a", update, "a", 2), saysOf(11, "a", update, "a", 3), saysOf(12, "b", update, "a", 2), saysOf(13, "b", update, "a", 3), saysOf(14, "c", update, "a", 3), saysOf(15, "d", event.MemberRefute, "a", 4)),
@@ -66,6 +76,10 @@ func TestDisseminations(t *testing.T) {
 		{
 			"a join", with(abcd, lab(10, testbed.LabStart, "e"), started(10, "e"), says(10.5, "e", event.MemberJoin, "e"), says(11, "a", event.MemberJoin, "e"), says(12, "b", event.MemberJoin, "e"), says(12, "c", event.MemberJoin, "e"), says(13.5, "d", event.MemberJoin, "e")),
 			[]Dissemination{{What: "join", Name: "e", Author: "e", At: at(10.5), Nodes: 5, Healthy: true, First: sec / 2, All: 3 * sec, Reached: 4}},
+		},
+		{
+			"a join while another runs without membership", with(abcd, started(9, "x"), says(9, "d", event.MemberLeft, "d"), started(10, "e"), says(10.5, "e", event.MemberJoin, "e"), says(11, "a", event.MemberJoin, "e"), says(12, "b", event.MemberJoin, "e"), says(12, "c", event.MemberJoin, "e")),
+			[]Dissemination{{What: "join", Name: "e", Author: "e", At: at(10.5), Nodes: 4, Healthy: true, First: sec / 2, All: 3 * sec / 2, Reached: 3}},
 		},
 	}
 	for _, test := range tests {

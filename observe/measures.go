@@ -177,7 +177,7 @@ func measureFalsePositives(r *Record) Measured {
 	if r.Model.Nodes > 0 {
 		recovery = r.Model.SuspicionMax()
 	}
-	found := falsePositives(r.Events, recovery, r.Since)
+	found := FalsePositives(r.Events, recovery, r.Since)
 	m.count("FP", len(found.False))
 	m.count("FP⁻", found.Healthy())
 	m.count("of impaired", found.Unreachable)
@@ -228,7 +228,7 @@ func measureHeal(r *Record) Measured {
 
 func measureChat(r *Record) Measured {
 	var m Measured
-	d := deliveries(r.Events, r.Since)
+	d := Deliveries(r.Events, r.Since)
 	m.count("sent", d.Sent)
 	if d.Expected > 0 {
 		m.Figures = append(m.Figures, Figure{Name: "delivered", Unit: "%", Values: []float64{100 * float64(d.Delivered) / float64(d.Expected)}})

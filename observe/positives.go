@@ -52,14 +52,9 @@ func (m Mistakes) Healthy() (n int) {
 	return n
 }
 
-// FalsePositives finds the mistakes in a history. SuspicionMax is that of the
-// cluster; zero lets impaired peers recover at once.
-func FalsePositives(events []event.Event, suspicionMax time.Duration) Mistakes {
-	return falsePositives(events, suspicionMax, time.Time{})
-}
-
-// falsePositives finds the mistakes from since on.
-func falsePositives(events []event.Event, suspicionMax time.Duration, since time.Time) Mistakes {
+// FalsePositives finds the mistakes in a history, from since on. SuspicionMax is
+// that of the cluster; zero lets impaired peers recover at once.
+func FalsePositives(events []event.Event, suspicionMax time.Duration, since time.Time) Mistakes {
 	s := newSituation(suspicionMax)
 	var m Mistakes
 	type pair struct{ observer, member string }

@@ -8,17 +8,11 @@ import (
 	"peerlab/event"
 )
 
-// queueSampleInterval is how often a peer looks at its broadcast queues.
-const queueSampleInterval = time.Second
-
-// ownKinds are the kinds of messages in memberlist's own queue, and ownQueue is
-// what a peer calls that as a whole.
+// ownKinds are the kinds of messages in memberlist's own queue.
 var ownKinds = []string{"alive", "suspect", "dead", "other"}
 
-const ownQueue = "membership"
-
 // queueKinds is the order in which kinds of messages are shown; others follow.
-var queueKinds = append(slices.Clone(ownKinds), ownQueue, "broadcast")
+var queueKinds = append(slices.Clone(ownKinds), event.MembershipQueue, "broadcast")
 
 // QueueUse is one kind of message in one peer's broadcast queues.
 type QueueUse struct {
@@ -69,7 +63,7 @@ func queuesOf(r *Record, t timeline) queueUse {
 			}
 			ran[e.Peer] = true
 			u.dropped[e.Peer] += e.Dropped
-			own := event.Queue{Kind: ownQueue}
+			own := event.Queue{Kind: event.MembershipQueue}
 			for _, q := range queues {
 				u.add(t, e, q)
 				u.age(e.Peer, q)
@@ -126,7 +120,7 @@ func (u *queueUse) add(t timeline, e event.Event, q event.Queue) {
 		u.depths[q.Kind][e.Peer] = depths
 	}
 	for i, depth := range q.Depths {
-		at := e.Time.Add(-time.Duration(len(q.Depths)-1-i) * queueSampleInterval)
+		at := e.Time.Add(-time.Duration(len(q.Depths)-1-i) * event.QueueInterval)
 		if bucket, ok := t.bucket(at); ok {
 			use.Most = max(use.Most, depth)
 			depths[bucket] = max(depths[bucket], float64(depth))
@@ -137,11 +131,16 @@ func (u *queueUse) add(t timeline, e event.Event, q event.Queue) {
 
 func measureQueues(r *Record) Measured {
 	var m Measured
-	t := r.timeline(queueSampleInterval)
+	t := r.timeline(event.QueueInterval)
 	t.untilReports(r.Events, event.PeerBacklog)
 	u := queuesOf(r, t)
+	if u.damaged > 0 {
+		m.note("%d reports cannot be read", u.damaged)
+	}
 	if len(u.kinds) == 0 && len(u.dropped) == 0 {
-		m.note("no peer reported a message in its broadcast queues")
+		if u.damaged == 0 {
+			m.note("no peer reported a message in its broadcast queues")
+		}
 		return m
 	}
 	for _, kind := range u.kinds {
@@ -186,9 +185,6 @@ func measureQueues(r *Record) Measured {
 			break
 		}
 		m.note("%s: %d in its %s queue for seconds, at %s", e.Peer, e.Messages, e.Text, e.Time.UTC().Format("15:04:05"))
-	}
-	if u.damaged > 0 {
-		m.note("%d reports cannot be read", u.damaged)
 	}
 	return m
 }

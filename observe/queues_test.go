@@ -74,6 +74,10 @@ func TestMeasureQueues(t *testing.T) {
 	if m, _ = Measure(&Record{Events: []event.Event{started(0, "a")}}, "queues"); len(m.Figures) != 0 || len(m.Notes) != 1 {
 		t.Errorf("of a run that knows no queues: %+v", m)
 	}
+	damaged := event.Event{Time: at(1), Peer: "a", Kind: event.PeerQueues, Text: "alive"}
+	if m, _ = Measure(&Record{Events: []event.Event{started(0, "a"), damaged}}, "queues"); !slices.Equal(m.Notes, []string{"1 reports cannot be read"}) {
+		t.Errorf("of a run whose only report is damaged: %q", m.Notes)
+	}
 }
 
 // What a peer told of a long queue counts, though the run ended before its

@@ -9,35 +9,6 @@ import (
 	"peerlab/testbed"
 )
 
-// trafficInterval is how often a peer reports what it has sent.
-const trafficInterval = 5 * time.Second
-
-// Traffic is what one life of a peer's membership sent, by its own account: the
-// last that it gave.
-type Traffic struct {
-	Peer     string
-	Time     time.Duration // from its start until then
-	Messages uint64        // packets and connections
-	Bytes    uint64
-}
-
-// Traffics returns the traffic of each life of each peer that gave an account,
-// by peer and time.
-func Traffics(events []event.Event) []Traffic {
-	var all []Traffic
-	for _, s := range trafficReports(events) {
-		n := len(all) - 1
-		if n < 0 || s.first {
-			all = append(all, Traffic{Peer: s.peer})
-			n++
-		}
-		all[n].Time += s.to.Sub(s.from)
-		all[n].Messages += s.messages
-		all[n].Bytes += s.bytes
-	}
-	return slices.DeleteFunc(all, func(t Traffic) bool { return t.Time <= 0 })
-}
-
 // trafficReport is what a peer reported to have sent since its report before, or since
 // its start.
 type trafficReport struct {
@@ -81,7 +52,7 @@ func trafficReports(events []event.Event) []trafficReport {
 func measureTraffic(r *Record) Measured {
 	var m Measured
 	reports := trafficReports(r.Events)
-	t := r.timeline(trafficInterval)
+	t := r.timeline(event.ReportInterval)
 	t.untilReports(r.Events)
 	messages, bytes := Figure{Name: "messages", Unit: "/s"}, Figure{Name: "bytes", Unit: "B/s"}
 	perPeer := map[string]map[string][]float64{"messages": {}, "bytes": {}}

@@ -8,6 +8,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe"
+	"peerlab/terminal"
 	"peerlab/testbed"
 )
 
@@ -35,7 +36,7 @@ type Again struct {
 // command that failed, a run that could not tell. An unknown name is an error.
 func JudgeAgain(r *observe.Record, names ...string) (*Again, error) {
 	a := &Again{Verdict: r.Verdict, Reason: r.Reason}
-	p := replay{record: r, scene: newScene(nil, arm{}, nil), world: newWorld(nil, r.Model), into: a}
+	p := replay{record: r, scene: newScene(nil, arm{}, nil), world: newWorld(nil, nil, r.Model), into: a}
 	p.scene.spec, p.scene.defined = testbed.Spec{Peers: r.Peers, Settings: r.Settings, Own: r.Own}, true
 	for _, asked := range r.Asked {
 		p.line(asked)
@@ -84,7 +85,7 @@ func (a *Again) settle(r *observe.Record) {
 		if l.Verdict == observe.Pass {
 			found = "it holds"
 		}
-		a.worse(l.Came(), fmt.Sprintf("line %d: %s: %s", l.Line, ShortLine(l.Text), firstLine(found)))
+		a.worse(l.Came(), fmt.Sprintf("line %d: %s: %s", l.Line, ShortLine(l.Text), terminal.FirstLine(found)))
 	}
 	// The run ended with the line that failed.
 	if n := len(a.Was); held && n > 0 && r.Verdict == observe.Fail && a.Was[n-1] == observe.Fail {
@@ -108,7 +109,7 @@ func (a *Again) byName(r *observe.Record, checks, measures []string) error {
 			return err
 		}
 		a.Checks = append(a.Checks, checked)
-		a.worse(checked.Verdict, firstLine(checked.String()))
+		a.worse(checked.Verdict, terminal.FirstLine(checked.String()))
 	}
 	for _, name := range measures {
 		measured, err := observe.Measure(r, name)

@@ -5,11 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"peerlab/event"
-	"peerlab/testbed"
+	"peerlab/terminal"
 )
+
+func answerText(words []string) bool {
+	n := len(words)
+	return n > 2 && (words[0] == "answer" || words[0] == "answers") && words[n-1] == "with"
+}
 
 // parseAnswers reads the condition on what several peers answer to a line.
 func parseAnswers(sc *scene, a args) (func() predicate, bool, error) {
@@ -49,38 +55,38 @@ type answers struct {
 	subject
 	line    string
 	match   *regexp.Regexp
+	asked   bool     // all of them have answered once
 	wanting []string // who does not answer so
+	meant   int      // how many are asked
 }
 
 func (q *answers) ask(ctx context.Context, w *world) error {
-	meant := 0
-	q.ok, q.wanting = false, nil
-	for _, name := range q.names {
-		if !q.means(w, name) {
-			continue
-		}
-		meant++
-		var out boundedOutput
-		err := w.engine.Exec(ctx, name, q.line, testbed.Input{}, &out)
+	meant := slices.DeleteFunc(slices.Clone(q.names), func(name string) bool { return !q.means(w, name) })
+	said, errs := w.exec(ctx, meant, q.line)
+	var wanting []string
+	for i, err := range errs {
+		var failed *outcome
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, testbed.ErrPaused), errors.Is(err, testbed.ErrStopped), errors.As(err, new(*testbed.CommandError)):
-			q.wanting = append(q.wanting, fmt.Sprintf("%s: %s", name, firstLine(err.Error())))
+		case errors.As(err, &failed):
+			wanting = append(wanting, terminal.FirstLine(failed.text))
 		case err != nil:
 			return err
-		case !q.match.Match(out.Bytes()):
-			q.wanting = append(q.wanting, name+" answers otherwise")
+		case !q.match.Match(said[i].Bytes()):
+			wanting = append(wanting, meant[i]+" answers otherwise")
 		}
 	}
-	q.ok = meant > 0 && len(q.wanting) == 0
+	q.asked, q.wanting, q.meant = true, wanting, len(meant)
+	q.ok = len(meant) > 0 && len(wanting) == 0
 	return nil
 }
 
 func (*answers) hint(event.Event) bool { return false }
 
 func (q *answers) why(*world) string {
-	if len(q.wanting) == 0 {
+	switch {
+	case !q.asked:
+		return "the answers do not come in time"
+	case q.meant == 0:
 		return "no peer runs"
 	}
 	return some(q.wanting, "; ")

@@ -20,6 +20,7 @@ import (
 
 	"peerlab/internal/atomicfile"
 	"peerlab/observe"
+	"peerlab/terminal"
 	"peerlab/testbed"
 )
 
@@ -281,7 +282,12 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 				b.tell(telling, Note{Run: b.label(j), At: at, Line: line, Text: text})
 			},
 			Interrupted: ctx.Err,
-			Logs:        j.log,
+			Logs: func(peer string) (io.WriteCloser, error) {
+				if err := ctx.Err(); err != nil {
+					return nil, err // the run is not kept
+				}
+				return j.log(peer)
+			},
 		})
 		return nil
 	})
@@ -293,10 +299,10 @@ func (b *Batch) one(ctx context.Context, j job, telling *sync.Mutex) (*Done, err
 		now := time.Now()
 		res = &Result{Record: observe.Record{
 			Scenario: j.name, Engine: b.Engine, Settings: j.plan.Spec.Settings, Own: j.plan.Spec.Own, Peers: j.plan.Spec.Peers,
-			Began: now, Ended: now, Verdict: observe.Inconclusive, Reason: firstLine(err.Error()), Cause: causeOf(err),
+			Began: now, Ended: now, Verdict: observe.Inconclusive, Reason: terminal.FirstLine(err.Error()), Cause: causeOf(err),
 		}, Story: err.Error()}
 	case err != nil && res.Verdict == observe.Pass:
-		res.Verdict, res.Reason, res.Story = observe.Inconclusive, firstLine(err.Error()), err.Error()
+		res.Verdict, res.Reason, res.Story = observe.Inconclusive, terminal.FirstLine(err.Error()), err.Error()
 		res.Cause = causeOf(err)
 	}
 	res.Seed = j.seed
@@ -357,6 +363,8 @@ func Saved(dirs []string) ([]string, error) {
 func SavedIn(dir string) (found []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && path != dir:
+			return nil // somebody has removed it meanwhile
 		case err != nil:
 			return err
 		case d.IsDir() && d.Name() == filesDir && path != dir && exists(filepath.Join(filepath.Dir(path), scenarioFile)):

@@ -3,11 +3,13 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -287,6 +289,75 @@ func TestLongLineDoesNotHideTheReason(t *testing.T) {
 		if !strings.Contains(text, "…") || !strings.Contains(text, why) || !utf8.ValidString(text) {
 			t.Errorf("%s: %s", place, text)
 		}
+	}
+}
+
+// logged is an engine whose peers' logs can be had.
+type logged struct {
+	testbed.Factory
+	testbed.Engine
+	asked func()
+}
+
+func (l logged) Name() string { return l.Factory.Name() }
+
+func (l logged) Create(ctx context.Context, spec testbed.Spec) (testbed.Engine, error) {
+	engine, err := l.Factory.Create(ctx, spec)
+	l.Engine = engine
+	return l, err
+}
+
+func (l logged) Logs(context.Context, string, bool, io.Writer, io.Writer) error {
+	l.asked()
+	return nil
+}
+
+// The logs of peers are fetched for a run that fails, and not for one that is
+// interrupted, which is not kept.
+func TestLogsOfAnInterruptedRun(t *testing.T) {
+	for _, interrupted := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		asked := 0
+		b := batch(t, t.TempDir(), "cluster 2\nstart\ncheck alice sees bob dead\n")
+		plans, err := b.Plans(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Host = func(_ context.Context, seed uint64, do func(context.Context, testbed.Factory) error) error {
+			return sim.Run(t.Context(), seed, func(inner context.Context, f testbed.Factory) error {
+				if interrupted {
+					cancel()
+				}
+				return do(inner, logged{Factory: f, asked: func() { asked++ }})
+			})
+		}
+		if _, err := b.Run(ctx, plans); errors.Is(err, context.Canceled) != interrupted || (asked > 0) == interrupted {
+			t.Errorf("interrupted %v: logs were asked for %d times, %v", interrupted, asked, err)
+		}
+	}
+}
+
+// Whoever looks for runs does not mind that somebody removes one.
+func TestSavedRunsThatAreRemovedMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	var removing sync.WaitGroup
+	defer removing.Wait()
+	defer cancel()
+	removing.Go(func() {
+		for ctx.Err() == nil {
+			_ = os.MkdirAll(filepath.Join(dir, "run", "001", "logs"), 0o700)
+			_ = os.RemoveAll(filepath.Join(dir, "run"))
+		}
+	})
+	for range 2000 {
+		if _, err := SavedIn(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := SavedIn(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
 	}
 }
 

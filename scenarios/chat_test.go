@@ -46,7 +46,7 @@ func TestChatCompleteAgreesWithTheCheck(t *testing.T) {
 			told{"a", event.ChatLeave, "c"}), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(nil, theory.Model{})
+			w := newWorld(nil, nil, theory.Model{})
 			c := chatComplete{}
 			c.begin(w)
 			seq := make(map[string]uint64)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"peerlab/event"
 )
@@ -64,32 +65,43 @@ type kind struct {
 	short   string
 	detail  string
 	example string
-	// text says that the form ends with a text.
-	text bool
+	// text, if the form ends with a text, reports whether that begins behind these
+	// words, the first of which is the verb.
+	text func(words []string) bool
 	// parse reads the words, and returns what makes a predicate of them; ok says
 	// whether they have this form at all.
 	parse func(sc *scene, a args) (p func() predicate, ok bool, err error)
 }
 
-// kinds returns all of them, in the order of the reference.
-func kinds() []kind {
+// kindTable has all of them, in the order of the reference.
+var kindTable = sync.OnceValue(func() []kind {
 	return slices.Concat(views(), happenings(), things())
-}
+})
 
 // parseCondition reads a condition, or with not before it its opposite.
 func parseCondition(sc *scene, a args) (compiledCondition, error) {
 	if !sc.defined {
 		return compiledCondition{}, errors.New("there is no cluster yet: begin with a line such as cluster 5")
 	}
-	if a.text[0] == "not" && len(a.text) > 1 {
-		opposite := a.rest(1)
+	nots := 0
+	for nots < len(a.text)-1 && a.text[nots] == "not" {
+		nots++
+	}
+	if nots > 0 {
+		opposite := a.rest(nots)
 		opposite.mayFail = true
 		c, err := parseCondition(sc, opposite)
-		return compiledCondition{"not " + c.text, func() predicate { return negate(c.predicate()) }}, err
+		return compiledCondition{strings.Join(a.text, " "), func() predicate {
+			p := negate(c.predicate())
+			if nots%2 == 0 {
+				p = negate(p)
+			}
+			return p
+		}}, err
 	}
-	text := textAt(a.text) >= 0 // in which any word may occur
-	for _, k := range sc.kinds {
-		if text && !k.text {
+	text := slices.ContainsFunc(a.text, new(textFinder).next) // in which any word may occur
+	for _, k := range kindTable() {
+		if text && k.text == nil {
 			continue
 		}
 		if p, ok, err := k.parse(sc, a); ok {
@@ -104,54 +116,49 @@ func parseCondition(sc *scene, a args) (compiledCondition, error) {
 		}
 	}
 	var forms []string
-	for _, k := range sc.kinds {
+	for _, k := range kindTable() {
 		forms = append(forms, k.form)
 	}
 	return compiledCondition{}, at(a.words[0], fmt.Errorf("%q is no condition: there are %s", strings.Join(a.text, " "), strings.Join(forms, "; ")))
 }
 
-// textAt returns where the text begins that a condition ends with, as the number
-// of words before it, and -1 for a condition without one, or too few words.
-func textAt(words []string) int {
-	i := 0
-	for i < len(words) && words[i] == "not" {
-		i++
+// textFinder finds where the text begins that a condition ends with: it is told
+// the words one after the other.
+type textFinder struct {
+	subject bool     // there is a word of whom it is about
+	words   []string // from the verb on
+}
+
+// textVerbs are the verbs of the conditions that can end with a text.
+var textVerbs = []string{"has", "have", "answer", "answers"}
+
+// next reports whether the text begins behind this word.
+func (f *textFinder) next(word string) bool {
+	switch {
+	case !f.subject:
+		f.subject = word != "not"
+		return false
+	case len(f.words) == 0 && !slices.Contains(textVerbs, word):
+		return false
 	}
-	for i++; i < len(words)-1; i++ { // the first word is whom it is about
-		switch words[i] {
-		case "has", "have":
-			switch {
-			case words[i+1] == "message":
-				return i + 2
-			case words[i+1] == "key" && i+2 < len(words):
-				return i + 3
-			}
-			return -1
-		case "answer", "answers":
-			if end := slices.Index(words[min(i+2, len(words)):], "with"); end >= 0 {
-				return i + 2 + end + 1
-			}
-			return -1
-		}
-	}
-	return -1
+	f.words = append(f.words, word)
+	return slices.ContainsFunc(kindTable(), func(k kind) bool { return k.text != nil && k.text(f.words) })
 }
 
 // conditionRest is the rest of a verb that takes a condition after some words:
 // the text with which it ends, if it does.
-func conditionRest(before int) func([]word) form {
-	return func(words []word) form {
-		if len(words) <= before {
+func conditionRest(before int) func() restRule {
+	return func() restRule {
+		var f textFinder
+		read := before
+		return func(words []word) form {
+			for ; read < len(words); read++ {
+				if f.next(words[read].raw()) {
+					return freeText
+				}
+			}
 			return plain
 		}
-		raw := make([]string, len(words)-before)
-		for i, w := range words[before:] {
-			raw[i] = w.raw()
-		}
-		if textAt(raw) >= 0 {
-			return freeText
-		}
-		return plain
 	}
 }
 

@@ -9,6 +9,10 @@ import (
 	"peerlab/peer/broadcast"
 )
 
+func keyText(words []string) bool {
+	return len(words) == 3 && isHas(words[0]) && words[1] == "key"
+}
+
 func parseHasKey(sc *scene, a args) (func() predicate, bool, error) {
 	who, what, ok := cutAt(a.text, "has", "have")
 	if !ok || len(what) == 0 || what[0] != "key" {

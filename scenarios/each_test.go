@@ -107,7 +107,7 @@ func TestEachVerbAndCondition(t *testing.T) {
 	for _, v := range verbs() {
 		all = append(all, v.name)
 	}
-	for _, k := range kinds() {
+	for _, k := range kindTable() {
 		all = append(all, k.form)
 	}
 	for _, name := range all {

@@ -96,7 +96,7 @@ func TestForContainersHasEverything(t *testing.T) {
 	for _, v := range verbs() {
 		missing["verb "+v.name] = true
 	}
-	for _, k := range kinds() {
+	for _, k := range kindTable() {
 		missing["condition "+k.form] = true
 	}
 	for _, fault := range []string{"drop=udp", "drop=tcp", "drop=all", "over", "loss", "delay", "±", "reorder", "duplicate", "corrupt", "rate"} {
@@ -131,7 +131,7 @@ func TestForContainersHasEverything(t *testing.T) {
 				if a.text[0] == "not" {
 					a = a.rest(1)
 				}
-				for _, k := range kinds() {
+				for _, k := range kindTable() {
 					if _, ok, _ := k.parse(sc, a); ok {
 						delete(missing, "condition "+k.form)
 						break

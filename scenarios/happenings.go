@@ -33,12 +33,12 @@ func happenings() []kind {
 			parse:  parseChat,
 		},
 		{
-			form: "PEER… has message TEXT…", text: true, short: "a chat message of this text was delivered to each of them, or sent by it", example: "all have message 'left side'",
+			form: "PEER… has message TEXT…", text: messageText, short: "a chat message of this text was delivered to each of them, or sent by it", example: "all have message 'left side'",
 			detail: "Counts from the beginning of the scenario.",
 			parse:  parseHas,
 		},
 		{
-			form: "PEER… has key KEY [TEXT…]", text: true, short: "each of them has this key of the broadcast map, with this text if there is one", example: "all have key motd 'hello, cluster'",
+			form: "PEER… has key KEY [TEXT…]", text: keyText, short: "each of them has this key of the broadcast map, with this text if there is one", example: "all have key motd 'hello, cluster'",
 			detail: "What counts is what a peer has now: a key that it set, or took over from another, and that was not deleted since. A restarted peer begins without keys.",
 			parse:  parseHasKey,
 		},
@@ -222,6 +222,12 @@ func (sc *scene) byAndAbout(words map[string][]string) (by, about map[string]boo
 		members, err = sc.names(whom)
 	}
 	return setOf(reporters), setOf(members), err
+}
+
+func isHas(verb string) bool { return verb == "has" || verb == "have" }
+
+func messageText(words []string) bool {
+	return len(words) == 2 && isHas(words[0]) && words[1] == "message"
 }
 
 func parseHas(sc *scene, a args) (func() predicate, bool, error) {

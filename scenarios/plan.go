@@ -36,7 +36,8 @@ type Plan struct {
 	ends   map[string]bool   // peers that may end by themselves
 	files  map[string]string // beside the scenario, that its lines name
 
-	secrets secrets // of the scenario, all arms
+	secrets  secrets // of the scenario, all arms
+	redactor *strings.Replacer
 }
 
 // Name is the scenario's, with the arm.
@@ -88,6 +89,14 @@ func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, se
 	if len(wrong) > 0 {
 		slices.SortStableFunc(wrong, func(a, b *Problem) int { return a.Line - b.Line })
 		return nil, slices.CompactFunc(wrong, func(a, b *Problem) bool { return *a == *b })
+	}
+	redactor := found.redactor()
+	for _, p := range plans {
+		p.redactor = redactor
+		for i := range p.steps {
+			text := &p.steps[i].line.text
+			*text = p.Redact(*text)
+		}
 	}
 	return plans, nil
 }

@@ -334,7 +334,7 @@ func TestPredicatesFollowEvents(t *testing.T) {
 	}
 	came := make(map[string][2]int) // how often each did not hold, and did
 	rapid.Check(t, func(t *rapid.T) {
-		sc, w := conditionScene(t, 4), newWorld(nil, theory.Model{})
+		sc, w := conditionScene(t, 4), newWorld(nil, nil, theory.Model{})
 		following := make(map[string]condition)
 		oracles := make(map[string]func(w *world) bool)
 		for _, some := range all {
@@ -385,7 +385,7 @@ func TestPredicatesFollowEvents(t *testing.T) {
 func TestPredicatesLookAtWhatChanges(t *testing.T) {
 	const n = 60
 	for _, text := range []string{"all see exactly all", "all see all alive", "all see all member"} {
-		sc, w := conditionScene(t, n), newWorld(nil, theory.Model{})
+		sc, w := conditionScene(t, n), newWorld(nil, nil, theory.Model{})
 		c := compile(t, sc, text)
 		test := c.predicate.(*each).test.(*cellTest)
 		looked, wrong := 0, test.wrong
@@ -430,7 +430,7 @@ func TestPredicatesLookAtWhatChanges(t *testing.T) {
 // peer.
 func TestChatCompleteIsLinear(t *testing.T) {
 	const messages = 2000
-	w := newWorld(nil, theory.Model{})
+	w := newWorld(nil, nil, theory.Model{})
 	names := []string{"alice", "bob", "charly", "dave"}
 	for _, name := range names {
 		for _, e := range start(0, name) {

@@ -27,7 +27,7 @@ func Reference() string {
 		entry(form, v.short, v.detail, v.example)
 	}
 	fmt.Fprint(&b, "### Conditions\n\n`not` before a condition is its opposite. `all` as the first list are those who run now and are not paused.\n\n")
-	for _, k := range kinds() {
+	for _, k := range kindTable() {
 		entry(k.form, k.short, k.detail, k.example)
 	}
 	fmt.Fprint(&b, "### Computed variables\n\nBounds by memberlist's formulas for the size and the settings of the cluster; `2*$PROBE`, `$FORGET+5s` and the like are durations, too.\n\n")
@@ -45,7 +45,7 @@ func Reference() string {
 // Words returns all verbs and all forms of conditions, as Plan.Uses has them.
 func Words() []string {
 	words := verbNames()
-	for _, k := range kinds() {
+	for _, k := range kindTable() {
 		words = append(words, k.form)
 	}
 	return words

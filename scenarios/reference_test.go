@@ -45,7 +45,7 @@ func TestExamplesAreRight(t *testing.T) {
 			t.Errorf("%s\n%s", text, got)
 		}
 	}
-	for _, k := range kinds() {
+	for _, k := range kindTable() {
 		if got := lint(t, before+"check "+k.example+"\n"); got != "" {
 			t.Errorf("%s\n%s", k.example, got)
 		}

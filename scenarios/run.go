@@ -98,7 +98,7 @@ func (p *Plan) Run(ctx context.Context, f testbed.Factory, o Options) *Result {
 	if err != nil {
 		r.stop(fmt.Errorf("create the cluster: %w", err))
 	} else {
-		r.engine, r.world, r.reader = engine, newWorld(engine, p.model), engine.History().Reader()
+		r.engine, r.world, r.reader = engine, newWorld(engine, p.Scenario.beside, p.model), engine.History().Reader()
 		failure = r.all()
 	}
 	r.judge(res, failure)
@@ -164,9 +164,8 @@ func (r *run) all() error {
 		if !s.active {
 			continue
 		}
-		text := r.plan.Redact(s.line.text)
-		r.tell(time.Since(r.began), s.line.number, text)
-		r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, s.line.number, text)})
+		r.tell(time.Since(r.began), s.line.number, s.line.text)
+		r.engine.History().Record(event.Event{Kind: testbed.LabMark, Text: fmt.Sprintf("%s:%d: %s", r.plan.Scenario.Path, s.line.number, s.line.text)})
 		if err := r.step(s); err != nil {
 			return err
 		}

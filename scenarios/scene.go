@@ -21,7 +21,6 @@ import (
 // cluster, the variables, the links. Compiling walks through it once.
 type scene struct {
 	verbs    map[string]verb
-	kinds    []kind
 	possible func(testbed.Links) error // what the engine can do; nil when none is chosen
 	owned    map[string]string         // settings that the engine chooses, with the reason
 	arm      arm
@@ -64,7 +63,7 @@ func newScene(f testbed.Factory, arm arm, given map[string]string) *scene {
 	if f != nil {
 		owned = f.Owned()
 	}
-	sc := &scene{verbs: verbsByName(), kinds: kinds(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, stopped: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
+	sc := &scene{verbs: verbTable(), owned: owned, arm: arm, given: given, vars: map[string]string{}, ends: map[string]bool{}, stopped: map[string]bool{}, links: testbed.Links{}, files: map[string]string{}, uses: map[string]bool{}, secrets: secrets{}}
 	maps.Copy(sc.vars, arm.vars)
 	maps.Copy(sc.vars, given)
 	return sc

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"peerlab/event"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
 	peerline "peerlab/peer/command"
@@ -40,11 +41,21 @@ func (s secrets) addLine(words []string) {
 	}
 }
 
-// redact replaces all secrets in a text, a longer one before its parts.
-func (s secrets) redact(text string) string {
-	if len(s) == 0 {
-		return text
+// addRepeated adds the secret arguments of a line that is repeated n times: as it
+// is written, and with each number in place of {}.
+func (s secrets) addRepeated(line string, n int) {
+	words := lineWords(line)
+	s.addLine(words)
+	if redacted := peerCommands().RedactWords(words); !strings.Contains(line, "{}") || slices.Equal(words, redacted) {
+		return
 	}
+	for i := range n {
+		s.addLine(lineWords(numbered(line, i+1)))
+	}
+}
+
+// redactor returns what replaces all secrets, a longer one before its parts.
+func (s secrets) redactor() *strings.Replacer {
 	values := slices.SortedFunc(maps.Keys(s), func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
 	})
@@ -52,12 +63,24 @@ func (s secrets) redact(text string) string {
 	for _, value := range values {
 		pairs = append(pairs, value, s[value])
 	}
-	return strings.NewReplacer(pairs...).Replace(text)
+	return strings.NewReplacer(pairs...)
 }
 
 // Redact returns a text with the secrets of the scenario, of all its arms,
-// replaced by their fingerprints, as it may be kept.
-func (p *Plan) Redact(text string) string { return p.secrets.redact(text) }
+// replaced by their fingerprints, as it may be kept. A text that is to be
+// shortened is redacted before: a part of a secret is not found any more.
+func (p *Plan) Redact(text string) string {
+	if len(p.secrets) == 0 {
+		return text
+	}
+	return p.redactor.Replace(text)
+}
+
+// redactEvent replaces the secrets in what an event repeats.
+func (p *Plan) redactEvent(e event.Event) event.Event {
+	e.Text, e.Reason, e.Error = p.Redact(e.Text), p.Redact(e.Reason), p.Redact(e.Error)
+	return e
+}
 
 // redactResult replaces the secrets in whatever of a result can repeat a line
 // or what a peer answers.
@@ -76,8 +99,7 @@ func (p *Plan) redactResult(res *Result) {
 			a.Words[k] = p.Redact(a.Words[k])
 		}
 	}
-	for i := range res.Events {
-		e := &res.Events[i]
-		e.Text, e.Reason, e.Error = p.Redact(e.Text), p.Redact(e.Reason), p.Redact(e.Error)
+	for i, e := range res.Events {
+		res.Events[i] = p.redactEvent(e)
 	}
 }

@@ -64,16 +64,8 @@ func TestSavedRunsHoldNoKeys(t *testing.T) {
 			if done[0].Verdict != tc.verdict {
 				t.Fatalf("%s: %s\n%s", done[0].Verdict, done[0].Reason, done[0].Story)
 			}
-			files := map[string][]byte{"the progress": []byte(told.String())}
-			err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-				if err == nil && !d.IsDir() {
-					files[path], err = os.ReadFile(path)
-				}
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			files := filesBelow(t, dir)
+			files["the progress"] = []byte(told.String())
 			for path, text := range files {
 				for _, key := range []string{firstKey, secondKey} {
 					if bytes.Contains(text, []byte(key)) {
@@ -101,6 +93,49 @@ func TestSavedRunsHoldNoKeys(t *testing.T) {
 			}
 		})
 	}
+}
+
+// No part of a key is kept where a text is shortened, nor where a repeat makes
+// several keys of it.
+func TestSavedRunsHoldNoPartsOfKeys(t *testing.T) {
+	part := firstKey[1:9]
+	pad := func(n int) string { return strings.Repeat("x", n) }
+	known := "alice keys install " + firstKey + "\n"
+	for _, tc := range []struct{ name, lines string }{
+		{"line", "alice keys remove " + strings.Repeat(" ", 47) + firstKey},
+		{"condition", known + "await 1s all have message " + pad(48) + firstKey},
+		{"check", known + "check all have message " + pad(48) + firstKey},
+		{"event", known + "alice msg " + pad(36) + firstKey + "\ncheck all see 2 alive"},
+		{"repeat", "repeat 3 alice keys install {}" + firstKey[1:] + "\nalice msg 2" + firstKey[1:] + "\ncheck all see 2 alive"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			done := batch(t, dir, "cluster 2\nstart alice\nawait 1m alice sees 1 alive\n"+tc.lines+"\n").mustRun(t)
+			if done[0].Verdict != observe.Fail {
+				t.Fatalf("%s: %s", done[0].Verdict, done[0].Reason)
+			}
+			for path, text := range filesBelow(t, dir) {
+				if i := bytes.Index(text, []byte(part)); i >= 0 {
+					t.Errorf("%s holds a part of a key: …%s…", path, text[max(0, i-40):min(len(text), i+20)])
+				}
+			}
+		})
+	}
+}
+
+func filesBelow(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	files := make(map[string][]byte)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files[path], err = os.ReadFile(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 func TestTestFileSummaryHoldsNoKeys(t *testing.T) {

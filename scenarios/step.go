@@ -14,7 +14,7 @@ import (
 // step is a line of a scenario, compiled. It is not changed by a run: several
 // runs of a plan share it.
 type step struct {
-	line   line
+	line   line     // its text without secrets
 	active bool     // the conditions in brackets hold
 	words  []string // of the arguments, variables replaced
 	judges bool     // what it comes to follows from the history

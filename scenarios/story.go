@@ -40,16 +40,11 @@ func (r *run) judge(res *Result, failure error) {
 		res.Verdict = observe.Pass
 		return
 	}
-	res.Verdict, res.Reason = observe.Fail, firstLine(failure.Error())
+	res.Verdict, res.Reason = observe.Fail, terminal.FirstLine(failure.Error())
 	if failed := new(lineError); errors.As(failure, &failed) {
 		res.Failed = &observe.FailedLine{Line: failed.line.number, Column: failed.line.name.col, Text: failed.text(), Why: failed.err.Error()}
 	}
 	res.Story = r.story("", failure)
-}
-
-func firstLine(text string) string {
-	first, _, _ := strings.Cut(text, "\n")
-	return first
 }
 
 // look finds peers whose process has ended though nobody had it end: a crash
@@ -104,7 +99,7 @@ func (r *run) story(begin string, failure error) string {
 	fmt.Fprintf(&b, "\nthe last events:\n")
 	events := slices.DeleteFunc(slices.Clone(r.world.events), func(e event.Event) bool { return e.Kind.IsPeriodic() })
 	for _, e := range events[max(0, len(events)-around):] {
-		fmt.Fprintf(&b, "  %s\n", tell(e, r.began))
+		fmt.Fprintf(&b, "  %s\n", tell(r.plan.redactEvent(e), r.began))
 	}
 	return b.String()
 }

@@ -17,6 +17,7 @@ import (
 	"peerlab/event"
 	peerline "peerlab/peer/command"
 	"peerlab/peer/files"
+	"peerlab/terminal"
 	"peerlab/testbed"
 )
 
@@ -224,7 +225,7 @@ func (f *TestFile) summary(out io.Writer) (ok bool) {
 			}
 			fmt.Fprintf(out, "  %-60s %s", peerCommands().Redact(l.text), word(l.err == nil))
 			if l.err != nil {
-				fmt.Fprintf(out, ": %s", firstLine(l.err.Error()))
+				fmt.Fprintf(out, ": %s", terminal.FirstLine(l.err.Error()))
 			}
 			fmt.Fprintln(out)
 			switch e := l.event; {

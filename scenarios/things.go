@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,7 +22,7 @@ func things() []kind {
 			parse:  parseLists,
 		},
 		{
-			form: "PEER… answer LINE… with REGEXP", text: true, short: "what each of them answers to a line of its shell matches", example: "all answer 'broadcast list' with 'motd +hello'",
+			form: "PEER… answer LINE… with REGEXP", text: answerText, short: "what each of them answers to a line of its shell matches", example: "all answer 'broadcast list' with 'motd +hello'",
 			detail: "They are asked every second. The syntax is that of stdout. A peer that does not run, or where the line fails, does not answer so.",
 			parse:  parseAnswers,
 		},
@@ -77,7 +76,6 @@ type lists struct {
 }
 
 func (q *lists) ask(ctx context.Context, w *world) error {
-	q.ok, q.answered = false, false
 	for _, name := range q.peers {
 		if !w.view.Runs(name) || w.view.Paused(name) {
 			continue
@@ -102,6 +100,7 @@ func (q *lists) ask(ctx context.Context, w *world) error {
 		}
 		return nil
 	}
+	q.ok, q.answered = false, false
 	return nil
 }
 
@@ -142,14 +141,17 @@ type ends struct {
 
 func (q *ends) ask(ctx context.Context, w *world) error {
 	peers, err := w.engine.Peers(ctx)
+	if err != nil {
+		return err
+	}
 	q.still = nil
 	for _, p := range peers {
 		if slices.Contains(q.peers, p.Name) && p.State != testbed.Stopped {
 			q.still = append(q.still, p.Name)
 		}
 	}
-	q.ok = err == nil && len(q.still) == 0
-	return err
+	q.ok = len(q.still) == 0
+	return nil
 }
 
 func (*ends) hint(e event.Event) bool {
@@ -161,21 +163,3 @@ func (*ends) hint(e event.Event) bool {
 }
 
 func (q *ends) why(*world) string { return "still there: " + strings.Join(q.still, ", ") }
-
-// ask has a peer run a line that answers with JSON. That it cannot is no error.
-func (w *world) ask(ctx context.Context, name, line string, answer any) (ok bool, err error) {
-	var out boundedOutput
-	err = w.engine.Exec(ctx, name, line, testbed.Input{}, &out)
-	switch {
-	case ctx.Err() != nil:
-		return false, ctx.Err()
-	case errors.Is(err, testbed.ErrPaused), errors.Is(err, testbed.ErrStopped), errors.As(err, new(*testbed.CommandError)):
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
-		return false, fmt.Errorf("what %s answers to %q: %w", name, line, err)
-	}
-	return true, nil
-}

@@ -48,7 +48,7 @@ func TestWhyUnheard(t *testing.T) {
 			if test.change != nil {
 				test.change(&model)
 			}
-			sc, w := conditionScene(t, 4), newWorld(nil, model)
+			sc, w := conditionScene(t, 4), newWorld(nil, nil, model)
 			for i, peer := range sc.spec.Peers {
 				w.add(event.Event{Peer: testbed.Lab, Kind: testbed.LabStart, Member: peer})
 				w.add(event.Event{Peer: peer, Kind: event.PeerStarted, Time: at(float64(i) / 3)})

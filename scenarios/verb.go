@@ -25,10 +25,8 @@ type verb struct {
 	// answers says that what it writes takes the place of what the line before
 	// wrote even if it writes nothing.
 	answers bool
-	// rest, if set, is asked before each word for what the rest of the line is,
-	// given the words before it: a word and more, or all of it a text or a line
-	// for a peer.
-	rest func(words []word) form
+	// rest, if set, makes the rule for a line.
+	rest func() restRule
 	// parse reads the arguments in the light of the scene, changes the scene
 	// as the verb will change the cluster, and returns what to do. The error
 	// may be a *Problem with a place of its own.
@@ -71,17 +69,21 @@ func verbNames() []string {
 	return names
 }
 
-// verbTable is verbsByName, made once.
-var verbTable = sync.OnceValue(verbsByName)
+// restRule is asked before each word of a line for what the rest of it is, given
+// the words before: a word and more, or all of it a text or a line for a peer.
+type restRule func(words []word) form
 
-// isText is the rest of a verb whose one argument is a text.
-func isText([]word) form { return freeText }
+// allWords is the rule of a verb that takes nothing but words.
+func allWords([]word) form { return plain }
 
-// verbsByName are the verbs by their names.
-func verbsByName() map[string]verb {
-	byName := make(map[string]verb)
+// isText is the rule of a verb whose one argument is a text.
+func isText() restRule { return func([]word) form { return freeText } }
+
+// verbTable has the verbs by their names.
+var verbTable = sync.OnceValue(func() map[string]verb {
+	table := make(map[string]verb)
 	for _, v := range verbs() {
-		byName[v.name] = v
+		table[v.name] = v
 	}
-	return byName
-}
+	return table
+})

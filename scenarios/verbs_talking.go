@@ -1,13 +1,11 @@
 package scenarios
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -28,16 +26,7 @@ func talking() []verb {
 			name: "repeat", args: "N [every=DURATION] PEER… LINE…", short: "have a peer run a line N times",
 			detail: "{} in the line is the number of the time, from 1. A line begins when the one before has ended: where that takes longer than every=, the rate that came of it is told, and is in the history. With & at the end it goes on in the background, and what follows runs meanwhile.", example: "repeat 50 every=100ms alice msg 'number {}' &",
 			inBackground: true, answers: true,
-			rest: func(words []word) form {
-				before := 2
-				if len(words) > 1 && strings.HasPrefix(words[1].raw(), "every=") {
-					before = 3
-				}
-				if len(words) < before {
-					return plain
-				}
-				return peerLine
-			},
+			rest:  func() restRule { return repeatRest },
 			parse: parseRepeat,
 		},
 		{
@@ -85,6 +74,18 @@ func talking() []verb {
 	}
 }
 
+// repeatRest is the rest of repeat: a line behind how often, and the peers.
+func repeatRest(words []word) form {
+	before := 2
+	if len(words) > 1 && strings.HasPrefix(words[1].raw(), "every=") {
+		before = 3
+	}
+	if len(words) < before {
+		return plain
+	}
+	return peerLine
+}
+
 func parseRepeat(sc *scene, a args) (action, error) {
 	if len(a.text) < 3 {
 		return nil, errors.New("want how many times, a peer and its line")
@@ -103,6 +104,7 @@ func parseRepeat(sc *scene, a args) (action, error) {
 	}
 	first := a.rest(1)
 	if len(first.text) > 0 {
+		sc.secrets.addRepeated(first.text[0], n)
 		first.text = []string{numbered(first.text[0], 1)}
 	}
 	first.mayFail = false
@@ -238,31 +240,6 @@ func contacts(line []string) (named []string) {
 	return named
 }
 
-// gossipPort is where every peer's membership listens, on every engine.
-const gossipPort = 7946
-
-// address replaces the peers that a line joins by where they are now.
-func (r *run) address(ctx context.Context, line string) (string, error) {
-	named := contacts(lineWords(line))
-	if len(named) == 0 {
-		return line, nil
-	}
-	peers, err := r.engine.Peers(ctx)
-	if err != nil {
-		return "", err
-	}
-	// The longer name first: it may begin with the shorter.
-	slices.SortFunc(named, func(a, b string) int { return len(b) - len(a) })
-	for _, name := range named {
-		for _, p := range peers {
-			if p.Name == name {
-				line = strings.ReplaceAll(line, "@"+name, netip.AddrPortFrom(p.Addr, gossipPort).String())
-			}
-		}
-	}
-	return line, nil
-}
-
 // peerWords are the words with which a line of a peer's shell can begin.
 var peerWords = sync.OnceValue(func() []string {
 	var words []string
@@ -276,15 +253,10 @@ var peerWords = sync.OnceValue(func() []string {
 	return words
 })
 
-// exec runs a line in peers, in all at the same time. What they say comes in
-// their order, and the failure of one is that of the line.
+// exec runs a line in peers. What they say comes in their order, and the failure
+// of one is that of the line.
 func (r *run) exec(ctx context.Context, names []string, line string, out io.Writer) error {
-	said, errs := make([]bytes.Buffer, len(names)), make([]error, len(names))
-	var running sync.WaitGroup
-	for i, name := range names {
-		running.Go(func() { errs[i] = r.execOne(ctx, name, line, &said[i]) })
-	}
-	running.Wait()
+	said, errs := r.world.exec(ctx, names, line)
 	var failures []string
 	for i, err := range errs {
 		_, _ = out.Write(said[i].Bytes())
@@ -299,33 +271,6 @@ func (r *run) exec(ctx context.Context, names []string, line string, out io.Writ
 		return &outcome{text: strings.Join(failures, "; ")}
 	}
 	return nil
-}
-
-// execOne runs a line in a peer. A failure of the command is an outcome; all
-// else that can go wrong is trouble.
-func (r *run) execOne(ctx context.Context, name, line string, out io.Writer) error {
-	line, err := r.address(ctx, line)
-	if err != nil {
-		return err
-	}
-	files, err := r.plan.Scenario.beside.named(lineWords(line))
-	if err != nil {
-		return &outcome{text: name + ": " + err.Error()}
-	}
-	var said boundedOutput
-	err = r.engine.Exec(ctx, name, line, testbed.Input{Files: files}, &said)
-	_, _ = out.Write(said.Bytes())
-	var failed *testbed.CommandError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &failed):
-		return &outcome{text: failed.Error()}
-	case errors.Is(err, testbed.ErrPaused), errors.Is(err, testbed.ErrStopped):
-		// As the scenario wanted it: it can expect it with !.
-		return &outcome{text: err.Error()}
-	}
-	return err
 }
 
 // sleep returns when d has passed, or the error with which ctx ends before.

@@ -20,7 +20,7 @@ func waiting() []verb {
 			detail: "Looks after each single event.", example: "await $DETECT_MAX*2 all see 4 alive",
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
-				return func(ctx context.Context, r *run, _ io.Writer) error { return r.await(ctx, limit, c.instance()) }, err
+				return func(ctx context.Context, r *run, _ io.Writer) error { return r.await(ctx, limit, r.condition(c)) }, err
 			},
 		},
 		{
@@ -29,7 +29,7 @@ func waiting() []verb {
 			parse: func(sc *scene, a args) (action, error) {
 				limit, c, err := parseWaiting(sc, a)
 				sc.least += limit
-				return func(ctx context.Context, r *run, _ io.Writer) error { return r.hold(ctx, limit, c.instance()) }, err
+				return func(ctx context.Context, r *run, _ io.Writer) error { return r.hold(ctx, limit, r.condition(c)) }, err
 			},
 		},
 		{
@@ -49,7 +49,7 @@ func waiting() []verb {
 			parse:  parseCheck,
 		},
 		{
-			name: "measure", judges: true, args: "NAME… [since TEXT…]", rest: sinceRest, short: "measure what has happened, beside what theory says", example: "measure detection",
+			name: "measure", judges: true, args: "NAME… [since TEXT…]", rest: func() restRule { return sinceRest }, short: "measure what has happened, beside what theory says", example: "measure detection",
 			detail: "With since only what began after the mark with this text, the last of several. Measures: " + listing(observe.Measures()) + ".",
 			parse:  parseMeasure,
 		},
@@ -110,7 +110,7 @@ func parseCheck(sc *scene, a args) (action, error) {
 		return nil, at(a.words[1], fmt.Errorf("a line checks one promise: write check %s", strings.Join(a.text, ", then check ")))
 	}
 	c, err := parseCondition(sc, a)
-	return func(ctx context.Context, r *run, _ io.Writer) error { return r.check(ctx, c.instance()) }, err
+	return func(ctx context.Context, r *run, _ io.Writer) error { return r.check(ctx, r.condition(c)) }, err
 }
 
 func parseMeasure(sc *scene, a args) (action, error) {

@@ -102,6 +102,14 @@ func (r *run) uninterrupted() error {
 	return r.trouble()
 }
 
+// condition returns a condition for one line of this run, its text as it may be
+// shown.
+func (r *run) condition(c compiledCondition) condition {
+	made := c.instance()
+	made.text = r.plan.Redact(made.text)
+	return made
+}
+
 // watch follows the history, event by event, until c comes to be as wanted. The
 // error is that of a context, of an answer, or why nothing more will happen. When
 // patience ends, which ends with ctx, what has happened by then is still looked

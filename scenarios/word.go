@@ -88,19 +88,19 @@ func parseLine(line string) (*command, *Problem) {
 		return nil, nil
 	}
 	c := &command{}
-	for end := 0; ; {
-		w, next, problem := nextWord(line, end)
+	for r := newLineReader(line); ; {
+		first := r.at == 0
+		w, problem := r.word()
 		switch {
 		case problem != nil:
 			return nil, problem
-		case w.col == 0 && end == 0:
+		case w.col == 0 && first:
 			return nil, nil
 		case w.col == 0:
 			return nil, &Problem{Col: 1, Text: "there is no command on this line"}
 		case !w.bare():
 			return nil, at(w, errors.New("a command is not quoted"))
 		}
-		end = next
 		text := w.raw()
 		switch inner, bracket := strings.CutPrefix(text, "["); {
 		case text == "!" || text == "?":
@@ -119,37 +119,37 @@ func parseLine(line string) (*command, *Problem) {
 			c.guards = append(c.guards, g)
 		default:
 			c.name = w
-			return c, c.take(line, end)
+			return c, c.take(r)
 		}
 	}
 }
 
 // take fills in what follows the name.
-func (c *command) take(line string, end int) *Problem {
-	if before, is := strings.CutSuffix(strings.TrimRight(line, blanks), "&"); is && len(before) >= end && strings.TrimRight(before, blanks) != before {
-		line, c.background = strings.TrimRight(before, blanks), true
+func (c *command) take(r *lineReader) *Problem {
+	if before, is := strings.CutSuffix(strings.TrimRight(r.line, blanks), "&"); is && len(before) >= r.at && strings.TrimRight(before, blanks) != before {
+		r.line, c.background = strings.TrimRight(before, blanks), true
 	}
-	rest := func([]word) form { return peerLine }
-	if v, isVerb := verbTable()[c.name.raw()]; isVerb {
-		rest = v.rest
+	rest := restRule(func([]word) form { return peerLine })
+	if v, isVerb := verbTable()[c.name.raw()]; isVerb && v.rest != nil {
+		rest = v.rest()
+	} else if isVerb {
+		rest = allWords
 	}
-	for end < len(line) {
-		if rest != nil {
-			if form := rest(c.args); form != plain {
-				if w := restOf(line, end, form); w.col > 0 {
-					c.args = append(c.args, w)
-				}
-				return nil
+	for r.at < len(r.line) {
+		if form := rest(c.args); form != plain {
+			if w := r.rest(form); w.col > 0 {
+				c.args = append(c.args, w)
 			}
+			return nil
 		}
-		w, next, problem := nextWord(line, end)
+		w, problem := r.word()
 		if problem != nil || w.col == 0 {
 			return problem
 		}
 		if strings.HasPrefix(w.raw(), "#") && !w.parts[0].quoted {
 			return at(w, errors.New("a comment has a line of its own: # begins one only at the start of a line"))
 		}
-		c.args, end = append(c.args, w), next
+		c.args = append(c.args, w)
 	}
 	return nil
 }
@@ -157,28 +157,48 @@ func (c *command) take(line string, end int) *Problem {
 // blanks separate words.
 const blanks = " \t\r\n"
 
-// column is the place of byte i, from 1, in characters.
-func column(line string, i int) int { return utf8.RuneCountInString(line[:i]) + 1 }
-
-// restOf returns what is left of a line as one word, without a column if that is
-// nothing.
-func restOf(line string, from int, form form) word {
-	text := strings.TrimLeft(line[from:], blanks)
-	if text == "" {
-		return word{}
-	}
-	return word{col: column(line, len(line)-len(text)), parts: []part{{text: text}}, form: form}
+// lineReader reads a line word by word.
+type lineReader struct {
+	line string
+	at   int // how far it has been read, in bytes
+	col  int // the column there, from 1, in characters
 }
 
-// nextWord returns the word of a line that begins at byte from, or behind blanks
-// there, and where it ends; it has no column if there is none. Single quotes keep
-// what is between them, and two of them in there are one.
-func nextWord(line string, from int) (w word, end int, _ *Problem) {
-	i := len(line) - len(strings.TrimLeft(line[from:], blanks))
-	if i == len(line) {
-		return word{}, i, nil
+func newLineReader(line string) *lineReader { return &lineReader{line: line, col: 1} }
+
+// skip goes on to a byte of the line, and returns its column.
+func (r *lineReader) skip(to int) int {
+	r.col += utf8.RuneCountInString(r.line[r.at:to])
+	r.at = to
+	return r.col
+}
+
+// skipBlanks goes on to where the next word begins, and reports whether there is
+// one.
+func (r *lineReader) skipBlanks() bool {
+	r.skip(len(r.line) - len(strings.TrimLeft(r.line[r.at:], blanks)))
+	return r.at < len(r.line)
+}
+
+// rest returns what is left of the line as one word, without a column if that is
+// nothing.
+func (r *lineReader) rest(form form) word {
+	if !r.skipBlanks() {
+		return word{}
 	}
-	w.col = column(line, i)
+	w := word{col: r.col, parts: []part{{text: r.line[r.at:]}}, form: form}
+	r.skip(len(r.line))
+	return w
+}
+
+// word returns the next word of the line; it has no column if there is none.
+// Single quotes keep what is between them, and two of them in there are one.
+func (r *lineReader) word() (w word, _ *Problem) {
+	if !r.skipBlanks() {
+		return word{}, nil
+	}
+	w.col = r.col
+	line, i := r.line, r.at
 	for i < len(line) && strings.IndexByte(blanks, line[i]) < 0 {
 		if line[i] != '\'' {
 			length := strings.IndexAny(line[i:], blanks+"'")
@@ -194,7 +214,7 @@ func nextWord(line string, from int) (w word, end int, _ *Problem) {
 		for i++; ; i++ { // i is where a stretch between quotes begins
 			length := strings.IndexByte(line[i:], '\'')
 			if length < 0 {
-				return word{}, 0, &Problem{Col: column(line, opened), Text: "the quote is not closed"}
+				return word{}, &Problem{Col: r.skip(opened), Text: "the quote is not closed"}
 			}
 			quoted.WriteString(line[i : i+length])
 			i += length + 1
@@ -205,7 +225,8 @@ func nextWord(line string, from int) (w word, end int, _ *Problem) {
 		}
 		w.parts = append(w.parts, part{quoted.String(), true})
 	}
-	return w, i, nil
+	r.skip(i)
+	return w, nil
 }
 
 // Problem is one thing wrong with a scenario, and where.

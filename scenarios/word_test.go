@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -81,8 +82,9 @@ func FuzzParseLine(f *testing.F) {
 			case w.form != plain && (i != len(c.args)-1 || !strings.Contains(line, w.raw())):
 				t.Errorf("%q: %q is not the rest of the line", line, w.raw())
 			case w.form == plain:
-				again, end, problem := nextWord(w.source(), 0)
-				if problem != nil || end != len(w.source()) || again.raw() != w.raw() {
+				r := newLineReader(w.source())
+				again, problem := r.word()
+				if problem != nil || r.at != len(w.source()) || again.raw() != w.raw() {
 					t.Errorf("%q: %q comes back through %q as %q, %v", line, w.raw(), w.source(), again.raw(), problem)
 				}
 			}
@@ -145,4 +147,22 @@ func FuzzDuration(f *testing.F) {
 			t.Errorf("%q: %s", text, d)
 		}
 	})
+}
+
+// BenchmarkWords shows what a word of a line costs, read and checked: it does
+// not grow with their number.
+func BenchmarkWords(b *testing.B) {
+	for _, line := range []string{"check all see %s", "check not %s", "await 5s %s", "await 5s all answer %s", "mark %s", "kill %s"} {
+		for _, n := range []int{1_000, 10_000} {
+			text := "cluster 2\nstart\n" + fmt.Sprintf(line, strings.Repeat("not ", n)) + "\n"
+			b.Run(fmt.Sprintf("%s/%d", line, n), func(b *testing.B) {
+				for b.Loop() {
+					if s, err := Parse("x.txt", text); err == nil {
+						_, _ = s.Plans(b.Context(), nil, "", nil)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/word")
+			})
+		}
+	}
 }

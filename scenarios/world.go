@@ -10,6 +10,7 @@ import (
 // world is the cluster as far as its history has been read.
 type world struct {
 	engine testbed.Engine
+	beside *beside // the files that lines for peers can name
 	view   *observe.View
 	events []event.Event
 	live   []bool          // whether the peer ran as far as known when this event was read
@@ -26,8 +27,8 @@ type update struct {
 	live   bool // whether its peer ran as far as known
 }
 
-func newWorld(e testbed.Engine, m theory.Model) *world {
-	return &world{engine: e, view: observe.NewView(), up: map[string]bool{}, model: m}
+func newWorld(e testbed.Engine, b *beside, m theory.Model) *world {
+	return &world{engine: e, beside: b, view: observe.NewView(), up: map[string]bool{}, model: m}
 }
 
 // add takes the next event.

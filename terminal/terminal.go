@@ -34,6 +34,12 @@ func Clean(s string) string {
 // Line is Clean for text that has to stay on one line: newlines and tabs go too.
 func Line(s string) string { return replace(s, safe) }
 
+// FirstLine returns the first line of a text.
+func FirstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
 // Shorten cuts a line that has more than so many characters: its last one is an
 // ellipsis then.
 func Shorten(line string, most int) string {

@@ -10,18 +10,28 @@ import (
 // RetransmitLimit says and then never again. So whether all hear of it is
 // decided by whom those who hear of it happen to choose.
 
-// rounds is how many rounds of gossip it takes until all know a piece of news,
+// pittel is how many rounds of gossip it takes until all know a piece of news,
 // in a large cluster in which nobody stops passing it on: ln N/ln(F+1) to reach
 // most, each round making F+1 of one, and ln N/F for the last ones. This is
 // Pittel, "On Spreading a Rumor", SIAM J. Appl. Math. 47 (1987), for F = 1, as it
-// is generalised to F choices in a round. Where one round reaches everybody it
-// is 1.
-func (m Model) rounds() float64 {
-	if m.GossipNodes >= m.Nodes-1 && m.RetransmitLimit() >= m.Nodes-1 {
-		return 1
-	}
+// is generalised to F choices in a round.
+func (m Model) pittel() float64 {
 	n, f := float64(m.Nodes), float64(m.GossipNodes)
 	return math.Log(n)/math.Log(f+1) + math.Log(n)/f
+}
+
+// oneRound says whether one round of gossip reaches everybody. Only then is
+// Missed 0.
+func (m Model) oneRound() bool {
+	return m.GossipNodes >= m.Nodes-1 && m.RetransmitLimit() >= m.Nodes-1
+}
+
+// rounds is how many rounds of gossip it takes until all know a piece of news.
+func (m Model) rounds() float64 {
+	if m.oneRound() {
+		return 1
+	}
+	return m.pittel()
 }
 
 // FirstTold is the time from a piece of news until the first of the others has
@@ -37,7 +47,7 @@ func (m Model) FirstTold() Band {
 // PushPullPeriod, and with no such gossip is all there is.
 func (m Model) AllTold() Band {
 	b := Band{Expected: seconds((m.rounds() - 0.5) * m.GossipInterval.Seconds()), Most: m.GossipEnd()}
-	if m.Missed() > 0 {
+	if !m.oneRound() {
 		b.Most += m.PushPullPeriod()
 	}
 	b.Expected = min(b.Expected, b.Most)

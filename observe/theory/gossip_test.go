@@ -90,6 +90,27 @@ func TestMissedStaysAProbability(t *testing.T) {
 	}
 }
 
+// Only where one round reaches everybody does gossip never miss anybody.
+func TestNobodyIsMissedInOneRound(t *testing.T) {
+	for n := 1; n < 12; n++ {
+		for mult := range 5 {
+			for targets := range 12 {
+				if m := gossiping(n, mult, targets); (m.Missed() == 0) != m.oneRound() {
+					t.Errorf("%d nodes, %d, %d: %g", n, mult, targets, m.Missed())
+				}
+			}
+		}
+	}
+}
+
+// AllTold is asked for each piece of news, and must not take as long as Missed.
+func BenchmarkAllTold(b *testing.B) {
+	m := gossiping(maxMissed, 2, 3)
+	for b.Loop() {
+		m.AllTold()
+	}
+}
+
 func TestMissedOf(t *testing.T) {
 	least, expected, most := gossiping(4, 1, 1).MissedOf(200)
 	if math.Abs(expected-155.556) > 0.001 || least < 130 || least > 142 || most < 170 || most > 178 {

@@ -124,9 +124,6 @@ func (m Model) PushPullPeriod() time.Duration {
 }
 
 // Spread is how long gossip takes to reach everyone.
-func (m Model) Spread() time.Duration {
-	n, f := float64(m.Nodes), float64(m.GossipNodes)
-	return seconds((math.Log(n)/math.Log(f+1) + math.Log(n)/f) * m.GossipInterval.Seconds())
-}
+func (m Model) Spread() time.Duration { return seconds(m.pittel() * m.GossipInterval.Seconds()) }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

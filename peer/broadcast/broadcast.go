@@ -213,7 +213,7 @@ func (m *Map) unknown(key string) error {
 func (m *Map) write(r record) {
 	now := time.Now()
 	r.clock, r.author, r.when, r.gone = m.clock+1, m.name, now.UnixMilli(), now
-	m.gossip(m.apply(now, own, r))
+	m.gossip(m.apply(now, event.ViaOwn, r))
 }
 
 // List returns all entries by key.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/btree"
 	"github.com/hashicorp/memberlist"
+
+	"peerlab/event"
 )
 
 // Broadcasts implements membership.Channel.
@@ -27,7 +29,7 @@ func (m *Map) Receive(msg []byte) {
 		m.drop(now, "message", len(msg))
 		return
 	}
-	m.gossip(m.apply(now, gossip, m.believable(now, records)...))
+	m.gossip(m.apply(now, event.ViaGossip, m.believable(now, records)...))
 }
 
 // State implements membership.Channel: all records, tombstones included.
@@ -60,7 +62,7 @@ func (m *Map) Merge(state []byte, _ bool) {
 		return
 	}
 	newcomer := m.isNew()
-	if news := m.apply(now, pushPull, m.believable(now, records)...); !newcomer {
+	if news := m.apply(now, event.ViaPushPull, m.believable(now, records)...); !newcomer {
 		m.gossip(news)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"peerlab/event"
 )
 
 // A host whose clock was years ahead believed a clock that it believes no
@@ -19,7 +21,7 @@ func TestAHostWhoseClockWasAhead(t *testing.T) {
 	}
 	now := time.Now()
 	ahead := now.AddDate(100, 0, 0)
-	m.apply(ahead, gossip, m.believable(ahead, []record{{key: "evil", author: "mallory", clock: maxBelieved(ahead), gone: ahead}})...)
+	m.apply(ahead, event.ViaGossip, m.believable(ahead, []record{{key: "evil", author: "mallory", clock: maxBelieved(ahead), gone: ahead}})...)
 	if len(m.List()) != 2 {
 		t.Fatalf("entries %+v", m.List())
 	}
@@ -40,7 +42,7 @@ func TestAHostWhoseClockWasAhead(t *testing.T) {
 	}
 	// Set back by less than clockSlack, nothing is lost.
 	back := now.Add(-12 * 24 * time.Hour)
-	m.apply(now, gossip, m.believable(now, []record{{key: "high", author: "mallory", clock: maxBelieved(now), gone: now}})...)
+	m.apply(now, event.ViaGossip, m.believable(now, []record{{key: "high", author: "mallory", clock: maxBelieved(now), gone: now}})...)
 	m.forgetUnbelievable(back)
 	if len(m.List()) != 3 {
 		t.Errorf("entries %+v", m.List())

@@ -8,13 +8,6 @@ import (
 	"peerlab/event"
 )
 
-// How a write came to a member, as events say it.
-const (
-	own      = "own" // a command of this peer
-	gossip   = "gossip"
-	pushPull = "push/pull"
-)
-
 // Reasons of events.
 const (
 	reasonAgain = "deleted long ago, and brought back by a member that missed it"

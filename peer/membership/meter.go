@@ -13,9 +13,6 @@ import (
 	"peerlab/event"
 )
 
-// accountInterval is how often a peer tells what it has sent.
-const accountInterval = 5 * time.Second
-
 // meter counts what passes a transport: the packets sent, and the connections
 // made with what passes them both ways. Whoever accepts a connection does not
 // count it, so that the sum over a cluster has each byte once. memberlist's own

@@ -22,21 +22,14 @@ type Queued interface {
 	Queue() (kind string, queue *memberlist.TransmitLimitedQueue)
 }
 
-const (
-	// sampleInterval is how often the queues are looked at.
-	sampleInterval = time.Second
-	// backlogSamples is how many times in a row a queue is too long before that
-	// is reported: more than two seconds, so that a burst that gossip takes away
-	// at once is not.
-	backlogSamples = 3
-)
+// backlogSamples is how many times in a row a queue is too long before that is
+// reported: more than two seconds, so that a burst that gossip takes away at once
+// is not.
+const backlogSamples = 3
 
 // DefaultQueueWarning is the length of a broadcast queue that is reported. Serf
 // warns at the same.
 const DefaultQueueWarning = 128
-
-// ownQueue is the name of memberlist's own queue where it is told as a whole.
-const ownQueue = "membership"
 
 // sampled is one queue that is looked at.
 type sampled struct {
@@ -75,7 +68,7 @@ func (m *queueMonitor) open(own *memberlist.TransmitLimitedQueue, channels map[b
 		}
 		return err
 	}
-	if err := add(ownQueue, own, kindOf); err != nil {
+	if err := add(event.MembershipQueue, own, kindOf); err != nil {
 		return err
 	}
 	for _, c := range channels {
@@ -94,7 +87,7 @@ func (m *queueMonitor) open(own *memberlist.TransmitLimitedQueue, channels map[b
 
 // sample looks at all queues once.
 func (m *queueMonitor) sample(now time.Time) {
-	if m.samples > 0 && now.Sub(m.last) > sampleInterval*3/2 {
+	if m.samples > 0 && now.Sub(m.last) > event.QueueInterval*3/2 {
 		m.tell() // this process was stopped meanwhile: the next samples are not a second apart
 	}
 	m.samples, m.last = m.samples+1, now
@@ -175,12 +168,12 @@ func (m *queueMonitor) noteLog(text string) {
 	}
 }
 
-// account reports, every accountInterval and when ctx ends, what was sent and
+// account reports, every ReportInterval and when ctx ends, what was sent and
 // how the broadcast queues were.
 func account(ctx context.Context, log *event.Log, sent *meter, queues *queueMonitor) {
-	tick := time.NewTicker(sampleInterval)
+	tick := time.NewTicker(event.QueueInterval)
 	defer tick.Stop()
-	const every = int(accountInterval / sampleInterval)
+	const every = int(event.ReportInterval / event.QueueInterval)
 	for n := 1; ; n++ {
 		select {
 		case <-tick.C:

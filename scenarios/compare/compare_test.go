@@ -2,6 +2,7 @@ package compare
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,5 +151,36 @@ func TestKeysAreLowerCase(t *testing.T) {
 	want := `{"scenario":"","verdicts":["",""],"figures":[{"name":"","engines":[`
 	if err != nil || !strings.HasPrefix(string(text), want) || strings.ContainsAny(string(text), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
 		t.Errorf("%s %v", text, err)
+	}
+}
+
+// A terminal and a page show the same.
+func TestTables(t *testing.T) {
+	rows := []Row{
+		{Scenario: "crash", Verdicts: [2]observe.Verdict{"pass", "fail"}, Differs: []string{"verdict", "first"}, Figures: []Figure{
+			{Name: "first", Judged: true, Band: &observe.Band{Least: 1, Most: 2}, Engines: [2]observe.Summary{observe.Summarise([]float64{1}), observe.Summarise(nil)}},
+			{Name: "all"},
+		}},
+		{Scenario: "loss", Verdicts: [2]observe.Verdict{"pass", "inconclusive"}, Skipped: "no netem"},
+		{Scenario: "quiet", Verdicts: [2]observe.Verdict{"pass", "pass"}},
+	}
+	var page, table strings.Builder
+	if err := errors.Join(Markdown(&page, [2]string{"sim", "docker"}, rows), Table(&table, [2]string{"sim", "docker"}, rows)); err != nil {
+		t.Fatal(err)
+	}
+	want := `| scenario | sim | docker | latency | theory | sim | docker | same |
+|---|---|---|---|---|---|---|---|
+| crash | pass | fail | first | 1.0 to 2.0 s | 1.00 s | - | **no**: verdict; first |
+| | | | all (shown only) | | - | - | |
+| loss | pass | inconclusive | | | | | no netem |
+| quiet | pass | pass | | | | | yes |
+`
+	if page.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &page, want)
+	}
+	for _, part := range []string{"SCENARIO", "first ", "no: verdict; first\n", "all (shown only) ", "no netem\n", "yes\n"} {
+		if !strings.Contains(table.String(), part) {
+			t.Errorf("no %q in\n%s", part, &table)
+		}
 	}
 }

@@ -18,28 +18,21 @@ import (
 // Markdown writes a table of rows for two engines of these names.
 func Markdown(w io.Writer, engines [2]string, rows []Row) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| scenario | %s | %s | latency | theory | %s | %s | same |\n|---|---|---|---|---|---|---|---|\n", engines[0], engines[1], engines[0], engines[1])
+	line := func(cells []string) {
+		b.WriteString("|")
+		for _, cell := range cells {
+			if cell != "" {
+				cell = " " + cell
+			}
+			b.WriteString(cell + " |")
+		}
+		b.WriteString("\n")
+	}
+	line(header("scenario", "latency", "theory", "same", engines))
+	b.WriteString("|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
-		same := "yes"
-		switch {
-		case len(r.Differs) > 0:
-			same = "**no**: " + strings.Join(r.Differs, "; ")
-		case r.Skipped != "":
-			same = r.Skipped
-		}
-		head := fmt.Sprintf("| %s | %s | %s |", r.Scenario, r.Verdicts[0], r.Verdicts[1])
-		if len(r.Figures) == 0 {
-			fmt.Fprintf(&b, "%s | | | | %s |\n", head, same)
-		}
-		for i, f := range r.Figures {
-			if i > 0 {
-				head, same = "| | | |", ""
-			}
-			name := f.Name
-			if !f.Judged {
-				name += " (shown only)"
-			}
-			fmt.Fprintf(&b, "%s %s | %s | %s | %s | %s |\n", head, name, band(f.Band), seconds(f.Engines[0]), seconds(f.Engines[1]), same)
+		for _, cells := range r.cells("**no**: ") {
+			line(cells)
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -48,29 +41,42 @@ func Markdown(w io.Writer, engines [2]string, rows []Row) error {
 
 // Table writes the same for a terminal.
 func Table(w io.Writer, engines [2]string, rows []Row) error {
-	table := layout.NewTable("SCENARIO", engines[0], engines[1], "LATENCY", "THEORY", engines[0], engines[1], "SAME")
+	table := layout.NewTable(header("SCENARIO", "LATENCY", "THEORY", "SAME", engines)...)
 	for _, r := range rows {
-		same := "yes"
-		switch {
-		case len(r.Differs) > 0:
-			same = "no: " + strings.Join(r.Differs, "; ")
-		case r.Skipped != "":
-			same = r.Skipped
-		}
-		head := []string{r.Scenario, string(r.Verdicts[0]), string(r.Verdicts[1])}
-		if len(r.Figures) == 0 {
-			table.Row(append(head, "", "", "", "", terminal.Join(same))...)
-		}
-		for _, f := range r.Figures {
-			name := f.Name
-			if !f.Judged {
-				name += " (shown only)"
-			}
-			table.Row(append(head, name, band(f.Band), seconds(f.Engines[0]), seconds(f.Engines[1]), terminal.Join(same))...)
-			head, same = []string{"", "", ""}, ""
+		for _, cells := range r.cells("no: ") {
+			table.Row(cells...)
 		}
 	}
 	return table.Write(w)
+}
+
+func header(scenario, latency, theory, same string, engines [2]string) []string {
+	return []string{scenario, engines[0], engines[1], latency, theory, engines[0], engines[1], same}
+}
+
+// cells are the row's lines in a table; differs goes before what does not agree.
+func (r Row) cells(differs string) (lines [][]string) {
+	same := "yes"
+	switch {
+	case len(r.Differs) > 0:
+		same = differs + strings.Join(r.Differs, "; ")
+	case r.Skipped != "":
+		same = r.Skipped
+	}
+	same = terminal.Join(same)
+	head := []string{r.Scenario, string(r.Verdicts[0]), string(r.Verdicts[1])}
+	for _, f := range r.Figures {
+		name := f.Name
+		if !f.Judged {
+			name += " (shown only)"
+		}
+		lines = append(lines, append(head, name, band(f.Band), seconds(f.Engines[0]), seconds(f.Engines[1]), same))
+		head, same = []string{"", "", ""}, ""
+	}
+	if lines == nil {
+		lines = [][]string{append(head, "", "", "", "", same)}
+	}
+	return lines
 }
 
 func band(b *observe.Band) string {

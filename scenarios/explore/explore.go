@@ -15,6 +15,7 @@ import (
 
 	"peerlab/observe"
 	"peerlab/scenarios"
+	"peerlab/terminal"
 )
 
 // Views is the check that all peers hold all others alive in the end, within
@@ -138,7 +139,7 @@ func (o Options) look(ctx context.Context) (sum Summary, seed uint64, failed *fa
 						stop()
 					case t.unable != nil:
 						if sum.Unable++; sum.Reason == "" {
-							sum.Reason = fmt.Sprintf("seed %d: %s", this, firstLine(t.unable.Error()))
+							sum.Reason = fmt.Sprintf("seed %d: %s", this, terminal.FirstLine(t.unable.Error()))
 						}
 					}
 					o.Progress(Progress{Done: sum.Done, Seed: this, Unable: sum.Unable})

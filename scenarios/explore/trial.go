@@ -8,6 +8,7 @@ import (
 
 	"peerlab/observe"
 	"peerlab/scenarios"
+	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/sim"
 )
@@ -54,7 +55,7 @@ func try(ctx context.Context, host scenarios.Host, seed uint64, s schedule) tria
 	var blocked *sim.BlockedError
 	switch {
 	case errors.As(err, &blocked):
-		return trial{failed: &failure{key: "blocked", why: firstLine(blocked.Error()), story: blocked.Error(), judged: always, blocked: true}}
+		return trial{failed: &failure{key: "blocked", why: terminal.FirstLine(blocked.Error()), story: blocked.Error(), judged: always, blocked: true}}
 	case err != nil:
 		return trial{unable: err}
 	}
@@ -73,7 +74,7 @@ func (s schedule) judge(res *scenarios.Result) trial {
 	if res.Failed == nil || res.Failed.Line < 2 || res.Failed.Line > len(s.steps)+1 {
 		return trial{failed: f}
 	}
-	f.why = firstLine(scenarios.ShortLine(res.Failed.Text) + ": " + res.Failed.Why)
+	f.why = terminal.FirstLine(scenarios.ShortLine(res.Failed.Text) + ": " + res.Failed.Why)
 	st := s.steps[res.Failed.Line-2] // the first line is the cluster's
 	f.step = st
 	f.judged = st.judges
@@ -95,9 +96,4 @@ func (s schedule) judge(res *scenarios.Result) trial {
 	}
 	f.why = strings.TrimSpace(f.why)
 	return trial{failed: f}
-}
-
-func firstLine(text string) string {
-	first, _, _ := strings.Cut(text, "\n")
-	return first
 }
