@@ -225,15 +225,32 @@ docs: ## write docs/commands.md, the reference in docs/scenarios.md and docs/gal
 
 # --- checking ----------------------------------------------------------------
 
+# golangci-lint and benchstat, in the versions of .ci/tools.mod: a module file of
+# its own, for they need more modules than Peerlab does.
+TOOL := go tool -modfile=.ci/tools.mod
+
 .PHONY: lint
-lint: ## gofumpt, go vet, staticcheck
-	@unformatted=$$(go tool gofumpt -l .)
-	if [[ $$unformatted ]]; then
-		printf 'not formatted, run go tool gofumpt -w on:\n%s\n' "$$unformatted" >&2
-		exit 1
-	fi
-	go vet ./...
-	go tool staticcheck ./...
+lint: ## golangci-lint, as .golangci.yml chooses, and the list of exported names
+	@$(TOOL) golangci-lint run ./...
+	$(MAKE) api-unchanged
+
+.PHONY: format
+format: ## gofumpt, and imports in order
+	@$(TOOL) golangci-lint fmt ./...
+
+# A line for each exported name, without comments.
+EXPORTED = for package in $$(go list -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' ./... | grep -Ev '/(internal|cmd|chatpb)/|test$$|^peerlab/e2e$$'); do \
+	printf '\n%s\n' "$${package}"; \
+	go doc -all "$$package" | sed -En '/^(func|type|var|const) |^	[A-Z]/ { s| *//.*||; s/ *\{$$//; s/  +/ /g; p }'; \
+	done
+
+.PHONY: api
+api: ## write the exported names of every package into docs/api.txt
+	@{ $(EXPORTED); } > docs/api.txt
+
+.PHONY: api-unchanged
+api-unchanged:
+	@diff -u docs/api.txt <({ $(EXPORTED); }) || { echo 'the exported names have changed: if that is meant, make api writes docs/api.txt anew' >&2; exit 1; }
 
 # Other systems on which peerlab is used; lint looks at this one.
 SYSTEMS := linux/arm64 darwin/arm64 windows/amd64
@@ -243,6 +260,20 @@ cross: ## go vet for other systems, tests included: linux/arm64, darwin/arm64, w
 	@for system in $(SYSTEMS); do
 		GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0 go vet ./... || { echo "go vet for $$system failed" >&2; exit 1; }
 	done
+
+# What a contributor runs all the time. The gallery, and whatever needs Docker, is
+# left to make test.
+.PHONY: check
+check: lint ## quick: lint, and the tests that need neither Docker nor the race detector
+	@go test -short -count=1 -skip '^TestGallery' $$(go list ./... | grep -Ev '$(HOSTED)|^peerlab/e2e$$')
+
+.PHONY: pre-commit
+pre-commit: format generate docs api check ## what a commit should have gone through
+
+.PHONY: cover
+cover: ## how much of each package its own tests run
+	@go test -short -cover $$(go list ./... | grep -Ev '$(HOSTED)|^peerlab/e2e$$') |
+		awk '$$1 == "ok" { sub(/%/, "", $$5); printf "%6.1f %%  %s\n", $$5, $$2 }' | sort -n
 
 .PHONY: test
 test: unit e2e ## everything: unit tests under the race detector, then the containers
@@ -278,8 +309,13 @@ engines: image ## the gallery on both engines; writes the table in docs/engines-
 	@.build/peerlab compare --write docs/engines-compared.md || (($$? == 3)) # 3: what this host cannot do is skipped
 
 .PHONY: bench
-bench: ## benchmarks
-	@go test -run '^$$' -bench . -benchmem $(UNITS)
+bench: ## benchmarks, into a file: make bench COUNT=10 INTO=.build/old.txt
+	@mkdir -p .build
+	go test -run '^$$' -bench . -benchmem -count $(or $(COUNT),1) $(UNITS) | tee $(or $(INTO),.build/bench.txt)
+
+.PHONY: bench-compare
+bench-compare: ## two files of make bench beside each other: make bench-compare OLD=.build/old.txt NEW=.build/bench.txt
+	@$(TOOL) benchstat $(or $(OLD),.build/old.txt) $(or $(NEW),.build/bench.txt)
 
 .PHONY: bench-links
 bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change (TUNE_HOST=1 as root makes room for their neighbours)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,7 @@ func TestScenarios(t *testing.T) {
 		plans, err := s.Plans(t.Context(), f, "", nil)
 		if err != nil {
 			// A kernel without what one scenario needs is no failure of it.
-			if problems, ok := err.(scenarios.Problems); ok && problems.Unable() {
+			if problems := scenarios.Problems(nil); errors.As(err, &problems) && problems.Unable() {
 				t.Run(s.Name, func(t *testing.T) { t.Skip(err) })
 				continue
 			}

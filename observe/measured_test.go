@@ -5,10 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"peerlab/event"
 	"peerlab/observe/theory"
 	"peerlab/testbed"
-
-	"peerlab/event"
 )
 
 func TestMeasureShowsTheoryAndMeasurement(t *testing.T) {

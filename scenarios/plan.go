@@ -84,7 +84,7 @@ func (s *Scenario) Plans(ctx context.Context, f testbed.Factory, only string, se
 		plans = append(plans, p)
 	}
 	for _, a := range others { // the text has their secrets, too
-		(&Plan{Scenario: s, Arm: a.name, arm: a, arms: all, given: set, guards: guards, secrets: found}).compile(ctx, nil)
+		_ = (&Plan{Scenario: s, Arm: a.name, arm: a, arms: all, given: set, guards: guards, secrets: found}).compile(ctx, nil)
 	}
 	if len(wrong) > 0 {
 		slices.SortStableFunc(wrong, func(a, b *Problem) int { return a.Line - b.Line })
@@ -270,7 +270,7 @@ func (p *Plan) compile(ctx context.Context, f testbed.Factory) (wrong Problems) 
 		}
 		follows := errors.Is(err, errFollows) || here.mistakes.concern(l)
 		here.mistakes.note(here, l)
-		problem, ok := err.(*Problem)
+		var problem *Problem
 		var several Problems
 		switch {
 		case follows:
@@ -280,7 +280,7 @@ func (p *Plan) compile(ctx context.Context, f testbed.Factory) (wrong Problems) 
 				add(problem)
 			}
 			continue
-		case !ok:
+		case !errors.As(err, &problem):
 			problem = &Problem{Text: err.Error(), Unable: errors.Is(err, testbed.ErrUnable)}
 			if len(l.args) > 0 {
 				problem.Col = l.args[0].col

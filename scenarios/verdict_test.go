@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -116,7 +117,8 @@ func TestUnable(t *testing.T) {
 				return err
 			}
 			_, err = s.Plans(ctx, unable{f}, "", nil)
-			problems, _ := err.(Problems)
+			var problems Problems
+			errors.As(err, &problems)
 			if !strings.HasPrefix(problems.Error(), want) || (want == "") != (err == nil) || problems.Unable() != (want != "") {
 				t.Errorf("%s: %v", text, err)
 			}

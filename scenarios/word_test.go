@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -115,7 +116,11 @@ func FuzzParse(f *testing.F) {
 		if err == nil {
 			return
 		}
-		for _, p := range err.(Problems) {
+		var problems Problems
+		if !errors.As(err, &problems) {
+			t.Fatal(err)
+		}
+		for _, p := range problems {
 			if p.Line < 1 || p.Col < 1 || p.Text == "" || p.File == "" {
 				t.Errorf("%+v", p)
 			}

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"runtime"
 	"testing"
@@ -40,7 +41,7 @@ func TestReadingIsLinear(t *testing.T) {
 	if copied > 2*n {
 		t.Errorf("%.0f events were copied to read %d", copied, n)
 	}
-	if _, err := r.Next(t.Context()); err != ErrClosed || r.Ready() {
+	if _, err := r.Next(t.Context()); !errors.Is(err, ErrClosed) || r.Ready() {
 		t.Errorf("at the end: %v", err)
 	}
 }
@@ -63,7 +64,7 @@ func TestReadOfABacklogIsBounded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := h.Read(ctx, read); err != context.Canceled {
+	if _, err := h.Read(ctx, read); !errors.Is(err, context.Canceled) {
 		t.Errorf("after all: %v", err)
 	}
 }

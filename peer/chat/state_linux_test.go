@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"peerlab/peer/chat"
-
 	"golang.org/x/sys/unix"
+
+	"peerlab/peer/chat"
 )
 
 // mount gives a file system of a few hundred KiB.

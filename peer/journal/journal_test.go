@@ -14,9 +14,9 @@ import (
 	"testing"
 	"testing/slogtest"
 
-	"peerlab/peer/files"
-
 	"go.uber.org/goleak"
+
+	"peerlab/peer/files"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,6 +5,7 @@ package program_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -120,7 +121,7 @@ func TestLifeOfAPeer(t *testing.T) {
 		t.Errorf("sent %q", e.Text)
 	}
 	out, err := d.exec(t, "membrs")
-	if exit := new(exec.ExitError); !asExit(err, &exit) || exit.ExitCode() != 1 || out != "peer: unknown command \"membrs\": did you mean members?\n" {
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != 1 || out != "peer: unknown command \"membrs\": did you mean members?\n" {
 		t.Errorf("a wrong command: %v, %q", err, out)
 	}
 	if out, err := command(t, []string{"PEER_SOCKET=" + d.socket}, "health").CombinedOutput(); err != nil {
@@ -142,12 +143,6 @@ func TestLifeOfAPeer(t *testing.T) {
 	if _, err := os.Stat(d.socket); !os.IsNotExist(err) {
 		t.Errorf("the socket is left: %v", err)
 	}
-}
-
-func asExit(err error, exit **exec.ExitError) bool {
-	e, ok := err.(*exec.ExitError)
-	*exit = e
-	return ok
 }
 
 func TestSocketOfAKilledPeerIsReplaced(t *testing.T) {

@@ -32,10 +32,12 @@ func comparePairs(a, b Pair) int {
 	return a.To.Compare(b.To)
 }
 
-// A link and what it suffers are the same to every engine.
 type (
-	Link  = testbed.Link
-	Drop  = testbed.Drop
+	// Link is what a link suffers, the same for every engine.
+	Link = testbed.Link
+	// Drop is what a link does not let through.
+	Drop = testbed.Drop
+	// Shape is what a link does to what it lets through.
 	Shape = testbed.Shape
 )
 

@@ -89,7 +89,7 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input,
 func (m *member) commanded(ctx context.Context) (*peer.Peer, <-chan struct{}, error) {
 	for {
 		m.mu.Lock()
-		err, p, woken, began := m.usable(), m.peer_, m.woken, m.began
+		err, p, woken, began := m.usable(), m.instance, m.woken, m.began
 		m.mu.Unlock()
 		if err != nil {
 			return nil, nil, err

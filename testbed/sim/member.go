@@ -34,16 +34,16 @@ type member struct {
 	turn    chan struct{} // held by who acts on it
 	phases  *rand.Rand    // of its starts; for who holds turn
 
-	mu    sync.Mutex
-	state testbed.State
-	exit  int
-	cpus  float64
-	life  *life
-	peer_ *peer.Peer         // of the present life; nil for the bootstrap service
-	leave context.CancelFunc // asks it to
-	began <-chan struct{}    // closed when the peer of the present life takes commands
-	ended chan struct{}      // closed when the present life has ended
-	woken chan struct{}      // closed and renewed when it is paused or ends
+	mu       sync.Mutex
+	state    testbed.State
+	exit     int
+	cpus     float64
+	life     *life
+	instance *peer.Peer         // of the present life; nil for the bootstrap service
+	leave    context.CancelFunc // asks it to
+	began    <-chan struct{}    // closed when the peer of the present life takes commands
+	ended    chan struct{}      // closed when the present life has ended
+	woken    chan struct{}      // closed and renewed when it is paused or ends
 }
 
 func (m *member) peer() testbed.Peer {
@@ -80,7 +80,7 @@ func (m *member) start() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.mu.Lock()
-	m.state, m.exit, m.life, m.peer_, m.leave = testbed.Running, 0, l, p, cancel
+	m.state, m.exit, m.life, m.instance, m.leave = testbed.Running, 0, l, p, cancel
 	m.began, m.ended = began, ended
 	m.mu.Unlock()
 	m.cluster.running.Go(func() {
@@ -201,7 +201,7 @@ func (m *member) wake() {
 // vanish ends the present life at once.
 func (m *member) vanish(how ending) {
 	m.mu.Lock()
-	l, p, leave, state := m.life, m.peer_, m.leave, m.state
+	l, p, leave, state := m.life, m.instance, m.leave, m.state
 	m.mu.Unlock()
 	if l == nil || state == testbed.Stopped {
 		return

@@ -192,7 +192,7 @@ func (w stateWalk) look(name string) (s seenState, err error) {
 		s.chat = append(s.chat, m.Name)
 	}
 	w.members[name].mu.Lock()
-	peer := w.members[name].peer_
+	peer := w.members[name].instance
 	w.members[name].mu.Unlock()
 	nothing := len(list) == 0 && info.Membership == "not created" // then a bare peer is healthy as it is
 	switch healthy := peer.Ready() == nil; {

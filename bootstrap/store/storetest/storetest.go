@@ -110,7 +110,7 @@ func failedUpdate(t *testing.T, s [2]store.Store) {
 		s.MaxPeers = 9
 		return wrong
 	})
-	if err != wrong {
+	if !errors.Is(err, wrong) {
 		t.Errorf("error %v, want the one of change", err)
 	}
 	if got := view(t, s[0]); len(got.Peers) != 0 || got.MaxPeers != 2 {
