@@ -318,7 +318,7 @@ bench-compare: ## two files of make bench beside each other: make bench-compare 
 	@$(TOOL) benchstat $(or $(OLD),.build/old.txt) $(or $(NEW),.build/bench.txt)
 
 .PHONY: bench-links
-bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change (TUNE_HOST=1 as root makes room for their neighbours)
+bench-links: ## fifty peers in containers: how fast they start, and how fast all their links change (TUNE_HOST=1 as root makes room for their neighbors)
 	@PEERLAB_BENCH=1 PEERLAB_TUNE_HOST=$(TUNE_HOST) go test -count=1 -timeout 20m -v -run '^TestFigure' ./testbed/docker | grep --line-buffered -v '^=== '
 
 .PHONY: bench-rates

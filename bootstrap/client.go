@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // maxAnswer bounds how much of an answer the client reads, in bytes. Limit

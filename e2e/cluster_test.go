@@ -31,8 +31,8 @@ func others(without ...string) []string {
 const impostor = "impostor"
 
 // settings are those of every peer here. The local profile's RetransmitMult of
-// 2 makes two packets of each rumour per member: in a cluster of five, every
-// tenth rumour or so misses somebody, who then waits for the next push/pull.
+// 2 makes two packets of each rumor per member: in a cluster of five, every
+// tenth rumor or so misses somebody, who then waits for the next push/pull.
 // These tests are about what happens when gossip works.
 var settings = map[string]string{
 	"PEER_PROFILE":   "local",

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"peerlab/event"
-	"peerlab/terminal/tmux"
+	"peerlab/internal/terminal/tmux"
 )
 
 // TestShellInAContainer types into a shell inside a running peer, as a person

@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"time"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // Kind says what an event is about. The part before the dot is the layer that

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // All stands for every kind in a Filter.
@@ -71,7 +71,7 @@ func ParseKinds(words []string, known []Kind) ([]Kind, error) {
 		isOwn := kind != kind.Layer() && !slices.Contains(Layers(known), kind.Layer())
 		if all := KindWords(known); !isOwn && !slices.Contains(all, word) {
 			hint := "use all, a layer such as member, or a kind such as member.dead"
-			if near := nearest.To(word, all); len(near) > 0 {
+			if near := suggest.Similar(word, all); len(near) > 0 {
 				hint = "did you mean " + strings.Join(near, ", ") + "?"
 			}
 			return nil, fmt.Errorf("no such kind of event as %q: %s", word, hint)

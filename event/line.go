@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // Line returns an event as people read it, on one line that is safe on a

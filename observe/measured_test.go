@@ -99,9 +99,9 @@ func TestNumber(t *testing.T) {
 	}
 }
 
-func TestSummarise(t *testing.T) {
+func TestSummarize(t *testing.T) {
 	values := []float64{10, 1, 2, 3, 4, 5, 6, 7, 8, 9}
-	s := Summarise(values)
+	s := Summarize(values)
 	if s.N != 10 || s.Mean != 5.5 || s.Median != 5.5 || s.Min != 1 || s.Max != 10 || math.Abs(s.P10-1.9) > 1e-9 || math.Abs(s.P90-9.1) > 1e-9 {
 		t.Errorf("%+v", s)
 	}
@@ -110,16 +110,16 @@ func TestSummarise(t *testing.T) {
 	if math.Abs(s.MeanLow-3.72) > 0.15 || math.Abs(s.MeanHigh-7.28) > 0.15 {
 		t.Errorf("interval %g to %g", s.MeanLow, s.MeanHigh)
 	}
-	if again := Summarise(values); again != s {
+	if again := Summarize(values); again != s {
 		t.Errorf("%+v, then %+v", s, again)
 	}
 	if values[0] != 10 {
 		t.Error("the caller's values are sorted")
 	}
-	if s := Summarise([]float64{3}); s.MeanLow != 3 || s.MeanHigh != 3 || s.P99 != 3 {
+	if s := Summarize([]float64{3}); s.MeanLow != 3 || s.MeanHigh != 3 || s.P99 != 3 {
 		t.Errorf("%+v", s)
 	}
-	if Summarise(nil) != (Summary{}) {
+	if Summarize(nil) != (Summary{}) {
 		t.Error("no values are something")
 	}
 }

@@ -25,12 +25,12 @@ const (
 	confidence = 0.95
 )
 
-// Summarise describes values. Percentiles are interpolated linearly between the
+// Summarize describes values. Percentiles are interpolated linearly between the
 // two nearest values. The confidence interval is a percentile bootstrap of the
 // mean with 10,000 resamples, which asks for no particular distribution; it
 // is the same for the same values. Below about ten values it is too narrow, and
 // for one it has no width. No values are the zero Summary.
-func Summarise(values []float64) Summary {
+func Summarize(values []float64) Summary {
 	if len(values) == 0 {
 		return Summary{}
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/peer/broadcast"
 	"peerlab/peer/membership"
 )
@@ -67,7 +67,7 @@ func unknownSetting(name string, flags *pflag.FlagSet) error {
 	var known []string
 	flags.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	hint := "there are " + strings.Join(known, ", ")
-	if near := nearest.To(name, known); len(near) > 0 {
+	if near := suggest.Similar(name, known); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, ", ") + "?"
 	}
 	return fmt.Errorf("%w %q: %s", ErrNoSetting, name, hint)

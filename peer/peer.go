@@ -36,9 +36,9 @@ type Peer struct {
 	former     *former.File  // nil without a state directory
 	remembered []former.Peer // from an earlier run
 
-	// step serialises what brings layers up and down; it is taken before mu.
+	// step serializes what brings layers up and down; it is taken before mu.
 	step turn
-	// calling serialises the calls of the app; it is taken after step.
+	// calling serializes the calls of the app; it is taken after step.
 	calling turn
 
 	mu           sync.Mutex

@@ -19,7 +19,7 @@ import (
 )
 
 // The steps by which a peer comes up from nothing, each a command of its own.
-// step.Lock serialises them: two people at two shells must not create two
+// step.Lock serializes them: two people at two shells must not create two
 // memberships.
 
 // configure makes a new configuration from the peer's profile and settings,

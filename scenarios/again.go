@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/internal/terminal"
 	"peerlab/observe"
-	"peerlab/terminal"
 	"peerlab/testbed"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"peerlab/event"
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 func answerText(words []string) bool {

@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"peerlab/internal/atomicfile"
+	"peerlab/internal/terminal"
 	"peerlab/observe"
-	"peerlab/terminal"
 	"peerlab/testbed"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"peerlab/event"
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/testbed"
 )
 
@@ -190,7 +190,7 @@ func parseEvents(sc *scene, a args) (func() predicate, bool, error) {
 			names = append(names, string(k))
 		}
 		text := "see docs/scenarios.md"
-		if near := nearest.To(what, names); len(near) > 0 {
+		if near := suggest.Similar(what, names); len(near) > 0 {
 			text = "did you mean " + strings.Join(near, ", ") + "?"
 		}
 		return nil, true, at(a.words[1], fmt.Errorf("there are no events %q: %s", what, text))

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/testbed"
 )
 
@@ -45,7 +45,7 @@ func (m *mistakes) concern(l line) bool {
 // note takes a line into account that is wrong.
 func (m *mistakes) note(sc *scene, l line) {
 	name := l.name.raw()
-	if near := nearest.To(name, verbNames()); name == "cluster" || len(near) > 0 && near[0] == "cluster" {
+	if near := suggest.Similar(name, verbNames()); name == "cluster" || len(near) > 0 && near[0] == "cluster" {
 		m.cluster = true
 	}
 	if name == "peer" && len(l.args) > 0 && sc.defined {

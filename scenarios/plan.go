@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/observe/theory"
 	"peerlab/testbed"
 )
@@ -358,7 +358,7 @@ func (sc *scene) parse(c *command, text []string) (action, error) {
 	if verb, is := otherWords[name]; is {
 		return nil, at(c.name, fmt.Errorf("there is no verb and no peer %q: did you mean %s?", name, verb))
 	}
-	if near := nearest.To(name, append(verbNames(), sc.spec.Peers...)); len(near) > 0 {
+	if near := suggest.Similar(name, append(verbNames(), sc.spec.Peers...)); len(near) > 0 {
 		return nil, at(c.name, fmt.Errorf("there is no verb and no peer %q: did you mean %s?", name, strings.Join(near, ", ")))
 	}
 	return nil, at(c.name, fmt.Errorf("there is no verb and no peer %q: a line begins with one of %s, or the name of a peer", name, strings.Join(verbNames(), ", ")))

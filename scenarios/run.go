@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/internal/terminal"
 	"peerlab/observe"
-	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/timekeeper"
 )

@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/observe/theory"
 	"peerlab/testbed"
 	"peerlab/testbed/settings"
@@ -183,7 +183,7 @@ func (sc *scene) giveSecrets(name string) error {
 
 // meant names what was probably meant, or else what there is.
 func meant(word string, names []string) string {
-	if near := nearest.To(word, names); len(near) > 0 {
+	if near := suggest.Similar(word, names); len(near) > 0 {
 		return "did you mean " + strings.Join(near, ", ") + "?"
 	}
 	return "there are " + strings.Join(names, ", ")

@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // step is a line of a scenario, compiled. It is not changed by a run: several

@@ -277,7 +277,7 @@ func TestSubjectThatDoesNotRun(t *testing.T) {
 	}
 }
 
-// TestWhoDoesNotRunIsTheReason: of those who do not fulfil a condition the first
+// TestWhoDoesNotRunIsTheReason: of those who do not fulfill a condition the first
 // to be told of is who does not run.
 func TestWhoDoesNotRunIsTheReason(t *testing.T) {
 	res := play(t, three+"? kill charly\nawait 90s all see charly dead\nawait 1s alice,bob,charly see charly alive\n")

@@ -15,9 +15,9 @@ import (
 	"github.com/google/uuid"
 
 	"peerlab/event"
+	"peerlab/internal/terminal"
 	peerline "peerlab/peer/command"
 	"peerlab/peer/files"
-	"peerlab/terminal"
 	"peerlab/testbed"
 )
 

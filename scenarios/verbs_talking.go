@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"peerlab/event"
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	peerline "peerlab/peer/command"
 	"peerlab/testbed"
 )
@@ -192,7 +192,7 @@ func (sc *scene) parseLine(list string, a args) (action, error) {
 		text := fmt.Sprintf("a peer has no command %q: see docs/commands.md", first)
 		if strings.HasPrefix(strings.TrimSpace(line), `"`) && strings.Contains(first, " ") {
 			text = fmt.Sprintf("a peer has no command %q: double quotes make one word of it, write '%s' in single quotes or without", first, first)
-		} else if near := nearest.To(first, known); len(near) > 0 {
+		} else if near := suggest.Similar(first, known); len(near) > 0 {
 			text = fmt.Sprintf("a peer has no command %q: did you mean %s?", first, strings.Join(near, ", "))
 		}
 		return nil, at(a.words[0], errors.New(text))

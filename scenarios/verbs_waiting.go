@@ -44,7 +44,7 @@ func waiting() []verb {
 			},
 		},
 		{
-			name: "check", judges: true, args: "CONDITION|NAME", rest: conditionRest(0), short: "the condition holds now, or the history fulfils a promise", example: "check chat",
+			name: "check", judges: true, args: "CONDITION|NAME", rest: conditionRest(0), short: "the condition holds now, or the history fulfills a promise", example: "check chat",
 			detail: "A condition is one as for await. The promises are judged by what has happened since the beginning: " + listing(observe.Checks()) + ".",
 			parse:  parseCheck,
 		},

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/observe"
 )
 
@@ -201,7 +201,7 @@ func parseSees(sc *scene, a args) (func() predicate, bool, error) {
 		}
 		slices.Sort(known)
 		text := "want one of " + strings.Join(known, ", ")
-		if near := nearest.To(state, known); len(near) > 0 {
+		if near := suggest.Similar(state, known); len(near) > 0 {
 			text = "did you mean " + near[0] + "?"
 		}
 		return nil, true, at(a.words[len(a.words)-1], fmt.Errorf("%q is no state: %s", state, text))

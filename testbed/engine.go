@@ -59,7 +59,7 @@ type Engine interface {
 	// Exec runs a line in a peer and copies its output to out. A failure of the
 	// command is a *CommandError. A peer that is paused, or gets paused, is
 	// ErrPaused within two seconds, one that does not run ErrStopped. When ctx
-	// ends, the command is cancelled.
+	// ends, the command is canceled.
 	Exec(ctx context.Context, name, line string, in Input, out io.Writer) error
 
 	// History returns what the peers report and the engine did. The engine

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // isSet reports whether the link suffers something by the key.
@@ -204,7 +204,7 @@ func meantKey(name string) string {
 	for _, key := range linkKeys {
 		names = append(names, key.Name)
 	}
-	if near := nearest.To(name, names); len(near) > 0 {
+	if near := suggest.Similar(name, names); len(near) > 0 {
 		return "did you mean " + strings.Join(near, ", ") + "?"
 	}
 	last := len(names) - 1

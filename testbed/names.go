@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // Bootstrap is the name of the bootstrap service. No peer has it.
@@ -48,7 +48,7 @@ func CheckName(name string) error {
 // NoPeer returns an ErrNoPeer for name that says who was probably meant, or
 // who there is.
 func NoPeer(name string, known []string) error {
-	if near := nearest.To(name, known); len(near) > 0 {
+	if near := suggest.Similar(name, known); len(near) > 0 {
 		return fmt.Errorf("%w as %q: did you mean %s?", ErrNoPeer, name, strings.Join(near, ", "))
 	}
 	if len(known) == 0 {

@@ -27,7 +27,7 @@ const (
 )
 
 // checker finds out whether a registered peer that was reported dead still
-// answers. What a report says is never dialled, nor what was registered for
+// answers. What a report says is never dialed, nor what was registered for
 // somebody else without a write token: see service.isForeign. Otherwise
 // whoever registers and reports could have the service try the ports of a
 // network for him.

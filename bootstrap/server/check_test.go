@@ -13,13 +13,13 @@ import (
 	"peerlab/bootstrap/store"
 )
 
-// TestOnlyOwnAddressesAreDialled registers a peer and reports it dead: the
+// TestOnlyOwnAddressesAreDialed registers a peer and reports it dead: the
 // service must not tell anybody which ports of others are open.
-func TestOnlyOwnAddressesAreDialled(t *testing.T) {
+func TestOnlyOwnAddressesAreDialed(t *testing.T) {
 	all := "write " + writeToken + "\nadmin " + adminToken
 	for _, test := range []struct {
 		name, tokens, token, from, forwarded, ip string
-		dialled                                  bool
+		dialed                                   bool
 	}{
 		{"its own address", "", "", "198.51.100.1:999", "", "198.51.100.1", true},
 		{"its own address, version 6", "", "", "[2001:db8::1]:999", "", "2001:db8::1", true},
@@ -81,10 +81,10 @@ func TestOnlyOwnAddressesAreDialled(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, stays := s.Peers["x"]
-				if stays == test.dialled || (dials.Load() > 0) != test.dialled {
-					t.Errorf("dialled %d times, stays: %t", dials.Load(), stays)
+				if stays == test.dialed || (dials.Load() > 0) != test.dialed {
+					t.Errorf("dialed %d times, stays: %t", dials.Load(), stays)
 				}
-				if !test.dialled && (w.Code != 409 || !strings.Contains(w.Body.String(), "another address")) {
+				if !test.dialed && (w.Code != 409 || !strings.Contains(w.Body.String(), "another address")) {
 					t.Errorf("report: %d %s", w.Code, w.Body)
 				}
 			})
@@ -92,11 +92,11 @@ func TestOnlyOwnAddressesAreDialled(t *testing.T) {
 	}
 }
 
-// TestTakenOverIsNotDialled: who registers an address of another's under the
-// ID of a peer that may be dialled does not inherit that.
-func TestTakenOverIsNotDialled(t *testing.T) {
+// TestTakenOverIsNotDialed: who registers an address of another's under the
+// ID of a peer that may be dialed does not inherit that.
+func TestTakenOverIsNotDialed(t *testing.T) {
 	h := New(store.NewMemory(2, 2), Options{Dial: func(_ context.Context, addr string) error {
-		t.Errorf("%s was dialled", addr)
+		t.Errorf("%s was dialed", addr)
 		return nil
 	}})
 	for _, ip := range []string{"198.51.100.1", "10.0.0.1"} {
@@ -114,7 +114,7 @@ func TestTakenOverIsNotDialled(t *testing.T) {
 }
 
 // TestForeignIsKept: a store that other processes read keeps who may be
-// dialled, and says nothing of it for those who may, which older servers read.
+// dialed, and says nothing of it for those who may, which older servers read.
 func TestForeignIsKept(t *testing.T) {
 	p, err := parsePeer(bob, time.Now())
 	if err != nil {

@@ -203,7 +203,7 @@ func TestThrottleAndTimeout(t *testing.T) {
 func TestChecksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var dials, now, most atomic.Int32
-		dialled := make(map[string]int)
+		dialed := make(map[string]int)
 		var mu sync.Mutex
 		s := store.NewMemory(100, 2)
 		h := New(s, Options{Dial: func(ctx context.Context, addr string) error {
@@ -213,7 +213,7 @@ func TestChecksAreBounded(t *testing.T) {
 			}
 			defer now.Add(-1)
 			mu.Lock()
-			dialled[addr]++
+			dialed[addr]++
 			mu.Unlock()
 			<-ctx.Done() // as an address behind a firewall
 			return ctx.Err()
@@ -239,9 +239,9 @@ func TestChecksAreBounded(t *testing.T) {
 		if most.Load() > maxChecks || dials.Load() > peers {
 			t.Errorf("%d dials, %d at once, want at most %d and %d", dials.Load(), most.Load(), peers, maxChecks)
 		}
-		for addr := range dialled {
+		for addr := range dialed {
 			if !registered[addr] {
-				t.Errorf("%s was dialled and never registered", addr)
+				t.Errorf("%s was dialed and never registered", addr)
 			}
 		}
 	})

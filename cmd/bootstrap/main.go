@@ -14,7 +14,7 @@ import (
 	// The image holds no certificate authorities, and stores are in clouds.
 	_ "golang.org/x/crypto/x509roots/fallback"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 func main() {

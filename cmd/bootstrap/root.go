@@ -15,8 +15,8 @@ import (
 
 	"peerlab/bootstrap"
 	"peerlab/bootstrap/server"
-	"peerlab/usage"
-	"peerlab/usage/man"
+	"peerlab/internal/usage"
+	"peerlab/internal/usage/man"
 )
 
 // settings is what the flags say.

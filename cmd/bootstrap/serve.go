@@ -14,7 +14,7 @@ import (
 
 	"peerlab/bootstrap/server"
 	"peerlab/bootstrap/store/open"
-	"peerlab/usage"
+	"peerlab/internal/usage"
 )
 
 // serve answers on s.listen until ctx ends.

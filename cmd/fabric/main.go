@@ -20,9 +20,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
+	"peerlab/internal/usage"
 	"peerlab/testbed/fabric"
-	"peerlab/usage"
 )
 
 func main() {

@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
 )
 
 // checkCommand judges saved runs again.
@@ -141,7 +141,7 @@ func (l *lab) printJudged(cmd *cobra.Command, all []rejudged) error {
 		return printJSON(cmd, all)
 	}
 	out := cmd.OutOrStdout()
-	colours := l.palette(out)
+	colors := l.palette(out)
 	for _, one := range all {
 		var b strings.Builder
 		fmt.Fprintf(&b, "%s, in %s: %s", one.Scenario, one.Dir, one.Verdict)
@@ -173,7 +173,7 @@ func (l *lab) printJudged(cmd *cobra.Command, all []rejudged) error {
 		}
 		for line := range strings.Lines(b.String()) {
 			line = terminal.Line(strings.TrimSuffix(line, "\n"))
-			fmt.Fprintln(out, layout.Wrap(colours.story(line), layout.Width(out), max(4, indentOf(line))))
+			fmt.Fprintln(out, layout.Wrap(colors.story(line), layout.Width(out), max(4, indentOf(line))))
 		}
 	}
 	return nil

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 	"peerlab/testbed/docker"
 )
 

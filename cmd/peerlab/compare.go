@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/scenarios/compare"
-	"peerlab/terminal/layout"
 )
 
 type compareFlags struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/event"
+	"peerlab/internal/usage"
 	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
@@ -21,7 +22,6 @@ import (
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 	"peerlab/testbed/settings"
-	"peerlab/usage"
 )
 
 // What completion does besides what is proposed.

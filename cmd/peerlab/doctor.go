@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 	"peerlab/testbed/fabric"
@@ -81,9 +81,9 @@ func (l *lab) printChecks(cmd *cobra.Command, checks []check) error {
 		return printJSON(cmd, checks)
 	}
 	out := cmd.OutOrStdout()
-	colours, table := l.palette(out), layout.NewTable()
+	colors, table := l.palette(out), layout.NewTable()
 	for _, c := range checks {
-		table.Row(colours.cell(c.State), c.Name, terminal.Join(c.Found))
+		table.Row(colors.cell(c.State), c.Name, terminal.Join(c.Found))
 		if c.State != "ok" && c.Mend != "" {
 			table.Row("", "", "→ "+terminal.Join(c.Mend))
 		}

@@ -141,7 +141,7 @@ func (l *lab) followEvents(ctx context.Context, c *docker.Cluster, out io.Writer
 }
 
 func (l *lab) printEvents(out io.Writer, events []event.Event, f eventFilter) error {
-	colours := l.palette(out)
+	colors := l.palette(out)
 	for _, e := range events {
 		if !f.shows(e) {
 			continue
@@ -150,7 +150,7 @@ func (l *lab) printEvents(out io.Writer, events []event.Event, f eventFilter) er
 		if l.json() {
 			_, err = out.Write(e.Encode())
 		} else {
-			_, err = fmt.Fprintln(out, colours.words(event.Line(e), "alive", "suspect", "dead"))
+			_, err = fmt.Fprintln(out, colors.words(event.Line(e), "alive", "suspect", "dead"))
 		}
 		if err != nil {
 			return err

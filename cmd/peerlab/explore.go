@@ -17,10 +17,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"peerlab/internal/atomicfile"
+	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/scenarios/explore"
-	"peerlab/terminal"
 )
 
 type exploreFlags struct {
@@ -194,7 +194,7 @@ func exploring(progress *live, runs int) func(explore.Progress) {
 	}
 }
 
-func printExplored(out io.Writer, colours palette, f exploreFlags, sum explore.Summary) {
+func printExplored(out io.Writer, colors palette, f exploreFlags, sum explore.Summary) {
 	found := sum.Finding
 	if found == nil {
 		fmt.Fprintf(out, "%d schedules of %d peers and %s from seed %d: no failure\n", sum.Done, f.Peers, f.For, f.Seed)
@@ -204,7 +204,7 @@ func printExplored(out io.Writer, colours palette, f exploreFlags, sum explore.S
 		return
 	}
 	fmt.Fprintf(out, "%s\n", found.Text)
-	printWrapped(out, storyLines(colours, found.Story)...)
+	printWrapped(out, storyLines(colors, found.Story)...)
 	path := f.out
 	if rel, err := filepath.Abs(path); err == nil {
 		path = rel

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/terminal/layout"
 	"peerlab/scenarios"
-	"peerlab/terminal/layout"
 )
 
 // scenarioJSON is one scenario for --format json.

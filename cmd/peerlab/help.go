@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/terminal/layout"
+	"peerlab/internal/usage"
 	"peerlab/scenarios"
-	"peerlab/terminal/layout"
-	"peerlab/usage"
 )
 
 // verbsTopic is what peerlab help shows the language of scenarios by.

@@ -66,12 +66,12 @@ func (p process) atTerminal(args ...string) string {
 	return strings.ReplaceAll(got.String(), "\r\n", "\n") // which the terminal adds
 }
 
-// colours are the only sequences that may reach a terminal.
-var colours = regexp.MustCompile("\x1b\\[(0|1|2|31|32|33)m")
+// colors are the only sequences that may reach a terminal.
+var colors = regexp.MustCompile("\x1b\\[(0|1|2|31|32|33)m")
 
 // actsOn returns what in a text a terminal acts on.
 func actsOn(text string) (found []rune) {
-	for _, r := range colours.ReplaceAllString(text, "") {
+	for _, r := range colors.ReplaceAllString(text, "") {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || r == '\u202e' {
 			found = append(found, r)
 		}
@@ -99,7 +99,7 @@ func TestHostilePeerAtATerminal(t *testing.T) {
 			t.Errorf("%q: the terminal gets %q:\n%q", args, found, text)
 		}
 	}
-	if text := p.atTerminal("exec", "alice", "--", "members"); !strings.Contains(text, "a member: ") || !strings.Contains(text, "half a colour") {
+	if text := p.atTerminal("exec", "alice", "--", "members"); !strings.Contains(text, "a member: ") || !strings.Contains(text, "half a color") {
 		t.Errorf("exec says %q", text)
 	}
 	// Where it is asked for, and where no terminal is, nothing is changed.

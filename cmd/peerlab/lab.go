@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
+	"peerlab/internal/usage"
 	"peerlab/testbed/docker"
-	"peerlab/usage"
 )
 
 // lab is what the commands that work on a cluster share.
@@ -22,7 +22,7 @@ type lab struct {
 	env     func(string) string
 	cluster string
 	format  string
-	color   string // one of colourModes
+	color   string // one of colorModes
 	fabric  string
 	limits  containerLimits
 }
@@ -41,10 +41,10 @@ func addLab(root *cobra.Command, env func(string) string) *lab {
 	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, if there are several (or PEERLAB_CLUSTER)")
 	flags.StringVarP(&l.format, "format", "o", formatText, "`text|json`, or wide where a table has more columns")
 	flags.StringVar(&l.fabric, "fabric-image", env("PEERLAB_FABRIC_IMAGE"), "`IMAGE` of what keeps and measures links (peerlab-fabric, or PEERLAB_FABRIC_IMAGE)")
-	flags.StringVar(&l.color, "color", "auto", "`auto|always|never`: by itself only a terminal gets colours, and not if NO_COLOR is set")
+	flags.StringVar(&l.color, "color", "auto", "`auto|always|never`: by itself only a terminal gets colors, and not if NO_COLOR is set")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if !slices.Contains(colourModes, l.color) {
-			return usageError{fmt.Errorf("--color %q: one of %s", l.color, strings.Join(colourModes, ", "))}
+		if !slices.Contains(colorModes, l.color) {
+			return usageError{fmt.Errorf("--color %q: one of %s", l.color, strings.Join(colorModes, ", "))}
 		}
 		if err := checkCluster(cmd); err != nil {
 			return err
@@ -179,10 +179,10 @@ func (l *lab) printPeers(cmd *cobra.Command, peers []docker.Status) error {
 	if throttled {
 		head = []string{"PEER", "STATE", "CPUS", "ADDRESS"}
 	}
-	colours, table := l.palette(out), layout.NewTable(head...)
+	colors, table := l.palette(out), layout.NewTable(head...)
 	for _, p := range peers {
 		r := peerRow{Status: p}
-		row := []string{terminal.Line(p.Name), colours.cell(stateText(p.Peer)), r.address()}
+		row := []string{terminal.Line(p.Name), colors.cell(stateText(p.Peer)), r.address()}
 		if throttled {
 			row = slices.Insert(row, 2, r.cpus())
 		}

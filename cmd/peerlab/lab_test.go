@@ -21,7 +21,7 @@ import (
 	"github.com/testcontainers/testcontainers-go/log"
 
 	"peerlab/event"
-	"peerlab/terminal/tmux"
+	"peerlab/internal/terminal/tmux"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 	"peerlab/testbed/docker/dockertest"

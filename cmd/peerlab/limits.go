@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"peerlab/testbed/neighbours"
+	"peerlab/testbed/neighbors"
 )
 
 // What one peer takes of a host, its container and the lab's attention
@@ -49,9 +49,9 @@ func hostLimits(root fs.FS, needed int) []limit {
 	}
 	// The table is one for all containers, and each peer knows each other.
 	arp := limit{name: "ARP table", room: -1, has: "cannot be read"}
-	if t, err := neighbours.ReadThresholds(root); err == nil {
-		arp.room, arp.has = t.Peers(), fmt.Sprintf("%d neighbours (gc_thresh3)", t.Most)
-		arp.mend = "with more packets are lost, when a table that all share is full: " + t.For(0, neighbours.Needed(needed)).Command() + ", or --tune-host of up and run"
+	if t, err := neighbors.ReadThresholds(root); err == nil {
+		arp.room, arp.has = t.Peers(), fmt.Sprintf("%d neighbors (gc_thresh3)", t.Most)
+		arp.mend = "with more packets are lost, when a table that all share is full: " + t.For(0, neighbors.Needed(needed)).Command() + ", or --tune-host of up and run"
 	}
 	return []limit{threads, arp}
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 )
 
 // live is progress on standard error. In a terminal it ends with lines that are
@@ -83,7 +83,7 @@ func (l *live) say(lines ...string) {
 	l.draw()
 }
 
-// printWrapped writes lines that may be coloured, within the width of a terminal.
+// printWrapped writes lines that may be colored, within the width of a terminal.
 func printWrapped(out io.Writer, lines ...string) {
 	width := layout.Width(out)
 	for _, line := range lines {
@@ -91,7 +91,7 @@ func printWrapped(out io.Writer, lines ...string) {
 	}
 }
 
-// indentOf is the column where the text of a line begins, which may be coloured: what
+// indentOf is the column where the text of a line begins, which may be colored: what
 // is too long goes on there.
 func indentOf(line string) int {
 	rest := strings.TrimLeft(line, " ")

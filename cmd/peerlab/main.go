@@ -16,10 +16,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
+	"peerlab/internal/usage"
+	"peerlab/internal/usage/man"
 	"peerlab/testbed/docker"
-	"peerlab/usage"
-	"peerlab/usage/man"
 )
 
 func main() {

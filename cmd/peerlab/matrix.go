@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"peerlab/event"
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )
@@ -68,15 +68,15 @@ func (l *lab) showLinks(cmd *cobra.Command, c *docker.Cluster, state *docker.Lin
 		return printJSON(cmd, newInForce(state.Links, state.Until, measured))
 	}
 	out := cmd.OutOrStdout()
-	colours := l.palette(out)
+	colors := l.palette(out)
 	if err := printProbes(out, measured); err != nil {
 		return err
 	}
 	if len(state.Links) == 0 {
-		_, err := fmt.Fprintln(out, colours.words("all links are healthy", "healthy"))
+		_, err := fmt.Fprintln(out, colors.words("all links are healthy", "healthy"))
 		return err
 	}
-	if err := printLinks(out, colours, state.Links, namesOf(state.Peers)); err != nil {
+	if err := printLinks(out, colors, state.Links, namesOf(state.Peers)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(out, ending(state.Until, time.Now(), c.Command("heal")))
@@ -122,9 +122,9 @@ const widest = 100
 
 // printLinks prints a matrix if it is not too wide, and one line for each kind
 // of link otherwise.
-func printLinks(out io.Writer, colours palette, links testbed.Links, peers []string) error {
+func printLinks(out io.Writer, colors palette, links testbed.Links, peers []string) error {
 	width := cmp.Or(layout.Width(out), widest)
-	if text := matrix(links, peers, colours, width); text != "" {
+	if text := matrix(links, peers, colors, width); text != "" {
 		_, err := io.WriteString(out, text)
 		return err
 	}
@@ -139,7 +139,7 @@ func printLinks(out io.Writer, colours palette, links testbed.Links, peers []str
 // matrix is a table of what happens to packets from the peer of the row to the
 // peer of the column, or "" if it would be too wide. Cuts are spelt out, any
 // other kind of link gets a letter that is explained below.
-func matrix(links testbed.Links, peers []string, colours palette, width int) string {
+func matrix(links testbed.Links, peers []string, colors palette, width int) string {
 	peers = slices.DeleteFunc(slices.Clone(peers), func(name string) bool { // unless somebody is cut off from it
 		return name == testbed.Bootstrap && !slices.ContainsFunc(links.Pairs(), func(p testbed.Pair) bool { return p.From == name || p.To == name })
 	})
@@ -154,14 +154,14 @@ func matrix(links testbed.Links, peers []string, colours palette, width int) str
 			case from == to:
 				cell = ""
 			case link == testbed.Link{Drop: link.Drop} && link.IsCut():
-				cell = colours.cell("cut")
+				cell = colors.cell("cut")
 			case link != testbed.Link{}:
 				kind := link.String()
 				at := slices.Index(kinds, kind)
 				if at < 0 {
 					at, kinds = len(kinds), append(kinds, kind)
 				}
-				cell = colours.as(observe.Inconclusive, letter(at))
+				cell = colors.as(observe.Inconclusive, letter(at))
 			}
 			row = append(row, cell)
 		}

@@ -5,9 +5,9 @@ import (
 	"io"
 	"strings"
 
+	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/terminal"
 )
 
 // runProgress tells how runs go on: in a terminal by a line for each that is
@@ -15,7 +15,7 @@ import (
 // its story told at once.
 type runProgress struct {
 	live     *live
-	colours  palette
+	colors   palette
 	runs     int  // there will be so many
 	measures bool // what runs measure is told: else a table at the end has it
 	ended    int
@@ -24,7 +24,7 @@ type runProgress struct {
 
 // newRunProgress begins. End it with close.
 func newRunProgress(w io.Writer, p palette, runs int, measures bool) *runProgress {
-	return &runProgress{live: newLive(w), colours: p, runs: runs, measures: measures}
+	return &runProgress{live: newLive(w), colors: p, runs: runs, measures: measures}
 }
 
 // note takes the next step of a run. It is not called concurrently.
@@ -69,7 +69,7 @@ func (p *runProgress) line(n scenarios.Note) string {
 // end is what is told of a run that has ended.
 func (p *runProgress) end(n scenarios.Note) []string {
 	d := n.Done
-	verdict := p.colours.cell(string(d.Verdict))
+	verdict := p.colors.cell(string(d.Verdict))
 	switch {
 	case d.Earlier:
 		return []string{fmt.Sprintf("%s%s, found in %s", p.label(n.Run), verdict, d.Dir)}
@@ -77,7 +77,7 @@ func (p *runProgress) end(n scenarios.Note) []string {
 		return []string{fmt.Sprintf("%s%9.1fs  %s", p.label(n.Run), n.At.Seconds(), verdict)}
 	}
 	reason := fmt.Sprintf("%s%9.1fs  %s: %s", p.label(n.Run), n.At.Seconds(), verdict, terminal.Join(d.Reason))
-	return append([]string{reason}, storyLines(p.colours, d.Story)...)
+	return append([]string{reason}, storyLines(p.colors, d.Story)...)
 }
 
 func (p *runProgress) close() { p.live.close() }

@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"peerlab/event"
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )
@@ -163,7 +163,7 @@ func (r peerRow) address() string {
 }
 
 // cells are a row of the table; wide ones have two more.
-func (r peerRow) cells(colours palette, wide bool, now time.Time) []string {
+func (r peerRow) cells(colors palette, wide bool, now time.Time) []string {
 	since, sees := "-", "-"
 	if !r.Since.IsZero() {
 		since = age(now.Sub(r.Since))
@@ -173,7 +173,7 @@ func (r peerRow) cells(colours palette, wide bool, now time.Time) []string {
 	}
 	state := strings.TrimPrefix(stateText(r.Peer), "killed: ") // the table is to fit 80 columns
 	cells := []string{
-		terminal.Line(r.Name), colours.cell(state), since, sees, r.cpus(), colours.words(r.faults(), "cut"), r.address(),
+		terminal.Line(r.Name), colors.cell(state), since, sees, r.cpus(), colors.words(r.faults(), "cut"), r.address(),
 	}
 	if wide {
 		cells = append(cells, cmp.Or(terminal.Line(r.Profile), "-"), terminal.Line(r.Image))
@@ -199,9 +199,9 @@ func (l *lab) peerTable(out io.Writer, rows []peerRow, now time.Time) string {
 	if wide {
 		head = append(head, "PROFILE", "IMAGE")
 	}
-	colours, table := l.palette(out), layout.NewTable(head...)
+	colors, table := l.palette(out), layout.NewTable(head...)
 	for _, r := range rows {
-		table.Row(r.cells(colours, wide, now)...)
+		table.Row(r.cells(colors, wide, now)...)
 	}
 	return table.String(layout.Width(out))
 }

@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
 )
 
 // runJSON is one run for --format json.
@@ -53,11 +53,11 @@ func (l *lab) printRuns(cmd *cobra.Command, done []*scenarios.Done, dir string) 
 		}
 		of[d.Name] = append(of[d.Name], d)
 	}
-	colours := l.palette(out)
+	colors := l.palette(out)
 	table := layout.NewTable("SCENARIO", "VERDICT", "SECONDS", "WHY")
 	for _, name := range names {
-		worst, verdict, why, seconds := summarise(of[name])
-		table.Row(terminal.Line(name), colours.as(worst, verdict), seconds, terminal.Join(why))
+		worst, verdict, why, seconds := summarize(of[name])
+		table.Row(terminal.Line(name), colors.as(worst, verdict), seconds, terminal.Join(why))
 	}
 	if err := table.Write(out); err != nil {
 		return err
@@ -72,15 +72,15 @@ func (l *lab) printRuns(cmd *cobra.Command, done []*scenarios.Done, dir string) 
 }
 
 // storyLines are what is told of a run.
-func storyLines(colours palette, story string) (lines []string) {
+func storyLines(colors palette, story string) (lines []string) {
 	for line := range strings.Lines(story) {
-		lines = append(lines, "    "+colours.story(terminal.Line(strings.TrimSuffix(line, "\n"))))
+		lines = append(lines, "    "+colors.story(terminal.Line(strings.TrimSuffix(line, "\n"))))
 	}
 	return lines
 }
 
-// summarise says what several runs of one scenario come to.
-func summarise(runs []*scenarios.Done) (worst observe.Verdict, verdict, why, seconds string) {
+// summarize says what several runs of one scenario come to.
+func summarize(runs []*scenarios.Done) (worst observe.Verdict, verdict, why, seconds string) {
 	worst = observe.Pass
 	counts := map[observe.Verdict]int{}
 	var took []float64
@@ -100,7 +100,7 @@ func summarise(runs []*scenarios.Done) (worst observe.Verdict, verdict, why, sec
 			}
 		}
 	}
-	seconds = fmt.Sprintf("%.1f", observe.Summarise(took).Median)
+	seconds = fmt.Sprintf("%.1f", observe.Summarize(took).Median)
 	if len(runs) > 1 {
 		seconds += " (median)"
 	}
@@ -130,7 +130,7 @@ func printFigures(out io.Writer, name string, runs []*scenarios.Done) {
 	table := layout.NewTable("measure", "N", "min", "p10", "median", "p90", "max", "mean", "95 % of the mean")
 	table.AlignRight(1, 2, 3, 4, 5, 6, 7, 8)
 	for _, k := range keys {
-		s := observe.Summarise(values[k])
+		s := observe.Summarize(values[k])
 		if s.N == 0 {
 			continue
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 	"peerlab/testbed/heap"
@@ -244,7 +244,7 @@ func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*host, error) 
 			return nil, usageError{errors.New("--memory, --pids and --health-checks are for containers: virtual time has none")}
 		}
 		if tune {
-			return nil, usageError{errors.New("--tune-host is for containers: peers in virtual time share no table of neighbours")}
+			return nil, usageError{errors.New("--tune-host is for containers: peers in virtual time share no table of neighbors")}
 		}
 		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
 		return &host{simulate, settings.Limit(), settings.Restore}, nil

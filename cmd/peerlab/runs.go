@@ -15,10 +15,10 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
 )
 
 // results is what a command without --out has left, for --format json.
@@ -138,7 +138,7 @@ func (l *lab) printResults(cmd *cobra.Command, runs string, all []results) error
 		_, err := fmt.Fprintf(out, "there are no results in %s\n", runs)
 		return err
 	}
-	colours := l.palette(out)
+	colors := l.palette(out)
 	table := layout.NewTable("ID", "VERDICT", "PASSED", "SIZE", "SCENARIOS")
 	table.AlignRight(2, 3)
 	total := int64(0)
@@ -153,7 +153,7 @@ func (l *lab) printResults(cmd *cobra.Command, runs string, all []results) error
 			verdict = "unreadable"
 		}
 		total += r.Bytes
-		table.Row(r.ID, colours.cell(verdict), fmt.Sprintf("%d/%d", r.Passed, r.Runs), units.BytesSize(float64(r.Bytes)), someOf(r.Scenario))
+		table.Row(r.ID, colors.cell(verdict), fmt.Sprintf("%d/%d", r.Passed, r.Runs), units.BytesSize(float64(r.Bytes)), someOf(r.Scenario))
 	}
 	if err := table.Write(out); err != nil {
 		return err
@@ -181,7 +181,7 @@ func (l *lab) runsShowCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			out, colours := cmd.OutOrStdout(), l.palette(cmd.OutOrStdout())
+			out, colors := cmd.OutOrStdout(), l.palette(cmd.OutOrStdout())
 			all := []runJSON{}
 			for _, dir := range dirs {
 				done, err := savedRuns(dir)
@@ -211,9 +211,9 @@ func (l *lab) runsShowCommand() *cobra.Command {
 				}
 				for _, d := range done {
 					if d.Story = d.SavedStory(); d.Verdict != observe.Pass {
-						fmt.Fprintf(out, "%s %s: %s: %s\n", terminal.Line(d.Name), filepath.Base(d.Dir), colours.cell(string(d.Verdict)), terminal.Join(d.Reason))
+						fmt.Fprintf(out, "%s %s: %s: %s\n", terminal.Line(d.Name), filepath.Base(d.Dir), colors.cell(string(d.Verdict)), terminal.Join(d.Reason))
 					}
-					printWrapped(out, storyLines(colours, d.Story)...)
+					printWrapped(out, storyLines(colors, d.Story)...)
 				}
 				if err := l.printRuns(cmd, done, dir); err != nil {
 					return err

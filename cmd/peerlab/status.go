@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/terminal"
 	"peerlab/testbed"
 )
 

@@ -12,10 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"peerlab/internal/atomicfile"
+	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/scenarios/sweep"
-	"peerlab/terminal"
 )
 
 type sweepFlags struct {
@@ -144,7 +144,7 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 
 // sweeping tells of each run that ends: of one that passed, a terminal shows only
 // the last.
-func sweeping(progress *live, colours palette, axes []sweep.Axis, total int) func(sweep.Run) {
+func sweeping(progress *live, colors palette, axes []sweep.Axis, total int) func(sweep.Run) {
 	began, n := time.Now(), 0
 	return func(r sweep.Run) {
 		n++
@@ -152,7 +152,7 @@ func sweeping(progress *live, colours palette, axes []sweep.Axis, total int) fun
 		for i, v := range r.Values {
 			words = append(words, axes[i].Name+"="+v)
 		}
-		verdict := colours.cell(string(r.Verdict))
+		verdict := colors.cell(string(r.Verdict))
 		if r.Verdict != observe.Pass {
 			verdict += ": " + terminal.Join(r.Reason)
 		}

@@ -11,11 +11,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"peerlab/internal/terminal"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
-	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )

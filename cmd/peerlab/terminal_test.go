@@ -131,7 +131,7 @@ func TestProgressIsDrawnAnew(t *testing.T) {
 	}
 }
 
-func TestColour(t *testing.T) {
+func TestColor(t *testing.T) {
 	file := write(t, "tiny.txt", tiny)
 	for _, test := range []struct {
 		name string
@@ -168,8 +168,8 @@ func TestColour(t *testing.T) {
 	}
 }
 
-// A cut is red and a degraded link yellow; colours take no columns.
-func TestMatrixInColour(t *testing.T) {
+// A cut is red and a degraded link yellow; colors take no columns.
+func TestMatrixInColor(t *testing.T) {
 	links, err := testbed.ParseLinks("alice -> bob drop=all; bob -> alice loss=20%")
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestCompareInATerminal(t *testing.T) {
 
 // TestProgressAfterTheWindowChanged makes a window narrower while work goes on: what
 // is told then is wrapped for what it is, and columns begin where they do without
-// colours.
+// colors.
 func TestProgressAfterTheWindowChanged(t *testing.T) {
 	screen, terminal, err := pty.Open()
 	if err != nil {
@@ -258,12 +258,12 @@ func TestProgressAfterTheWindowChanged(t *testing.T) {
 	told, _ := io.ReadAll(screen)
 	want := "one  two three four five six seven eight\n" +
 		"one  two three four\nfive six seven eight\nalice dead  two\nthree four five six\n"
-	if got := cursor.ReplaceAllString(string(told), ""); colour.ReplaceAllString(got, "") != want {
+	if got := cursor.ReplaceAllString(string(told), ""); color.ReplaceAllString(got, "") != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if got, want := indentOf("    "+palette{true}.story("bob is dead  for long")), indentOf("    bob is dead  for long"); got != want {
-		t.Errorf("text with colours begins at %d, without them at %d", got, want)
+		t.Errorf("text with colors begins at %d, without them at %d", got, want)
 	}
 }
 
-var colour = regexp.MustCompile("\x1b\\[[0-9]*m")
+var color = regexp.MustCompile("\x1b\\[[0-9]*m")

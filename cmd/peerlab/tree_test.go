@@ -36,9 +36,9 @@ var onCluster = map[string]string{
 	"peerlab partition": "alice / rest", "peerlab cut": "alice bob", "peerlab link": "alice bob loss=30%", "peerlab heal": "", "peerlab links": "",
 }
 
-// TestFormatIsHonouredOrRefused calls every command with --format json: it answers
+// TestFormatIsHonoredOrRefused calls every command with --format json: it answers
 // in JSON, or it says that it has none before it does anything.
-func TestFormatIsHonouredOrRefused(t *testing.T) {
+func TestFormatIsHonoredOrRefused(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	dir := t.TempDir()
 	test := filepath.Join(dir, "a.cmd")

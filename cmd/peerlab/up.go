@@ -90,7 +90,7 @@ and then misses somebody, who learns of another from a push/pull, up to 45 s lat
 	flags.StringVar(&f.adapter, "adapter", "", "how the image's peers are spoken to: `"+strings.Join(adapter.Names(), "|")+"`")
 	flags.StringVar(&f.service, "bootstrap-image", "", "`IMAGE` of the bootstrap service (peerlab-bootstrap)")
 	l.limits.add(flags)
-	flags.BoolVar(&f.tuning, "tune-host", false, "give the host's table of neighbours room for the peers, until peerlab down (root)")
+	flags.BoolVar(&f.tuning, "tune-host", false, "give the host's table of neighbors room for the peers, until peerlab down (root)")
 	flags.DurationVar(&f.patience, "timeout", time.Minute, "how long to wait until each peer sees all")
 	return cmd
 }

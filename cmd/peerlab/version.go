@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peerlab/usage"
+	"peerlab/internal/usage"
 )
 
 // buildJSON says what program this is, for --format json.

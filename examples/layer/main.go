@@ -1,6 +1,6 @@
 // Command layer is the peer program with another application instead of the
 // chat: a traffic light that all members agree on by gossip. Each member shows
-// its own colour; the light is green when everyone's is.
+// its own color; the light is green when everyone's is.
 package main
 
 import (
@@ -24,10 +24,10 @@ func main() {
 // spreads the announcement and says who is alive, so that nothing is left to
 // send.
 type light struct {
-	mu      sync.Mutex
-	node    peer.Node
-	joined  bool
-	colours map[string]string // of everyone with a light, by name
+	mu     sync.Mutex
+	node   peer.Node
+	joined bool
+	colors map[string]string // of everyone with a light, by name
 }
 
 // Name implements peer.App.
@@ -41,7 +41,7 @@ func (l *light) Join(n peer.Node) (string, error) {
 	return "green", nil
 }
 
-// Describe implements peer.Describer: members has a column with the colours.
+// Describe implements peer.Describer: members has a column with the colors.
 func (*light) Describe(m membership.Member) string {
 	if !m.Online() {
 		return ""
@@ -53,10 +53,10 @@ func (*light) Describe(m membership.Member) string {
 func (l *light) Update(members []membership.Member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.colours = map[string]string{}
+	l.colors = map[string]string{}
 	for _, m := range members {
-		if colour := l.Describe(m); colour != "" {
-			l.colours[m.Name] = colour
+		if color := l.Describe(m); color != "" {
+			l.colors[m.Name] = color
 		}
 	}
 }
@@ -73,8 +73,8 @@ var errDark = fmt.Errorf("this peer shows no light (%w): light join first", peer
 // Commands implements peer.App.
 func (l *light) Commands() []command.Command {
 	return []command.Command{{
-		Name: "light set", Group: "light", Usage: "COLOUR", MinArgs: 1, MaxArgs: 1,
-		Short: "change this member's colour", Example: "light set red",
+		Name: "light set", Group: "light", Usage: "COLOR", MinArgs: 1, MaxArgs: 1,
+		Short: "change this member's color", Example: "light set red",
 		Complete: func([]string, string) []string { return []string{"green", "red"} },
 		Run: func(ctx context.Context, c *command.Call) error {
 			l.mu.Lock()
@@ -87,23 +87,23 @@ func (l *light) Commands() []command.Command {
 		},
 	}, {
 		Name: "light", Group: "light", Data: true,
-		Short: "the light, and whose colours make it", Example: "light",
+		Short: "the light, and whose colors make it", Example: "light",
 		Run: func(_ context.Context, c *command.Call) error {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			if !l.joined {
 				return errDark
 			}
-			colour, names := "green", []string{}
-			for name, c := range l.colours {
+			color, names := "green", []string{}
+			for name, c := range l.colors {
 				names = append(names, name)
 				if c != "green" {
-					colour = c
+					color = c
 				}
 			}
 			slices.Sort(names)
-			return c.Show(map[string]any{"light": colour, "of": names}, func() {
-				c.Printf("%s, by %s\n", colour, strings.Join(names, ", "))
+			return c.Show(map[string]any{"light": color, "of": names}, func() {
+				c.Printf("%s, by %s\n", color, strings.Join(names, ", "))
 			})
 		},
 	}}

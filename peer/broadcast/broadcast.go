@@ -42,7 +42,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/event"
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // The limits. An entry at all of them, with memberlist's overhead and
@@ -200,7 +200,7 @@ func (m *Map) unknown(key string) error {
 			keys = append(keys, r.key)
 		}
 	}
-	switch near := nearest.To(key, keys); {
+	switch near := suggest.Similar(key, keys); {
 	case len(keys) == 0:
 		return fmt.Errorf("no broadcast key %q: there are none", key)
 	case len(near) > 0:

@@ -100,7 +100,7 @@ func TestAddDeleteList(t *testing.T) {
 
 func TestWhatIsRefused(t *testing.T) {
 	m := newMap(t, "alice")
-	add(t, m, "colour", "red")
+	add(t, m, "color", "red")
 	for _, tc := range []struct {
 		err  error
 		want string
@@ -113,15 +113,15 @@ func TestWhatIsRefused(t *testing.T) {
 		{m.Add("\xff", "x"), "not UTF-8"},
 		{m.Add("k", strings.Repeat("x", 1025)), "1025 bytes is too long: the limit is 1024"},
 		{m.Add("k", "\xff"), "not UTF-8"},
-		{m.Delete("color"), "did you mean colour"},
-		{m.Delete("colour", "zzz"), `no broadcast key "zzz" among 1`},
+		{m.Delete("color"), "did you mean color"},
+		{m.Delete("color", "zzz"), `no broadcast key "zzz" among 1`},
 		{newMap(t, "bob").Delete("x"), "there are none"},
 	} {
 		if tc.err == nil || !strings.Contains(tc.err.Error(), tc.want) || strings.Contains(tc.err.Error(), "\n") {
 			t.Errorf("error %v, want one line with %q", tc.err, tc.want)
 		}
 	}
-	want(t, m, "colour=red")
+	want(t, m, "color=red")
 	add(t, m, strings.Repeat("ü", 32), strings.Repeat("x", 1024))
 }
 

@@ -91,7 +91,7 @@ func (g *Gossip) pass(b []byte) {
 	if c.Secret != nil {
 		b = c.Secret.seal(b)
 	}
-	queue.QueueBroadcast(rumour(b))
+	queue.QueueBroadcast(rumor(b))
 	queue.Prune(maxGossiping)
 }
 
@@ -146,17 +146,17 @@ func (g *Gossip) State(bool) []byte { return nil }
 // Merge implements membership.Channel.
 func (g *Gossip) Merge([]byte, bool) {}
 
-// rumour is one message on its way.
-type rumour []byte
+// rumor is one message on its way.
+type rumor []byte
 
 // Invalidates implements memberlist.Broadcast.
-func (rumour) Invalidates(memberlist.Broadcast) bool { return false }
+func (rumor) Invalidates(memberlist.Broadcast) bool { return false }
 
 // Message implements memberlist.Broadcast.
-func (r rumour) Message() []byte { return r }
+func (r rumor) Message() []byte { return r }
 
 // Finished implements memberlist.Broadcast.
-func (rumour) Finished() {}
+func (rumor) Finished() {}
 
 // UniqueBroadcast implements memberlist.UniqueBroadcast.
-func (rumour) UniqueBroadcast() {}
+func (rumor) UniqueBroadcast() {}

@@ -9,8 +9,8 @@ import (
 // Caller is who runs a line, as far as what the line writes depends on it. The
 // zero Caller is a program.
 type Caller struct {
-	// Colour says that the output goes to a terminal that takes colours.
-	Colour bool
+	// Color says that the output goes to a terminal that takes colors.
+	Color bool
 	// Columns is the width of that terminal; 0: there is none, or it is not known.
 	Columns int
 	// Shell names the shell in which a person typed the line; empty: nobody typed it.

@@ -11,7 +11,7 @@ import (
 	"io"
 	"strings"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // Func does a command's work. It returns when done or when ctx ends, and
@@ -82,8 +82,8 @@ type Call struct {
 	NoInput bool
 	JSON    bool   // -format json was given
 	Name    string // the command's full name
-	// Colour says that the output goes to a terminal that takes colours.
-	Colour bool
+	// Color says that the output goes to a terminal that takes colors.
+	Color bool
 	// Columns is the width of the terminal to which the output goes; 0: there is
 	// none, or it is not known.
 	Columns int
@@ -112,8 +112,8 @@ func (c *Call) Show(data any, human func()) error {
 
 // Table writes rows in aligned columns under a header. Where the terminal is too
 // narrow for that, long cells wrap inside their column. On a terminal that takes
-// colours the header is bold, and cells that are nothing but a state or a verdict
-// are coloured.
+// colors the header is bold, and cells that are nothing but a state or a verdict
+// are colored.
 func (c *Call) Table(header []string, rows [][]string) {
 	const gap = 2
 	all := append([][]string{header}, rows...)
@@ -146,7 +146,7 @@ func (c *Call) Table(header []string, rows [][]string) {
 					text = lines[n]
 				}
 				if text != "" {
-					b.WriteString(strings.Repeat(" ", blanks) + c.colourOf(i == 0, row[j]).Paint(text))
+					b.WriteString(strings.Repeat(" ", blanks) + c.colorOf(i == 0, row[j]).Paint(text))
 					blanks = 0
 				}
 				if j < len(widths) {
@@ -160,10 +160,10 @@ func (c *Call) Table(header []string, rows [][]string) {
 	_, _ = io.WriteString(c.Out, b.String())
 }
 
-// colourOf returns the colour of a cell.
-func (c *Call) colourOf(isHeader bool, cell string) terminal.Colour {
+// colorOf returns the color of a cell.
+func (c *Call) colorOf(isHeader bool, cell string) terminal.Color {
 	switch {
-	case !c.Colour:
+	case !c.Color:
 		return terminal.Plain
 	case isHeader:
 		return terminal.Bold
@@ -171,8 +171,8 @@ func (c *Call) colourOf(isHeader bool, cell string) terminal.Colour {
 	return meaning[cell]
 }
 
-// meaning is the colour of a cell that is nothing but a word.
-var meaning = map[string]terminal.Colour{
+// meaning is the color of a cell that is nothing but a word.
+var meaning = map[string]terminal.Color{
 	"alive": terminal.Green, "suspect": terminal.Yellow, "dead": terminal.Red, "left": terminal.Dim,
 	"yes": terminal.Green, "no": terminal.Red, "has it": terminal.Green, "no answer": terminal.Red,
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // invocation is what a line, or its words, say: a command and what it is given.
@@ -153,7 +153,7 @@ func isBool(f *flag.Flag) bool {
 func similarFlags(fs *flag.FlagSet, name string) []string {
 	var names []string
 	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	similar := nearest.To(name, names)
+	similar := suggest.Similar(name, names)
 	for i := range similar {
 		similar[i] = "-" + similar[i]
 	}

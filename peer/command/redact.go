@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // minSecret is the length from which a word of a line that names no command is
@@ -74,7 +74,7 @@ func (r *Registry) likelySecret(word string) *Command {
 	defer r.mu.RUnlock()
 	for name, c := range r.byName {
 		first, _, _ := strings.Cut(name, " ")
-		if c.Secret != nil && (first == word || len(nearest.To(word, []string{first})) > 0) {
+		if c.Secret != nil && (first == word || len(suggest.Similar(word, []string{first})) > 0) {
 			return c
 		}
 	}

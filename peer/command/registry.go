@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/peer/files"
 )
 
@@ -282,7 +282,7 @@ func (r *Registry) call(ctx context.Context, inv invocation, in io.Reader, out i
 	caller := CallerOf(ctx)
 	return run(ctx, &Call{
 		Args: args, Out: out, In: in, NoInput: noInput, JSON: *format == "json", Name: c.Name,
-		Colour: caller.Colour, Columns: caller.Columns,
+		Color: caller.Color, Columns: caller.Columns,
 	})
 }
 
@@ -344,7 +344,7 @@ func (r *Registry) unknown(words []string) error {
 	}
 	names = slices.AppendSeq(names, maps.Keys(r.byOld))
 	r.mu.RUnlock()
-	if near := nearest.To(words[0], names); len(near) > 0 {
+	if near := suggest.Similar(words[0], names); len(near) > 0 {
 		return fmt.Errorf("%w %q: did you mean %s?", ErrUnknown, words[0], strings.Join(near, ", "))
 	}
 	return fmt.Errorf("%w %q: type help for a list", ErrUnknown, words[0])

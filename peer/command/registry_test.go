@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"peerlab/internal/terminal"
 	"peerlab/peer/command"
-	"peerlab/terminal"
 )
 
 // registry returns a registry with one command of each kind.
@@ -94,7 +94,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestColour(t *testing.T) {
+func TestColor(t *testing.T) {
 	r := &command.Registry{}
 	if err := r.Add(command.Command{Name: "show", Run: func(_ context.Context, c *command.Call) error {
 		c.Table([]string{"NAME", "STATE", "N"}, [][]string{{"grün", "alive", "1"}, {"\x1b[31mb", "dead", "2"}})
@@ -108,7 +108,7 @@ func TestColour(t *testing.T) {
 	}{
 		{t.Context(), "NAME    STATE  N\ngrün    alive  1\n�[31mb  dead   2\n"},
 		{
-			command.WithCaller(t.Context(), command.Caller{Colour: true}),
+			command.WithCaller(t.Context(), command.Caller{Color: true}),
 			"\x1b[1mNAME\x1b[0m    \x1b[1mSTATE\x1b[0m  \x1b[1mN\x1b[0m\ngrün    \x1b[32malive\x1b[0m  1\n�[31mb  \x1b[31mdead\x1b[0m   2\n",
 		},
 	} {

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // maxDepth bounds how deep scripts may run each other.

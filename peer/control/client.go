@@ -129,7 +129,7 @@ func (c *Client) exec(ctx context.Context, req Request, stdin io.Reader, out io.
 		req.Stdin = &text
 	}
 	caller := command.CallerOf(ctx)
-	req.Colour, req.Columns, req.Shell = caller.Colour, caller.Columns, caller.Shell
+	req.Color, req.Columns, req.Shell = caller.Color, caller.Columns, caller.Shell
 	return c.ExecRequest(ctx, req, out)
 }
 

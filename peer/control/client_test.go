@@ -266,7 +266,7 @@ func TestPeerThatDies(t *testing.T) {
 	}()
 	receive(t, l.started, "start of the command")
 	l.stop()
-	// Its command is cancelled first: either end is a clear one.
+	// Its command is canceled first: either end is a clear one.
 	var failed *CommandError
 	if err := receive(t, exec, "end of Exec"); !errors.Is(err, ErrNoPeer) && !errors.As(err, &failed) {
 		t.Errorf("Exec: %v", err)
@@ -335,7 +335,7 @@ func TestInterruptedCommandHasTheLastWord(t *testing.T) {
 func TestCaller(t *testing.T) {
 	_, c := start(t)
 	var out strings.Builder
-	ctx := command.WithCaller(t.Context(), command.Caller{Colour: true, Columns: 72, Shell: "one"})
+	ctx := command.WithCaller(t.Context(), command.Caller{Color: true, Columns: 72, Shell: "one"})
 	if err := c.Exec(ctx, "caller", nil, &out); err != nil || out.String() != "{true 72 one} one\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}

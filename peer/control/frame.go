@@ -14,7 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 const (

@@ -28,8 +28,8 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"peerlab/event"
+	"peerlab/internal/terminal"
 	"peerlab/peer/command"
-	"peerlab/terminal"
 )
 
 const (
@@ -39,7 +39,7 @@ const (
 	// readTimeout bounds the arrival of a request's body.
 	readTimeout = 10 * time.Second
 	// writeTimeout bounds each write to a client: one that stops reading is
-	// dropped, and its command cancelled.
+	// dropped, and its command canceled.
 	writeTimeout = 10 * time.Second
 )
 
@@ -79,7 +79,7 @@ type server struct {
 }
 
 // NewHandler returns the handler of the control API. A command runs with the
-// context of its request: it is cancelled when the client goes away.
+// context of its request: it is canceled when the client goes away.
 func NewHandler(info Info, reg *command.Registry, log *event.Log) http.Handler {
 	return (&server{info: info, registry: reg, log: log, writeTimeout: writeTimeout}).routes()
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"peerlab/internal/terminal"
 	"peerlab/peer/command"
-	"peerlab/terminal"
 )
 
 // MaxStdin is how much standard input a command can be given, in bytes.
@@ -33,8 +33,8 @@ type Request struct {
 	// Files are what relative names mean to the command, by slash-separated
 	// path. Without them relative names are as the peer's process sees them.
 	Files map[string]string `json:"files,omitzero"`
-	// Colour says that the output goes to a terminal that takes colours.
-	Colour bool `json:"colour,omitempty"`
+	// Color says that the output goes to a terminal that takes colors.
+	Color bool `json:"colour,omitempty"` //nolint:misspell // it was written so first
 	// Columns is the width of that terminal; 0: there is none, or it is not known.
 	Columns int `json:"columns,omitempty"`
 	// Shell names the shell in which the line was typed; empty: nobody typed it.
@@ -42,7 +42,7 @@ type Request struct {
 	// ID names the command for interrupt. A Client chooses it.
 	ID string `json:"id,omitempty"`
 	// Hold is for peer exec -, which reads a Request as the first line of its
-	// standard input: the command is to be cancelled when that ends.
+	// standard input: the command is to be canceled when that ends.
 	Hold bool `json:"hold,omitempty"`
 }
 
@@ -71,7 +71,7 @@ func (r Request) checkUTF8() error {
 
 // caller is who runs the command.
 func (r Request) caller() command.Caller {
-	return command.Caller{Colour: r.Colour, Columns: min(max(r.Columns, 0), maxColumns), Shell: r.Shell}
+	return command.Caller{Color: r.Color, Columns: min(max(r.Columns, 0), maxColumns), Shell: r.Shell}
 }
 
 // maxColumns is the widest terminal that a caller can have.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // Channel is one user of memberlist's single delegate: it sends messages along
@@ -214,7 +214,7 @@ func (m *Membership) online(name string) (*memberlist.Node, error) {
 	if found != nil {
 		return found, nil
 	}
-	if near := nearest.To(name, names); len(near) > 0 {
+	if near := suggest.Similar(name, names); len(near) > 0 {
 		return nil, fmt.Errorf("no member %q is online: did you mean %s?", name, strings.Join(near, ", "))
 	}
 	return nil, fmt.Errorf("no member %q is online", name)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // profiles are memberlist's three sets of defaults.
@@ -146,7 +146,7 @@ func Set(conf *memberlist.Config, field, value string) error {
 		return fmt.Errorf("set %s: use %s", field, elsewhere[field])
 	}
 	if !ok || !plain(f) {
-		if near := nearest.To(field, Fields()); len(near) > 0 {
+		if near := suggest.Similar(field, Fields()); len(near) > 0 {
 			return fmt.Errorf("memberlist has no plain setting %q: did you mean %s?", field, strings.Join(near, ", "))
 		}
 		return fmt.Errorf("memberlist has no plain setting %q: it has %s", field, strings.Join(Fields(), ", "))

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // EncodeConfig writes every plain field of conf as a JSON object in the order
@@ -70,7 +70,7 @@ func DecodeConfig(conf *memberlist.Config, text []byte) (*memberlist.Config, err
 			loaded.AdvertisePort, err = strconv.Atoi(value)
 		default:
 			if _, known := reflect.TypeFor[memberlist.Config]().FieldByName(name); !known {
-				near := nearest.To(name, Fields())
+				near := suggest.Similar(name, Fields())
 				return nil, fmt.Errorf("read configuration: memberlist has no field %q%s", name, didYouMean(near))
 			}
 			err = Set(&loaded, name, value)

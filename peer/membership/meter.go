@@ -51,7 +51,7 @@ func (m *meter) beginJoin(addrs []string) (j *join, end func()) {
 	}
 }
 
-// noteAnswer tells the joins that may have dialled addr of an answer from there.
+// noteAnswer tells the joins that may have dialed addr of an answer from there.
 func (m *meter) noteAnswer(addr netip.AddrPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,13 +88,13 @@ func (m *meter) WriteToAddress(b []byte, addr memberlist.Address) (time.Time, er
 	return m.sent(len(b), at, err)
 }
 
-func (m *meter) dialled(addr memberlist.Address, conn net.Conn, err error) (net.Conn, error) {
+func (m *meter) dialed(addr memberlist.Address, conn net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
 	m.streams.Add(1)
 	c := &meteredConn{Conn: conn, meter: m}
-	if addr.Name == "" { // a member is dialled by its name, so that this is for a join
+	if addr.Name == "" { // a member is dialed by its name, so that this is for a join
 		c.joins = parseAddr(addr.Addr)
 	}
 	return c, nil
@@ -103,19 +103,19 @@ func (m *meter) dialled(addr memberlist.Address, conn net.Conn, err error) (net.
 // DialTimeout implements memberlist.Transport.
 func (m *meter) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	conn, err := m.NodeAwareTransport.DialTimeout(addr, timeout)
-	return m.dialled(memberlist.Address{Addr: addr}, conn, err)
+	return m.dialed(memberlist.Address{Addr: addr}, conn, err)
 }
 
 // DialAddressTimeout implements memberlist.NodeAwareTransport.
 func (m *meter) DialAddressTimeout(addr memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	conn, err := m.NodeAwareTransport.DialAddressTimeout(addr, timeout)
-	return m.dialled(addr, conn, err)
+	return m.dialed(addr, conn, err)
 }
 
 type meteredConn struct {
 	net.Conn
 	meter *meter
-	joins netip.AddrPort // whom a join dialled; invalid otherwise
+	joins netip.AddrPort // whom a join dialed; invalid otherwise
 	heard atomic.Bool
 }
 

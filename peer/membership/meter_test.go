@@ -64,7 +64,7 @@ func TestMeterCountsWhatPasses(t *testing.T) {
 	counted(2, 1, 157)
 	_ = to.Shutdown()
 	if _, err := m.DialTimeout(addr.Addr, 10*time.Second); err == nil {
-		t.Fatal("nobody listens, and it was dialled")
+		t.Fatal("nobody listens, and it was dialed")
 	}
 	counted(2, 1, 157)
 }

@@ -13,14 +13,14 @@ import (
 	"peerlab/event"
 )
 
-// rumour is a broadcast whose message costs nothing.
-type rumour struct {
+// rumor is a broadcast whose message costs nothing.
+type rumor struct {
 	memberlist.Broadcast
 	message []byte
 }
 
-func (f rumour) Message() []byte { return f.message }
-func (rumour) UniqueBroadcast()  {}
+func (f rumor) Message() []byte { return f.message }
+func (rumor) UniqueBroadcast()  {}
 
 // text is a broadcast that replaces one of the same name.
 type text struct {
@@ -224,7 +224,7 @@ func BenchmarkQueueSample(b *testing.B) {
 		b.Fatal(err)
 	}
 	for i := range 200 {
-		own.QueueBroadcast(rumour{message: append([]byte{4}, make([]byte, i)...)})
+		own.QueueBroadcast(rumor{message: append([]byte{4}, make([]byte, i)...)})
 	}
 	now := time.Now()
 	b.ReportAllocs()

@@ -23,7 +23,7 @@ type netTransport struct {
 	ctx context.Context
 }
 
-// listen opens UDP and TCP on addr; connections dialled end with ctx.
+// listen opens UDP and TCP on addr; connections dialed end with ctx.
 func listen(ctx context.Context, addr string, logger *log.Logger) (*netTransport, error) {
 	host, port, err := splitAddr("membership", addr)
 	if err != nil {

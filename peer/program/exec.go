@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"peerlab/internal/terminal"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
-	"peerlab/terminal"
 )
 
 func (p Program) execCommand() *cobra.Command {
@@ -32,7 +32,7 @@ With - in place of the line it is the first line of standard input, where nobody
 sees it in the list of processes; what follows it is the standard input of the
 command. A first line that begins with { is the JSON body of POST /v1/exec, which
 has "line" or "words", "stdin" and "files"; with "hold":true the command is
-cancelled when standard input ends.
+canceled when standard input ends.
 
 Help and tables fit the terminal; elsewhere COLUMNS says how wide they may be.`,
 		Example: "  peer exec -- members -format json\n  peer exec -- 'msg hello, everyone'\n  peer exec -- execute - <script\n" +
@@ -70,7 +70,7 @@ Help and tables fit the terminal; elsewhere COLUMNS says how wide they may be.`,
 				cancel()
 			}()
 		}
-		req.Colour = req.Colour || terminal.TakesColour(os.Stdout)
+		req.Color = req.Color || terminal.TakesColor(os.Stdout)
 		if req.Columns == 0 {
 			req.Columns = columns()
 		}

@@ -14,11 +14,11 @@ import (
 	// service would not be trusted. The system's are used where it has some.
 	_ "golang.org/x/crypto/x509roots/fallback"
 
+	"peerlab/internal/terminal"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/control"
 	"peerlab/peer/shell"
-	"peerlab/terminal"
 )
 
 // Program is a peer program. The zero value is cmd/peer.

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"peerlab/internal/usage"
+	"peerlab/internal/usage/man"
 	"peerlab/peer"
-	"peerlab/usage"
-	"peerlab/usage/man"
 )
 
 // usageError is a mistake in the command line or the environment: exit 2.

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 const (

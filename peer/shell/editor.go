@@ -12,7 +12,7 @@ import (
 	"github.com/abiosoft/ishell/v2"
 	"github.com/abiosoft/readline"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // Switching bracketed paste on makes the terminal mark what is pasted.

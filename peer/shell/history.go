@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"peerlab/internal/atomicfile"
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // Keys as readline is given them. What it does not know it would insert into

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"peerlab/event"
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 func TestLines(t *testing.T) {

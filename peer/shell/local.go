@@ -8,7 +8,7 @@ import (
 
 	"github.com/abiosoft/ishell/v2"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // localCommands are the commands of the shell itself, with their usage and help.

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"peerlab/event"
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // noticeRows is how many rows of the terminal a notice may take.

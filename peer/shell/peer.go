@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"peerlab/event"
+	"peerlab/internal/terminal"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
-	"peerlab/terminal"
 )
 
 // Peer is what a shell needs of the peer it talks to. Its methods may be

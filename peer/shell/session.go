@@ -12,8 +12,8 @@ import (
 	"github.com/abiosoft/readline"
 
 	"peerlab/event"
+	"peerlab/internal/terminal"
 	"peerlab/peer/command"
-	"peerlab/terminal"
 )
 
 // session is one shell on a terminal.
@@ -25,7 +25,7 @@ type session struct {
 	patience time.Duration
 	end      context.CancelCauseFunc // ends the session
 	left     bool                    // the user has left
-	colour   bool                    // the terminal takes colours
+	color    bool                    // the terminal takes colors
 	columns  func() int              // the terminal's width
 }
 
@@ -37,7 +37,7 @@ func runTerminal(parent context.Context, opts Options) error {
 	defer end(nil)
 	s := &session{
 		peer: opts.Peer, id: rand.Text()[:8], name: terminal.Line(opts.Peer.Name()), patience: opts.patience, end: end,
-		colour: terminal.TakesColour(opts.Out), columns: func() int { return width(opts.Out, 0) },
+		color: terminal.TakesColor(opts.Out), columns: func() int { return width(opts.Out, 0) },
 	}
 	var err error
 	s.editor, err = newEditor(opts, s.name+"> ", func(e *editor) readline.AutoCompleter {
@@ -130,7 +130,7 @@ func (s *session) dispatch(ctx context.Context, line string) {
 
 // exec runs a line in the peer. Ctrl-C ends it, which is no error.
 func (s *session) exec(ctx context.Context, line string) error {
-	ctx = command.WithCaller(ctx, command.Caller{Colour: s.colour, Columns: s.columns(), Shell: s.id})
+	ctx = command.WithCaller(ctx, command.Caller{Color: s.color, Columns: s.columns(), Shell: s.id})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.in.onInterrupt(func() {

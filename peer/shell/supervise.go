@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // supervise runs a line in the peer. show gets its output as it comes, safe on

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"peerlab/event"
+	"peerlab/internal/terminal/tmux"
 	"peerlab/peer/control"
-	"peerlab/terminal/tmux"
 )
 
 // asShell in the environment makes the test binary a shell on the socket it

@@ -169,7 +169,7 @@ func figures(both [2][]*scenarios.Done) (all []Figure, err error) {
 	for _, name := range names {
 		f := Figure{Name: name, Band: bands[name], Judged: !strings.Contains(name, "pause") && !strings.Contains(name, "concurrent")}
 		for i := range both {
-			f.Engines[i] = observe.Summarise(values[i][name])
+			f.Engines[i] = observe.Summarize(values[i][name])
 		}
 		all = append(all, f)
 	}

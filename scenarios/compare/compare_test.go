@@ -158,7 +158,7 @@ func TestKeysAreLowerCase(t *testing.T) {
 func TestTables(t *testing.T) {
 	rows := []Row{
 		{Scenario: "crash", Verdicts: [2]observe.Verdict{"pass", "fail"}, Differs: []string{"verdict", "first"}, Figures: []Figure{
-			{Name: "first", Judged: true, Band: &observe.Band{Least: 1, Most: 2}, Engines: [2]observe.Summary{observe.Summarise([]float64{1}), observe.Summarise(nil)}},
+			{Name: "first", Judged: true, Band: &observe.Band{Least: 1, Most: 2}, Engines: [2]observe.Summary{observe.Summarize([]float64{1}), observe.Summarize(nil)}},
 			{Name: "all"},
 		}},
 		{Scenario: "loss", Verdicts: [2]observe.Verdict{"pass", "inconclusive"}, Skipped: "no netem"},

@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"peerlab/internal/atomicfile"
+	"peerlab/internal/terminal"
+	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
-	"peerlab/terminal"
-	"peerlab/terminal/layout"
 )
 
 // Markdown writes a table of rows for two engines of these names.

@@ -13,9 +13,9 @@ import (
 	"sync"
 	"time"
 
+	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/terminal"
 )
 
 // Views is the check that all peers hold all others alive in the end, within

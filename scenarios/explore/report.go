@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // header is the comment that a finding begins with.

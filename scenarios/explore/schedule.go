@@ -221,7 +221,7 @@ func (c *situation) do(s step) bool {
 	return true
 }
 
-// fair says whether the cluster can be expected to fulfil what is judged next:
+// fair says whether the cluster can be expected to fulfill what is judged next:
 // a shrinker that drops the heal of a partition proves nothing.
 func (c *situation) fair(j judgement) bool {
 	well := c.service

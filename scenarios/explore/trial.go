@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/sim"
 )

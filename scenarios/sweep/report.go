@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
-	"peerlab/terminal/layout"
 )
 
 // figure is a column of what was measured.
@@ -71,7 +71,7 @@ func CSV(w io.Writer, axes []Axis, runs []Run) error {
 		for _, c := range columns {
 			text := ""
 			if values := r.values(c); len(values) > 0 {
-				text = strconv.FormatFloat(observe.Summarise(values).Mean, 'g', 6, 64)
+				text = strconv.FormatFloat(observe.Summarize(values).Mean, 'g', 6, 64)
 			}
 			row = append(row, text)
 		}
@@ -110,7 +110,7 @@ func Table(w io.Writer, axes []Axis, runs []Run) error {
 			for _, r := range some {
 				values = append(values, r.values(c)...)
 			}
-			switch s := observe.Summarise(values); s.N {
+			switch s := observe.Summarize(values); s.N {
 			case 0:
 				row = append(row, "-")
 			case 1:

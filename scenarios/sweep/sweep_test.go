@@ -129,7 +129,7 @@ func TestSweep(t *testing.T) {
 		}
 		detected[r.Values[0]] = append(detected[r.Values[0]], r.values(figure{"detection", "kill first", "s"})...)
 	}
-	if a, b := observe.Summarise(detected["2"]).Mean, observe.Summarise(detected["8"]).Mean; !(a > 0 && b > a+4) {
+	if a, b := observe.Summarize(detected["2"]).Mean, observe.Summarize(detected["8"]).Mean; !(a > 0 && b > a+4) {
 		t.Errorf("SuspicionMult 2 detects after %.1f s, 8 after %.1f s: want six probe intervals more", a, b)
 	}
 	var text, table bytes.Buffer

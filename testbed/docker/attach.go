@@ -32,7 +32,7 @@ const (
 	// leaveShell ends what runs in a shell, leaves a search, drops the line being
 	// typed and leaves the shell.
 	leaveShell = "\x03\x03\x04"
-	// plainTerminal takes back what a shell that is killed has set: colours, and
+	// plainTerminal takes back what a shell that is killed has set: colors, and
 	// the marks around what is pasted.
 	plainTerminal = "\x1b[0m\x1b[?2004l"
 	// dieTimeout is how long Docker has to tell that a container has died whose

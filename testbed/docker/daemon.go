@@ -45,9 +45,9 @@ type Daemon struct {
 	// the Daemon is used.
 	FabricImage string
 
-	api        *client.Client
-	endpoint   Endpoint
-	neighbours neighbourTable
+	api       *client.Client
+	endpoint  Endpoint
+	neighbors neighborTable
 }
 
 // Connect connects to the daemon of CurrentEndpoint and returns within five
@@ -88,7 +88,7 @@ func (e Endpoint) connect(ctx context.Context) (*Daemon, error) {
 	}
 	d := &Daemon{api: api, endpoint: e}
 	if e.IsLocal() {
-		d.neighbours.root = "/"
+		d.neighbors.root = "/"
 	}
 	return d, nil
 }

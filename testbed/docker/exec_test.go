@@ -82,7 +82,7 @@ func TestExec(t *testing.T) {
 		}
 	})
 
-	t.Run("cancelled", func(t *testing.T) {
+	t.Run("canceled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(ctx)
 		shown := make(chan struct{}, 1)
 		ended := make(chan error, 1)

@@ -19,7 +19,7 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/fabric"
-	"peerlab/testbed/neighbours"
+	"peerlab/testbed/neighbors"
 )
 
 // figures says how many peers the tests of speed take; they log and judge
@@ -31,12 +31,12 @@ func figures(t *testing.T) []string {
 		t.Skip("PEERLAB_BENCH=1 measures")
 	}
 	const peers = 50
-	needed := neighbours.Needed(peers)
-	table, err := daemon.Neighbours(t.Context())
+	needed := neighbors.Needed(peers)
+	table, err := daemon.Neighbors(t.Context())
 	switch {
 	case err != nil || needed <= table.Room():
 	case os.Getenv("PEERLAB_TUNE_HOST") == "":
-		t.Logf("%d peers take %d entries in the host's table of neighbours, which holds %d: what is measured may suffer; TUNE_HOST=1 makes room, as root, and so does %s",
+		t.Logf("%d peers take %d entries in the host's table of neighbors, which holds %d: what is measured may suffer; TUNE_HOST=1 makes room, as root, and so does %s",
 			peers, needed, table.Most, table.For(table.Entries, needed).Command())
 	default:
 		change, err := daemon.Tune(t.Context(), peers)
@@ -118,7 +118,7 @@ func startConverged(t *testing.T, names []string) (converged, started time.Durat
 	began := time.Now()
 	o := options(names...)
 	// The image's own settings, as the plain ones have them: the local profile is
-	// meant for few peers. But every rumour is to reach everybody.
+	// meant for few peers. But every rumor is to reach everybody.
 	o.Env = map[string]string{"PEER_SET": "RetransmitMult=8"}
 	c, err := daemon.Create(ctx, o)
 	if err != nil {
@@ -167,7 +167,7 @@ func TestFigureMatrix(t *testing.T) {
 	for _, when := range []string{"the first time", "again"} {
 		began := time.Now()
 		set := func(l testbed.Links) {
-			if err := c.SetLinks(ctx, l); errors.Is(err, ErrNeighbours) {
+			if err := c.SetLinks(ctx, l); errors.Is(err, ErrNeighbors) {
 				t.Log(err)
 			} else if err != nil {
 				t.Error(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/testbed"
 )
 
@@ -46,7 +46,7 @@ type container struct {
 	origin  Origin
 }
 
-// classify recognises a container of a cluster, however it was started: by
+// classify recognizes a container of a cluster, however it was started: by
 // this package, by Compose, or by hand with one of our images. What was started
 // by hand is told by byHand, and its cluster by the network it is on.
 func classify(s api.Summary) (c container, byHand, ours bool) {
@@ -296,7 +296,7 @@ func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 		return nil, fmt.Errorf("%w: choose one with --cluster: %s", ErrSeveral, strings.Join(names, ", "))
 	case !slices.Contains(names, name):
 		hint := "there are " + strings.Join(names, ", ")
-		if near := nearest.To(name, names); len(near) > 0 {
+		if near := suggest.Similar(name, names); len(near) > 0 {
 			hint = "did you mean " + strings.Join(near, ", ") + "?"
 		}
 		return nil, fmt.Errorf("%w as %q: %s", ErrNone, name, hint)

@@ -40,7 +40,7 @@ func (c *Cluster) History() *testbed.History {
 			defer end()
 			c.followAll()
 		})
-		c.running.Go(func() { c.watchNeighbours(ctx) })
+		c.running.Go(func() { c.watchNeighbors(ctx) })
 	})
 	return c.history
 }

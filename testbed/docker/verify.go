@@ -15,7 +15,7 @@ import (
 
 // datagrams bounds how many are sent to measure one change of links: those of
 // some 200 links, a few tens of milliseconds of this host's time. More links
-// measured are more entries in the table of neighbours, of which a host has
+// measured are more entries in the table of neighbors, of which a host has
 // 1,024 for all its containers unless told otherwise (gc_thresh3).
 const datagrams = 4_000
 
@@ -134,7 +134,7 @@ func (v *verification) run(ctx context.Context) error {
 	overflowed := v.cluster.daemon.overflows(ctx)
 	results, err := v.matrix.Measure(ctx, v.probers, v.pairs)
 	if err != nil && overflowed() {
-		return fmt.Errorf("the links are set, but not measured: %w", ErrNeighbours)
+		return fmt.Errorf("the links are set, but not measured: %w", ErrNeighbors)
 	}
 	if err != nil {
 		if v.steady(ctx, v.pairs...) != nil {
@@ -161,7 +161,7 @@ func (v *verification) run(ctx context.Context) error {
 }
 
 // judge records what was measured and returns the first fault that is none. Where
-// less arrives than should because the host's table of neighbours has overflowed,
+// less arrives than should because the host's table of neighbors has overflowed,
 // that is the error.
 func (v *verification) judge(ctx context.Context, results []fabric.Measurement, names map[netip.Addr]string, overflowed func() bool) error {
 	var bad *testbed.NoEffectError
@@ -185,7 +185,7 @@ func (v *verification) judge(ctx context.Context, results []fabric.Measurement, 
 		return nil
 	}
 	if !without && overflowed() {
-		return fmt.Errorf("the links are set, and more is lost than was asked for, on %d links: %w", more+1, ErrNeighbours)
+		return fmt.Errorf("the links are set, and more is lost than was asked for, on %d links: %w", more+1, ErrNeighbors)
 	}
 	if more > 0 {
 		bad.Detail += fmt.Sprintf(" (and %d links more)", more)

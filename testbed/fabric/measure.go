@@ -112,13 +112,13 @@ func (m Matrix) measure(ctx context.Context, from, to *Prober, pair Pair) (Measu
 	// A connection first: it resolves the address, so that no datagram waits
 	// for that.
 	there, back := link.Shape, m[pair.Back()].Shape
-	dialled, err := from.ask(ctx, request{Dial: &dialRequest{
+	dialed, err := from.ask(ctx, request{Dial: &dialRequest{
 		To: pair.To, Patience: patience + there.Delay + there.Jitter + back.Delay + back.Jitter,
 	}})
 	if err != nil {
 		return Measurement{}, err
 	}
-	result.TCP, result.Connect = dialled.Connected > 0, dialled.Connected
+	result.TCP, result.Connect = dialed.Connected > 0, dialed.Connected
 
 	send := func(count, size int, pause time.Duration) ([]arrival, error) {
 		flow := rand.Uint64()

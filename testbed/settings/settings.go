@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/observe/theory"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
@@ -215,7 +215,7 @@ func meant(key string, owned map[string]string) string {
 		}
 	})
 	slices.Sort(known)
-	if near := nearest.To(key, known); len(near) > 0 {
+	if near := suggest.Similar(key, known); len(near) > 0 {
 		return "did you mean " + strings.Join(near, ", ") + "?"
 	}
 	return "there are " + strings.Join(known, ", ")

@@ -5,5 +5,5 @@
 // Run makes the time: within it, in a bubble of testing/synctest, time.Now and
 // timers are virtual and time jumps ahead whenever every goroutine waits, so
 // that an idle hour takes as long as computing it. docs/engines.md says what of
-// a real network and a real host is modelled, and what is not.
+// a real network and a real host is modeled, and what is not.
 package sim

@@ -42,7 +42,7 @@ func Run(ctx context.Context, seed uint64, f func(ctx context.Context, f testbed
 // for several at the same time. It is how tests plant bugs.
 func RunChanged(ctx context.Context, seed uint64, change func(*peer.Config), f func(ctx context.Context, f testbed.Factory) error) error {
 	s := &simulation{seed: seed, change: change}
-	stop := context.AfterFunc(ctx, func() { s.cancelled.Store(true) })
+	stop := context.AfterFunc(ctx, func() { s.canceled.Store(true) })
 	defer stop()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -65,13 +65,13 @@ func RunChanged(ctx context.Context, seed uint64, change func(*peer.Config), f f
 
 // simulation is one Run.
 type simulation struct {
-	seed      uint64
-	change    func(*peer.Config)
-	cancelled atomic.Bool   // by the context outside
-	ticks     atomic.Uint64 // grows while something happens
-	id        atomic.Value  // of the bubble, in stack traces
-	cancel    context.CancelFunc
-	factory   *factory
+	seed     uint64
+	change   func(*peer.Config)
+	canceled atomic.Bool   // by the context outside
+	ticks    atomic.Uint64 // grows while something happens
+	id       atomic.Value  // of the bubble, in stack traces
+	cancel   context.CancelFunc
+	factory  *factory
 }
 
 // bubble runs f in virtual time. synctest wants a test, of which it needs
@@ -98,7 +98,7 @@ func (s *simulation) bubble(ctx context.Context, f func(context.Context, testbed
 			time.Sleep(linger)
 		}()
 		label(inner, "", func() { err = f(inner, s.factory) })
-		if s.cancelled.Load() && err == nil {
+		if s.canceled.Load() && err == nil {
 			err = ctx.Err()
 		}
 	})
@@ -108,7 +108,7 @@ func (s *simulation) bubble(ctx context.Context, f func(context.Context, testbed
 // happened is called whenever something happens in a network.
 func (s *simulation) happened() {
 	s.ticks.Add(1)
-	if s.cancelled.Load() {
+	if s.canceled.Load() {
 		s.cancel()
 	}
 }

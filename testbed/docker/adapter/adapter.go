@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"peerlab/event"
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 	"peerlab/testbed"
 )
 
@@ -104,7 +104,7 @@ func Named(name string) (Adapter, error) {
 		}
 	}
 	hint := "there are " + strings.Join(Names(), ", ")
-	if near := nearest.To(name, Names()); len(near) > 0 {
+	if near := suggest.Similar(name, Names()); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, ", ") + "?"
 	}
 	return nil, fmt.Errorf("no adapter %q: %s", name, hint)

@@ -26,7 +26,7 @@ func TestCause(t *testing.T) {
 		ctx       context.Context
 		err, want error
 	}{
-		"cancelled here":                 {ended, broken, context.Canceled},
+		"canceled here":                  {ended, broken, context.Canceled},
 		"the server's clock is ahead":    {within(500 * time.Millisecond), expired, context.DeadlineExceeded},
 		"a deadline that is not ctx's":   {within(time.Hour), expired, expired},
 		"no deadline":                    {t.Context(), expired, expired},

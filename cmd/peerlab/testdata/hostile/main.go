@@ -35,6 +35,6 @@ func main() {
 		os.Exit(1)
 	default:
 		fmt.Println("a member: " + attack)
-		_, _ = os.Stdout.WriteString("half a colour \x1b[3")
+		_, _ = os.Stdout.WriteString("half a color \x1b[3")
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 func TestTable(t *testing.T) {
@@ -34,7 +34,7 @@ func TestTable(t *testing.T) {
 			table.Row("ok", strings.Repeat("x", 20))
 			return table
 		}, "ok  xxxxxxxxxxxxxxxx\n    xxxx\n"},
-		{"the colour is no width", 13, func() *Table {
+		{"the color is no width", 13, func() *Table {
 			table := NewTable()
 			table.Row(terminal.Green.Paint("ok"), "one two")
 			table.Row("fine", "three")

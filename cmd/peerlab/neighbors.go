@@ -12,15 +12,15 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
-	"peerlab/testbed/neighbours"
+	"peerlab/testbed/neighbors"
 )
 
 // tuneFlag is the flag --tune-host.
 func tuneFlag(flags *pflag.FlagSet, tune *bool) {
-	flags.BoolVar(tune, "tune-host", false, "give the host's table of neighbours room for the peers, and take that back at the end (root)")
+	flags.BoolVar(tune, "tune-host", false, "give the host's table of neighbors room for the peers, and take that back at the end (root)")
 }
 
-// hostTuner sees to it that the host of a daemon has room for the neighbours of
+// hostTuner sees to it that the host of a daemon has room for the neighbors of
 // clusters, or says that it has not.
 type hostTuner struct {
 	daemon *docker.Daemon
@@ -49,14 +49,14 @@ func (t *hostTuner) prepare(ctx context.Context, peers int) (docker.Tuning, erro
 
 // makeRoom is prepare for a cluster that is larger than those before.
 func (t *hostTuner) makeRoom(ctx context.Context, peers int) (docker.Tuning, error) {
-	table, err := t.daemon.Neighbours(ctx)
+	table, err := t.daemon.Neighbors(ctx)
 	if err != nil {
 		if t.tune {
 			return docker.Tuning{}, fmt.Errorf("--tune-host: %w", err)
 		}
 		return docker.Tuning{}, nil // it is another host's
 	}
-	lack := lacksNeighbours(table, peers)
+	lack := lacksNeighbors(table, peers)
 	if lack == "" {
 		return docker.Tuning{}, nil
 	}
@@ -88,20 +88,20 @@ func (t *hostTuner) restore() {
 	}
 }
 
-// lacksNeighbours says what is missing for a cluster of so many peers, "" if
+// lacksNeighbors says what is missing for a cluster of so many peers, "" if
 // nothing is.
-func lacksNeighbours(table neighbours.Table, peers int) string {
-	needed := neighbours.Needed(peers)
+func lacksNeighbors(table neighbors.Table, peers int) string {
+	needed := neighbors.Needed(peers)
 	if needed <= table.Room() {
 		return ""
 	}
-	return fmt.Sprintf("%d peers that all know each other take %d entries in the host's table of neighbours (ARP), which holds %d for all containers and has %d: when it is full, packets are lost for no fault of yours",
+	return fmt.Sprintf("%d peers that all know each other take %d entries in the host's table of neighbors (ARP), which holds %d for all containers and has %d: when it is full, packets are lost for no fault of yours",
 		peers, needed, table.Most, table.Entries)
 }
 
 // remedy is the command that gives the table room for so many peers.
-func remedy(table neighbours.Table, peers int) string {
-	return table.For(table.Entries, neighbours.Needed(peers)).Command()
+func remedy(table neighbors.Table, peers int) string {
+	return table.For(table.Entries, neighbors.Needed(peers)).Command()
 }
 
 // tunedFactory prepares the host before each cluster.

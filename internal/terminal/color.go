@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// Colour is a terminal's colour or weight for text, as an SGR parameter.
-type Colour string
+// Color is a terminal's color or weight for text, as an SGR parameter.
+type Color string
 
-// The colours Peerlab uses. Plain is none.
+// The colors Peerlab uses. Plain is none.
 const (
-	Plain  Colour = ""
-	Bold   Colour = "1"
-	Dim    Colour = "2"
-	Red    Colour = "31"
-	Green  Colour = "32"
-	Yellow Colour = "33"
+	Plain  Color = ""
+	Bold   Color = "1"
+	Dim    Color = "2"
+	Red    Color = "31"
+	Green  Color = "32"
+	Yellow Color = "33"
 )
 
-// Paint returns text, which must be safe already, in the colour.
-func (c Colour) Paint(text string) string {
+// Paint returns text, which must be safe already, in the color.
+func (c Color) Paint(text string) string {
 	if c == Plain || text == "" {
 		return text
 	}
@@ -30,7 +30,7 @@ func (c Colour) Paint(text string) string {
 // painted matches exactly what Paint adds.
 var painted = regexp.MustCompile("\x1b\\[(?:0|1|2|31|32|33)m")
 
-// CleanPainted is Clean for text that Paint may have coloured: the colours
+// CleanPainted is Clean for text that Paint may have colored: the colors
 // stay, and nothing else that a terminal would act on.
 func CleanPainted(s string) string {
 	var b strings.Builder
@@ -62,9 +62,9 @@ func Unfinished(b []byte) int {
 	return 0
 }
 
-// TakesColour says whether f is a terminal whose user has not set NO_COLOR
+// TakesColor says whether f is a terminal whose user has not set NO_COLOR
 // (no-color.org) and that is not dumb.
-func TakesColour(f *os.File) bool {
+func TakesColor(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 func TestClean(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 func TestWrap(t *testing.T) {

@@ -1,10 +1,10 @@
-package nearest_test
+package suggest_test
 
 import (
 	"slices"
 	"testing"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 func TestTo(t *testing.T) {
@@ -21,8 +21,8 @@ func TestTo(t *testing.T) {
 		{"xyzzy", nil},
 		{"", nil},
 	} {
-		if got := nearest.To(tc.word, fields); !slices.Equal(got, tc.want) {
-			t.Errorf("To(%q) = %q, want %q", tc.word, got, tc.want)
+		if got := suggest.Similar(tc.word, fields); !slices.Equal(got, tc.want) {
+			t.Errorf("Similar(%q) = %q, want %q", tc.word, got, tc.want)
 		}
 	}
 }

@@ -5,27 +5,27 @@ import (
 	"strings"
 	"testing"
 
-	"peerlab/testbed/neighbours"
+	"peerlab/testbed/neighbors"
 )
 
-// TestLacksNeighbours says before there is a cluster whether its neighbours fit, and
+// TestLacksNeighbors says before there is a cluster whether its neighbors fit, and
 // what makes room.
-func TestLacksNeighbours(t *testing.T) {
-	table := neighbours.Table{Thresholds: neighbours.Thresholds{Soft: 512, Most: 1024}, Entries: 6}
+func TestLacksNeighbors(t *testing.T) {
+	table := neighbors.Table{Thresholds: neighbors.Thresholds{Soft: 512, Most: 1024}, Entries: 6}
 	for peers, lacks := range map[int]bool{5: false, 31: false, 32: true, 50: true} {
-		text := lacksNeighbours(table, peers)
+		text := lacksNeighbors(table, peers)
 		if (text != "") != lacks {
 			t.Errorf("%d peers: %q", peers, text)
 		}
 	}
-	if text := lacksNeighbours(table, 50); !strings.Contains(text, "50 peers that all know each other take 2550 entries") || !strings.Contains(text, "holds 1024 for all containers and has 6") {
+	if text := lacksNeighbors(table, 50); !strings.Contains(text, "50 peers that all know each other take 2550 entries") || !strings.Contains(text, "holds 1024 for all containers and has 6") {
 		t.Error(text)
 	}
 	if text := remedy(table, 50); text != "sudo sysctl -w net.ipv4.neigh.default.gc_thresh3=5112 net.ipv4.neigh.default.gc_thresh2=2556" {
 		t.Error(text)
 	}
-	table.Thresholds = table.For(table.Entries, neighbours.Needed(50))
-	if text := lacksNeighbours(table, 50); text != "" {
+	table.Thresholds = table.For(table.Entries, neighbors.Needed(50))
+	if text := lacksNeighbors(table, 50); text != "" {
 		t.Errorf("the remedy is not enough: %s", text)
 	}
 }

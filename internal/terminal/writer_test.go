@@ -9,7 +9,7 @@ import (
 
 	"github.com/creack/pty"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 func TestWriter(t *testing.T) {

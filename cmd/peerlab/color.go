@@ -6,18 +6,18 @@ import (
 	"regexp"
 	"slices"
 
+	"peerlab/internal/terminal"
 	"peerlab/observe"
-	"peerlab/terminal"
 )
 
-// colourModes are the values of --color.
-var colourModes = []string{"auto", "always", "never"}
+// colorModes are the values of --color.
+var colorModes = []string{"auto", "always", "never"}
 
-// palette colours words by what they mean. The zero palette colours nothing.
+// palette colors words by what they mean. The zero palette colors nothing.
 type palette struct{ on bool }
 
 // palette returns that of what is written to w. By itself only a terminal gets
-// colours, and not if NO_COLOR is set (no-color.org).
+// colors, and not if NO_COLOR is set (no-color.org).
 func (l *lab) palette(w io.Writer) palette {
 	switch l.color {
 	case "always":
@@ -26,11 +26,11 @@ func (l *lab) palette(w io.Writer) palette {
 		return palette{}
 	}
 	f, is := terminal.Raw(w).(*os.File)
-	return palette{is && terminal.TakesColour(f)}
+	return palette{is && terminal.TakesColor(f)}
 }
 
-// meanings are the words that have a colour.
-var meanings = map[string]terminal.Colour{
+// meanings are the words that have a color.
+var meanings = map[string]terminal.Color{
 	string(observe.Pass): terminal.Green, string(observe.Fail): terminal.Red, string(observe.Inconclusive): terminal.Yellow,
 	"alive": terminal.Green, "suspect": terminal.Yellow, "dead": terminal.Red,
 	"ok": terminal.Green, "missing": terminal.Red, "unknown": terminal.Yellow,
@@ -39,7 +39,7 @@ var meanings = map[string]terminal.Colour{
 	"OK": terminal.Green, "FAILED": terminal.Red,
 }
 
-// cell colours a cell of a table by its first word.
+// cell colors a cell of a table by its first word.
 func (p palette) cell(text string) string {
 	if first := firstWord.FindString(text); p.on && meanings[first] != terminal.Plain {
 		return meanings[first].Paint(text)
@@ -47,7 +47,7 @@ func (p palette) cell(text string) string {
 	return text
 }
 
-// as colours a text like a verdict.
+// as colors a text like a verdict.
 func (p palette) as(v observe.Verdict, text string) string {
 	if !p.on {
 		return text
@@ -60,7 +60,7 @@ var (
 	words     = regexp.MustCompile(`[A-Za-z]+`)
 )
 
-// words colours those of the words in a text that say what somebody or
+// words colors those of the words in a text that say what somebody or
 // something is. In a sentence "killed" and "left" may be anything.
 func (p palette) words(text string, only ...string) string {
 	if !p.on {
@@ -74,7 +74,7 @@ func (p palette) words(text string, only ...string) string {
 	})
 }
 
-// story colours a line of what is told of a run.
+// story colors a line of what is told of a run.
 func (p palette) story(line string) string {
 	return p.words(line, "pass", "fail", "inconclusive", "alive", "suspect", "dead")
 }

@@ -1,4 +1,4 @@
-package neighbours
+package neighbors
 
 import (
 	"os"

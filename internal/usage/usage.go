@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"peerlab/nearest"
+	"peerlab/internal/suggest"
 )
 
 // UnknownCommand is the error for a word that is no command below cmd.
@@ -21,7 +21,7 @@ func UnknownCommand(cmd *cobra.Command, word string) error {
 	for _, c := range cmd.Commands() {
 		names = append(names, c.Name())
 	}
-	if near := nearest.To(word, names); len(near) > 0 {
+	if near := suggest.Similar(word, names); len(near) > 0 {
 		return fmt.Errorf("unknown command %q: did you mean %s?", word, strings.Join(near, ", "))
 	}
 	return fmt.Errorf("unknown command %q: see %s --help", word, cmd.CommandPath())
@@ -39,7 +39,7 @@ func Flag(cmd *cobra.Command, err error) error {
 		} else {
 			var names []string
 			cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-			if near := nearest.To(unknown.GetSpecifiedName(), names); len(near) > 0 {
+			if near := suggest.Similar(unknown.GetSpecifiedName(), names); len(near) > 0 {
 				return fmt.Errorf("%w: did you mean --%s?", err, strings.Join(near, ", --"))
 			}
 		}

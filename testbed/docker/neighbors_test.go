@@ -15,10 +15,10 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/fabric"
-	"peerlab/testbed/neighbours"
+	"peerlab/testbed/neighbors"
 )
 
-// crowdedHost is a host for a daemon whose table of neighbours holds so many. The
+// crowdedHost is a host for a daemon whose table of neighbors holds so many. The
 // function it returns says how often the table has overflowed, and how many entries
 // it has.
 func crowdedHost(t *testing.T, d *Daemon, most int) (set func(overflows, entries int)) {
@@ -39,8 +39,8 @@ func crowdedHost(t *testing.T, d *Daemon, most int) (set func(overflows, entries
 	}
 	write("sys/net/ipv4/neigh/default/gc_thresh3", fmt.Sprint(most))
 	write("sys/net/ipv4/neigh/default/gc_thresh2", fmt.Sprint(most/2))
-	d.neighbours.root = root
-	d.neighbours.once.Do(func() {}) // the kernel is taken for the daemon's
+	d.neighbors.root = root
+	d.neighbors.once.Do(func() {}) // the kernel is taken for the daemon's
 	set = func(overflows, entries int) {
 		write("net/stat/arp_cache", fmt.Sprintf("entries  table_fulls\n%08x %08x\n", entries, overflows))
 	}
@@ -48,9 +48,9 @@ func crowdedHost(t *testing.T, d *Daemon, most int) (set func(overflows, entries
 	return set
 }
 
-// TestNeighboursOverflow has the table of neighbours overflow while a cluster is
+// TestNeighborsOverflow has the table of neighbors overflow while a cluster is
 // followed: that is told, and makes a run inconclusive.
-func TestNeighboursOverflow(t *testing.T) {
+func TestNeighborsOverflow(t *testing.T) {
 	come, tell := io.Pipe()
 	c := clusterOf(t, &recorded{now: come, states: map[string]string{"alice": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`}})
 	defer func() { _ = tell.Close(); _ = c.Close(t.Context()) }()
@@ -67,7 +67,7 @@ func TestNeighboursOverflow(t *testing.T) {
 	for n, told := 4, false; !told; n++ {
 		set(n, 1023)
 		told = slices.ContainsFunc(c.since(0), func(e event.Event) bool {
-			return e.Kind == testbed.LabError && e.Error == ErrNeighbours.Error()
+			return e.Kind == testbed.LabError && e.Error == ErrNeighbors.Error()
 		})
 		if n > 600 {
 			t.Fatal("the overflow is not told")
@@ -77,7 +77,7 @@ func TestNeighboursOverflow(t *testing.T) {
 }
 
 // TestMeasuredInACrowd judges links that lose more than they should because the
-// table of neighbours has overflowed: that is what is named, and a fault without
+// table of neighbors has overflowed: that is what is named, and a fault without
 // effect is named all the same.
 func TestMeasuredInACrowd(t *testing.T) {
 	a, b := netip.MustParseAddr("10.0.0.11"), netip.MustParseAddr("10.0.0.12")
@@ -104,13 +104,13 @@ func TestMeasuredInACrowd(t *testing.T) {
 		v := &verification{cluster: c, matrix: fabric.Matrix{pair: test.link}, peers: peers, pairs: []fabric.Pair{pair}}
 		err := v.judge(t.Context(), []fabric.Measurement{{Pair: pair, Sent: 20, Arrived: test.arrived, TCP: test.arrived > 0}},
 			map[netip.Addr]string{a: "alice", b: "bob"}, func() bool { return test.overflowed })
-		if got := errors.As(err, new(*testbed.NoEffectError)); got != test.noEffect || errors.Is(err, ErrNeighbours) != test.crowded {
+		if got := errors.As(err, new(*testbed.NoEffectError)); got != test.noEffect || errors.Is(err, ErrNeighbors) != test.crowded {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 }
 
-// TestTuning gives a host room for the neighbours of a cluster, and takes that back
+// TestTuning gives a host room for the neighbors of a cluster, and takes that back
 // with the label of its network.
 func TestTuning(t *testing.T) {
 	d := &Daemon{}
@@ -125,11 +125,11 @@ func TestTuning(t *testing.T) {
 	}
 	is := func(when string, most int) {
 		t.Helper()
-		if now, err := d.Neighbours(t.Context()); err != nil || now.Most != most {
+		if now, err := d.Neighbors(t.Context()); err != nil || now.Most != most {
 			t.Errorf("%s: %+v, %v, want %d", when, now, err, most)
 		}
 	}
-	is("for 50 peers", 2*(100+neighbours.Needed(50)))
+	is("for 50 peers", 2*(100+neighbors.Needed(50)))
 	if err := d.undoTuning(c.String()); err != nil {
 		t.Error(err)
 	}

@@ -1,6 +1,6 @@
 // Package layout arranges text in tables and paragraphs that fit a terminal.
 //
-// Text must be safe for a terminal and may be coloured by [terminal.Colour].
+// Text must be safe for a terminal and may be colored by [terminal.Color].
 package layout
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"peerlab/terminal"
+	"peerlab/internal/terminal"
 )
 
 // Width returns how many columns a line that is written to w may have: those

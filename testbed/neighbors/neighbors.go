@@ -1,8 +1,8 @@
-// Package neighbours looks at the table in which a Linux host keeps the neighbours
+// Package neighbors looks at the table in which a Linux host keeps the neighbors
 // of all its network namespaces together: an entry of ARP for each pair of
 // containers that talk to each other. When it is full, packets are dropped that
 // nobody asked to drop.
-package neighbours
+package neighbors
 
 import (
 	"errors"
@@ -45,7 +45,7 @@ func Read(root fs.FS) (Table, error) {
 		err = t.parse(string(text))
 	}
 	if err != nil {
-		return Table{}, fmt.Errorf("read the host's neighbours: %w", err)
+		return Table{}, fmt.Errorf("read the host's neighbors: %w", err)
 	}
 	return t, nil
 }
@@ -93,7 +93,7 @@ func ReadThresholds(root fs.FS) (t Thresholds, err error) {
 			*value, err = strconv.Atoi(strings.TrimSpace(string(text)))
 		}
 		if err != nil {
-			return Thresholds{}, fmt.Errorf("read the limits of the host's neighbours: %w", err)
+			return Thresholds{}, fmt.Errorf("read the limits of the host's neighbors: %w", err)
 		}
 	}
 	return t, nil
@@ -145,12 +145,12 @@ func ParseChange(text string) (c Change, err error) {
 	fields := strings.Fields(text)
 	values := []*int{&c.Before.Soft, &c.Before.Most, &c.After.Soft, &c.After.Most}
 	if len(fields) != len(values) {
-		return Change{}, fmt.Errorf("a change of the neighbours' limits: %q", text)
+		return Change{}, fmt.Errorf("a change of the neighbors' limits: %q", text)
 	}
 	for i, field := range fields {
 		n, err := strconv.ParseUint(field, 10, 31)
 		if err != nil || n == 0 {
-			return Change{}, fmt.Errorf("a change of the neighbours' limits: %q", text)
+			return Change{}, fmt.Errorf("a change of the neighbors' limits: %q", text)
 		}
 		*values[i] = int(n)
 	}
@@ -167,7 +167,7 @@ func (h Host) Set(after Thresholds) (Change, error) {
 		return Change{}, err
 	}
 	if err := h.write(after, before); err != nil {
-		return Change{}, fmt.Errorf("set the limits of the host's neighbours: %w", err)
+		return Change{}, fmt.Errorf("set the limits of the host's neighbors: %w", err)
 	}
 	return Change{before, after}, nil
 }
@@ -187,7 +187,7 @@ func (h Host) Undo(changes ...Change) error {
 		}
 		before := changes[last].Before
 		if err := h.write(before, now); err != nil {
-			return fmt.Errorf("the limits of the host's neighbours stay: %w: %s puts back what was", err, before.Command())
+			return fmt.Errorf("the limits of the host's neighbors stay: %w: %s puts back what was", err, before.Command())
 		}
 		changes = slices.Delete(changes, last, last+1)
 	}

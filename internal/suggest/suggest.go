@@ -1,5 +1,5 @@
-// Package nearest finds what somebody probably meant to type.
-package nearest
+// Package suggest finds what somebody probably meant to type.
+package suggest
 
 import (
 	"cmp"
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// To returns up to three of names that look like word, nearest first:
+// Similar returns up to three of names that look like word, nearest first:
 // those that contain it, and those within a third of its length in edits,
 // upper and lower case alike. A word of more than 100 bytes resembles nothing.
-func To(word string, names []string) []string {
+func Similar(word string, names []string) []string {
 	type candidate struct {
 		name string
 		far  int
@@ -38,7 +38,7 @@ func To(word string, names []string) []string {
 }
 
 // distance counts the bytes to insert, delete, replace or swap with their
-// neighbour to make b of a (optimal string alignment).
+// neighbor to make b of a (optimal string alignment).
 func distance(a, b string) int {
 	d := make([][]int, len(a)+1)
 	for i := range d {

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/term"
 )
 
-// Writer cleans what is written through it, as [CleanPainted] does: the colours
-// of [Colour.Paint] stay, and nothing else that a terminal would act on. A
-// character or colour of which a part has come waits for the rest, or Flush. Its
+// Writer cleans what is written through it, as [CleanPainted] does: the colors
+// of [Color.Paint] stay, and nothing else that a terminal would act on. A
+// character or color of which a part has come waits for the rest, or Flush. Its
 // methods may be called concurrently.
 type Writer struct {
 	mu   sync.Mutex
 	w    io.Writer
-	rest []byte // the beginning of a character or a colour
+	rest []byte // the beginning of a character or a color
 }
 
 // NewWriter returns a Writer that writes to w.
@@ -46,7 +46,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush writes what is left of a character or colour that did not end.
+// Flush writes what is left of a character or color that did not end.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
