@@ -282,8 +282,8 @@ search: $(if $(filter docker,$(ENGINE)),image) ## random fault schedules that mu
 		--runs $(or $(RUNS),$(if $(filter docker,$(ENGINE)),20,1000)) --for $(or $(FOR),$(if $(filter docker,$(ENGINE)),1m,10m))
 
 .PHONY: engines
-engines: image ## the gallery on both engines; writes the table in docs/engines.md
-	@.build/peerlab compare --write docs/engines.md || (($$? == 3)) # 3: what this host cannot do is skipped
+engines: image ## the gallery on both engines; writes the table in docs/engines-compared.md
+	@.build/peerlab compare --write docs/engines-compared.md || (($$? == 3)) # 3: what this host cannot do is skipped
 
 .PHONY: bench
 bench: ## benchmarks
