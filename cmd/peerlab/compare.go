@@ -163,7 +163,7 @@ func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, b *scenarios.Batch, p
 		defer p.close()
 		say = func(line string) { p.live.say(line) }
 		b.Tell = func(n scenarios.Note) {
-			if n.Done != nil || p.live.redraws() {
+			if n.Done != nil || p.live.redraws {
 				n.Run = b.Engine + " " + n.Run
 				p.note(n)
 			}

@@ -261,27 +261,22 @@ func (l *lab) completeImages(cmd *cobra.Command, _ []string, _ string) (tags []s
 }
 
 // members are those of the cluster, none if it cannot be asked.
-func (l *lab) members(cmd *cobra.Command) (all []docker.Status) {
+func (l *lab) members(cmd *cobra.Command) (all []testbed.Peer) {
 	_ = l.on(cmd, func(c *docker.Cluster) (err error) {
-		all, err = c.Status(cmd.Context())
+		all, err = c.Peers(cmd.Context())
 		return err
 	})
 	return all
 }
 
 // names are those of the cluster, none if it cannot be asked.
-func (l *lab) names(cmd *cobra.Command) (names []string) {
-	for _, m := range l.members(cmd) {
-		names = append(names, m.Name)
-	}
-	return names
-}
+func (l *lab) names(cmd *cobra.Command) []string { return namesOf(l.members(cmd)) }
 
 // anyState is every state of a peer.
 var anyState = []testbed.State{testbed.Running, testbed.Paused, testbed.Stopped}
 
 // described are the names of those in one of some states, each with its state.
-func described(members []docker.Status, states []testbed.State) (names []string) {
+func described(members []testbed.Peer, states []testbed.State) (names []string) {
 	for _, m := range members {
 		if slices.Contains(states, m.State) {
 			names = append(names, m.Name+"\t"+string(m.State))
@@ -307,11 +302,10 @@ func (l *lab) completeAttach(cmd *cobra.Command, args []string, _ string) (names
 	if len(args) > 0 {
 		return nil, noFiles
 	}
-	for _, m := range l.members(cmd) {
-		if m.State == testbed.Running && m.HasShell {
-			names = append(names, m.Name)
-		}
-	}
+	_ = l.on(cmd, func(c *docker.Cluster) (err error) {
+		names, err = c.Shells(cmd.Context())
+		return err
+	})
 	return names, noFiles
 }
 
@@ -414,16 +408,15 @@ func (l *lab) completeLink(keys ...string) cobra.CompletionFunc {
 // completeHeal proposes peers, and the links that are not healthy.
 func (l *lab) completeHeal(cmd *cobra.Command, args []string, word string) (proposed []string, _ cobra.ShellCompDirective) {
 	_ = l.on(cmd, func(c *docker.Cluster) error {
-		members, err := c.Status(cmd.Context())
+		state, err := c.LinkState(cmd.Context())
 		if err != nil {
 			return err
 		}
-		proposed = list(described(members, anyState), strings.Split(strings.Join(args, ","), ","), word)
-		links, err := c.Links(cmd.Context())
-		for _, pair := range links.Pairs() {
-			proposed = append(proposed, pair.From+":"+pair.To+"\t"+links[pair].String())
+		proposed = list(described(state.Peers, anyState), strings.Split(strings.Join(args, ","), ","), word)
+		for _, pair := range state.Links.Pairs() {
+			proposed = append(proposed, pair.From+":"+pair.To+"\t"+state.Links[pair].String())
 		}
-		return err
+		return nil
 	})
 	return proposed, noFiles
 }

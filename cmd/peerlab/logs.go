@@ -35,7 +35,11 @@ lines of several peers, such as alice,bob or all, begin with the name. --tail an
 					return err
 				}
 				out, errs := outputs(cmd, raw)
-				return unlessInterrupted(cmd.Context(), inEach(names, out, errs, func(name string, out, errs io.Writer) error {
+				order := oneByOne
+				if part.Follow {
+					order = asItComes
+				}
+				return unlessInterrupted(cmd.Context(), inEach(names, order, out, errs, func(name string, out, errs io.Writer) error {
 					return c.LogsIn(cmd.Context(), name, part, out, errs)
 				}))
 			})
