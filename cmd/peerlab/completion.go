@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"peerlab/event"
 	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
@@ -37,7 +38,7 @@ func (l *lab) addCompletion(root *cobra.Command) {
 		"cluster": l.completeClusters, "format": completeFormat,
 		"image": l.completeImages, "bootstrap-image": l.completeImages, "fabric-image": l.completeImages,
 		"set": completeSet, "arm": completeArm, "vary": completeVary, "checks": completeList(explore.Checks),
-		"kind": completeList(kindWords), "peer": l.completePeers(anyState...),
+		"kind": completeList(func() []string { return event.KindWords(scenarios.EventKinds()) }), "peer": l.completePeers(anyState...),
 		"out": completeOut, "write": completeFile("md"),
 	}
 	var visit func(cmd *cobra.Command)
@@ -89,14 +90,6 @@ func list(names, taken []string, word string) (proposed []string) {
 		}
 	}
 	return proposed
-}
-
-func kindWords() []string {
-	words := layers()
-	for _, kind := range scenarios.EventKinds() {
-		words = append(words, string(kind))
-	}
-	return words
 }
 
 func completeFormat(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
