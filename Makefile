@@ -108,8 +108,8 @@ up: settings image ## start bootstrap, alice, bob, charly, dave and erin; return
 down: ## stop and remove containers and network; the images stay
 	@$(COMPOSE) down --volumes --remove-orphans --timeout 10
 
-# At a terminal the shell tells itself how it ended: then make has nothing to add.
-# peerlab stands outside the container, so that it can tell what becomes of it.
+# peerlab stands outside the container, so that it can tell how the shell ended and
+# what becomes of the peer: then make has nothing to add.
 .PHONY: attach
 attach: running ## open the shell of a running peer: make attach PEER=alice
 	@container=$(PROJECT)-$(PEER)
@@ -118,18 +118,10 @@ attach: running ## open the shell of a running peer: make attach PEER=alice
 		.build/peerlab attach --cluster $(PROJECT) $(PEER) || true
 		exit 0
 	fi
+	# Docker alone has started the cluster: there is no peerlab here.
 	echo 'Ctrl-] leaves the shell, also while $(PEER) is paused'
-	docker exec -it --detach-keys 'ctrl-]' -e PEER_CLUSTER=$(PROJECT) $$container /peer attach && exit 0
-	printf '\e[0m\e[?2004l\n'
-	# Docker tells of the end of a shell before it tells of its container's.
-	timeout 3 docker wait $$container >/dev/null 2>&1 || true
-	state=$$(docker inspect -f '{{.State.Status}} ({{.State.ExitCode}})' $$container 2>/dev/null) || state=removed
-	case $$state in
-	running*) ;;
-	paused*) echo '$(PEER) is paused: docker unpause $(PROJECT)-$(PEER) wakes it' ;;
-	removed) echo '$(PEER) was removed: $(AGAIN)make up makes it again' ;;
-	*) echo "$(PEER) has ended, $$state: docker start $(PROJECT)-$(PEER) brings it back" ;;
-	esac
+	docker exec -it --detach-keys 'ctrl-]' -e PEER_CLUSTER=$(PROJECT) $$container /peer attach ||
+		printf '\e[0m\e[?2004l\n%s\n' 'the shell has ended: $(AGAIN)make attach PEER=$(PEER) opens it again, or says what is the matter with $(PEER)'
 
 # The line goes by standard input, and what a - in it reads after it: arguments
 # show in Docker's events. It goes as it is written: make replaces nothing in it.
@@ -282,8 +274,8 @@ search: $(if $(filter docker,$(ENGINE)),image) ## random fault schedules that mu
 		--runs $(or $(RUNS),$(if $(filter docker,$(ENGINE)),20,1000)) --for $(or $(FOR),$(if $(filter docker,$(ENGINE)),1m,10m))
 
 .PHONY: engines
-engines: image ## the gallery on both engines; writes the table in docs/engines.md
-	@.build/peerlab compare --write docs/engines.md || (($$? == 3)) # 3: what this host cannot do is skipped
+engines: image ## the gallery on both engines; writes the table in docs/engines-compared.md
+	@.build/peerlab compare --write docs/engines-compared.md || (($$? == 3)) # 3: what this host cannot do is skipped
 
 .PHONY: bench
 bench: ## benchmarks

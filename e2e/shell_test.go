@@ -59,7 +59,7 @@ func TestShellInAContainer(t *testing.T) {
 	// Ctrl-C ends what runs, then clears the line, and never the peer.
 	m.Send("monitor", "Enter")
 	c.ask(t, "bob", "msg", "watched")
-	m.Contains("event chat.delivered")
+	m.Contains("chat.delivered")
 	m.Send("C-c")
 	m.Contains("^C")
 	m.Send("not this", "C-c", "C-c")

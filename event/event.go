@@ -39,13 +39,15 @@ const (
 	// told again when the queue has been shorter meanwhile.
 	PeerBacklog Kind = "peer.backlog" // text (which queue) messages (how many wait)
 
-	MemberJoin     Kind = "member.join"     // member addr incarnation was
-	MemberSuspect  Kind = "member.suspect"  // member addr incarnation was health
-	MemberRefute   Kind = "member.refute"   // member addr incarnation was
-	MemberDead     Kind = "member.dead"     // member addr incarnation was health
-	MemberLeft     Kind = "member.left"     // member addr incarnation was
-	MemberUpdate   Kind = "member.update"   // member addr incarnation
-	MemberReap     Kind = "member.reap"     // member addr incarnation was
+	MemberJoin    Kind = "member.join"    // member addr incarnation was
+	MemberSuspect Kind = "member.suspect" // member addr incarnation was health
+	MemberRefute  Kind = "member.refute"  // member addr incarnation was
+	MemberDead    Kind = "member.dead"    // member addr incarnation was health
+	MemberLeft    Kind = "member.left"    // member addr incarnation was
+	MemberUpdate  Kind = "member.update"  // member addr incarnation
+	// MemberReap says that the peer has forgotten a member. Of itself it says that
+	// its membership was shut down by a command: it holds nobody any more.
+	MemberReap     Kind = "member.reap"     // member addr incarnation was; or member reason
 	MemberConflict Kind = "member.conflict" // member addr (of the other holder of the name)
 
 	// ChatStart is the beginning of a life of the peer's own chat.
@@ -94,8 +96,8 @@ const (
 	ViaPushPull = "push/pull"
 )
 
-// MembershipEnded is the reason of ChatLeave where the observer itself has no
-// membership any more, and knows nothing of the other.
+// MembershipEnded is the reason of ChatLeave and MemberReap where the observer
+// itself has no membership any more, and knows nothing of the others.
 const MembershipEnded = "own membership ended"
 
 // Event is one observation of one peer.

@@ -121,24 +121,34 @@ func (l *Log) Read(ctx context.Context, after uint64) ([]Event, error) {
 	}
 }
 
-// Copy writes every event after the given sequence number to w as JSON lines,
-// following the log until it is closed (nil), ctx ends, or a write fails.
-func (l *Log) Copy(ctx context.Context, w io.Writer, after uint64) error {
+// Follow calls fn with every event after the given sequence number, until the
+// log is closed (ErrClosed), ctx ends (its error) or fn fails (its error).
+func (l *Log) Follow(ctx context.Context, after uint64, fn func(Event) error) error {
 	for {
 		events, err := l.Read(ctx, after)
-		if errors.Is(err, ErrClosed) {
-			return nil
-		}
 		if err != nil {
 			return err
 		}
 		for _, e := range events {
-			if _, err := w.Write(e.Encode()); err != nil {
+			if err := fn(e); err != nil {
 				return err
 			}
 			after = e.Seq
 		}
 	}
+}
+
+// Copy writes every event after the given sequence number to w as JSON lines,
+// following the log until it is closed (nil), ctx ends, or a write fails.
+func (l *Log) Copy(ctx context.Context, w io.Writer, after uint64) error {
+	err := l.Follow(ctx, after, func(e Event) error {
+		_, err := w.Write(e.Encode())
+		return err
+	})
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // Close ends the log: readers get what is left, then ErrClosed.

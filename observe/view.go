@@ -108,6 +108,10 @@ func (v *View) Add(e event.Event) Change {
 	case event.MemberLeft:
 		v.hold(e, left, &c)
 	case event.MemberReap:
+		if e.Member == e.Peer { // its membership is shut down
+			r.forget()
+			c.Forgot = true
+		}
 		v.hold(e, unknown, &c)
 	default:
 		return Change{}

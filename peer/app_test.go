@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/event"
+	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/command"
 	"peerlab/peer/membership"
@@ -168,6 +169,34 @@ type countShutdown struct {
 func (c countShutdown) Shutdown() error {
 	*c.ended++
 	return c.NodeAwareTransport.Shutdown()
+}
+
+// By its events, too, a peer whose membership is shut down sees nobody.
+func TestEventsOfAMembershipThatIsShutDown(t *testing.T) {
+	s := startService(t, 2)
+	alice := cluster(t, s, "alice", "bob")[0]
+	sees := func() int {
+		view := observe.NewView()
+		events, _ := alice.Events().Since(0)
+		for _, e := range events {
+			view.Add(e)
+		}
+		return view.Count("alice", observe.Alive)
+	}
+	if n := sees(); n != 2 {
+		t.Errorf("in the cluster alice sees %d", n)
+	}
+	alice.mustExec("membership shutdown")
+	alice.mustExec("membership shutdown")
+	if n := sees(); n != 0 {
+		t.Errorf("without membership alice sees %d", n)
+	}
+	after := alice.Events().Last()
+	alice.mustExec("init")
+	alice.await(after, "bob again", func(e event.Event) bool { return e.Kind == event.MemberJoin && e.Member == "bob" })
+	if n := sees(); n != 2 {
+		t.Errorf("after init alice sees %d", n)
+	}
 }
 
 // A peer that has left says so everywhere, and init brings it back.

@@ -41,10 +41,9 @@ func (p *Peer) peerCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "events", Group: "peer",
-			Short: "what this peer observed, latest last",
-			Long: "Events are JSON lines; docs and the README say what each kind carries. " + string(event.PeerTraffic) + " comes\n" +
-				"every five seconds, and only if -kind names it: -kind all shows everything.",
-			Example: "events -kind member,peer.health -since 5m", Flags: p.showEvents, Values: kindValues(),
+			Short:   "what this peer observed, latest last",
+			Long:    "Events are JSON lines; docs and the README say what each kind carries.\n" + kindHelp,
+			Example: "events -kind member,peer.health -since 5m", Flags: p.showEvents, Values: map[string][]string{"kind": event.KindWords(event.Kinds())},
 		},
 		{
 			Name: "help", Group: "peer", Usage: "[COMMAND|GROUP]", MaxArgs: -1,
@@ -80,9 +79,11 @@ func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 	n := fs.Int("n", 20, "how `many` of the latest to show; with -since, all if -n is not given")
 	follow := fs.Bool("follow", false, "go on until interrupted")
 	format := fs.String("format", "json", "`json`: there is no other format")
-	kinds := kindFlag(fs)
-	var since sinceFlag
-	fs.Var(&since, "since", "only those of the last `duration`, or since a time such as 2026-11-23T12:37:38Z")
+	f := kindFlag(fs)
+	fs.Func("since", "only those of the last `duration`, or since a time such as 15:04 or 2026-11-23T12:37:38Z", func(text string) (err error) {
+		f.Since, err = event.ParseSince(text, time.Now())
+		return err
+	})
 	return func(ctx context.Context, c *command.Call) error {
 		if *format != "json" {
 			return fmt.Errorf("events: no format %q: events are JSON lines; peerlab events shows them for people", *format)
@@ -95,11 +96,10 @@ func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 		if len(events) > 0 {
 			after = events[len(events)-1].Seq
 		}
-		from := since.time(time.Now())
-		events = slices.DeleteFunc(events, func(e event.Event) bool { return !kinds.shows(e.Kind) || e.Time.Before(from) })
+		events = slices.DeleteFunc(events, func(e event.Event) bool { return !f.Shows(e) })
 		nGiven := false
 		fs.Visit(func(f *flag.Flag) { nGiven = nGiven || f.Name == "n" })
-		if nGiven || from.IsZero() {
+		if nGiven || f.Since.IsZero() {
 			events = events[max(0, len(events)-*n):]
 		}
 		for _, e := range events {
@@ -110,23 +110,31 @@ func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 		if !*follow {
 			return nil
 		}
-		for {
-			events, err := p.events.Read(ctx, after)
-			if ctx.Err() != nil || errors.Is(err, event.ErrClosed) {
-				return nil // interrupted, as intended, or the peer ends
+		err := p.events.Follow(ctx, after, func(e event.Event) error {
+			if !f.Shows(e) {
+				return nil
 			}
-			if err != nil {
-				return err
-			}
-			for _, e := range events {
-				after = e.Seq
-				if !kinds.shows(e.Kind) {
-					continue
-				}
-				if _, err := c.Out.Write(e.Encode()); err != nil {
-					return err
-				}
-			}
+			_, err := c.Out.Write(e.Encode())
+			return err
+		})
+		if ctx.Err() != nil || errors.Is(err, event.ErrClosed) {
+			return nil // interrupted, as intended, or the peer ends
 		}
+		return err
 	}
+}
+
+// kindHelp says what -kind is for.
+const kindHelp = string(event.PeerTraffic) + " and " + string(event.PeerQueues) + ", which come every five seconds, are shown where -kind\n" +
+	"names them: -kind all shows everything."
+
+// kindFlag adds -kind to fs. It returns the filter that -kind fills in.
+func kindFlag(fs *flag.FlagSet) *event.Filter {
+	f := &event.Filter{}
+	fs.Func("kind", "only these `kinds` or layers, such as member,chat.sent; all is every kind", func(text string) error {
+		kinds, err := event.ParseKinds(strings.Split(text, ","), event.Kinds())
+		f.Kinds = append(f.Kinds, kinds...)
+		return err
+	})
+	return f
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"peerlab/peer/command"
 	"peerlab/peer/files"
 	"peerlab/peer/journal"
-	"peerlab/terminal"
 )
 
 func (p *Peer) layerNames([]string, string) []string {
@@ -69,8 +67,8 @@ func (p *Peer) logCommands() []command.Command {
 		{
 			Name: "monitor", Group: "log",
 			Short: "show events and the log as they come, until interrupted", Example: "monitor -level debug",
-			Long:  string(event.PeerTraffic) + " comes every five seconds, and only if -kind names it: -kind all shows everything.",
-			Flags: p.monitor, Values: map[string][]string{"level": levels["level"], "layer": levels["layer"], "kind": kindValues()["kind"]},
+			Long:  kindHelp,
+			Flags: p.monitor, Values: map[string][]string{"level": levels["level"], "layer": levels["layer"], "kind": event.KindWords(event.Kinds())},
 		},
 	}
 }
@@ -135,7 +133,7 @@ func (p *Peer) followLog(fs *flag.FlagSet) command.Func {
 
 func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
 	filter := logFlags(fs)
-	kinds := kindFlag(fs)
+	shown := kindFlag(fs)
 	return func(ctx context.Context, c *command.Call) error {
 		f, err := filter()
 		if err != nil {
@@ -158,19 +156,13 @@ func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
 		follower := make(chan struct{})
 		go func() {
 			defer close(follower)
-			for after := p.events.Last(); ; {
-				events, err := p.events.Read(ctx, after)
-				if err != nil {
-					cancel()
-					return
+			defer cancel()
+			_ = p.events.Follow(ctx, p.events.Last(), func(e event.Event) error {
+				if shown.Shows(e) {
+					put(event.Line(e))
 				}
-				for _, e := range events {
-					after = e.Seq
-					if kinds.shows(e.Kind) {
-						put(eventLine(e))
-					}
-				}
-			}
+				return nil
+			})
 		}()
 		for {
 			select {
@@ -183,38 +175,4 @@ func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
 			}
 		}
 	}
-}
-
-// eventLine is an event for a person to read.
-func eventLine(e event.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s event %s", e.Time.Format("15:04:05.000"), e.Kind)
-	add := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, " %s=%s", name, slog.StringValue(value))
-		}
-	}
-	count := func(name string, n uint64) {
-		if n != 0 {
-			fmt.Fprintf(&b, " %s=%d", name, n)
-		}
-	}
-	add("member", e.Member)
-	add("was", e.Was)
-	add("addr", e.Addr)
-	count("incarnation", uint64(e.Incarnation))
-	if e.Health != 0 || e.Kind == event.PeerHealth {
-		fmt.Fprintf(&b, " health=%d", e.Health)
-	}
-	count("members", uint64(max(e.Members, 0)))
-	add("message", e.Message)
-	count("messages", e.Messages)
-	count("packets", e.Packets)
-	count("streams", e.Streams)
-	count("bytes", e.Bytes)
-	add("text", e.Text)
-	add("url", e.URL)
-	add("reason", e.Reason)
-	add("error", e.Error)
-	return terminal.Line(b.String())
 }

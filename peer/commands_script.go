@@ -123,7 +123,11 @@ func (p *Peer) set(_ context.Context, c *command.Call) error {
 		return errors.New("set: write set NAME VALUE, or set alone to show all")
 	}
 	if len(c.Args) > 1 {
-		if err := p.commands.SetVar(c.Args[0], strings.Join(c.Args[1:], " ")); err != nil {
+		value := strings.Join(c.Args[1:], " ")
+		if _, says := p.app.(Conversation); says && c.Args[0] == p.mode() && !slices.Contains(modes, value) {
+			return fmt.Errorf("set: no such mode as %q: %s is one of %s", value, p.mode(), strings.Join(modes, ", "))
+		}
+		if err := p.commands.SetVar(c.Args[0], value); err != nil {
 			return err
 		}
 		if p.saysText() && c.Args[0] == p.mode() {
@@ -144,11 +148,13 @@ func (p *Peer) set(_ context.Context, c *command.Call) error {
 // mode is the variable that makes every line a message.
 func (p *Peer) mode() string { return appName(p.app) + "mode" }
 
-// modeSlash and modeOn are values of that variable.
+// modeSlash and modeOn are among the modes, the values of that variable.
 const (
 	modeSlash = "slash"
 	modeOn    = "on"
 )
+
+var modes = []string{modeOn, "off", modeSlash}
 
 // completeSet proposes the names of variables, and the values of mode.
 func (p *Peer) completeSet(args []string, _ string) []string {
@@ -161,7 +167,7 @@ func (p *Peer) completeSet(args []string, _ string) []string {
 		}
 		return names
 	case len(args) == 1 && says && args[0] == p.mode():
-		return []string{modeOn, "off", modeSlash}
+		return slices.Clone(modes)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"peerlab/event"
 	"peerlab/peer/command"
 	"peerlab/peer/membership"
 )
@@ -87,7 +88,9 @@ func (p *Peer) stepCommands() []command.Command {
 					c.Printf("already shut down: nothing changes\n")
 					return nil
 				}
-				if err := p.shutdown(s); err != nil {
+				err = p.shutdown(s)
+				p.events.Emit(event.Event{Kind: event.MemberReap, Member: p.conf.Name, Reason: event.MembershipEnded})
+				if err != nil {
 					return err
 				}
 				c.Printf("shut down\n")

@@ -32,7 +32,6 @@ const (
 // Bounds of Config.
 const (
 	maxEventsKept = 10_000_000
-	maxRetransmit = 1000 // as memberlist's own setting
 	maxTombstones = 365 * 24 * time.Hour
 )
 
@@ -147,8 +146,8 @@ func (c *Config) check() error {
 	if c.Rejoin < 0 || c.Rejoin > 0 && c.Rejoin < 100*time.Millisecond {
 		return fmt.Errorf("rejoin interval %s: use 100ms or more, or 0 to turn rejoin off", c.Rejoin)
 	}
-	if c.BroadcastRetransmit < 0 || c.BroadcastRetransmit > maxRetransmit {
-		return fmt.Errorf("broadcast retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.BroadcastRetransmit, maxRetransmit)
+	if c.BroadcastRetransmit < 0 || c.BroadcastRetransmit > membership.MaxRetransmit {
+		return fmt.Errorf("broadcast retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.BroadcastRetransmit, membership.MaxRetransmit)
 	}
 	if d := c.BroadcastTombstones; d < 0 || d > 0 && d < time.Second || d > maxTombstones {
 		return fmt.Errorf("broadcast tombstones %s: use 1s to %s", d, maxTombstones)

@@ -61,12 +61,7 @@ func (c *Config) Configure(settings map[string]string) error {
 }
 
 // ErrNoSetting is the error of Configure for a setting that there is not.
-var ErrNoSetting = errors.New("no such setting")
-
-type noSettingError struct{ text string }
-
-func (e *noSettingError) Error() string        { return e.text }
-func (e *noSettingError) Is(target error) bool { return target == ErrNoSetting }
+var ErrNoSetting = errors.New("a peer has no setting")
 
 func unknownSetting(name string, flags *pflag.FlagSet) error {
 	var known []string
@@ -75,7 +70,7 @@ func unknownSetting(name string, flags *pflag.FlagSet) error {
 	if near := nearest.To(name, known); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, ", ") + "?"
 	}
-	return &noSettingError{fmt.Sprintf("a peer has no setting %q: %s", name, hint)}
+	return fmt.Errorf("%w %q: %s", ErrNoSetting, name, hint)
 }
 
 // SetFlag sets a flag from one text, in which the values of a flag that can be

@@ -184,11 +184,17 @@ func online(members *membership.Membership) []string {
 }
 
 // follow keeps the app informed of who is there, and online of how many there
-// are.
-func (p *Peer) follow(s *life, online *atomic.Int64) {
+// are. A peer that was created by hand is a member of a cluster once others have
+// found it: it may never join one.
+func (p *Peer) follow(s *life, online *atomic.Int64, byHand bool) {
 	for s.ctx.Err() == nil {
 		changed := s.members.Changed()
-		online.Store(int64(s.members.Online()))
+		n := s.members.Online()
+		online.Store(int64(n))
+		if byHand && n > 1 {
+			p.begin(s)
+			byHand = false
+		}
 		p.updateApp(s)
 		select {
 		case <-changed:

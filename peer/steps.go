@@ -47,15 +47,7 @@ func (p *Peer) configureLocked(settings []string) error {
 func (p *Peer) create() error {
 	p.step.Lock()
 	defer p.step.Unlock()
-	if err := p.createLocked(false); err != nil {
-		return err
-	}
-	s, err := p.running()
-	if err != nil {
-		return err
-	}
-	s.tasks.Go(func() { p.awaitOthers(s) })
-	return nil
+	return p.createLocked(false)
 }
 
 // createLocked is create for a caller that holds step. If started is set,
@@ -137,27 +129,11 @@ func (p *Peer) createLocked(started bool) (err error) {
 	if err != nil {
 		return err
 	}
-	s.tasks.Go(func() { p.follow(s, &online) })
+	s.tasks.Go(func() { p.follow(s, &online, !started) })
 	if p.former != nil {
 		s.tasks.Go(func() { p.remember(s.ctx, members) })
 	}
 	return nil
-}
-
-// awaitOthers marks a peer that was created by hand a member of a cluster when
-// others have found it, which it may never have joined.
-func (p *Peer) awaitOthers(s *life) {
-	for s.ctx.Err() == nil {
-		changed := s.members.Changed()
-		if s.members.Online() > 1 {
-			p.begin(s)
-			return
-		}
-		select {
-		case <-changed:
-		case <-s.ctx.Done():
-		}
-	}
 }
 
 // makeContact prepares, where a service is configured, to register addr; nil

@@ -16,7 +16,7 @@ func (r *running) typeLine(line string) string {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
 	defer cancel()
-	ctx = event.WithShell(command.WithCaller(ctx, command.Caller{Shell: "one"}), "one")
+	ctx = command.WithCaller(ctx, command.Caller{Shell: "one"})
 	var out bytes.Buffer
 	if err := r.Commands().RunLine(ctx, line, nil, &out); err != nil {
 		r.t.Fatalf("%s: %q: %v", r.Name(), line, err)
@@ -37,6 +37,9 @@ func TestChatmodeSlash(t *testing.T) {
 		if e := p.await(0, text, func(e event.Event) bool { return e.Kind == event.ChatSent && e.Text == text }); e.Shell != "one" {
 			t.Errorf("%q was said in %q", text, e.Shell)
 		}
+	}
+	if _, err := p.exec("set chatmode nonsense"); err == nil || !strings.Contains(err.Error(), "on, off, slash") {
+		t.Errorf("a mode that there is not: %v", err)
 	}
 	if out := p.typeLine("/members"); !strings.Contains(out, "INCARNATION") {
 		t.Errorf("/members: %q", out)
@@ -91,14 +94,17 @@ func TestEventsOfAKind(t *testing.T) {
 	p := start(t, config("p", nil))
 	p.awaitKind(event.PeerReady, "")
 	p.Events().Emit(event.Event{Kind: event.PeerTraffic, Packets: 7, Streams: 2, Bytes: 900})
+	p.Events().Emit(event.Event{Kind: event.PeerQueues, Dropped: 3})
 	p.Events().Emit(event.Event{Kind: event.PeerHealth, Health: 1, Time: time.Now().Add(-time.Hour)})
 	p.mustExec("msg hello")
 	for _, tc := range []struct {
 		line      string
 		has, lack []string
 	}{
-		{"events -n 1000", []string{"peer.ready", "chat.sent", "peer.health"}, []string{"peer.traffic"}},
-		{"events -kind all -n 1000", []string{"peer.ready", "peer.traffic", "chat.sent"}, nil},
+		{"events -n 1000", []string{"peer.ready", "chat.sent", "peer.health"}, []string{"peer.traffic", "peer.queues"}},
+		{"events -kind peer -n 1000", []string{"peer.ready"}, []string{"peer.traffic", "peer.queues", "chat.sent"}},
+		{"events -kind all -n 1000", []string{"peer.ready", "peer.traffic", "peer.queues", "chat.sent"}, nil},
+		{"events -kind other.kind -n 1000", nil, []string{"kind"}}, // of an application
 		{"events -kind chat,peer.traffic", []string{"chat.sent", "peer.traffic"}, []string{"peer.ready"}},
 		{"events -since 10m", []string{"chat.sent", "peer.ready"}, []string{"peer.health"}},
 		{"events -since 2999-01-01T00:00:00Z", nil, []string{"kind"}},
@@ -137,6 +143,7 @@ func TestMonitorHasFigures(t *testing.T) {
 		defer timeout.Stop()
 		for { // it follows from some time on
 			p.Events().Emit(event.Event{Kind: event.PeerTraffic, Packets: 7, Streams: 2, Bytes: 900})
+			p.Events().Emit(event.Event{Kind: event.PeerQueues, Dropped: 3})
 			p.Events().Emit(event.Event{Kind: event.PeerHealth, Health: 1})
 			select {
 			case <-out.seen:
@@ -151,11 +158,12 @@ func TestMonitorHasFigures(t *testing.T) {
 			}
 		}
 	}
-	if out := watch("monitor", "event peer.health health=1"); strings.Contains(out, "peer.traffic") {
+	if out := watch("monitor", "health 1"); strings.Contains(out, "peer.traffic") || strings.Contains(out, "peer.queues") {
 		t.Errorf("traffic that nobody asked for:\n%s", out)
 	}
-	watch("monitor -kind peer.traffic", "event peer.traffic packets=7 streams=2 bytes=900")
-	if out := watch("events -follow -n 0", `"kind":"peer.health"`); strings.Contains(out, "peer.traffic") {
+	watch("monitor -kind peer.traffic", "7 packets  2 streams  900 bytes")
+	watch("monitor -kind peer.queues", "3 dropped")
+	if out := watch("events -follow -n 0", `"kind":"peer.health"`); strings.Contains(out, "peer.traffic") || strings.Contains(out, "peer.queues") {
 		t.Errorf("traffic that nobody asked for:\n%s", out)
 	}
 	watch("events -follow -n 0 -kind all", `"packets":7`)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"peerlab/peer/files"
 )
 
 // Extension ends the name of a scenario file. TestExtension ends that of a
@@ -48,9 +50,6 @@ type line struct {
 	*command
 }
 
-// byteOrderMark is what some editors begin a file with.
-const byteOrderMark = "\ufeff"
-
 // Parse reads the text of a scenario. The error is a Problems.
 func Parse(path, text string) (*Scenario, error) {
 	s := &Scenario{Name: strings.TrimSuffix(filepath.Base(path), Extension), Path: path, Text: text, beside: &beside{none: errNoneBeside}}
@@ -70,7 +69,7 @@ func Parse(path, text string) (*Scenario, error) {
 		return nil, wrong
 	}
 	number := 0
-	for text := range strings.Lines(strings.TrimPrefix(text, byteOrderMark)) {
+	for text := range strings.Lines(strings.TrimPrefix(text, files.ByteOrderMark)) {
 		number++
 		text = strings.TrimSuffix(text, "\n")
 		comment, is := strings.CutPrefix(text, "#")

@@ -13,7 +13,6 @@ import (
 
 	"peerlab/nearest"
 	"peerlab/observe/theory"
-	"peerlab/peer/membership"
 	"peerlab/testbed"
 	"peerlab/testbed/settings"
 )
@@ -105,19 +104,7 @@ func (sc *scene) define(of map[string]string) error {
 
 // model is the cluster as theory knows it.
 func (sc *scene) model() (theory.Model, error) {
-	conf, err := membership.Configure(sc.spec.Settings["profile"], fields(sc.spec.Settings))
-	if err != nil {
-		return theory.Model{}, err
-	}
-	return theory.Of(conf, len(sc.spec.Peers)), nil
-}
-
-// fields are the settings of memberlist among a peer's.
-func fields(settings map[string]string) []string {
-	if settings["set"] == "" {
-		return nil
-	}
-	return strings.Split(settings["set"], ",")
+	return settings.Model(sc.spec.Settings, len(sc.spec.Peers))
 }
 
 // parseSettings reads key=value words: flags of peer run in lower case, fields

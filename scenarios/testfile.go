@@ -16,6 +16,7 @@ import (
 
 	"peerlab/event"
 	peerline "peerlab/peer/command"
+	"peerlab/peer/files"
 	"peerlab/terminal"
 	"peerlab/testbed"
 )
@@ -68,7 +69,7 @@ func ParseTest(path, text string) (*TestFile, error) {
 	if len(text) > limit {
 		return nil, Problems{{File: path, Line: 1, Col: 1, Text: fmt.Sprintf("%d bytes are too many: at most %d", len(text), limit)}}
 	}
-	for line := range strings.Lines(strings.TrimPrefix(text, byteOrderMark)) {
+	for line := range strings.Lines(strings.TrimPrefix(text, files.ByteOrderMark)) {
 		number++
 		line = strings.TrimLeft(strings.TrimRight(line, "\r\n"), blanks) // blanks at the end may be in a text
 		if line == "" || strings.HasPrefix(line, "#") {

@@ -77,3 +77,17 @@ func Raw(w io.Writer) io.Writer {
 	}
 	return w
 }
+
+// Size returns the columns and rows of the terminal that w is, 0 and 0 if it is
+// none. One that does not tell has 80 and 24.
+func Size(w io.Writer) (columns, rows int) {
+	f, ok := Raw(w).(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, 0
+	}
+	columns, rows, err := term.GetSize(int(f.Fd()))
+	if err != nil || columns < 1 || rows < 1 {
+		return 80, 24
+	}
+	return columns, rows
+}

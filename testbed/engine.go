@@ -44,7 +44,8 @@ type Engine interface {
 	Move(ctx context.Context, name string) (netip.Addr, error)
 
 	// SetLinks puts links in force instead of what was, all of them at the same
-	// instant; empty links heal everything. It then measures the pairs whose
+	// instant; empty links heal everything. Links that are like that already are
+	// no change, and not recorded. It then measures the pairs whose
 	// link has changed, UDP and TCP, and records what was measured: a fault
 	// without effect is a *NoEffectError that names the pair, and what cannot
 	// be done here at all an ErrUnable before anything changes. Links go by

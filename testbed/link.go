@@ -115,7 +115,7 @@ type LinkKey struct {
 	// Example is a word with the key, Text what it does.
 	Example, Text string
 	// Kernel names the module of the kernel that the key takes beside nf_tables:
-	// "sch_netem", "sch_tbf" or "".
+	// "nft_numgen", "sch_netem", "sch_tbf" or "".
 	Kernel string
 
 	// fields are what the key sets: by their names in JSON, pointers into a Link
@@ -163,9 +163,9 @@ var linkKeys = []LinkKey{
 			return unless(l.Over == 0 || l.Over >= minOver && l.Over <= maxOver, "over: %d bytes is not within %d and %d", l.Over, minOver, maxOver)
 		},
 	},
-	shareKey("loss", "loss=20%", "drop a share at random", "", func(l *Link) *float64 { return &l.Loss }),
+	shareKey("loss", "loss=20%", "drop a share at random", "nft_numgen", func(l *Link) *float64 { return &l.Loss }),
 	{
-		Name: "every", Example: "every=3", Text: "drop each third packet",
+		Name: "every", Example: "every=3", Text: "drop each third packet", Kernel: "nft_numgen",
 		fields: func(l *Link) []linkField { return []linkField{{"every", &l.Every}} },
 		parse:  func(l *Link, value string) error { return parseCount(&l.Every, value) },
 		print:  func(l Link) string { return strconv.Itoa(l.Every) },

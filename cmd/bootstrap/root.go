@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -87,7 +86,7 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 		},
 	}
 	usage.Help(root)
-	root.Version = buildVersion()
+	root.Version = usage.Version()
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.Flags()
 	f.StringVar(&s.listen, "listen", ":8080", "address to answer on, `HOST:PORT`")
@@ -128,7 +127,7 @@ Without --url it asks this machine, on the port that BOOTSTRAP_LISTEN or PORT se
 		Short: "Print the version",
 		Args:  noArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintln(cmd.OutOrStdout(), "bootstrap", buildVersion(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+			fmt.Fprintln(cmd.OutOrStdout(), "bootstrap", usage.Version(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 		},
 	}
 	root.AddCommand(health, version, man.Command())
@@ -212,13 +211,4 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("%s takes no argument, got %q", cmd.Name(), args[0])}
 	}
 	return nil
-}
-
-// buildVersion is what the Go command wrote into the binary: a module version,
-// or (devel) where it was built without version control.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown)"
 }

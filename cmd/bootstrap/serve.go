@@ -14,6 +14,7 @@ import (
 
 	"peerlab/bootstrap/server"
 	"peerlab/bootstrap/store/open"
+	"peerlab/usage"
 )
 
 // serve answers on s.listen until ctx ends.
@@ -45,7 +46,7 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 		debug.SetGCPercent(server.GCPercent)
 	}
 	log.Info("listening", "addr", l.Addr().String(), "store", open.Shown(s.store), "tls", secure != nil,
-		"max_peers", s.maxPeers, "min_refill_candidates", s.minRefill, "version", buildVersion())
+		"max_peers", s.maxPeers, "min_refill_candidates", s.minRefill, "version", usage.Version())
 	if onAllAddresses(l) && s.tokens.Empty() {
 		log.Warn("anyone who reaches this machine may change the list: set tokens (--tokens-file), or listen on one address (--listen 127.0.0.1:8080)")
 	}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"io"
 	"time"
 
 	"peerlab/event"
@@ -13,44 +12,24 @@ import (
 
 // journal writes each change of links as the event that the lab records of it,
 // with addresses in place of names. Docker keeps the lines for as long as the
-// agent lives: so who comes later knows what others did.
+// agent lives: so who comes later knows what others did. Changes are numbered, so
+// that a reader notices one that was lost.
 type journal struct {
-	out     io.Writer
-	changes chan change
-	written chan struct{}
+	out     *outputQueue
+	changes uint64
 }
 
-type change struct {
-	matrix fabric.Matrix
-	at     time.Time
-}
-
-func startJournal(out io.Writer) *journal {
-	j := &journal{out: out, changes: make(chan change, 64), written: make(chan struct{})}
-	go j.write()
-	return j
-}
-
-// add hands on a change. It does not wait for it to be written: whoever changed
-// the links waits, and a large matrix takes milliseconds to write.
-func (j *journal) add(m fabric.Matrix, at time.Time) { j.changes <- change{m, at} }
-
-func (j *journal) write() {
-	defer close(j.written)
-	seq := uint64(0)
-	for c := range j.changes {
-		links := make(testbed.Links, len(c.matrix))
-		for pair, link := range c.matrix {
+// add queues a change. It does not wait for it to be written: whoever changed the
+// links waits, and a large matrix takes milliseconds to write. The agent calls it
+// for one change after the other.
+func (j *journal) add(m fabric.Matrix, at time.Time) {
+	j.changes++
+	seq := j.changes
+	j.out.add(func() []byte {
+		links := make(testbed.Links, len(m))
+		for pair, link := range m {
 			links[testbed.Pair{From: pair.From.String(), To: pair.To.String()}] = link
 		}
-		seq++
-		e := event.Event{Time: c.at, Seq: seq, Peer: testbed.Lab, Kind: links.Kind(), Text: links.String()}
-		_, _ = j.out.Write(e.Encode()) // a lost line is no reason to drop the rules
-	}
-}
-
-// close writes what there is.
-func (j *journal) close() {
-	close(j.changes)
-	<-j.written
+		return event.Event{Time: at, Seq: seq, Peer: testbed.Lab, Kind: links.Kind(), Text: links.String()}.Encode()
+	})
 }

@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -18,10 +20,11 @@ func TestJournal(t *testing.T) {
 	pair := fabric.Pair{From: netip.MustParseAddr("10.0.0.1"), To: netip.MustParseAddr("10.0.0.2")}
 	at := time.Now()
 	var out bytes.Buffer
-	j := startJournal(&out)
+	q := newOutputQueue(&out)
+	j := journal{out: q}
 	j.add(fabric.Matrix{pair: {Drop: fabric.DropAll}}, at)
 	j.add(nil, at.Add(time.Second))
-	j.close()
+	q.close()
 	var got []event.Event
 	for line := range strings.Lines(out.String()) {
 		e, err := event.Decode([]byte(line))
@@ -36,4 +39,35 @@ func TestJournal(t *testing.T) {
 	if got[1].Kind != testbed.LabHeal || got[1].Text != "" || got[1].Seq != 2 {
 		t.Errorf("%+v", got[1])
 	}
+}
+
+// TestJournalLosesChanges has nobody read for a while: the numbers show that
+// changes are lost.
+func TestJournalLosesChanges(t *testing.T) {
+	unread, out := io.Pipe()
+	q := newOutputQueue(out)
+	j := journal{out: q}
+	for range 2 * queuedLines {
+		j.add(nil, time.Now())
+	}
+	lines := json.NewDecoder(unread)
+	next := func() (e event.Event) {
+		if err := lines.Decode(&e); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	if seq := next().Seq; seq != 1 {
+		t.Errorf("the first change is %d", seq)
+	}
+	next() // now there is room
+	j.add(nil, time.Now())
+	last := next().Seq
+	for last < 2*queuedLines {
+		last = next().Seq
+	}
+	if last != 2*queuedLines+1 {
+		t.Errorf("the change after those that are lost is %d, want %d", last, 2*queuedLines+1)
+	}
+	q.close()
 }

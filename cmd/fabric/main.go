@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		},
 	}
 	usage.Help(root)
-	root.Version = buildVersion()
+	root.Version = usage.Version()
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(agentCommand(stdout, stderr), probeCommand(stdin, stdout), featuresCommand(stdout))
 	root.SetArgs(args)
@@ -65,14 +65,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	fmt.Fprintf(stderr, "fabric: %s\n", terminal.Line(err.Error()))
 	return 1
-}
-
-// buildVersion is what the Go command wrote into the binary.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown)"
 }
 
 func agentCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -94,13 +86,14 @@ links, as an event.`,
 			// A matrix of 2,500 pairs makes 5 MB of garbage in as many
 			// milliseconds; collected each time, it would be late by half as many.
 			debug.SetGCPercent(1000)
-			config.Log = slog.New(slog.NewTextHandler(stderr, nil))
+			events, log := newOutputQueue(stdout), newOutputQueue(stderr)
+			defer events.close()
+			defer log.close()
+			config.Log = slog.New(slog.NewTextHandler(log, nil))
+			config.Changed = (&journal{out: events}).add
 			if socket == "" {
 				socket = fabric.SocketOf(config.Lab)
 			}
-			journal := startJournal(stdout)
-			defer journal.close()
-			config.Changed = journal.add
 			agent, err := fabric.NewAgent(config)
 			if err != nil {
 				return err

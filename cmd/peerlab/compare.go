@@ -39,7 +39,7 @@ the output is a terminal and --markdown does not ask for it. The exit
 status is 1 if an answer differs: another verdict, another result of a check, or a
 latency out of the bounds that docs/engines.md states; it is 3 if none differs but one
 is inconclusive. What is complete in --out is not run again.`,
-		Example:           "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines.md",
+		Example:           "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines-compared.md",
 		ValidArgsFunction: completeScenarios(true, wholeGallery),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -163,7 +163,7 @@ func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, b *scenarios.Batch, p
 		defer p.close()
 		say = func(line string) { p.live.say(line) }
 		b.Tell = func(n scenarios.Note) {
-			if n.Done != nil || p.live.redraws() {
+			if n.Done != nil || p.live.redraws {
 				n.Run = b.Engine + " " + n.Run
 				p.note(n)
 			}

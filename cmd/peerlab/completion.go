@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"peerlab/event"
 	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
@@ -37,7 +38,7 @@ func (l *lab) addCompletion(root *cobra.Command) {
 		"cluster": l.completeClusters, "format": completeFormat,
 		"image": l.completeImages, "bootstrap-image": l.completeImages, "fabric-image": l.completeImages,
 		"set": completeSet, "arm": completeArm, "vary": completeVary, "checks": completeList(explore.Checks),
-		"kind": completeList(kindWords), "peer": l.completePeers(anyState...),
+		"kind": completeList(func() []string { return event.KindWords(scenarios.EventKinds()) }), "peer": l.completePeers(anyState...),
 		"out": completeOut, "write": completeFile("md"),
 	}
 	var visit func(cmd *cobra.Command)
@@ -89,14 +90,6 @@ func list(names, taken []string, word string) (proposed []string) {
 		}
 	}
 	return proposed
-}
-
-func kindWords() []string {
-	words := layers()
-	for _, kind := range scenarios.EventKinds() {
-		words = append(words, string(kind))
-	}
-	return words
 }
 
 func completeFormat(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -261,27 +254,22 @@ func (l *lab) completeImages(cmd *cobra.Command, _ []string, _ string) (tags []s
 }
 
 // members are those of the cluster, none if it cannot be asked.
-func (l *lab) members(cmd *cobra.Command) (all []docker.Status) {
+func (l *lab) members(cmd *cobra.Command) (all []testbed.Peer) {
 	_ = l.on(cmd, func(c *docker.Cluster) (err error) {
-		all, err = c.Status(cmd.Context())
+		all, err = c.Peers(cmd.Context())
 		return err
 	})
 	return all
 }
 
 // names are those of the cluster, none if it cannot be asked.
-func (l *lab) names(cmd *cobra.Command) (names []string) {
-	for _, m := range l.members(cmd) {
-		names = append(names, m.Name)
-	}
-	return names
-}
+func (l *lab) names(cmd *cobra.Command) []string { return namesOf(l.members(cmd)) }
 
 // anyState is every state of a peer.
 var anyState = []testbed.State{testbed.Running, testbed.Paused, testbed.Stopped}
 
 // described are the names of those in one of some states, each with its state.
-func described(members []docker.Status, states []testbed.State) (names []string) {
+func described(members []testbed.Peer, states []testbed.State) (names []string) {
 	for _, m := range members {
 		if slices.Contains(states, m.State) {
 			names = append(names, m.Name+"\t"+string(m.State))
@@ -307,11 +295,10 @@ func (l *lab) completeAttach(cmd *cobra.Command, args []string, _ string) (names
 	if len(args) > 0 {
 		return nil, noFiles
 	}
-	for _, m := range l.members(cmd) {
-		if m.State == testbed.Running && m.HasShell {
-			names = append(names, m.Name)
-		}
-	}
+	_ = l.on(cmd, func(c *docker.Cluster) (err error) {
+		names, err = c.Shells(cmd.Context())
+		return err
+	})
 	return names, noFiles
 }
 
@@ -414,16 +401,15 @@ func (l *lab) completeLink(keys ...string) cobra.CompletionFunc {
 // completeHeal proposes peers, and the links that are not healthy.
 func (l *lab) completeHeal(cmd *cobra.Command, args []string, word string) (proposed []string, _ cobra.ShellCompDirective) {
 	_ = l.on(cmd, func(c *docker.Cluster) error {
-		members, err := c.Status(cmd.Context())
+		state, err := c.LinkState(cmd.Context())
 		if err != nil {
 			return err
 		}
-		proposed = list(described(members, anyState), strings.Split(strings.Join(args, ","), ","), word)
-		links, err := c.Links(cmd.Context())
-		for _, pair := range links.Pairs() {
-			proposed = append(proposed, pair.From+":"+pair.To+"\t"+links[pair].String())
+		proposed = list(described(state.Peers, anyState), strings.Split(strings.Join(args, ","), ","), word)
+		for _, pair := range state.Links.Pairs() {
+			proposed = append(proposed, pair.From+":"+pair.To+"\t"+state.Links[pair].String())
 		}
-		return err
+		return nil
 	})
 	return proposed, noFiles
 }

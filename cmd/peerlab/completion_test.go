@@ -189,3 +189,19 @@ func TestBashWithoutItsCompletionPackage(t *testing.T) {
 		t.Errorf("with the package: %q", out)
 	}
 }
+
+// TestCompletionAsksDockerForAList presses TAB where names of peers go: no container
+// is looked at on its own, which takes long where there are many.
+func TestCompletionAsksDockerForAList(t *testing.T) {
+	d := startFakeDaemon(t, true, "alice", "bob", "bootstrap", "serf")
+	for _, words := range []string{"attach ", "kill ", "exec ", "exec alice -- rtt bob ", "logs ", "heal ", "cut ", "partition "} {
+		if proposed, _ := complete(t, strings.Split(words, " ")...); !slices.Contains(proposed, "alice") || words == "attach " && len(proposed) != 2 {
+			t.Errorf("%q: %q", words, proposed)
+		}
+	}
+	for _, path := range []string{"/containers/alice/json", "/events"} {
+		if n := d.times(path); n > 0 {
+			t.Errorf("Docker was asked %d times for %s", n, path)
+		}
+	}
+}

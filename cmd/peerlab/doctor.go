@@ -140,7 +140,7 @@ func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]check, 
 	if err != nil {
 		checks = append(checks, check{Name: "links", State: "unknown", Found: err.Error()})
 	}
-	return append(checks, l.checkBridge(ctx, d, root)), features
+	return append(checks, checkBridge(ctx, d, l.fabric, root)), features
 }
 
 // checkLimits says whether the kernel keeps containers to their limits.

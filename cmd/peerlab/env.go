@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -102,10 +103,7 @@ func find(name string, env func(string) string) (place, error) {
 
 // readConfig reads the file, which need not be there.
 func readConfig(env func(string) string) (map[string]place, string, error) {
-	dir := env("XDG_CONFIG_HOME")
-	if dir == "" {
-		dir = filepath.Join(env("HOME"), ".config")
-	}
+	dir := cmp.Or(env("XDG_CONFIG_HOME"), filepath.Join(env("HOME"), ".config"))
 	path := filepath.Join(dir, "peerlab", "config.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,11 +10,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"peerlab/event"
-	"peerlab/nearest"
 	"peerlab/scenarios"
-	"peerlab/terminal"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )
@@ -24,69 +23,26 @@ const gather = 100 * time.Millisecond
 
 // eventFilter says which events are shown.
 type eventFilter struct {
-	peers []string     // that did it, or to which the lab did it; none is all
-	kinds []event.Kind // or the part of them before the dot; none is all
-	since time.Time
-	// periodic shows what peers report every few seconds, though no kind asks for it.
-	periodic bool
+	event.Filter
+	peers []string // that did it, or to which the lab did it; none is all
 }
 
 func (f eventFilter) shows(e event.Event) bool {
-	if e.Time.Before(f.since) {
-		return false
-	}
 	if len(f.peers) > 0 && !slices.Contains(f.peers, e.Peer) && (e.Peer != testbed.Lab || !slices.Contains(f.peers, e.Member)) &&
 		(e.Kind != testbed.LabError || e.Member != "") { // what is missing may be theirs
 		return false
 	}
-	if len(f.kinds) == 0 {
-		return f.periodic || !e.Kind.IsPeriodic()
-	}
-	layer, _, _ := strings.Cut(string(e.Kind), ".")
-	return slices.Contains(f.kinds, e.Kind) || slices.Contains(f.kinds, event.Kind(layer)) && !e.Kind.IsPeriodic()
-}
-
-// layers returns the parts before the dot of the kinds of events.
-func layers() (names []string) {
-	for _, kind := range scenarios.EventKinds() {
-		layer, _, _ := strings.Cut(string(kind), ".")
-		if !slices.Contains(names, layer) {
-			names = append(names, layer)
-		}
-	}
-	return names
-}
-
-// parseKinds reads the values of --kind. A kind of a layer that this program does
-// not have is an application's own.
-func parseKinds(words []string) (kinds []event.Kind, err error) {
-	var known []string
-	for _, kind := range scenarios.EventKinds() {
-		known = append(known, string(kind))
-	}
-	known = append(known, layers()...)
-	for _, word := range words {
-		layer, _, dotted := strings.Cut(word, ".")
-		if !slices.Contains(known, word) && (!dotted || slices.Contains(layers(), layer)) {
-			hint := "events --help has all"
-			if near := nearest.To(word, known); len(near) > 0 {
-				hint = "did you mean " + strings.Join(near, ", ") + "?"
-			}
-			return nil, fmt.Errorf("--kind %q: no such kind of event: %s", word, hint)
-		}
-		kinds = append(kinds, event.Kind(word))
-	}
-	return kinds, nil
+	return f.Shows(e)
 }
 
 // kindsHelp lists the kinds of events, a line for each layer.
 func kindsHelp() string {
 	var b strings.Builder
-	for _, layer := range layers() {
+	for _, layer := range event.Layers(scenarios.EventKinds()) {
 		fmt.Fprintf(&b, "  %-10s", layer)
 		column := 12
 		for _, kind := range scenarios.EventKinds() {
-			name, is := strings.CutPrefix(string(kind), layer+".")
+			name, is := strings.CutPrefix(string(kind), string(layer)+".")
 			if !is {
 				continue
 			}
@@ -118,20 +74,23 @@ among events less than a tenth of a second apart in arriving.
 
 ` + kindsHelp() + `
 peer.traffic and peer.queues, which every peer reports each five seconds, are shown
-where --kind names them, and by --format json without --follow, which leaves nothing
+where --kind names them or is all, and by --format json without --follow, which leaves nothing
 out. --format json writes a JSON object a line.`,
 		Example: "  peerlab events --since 5m --kind member.suspect,member.dead\n  peerlab events --follow --peer alice --kind member,lab\n  peerlab events --format json >events.jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f := eventFilter{periodic: l.json() && !follow}
+			var f eventFilter
 			var err error
-			if f.since, err = parseSince(since, time.Now()); err != nil {
-				return usageError{err}
+			if f.Since, err = parseSince(since); err != nil {
+				return err
 			}
-			if f.since.After(time.Now()) {
+			if f.Since.After(time.Now()) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "--since %s is yet to come: nothing has happened since then\n", since)
 			}
-			if f.kinds, err = parseKinds(kinds); err != nil {
-				return usageError{err}
+			if f.Kinds, err = event.ParseKinds(kinds, scenarios.EventKinds()); err != nil {
+				return usageError{fmt.Errorf("--kind: %w", err)}
+			}
+			if len(f.Kinds) == 0 && l.json() && !follow {
+				f.Kinds = []event.Kind{event.All}
 			}
 			return l.on(cmd, func(c *docker.Cluster) error {
 				if words := slices.Concat(args, peers); len(words) > 0 {
@@ -191,7 +150,7 @@ func (l *lab) printEvents(out io.Writer, events []event.Event, f eventFilter) er
 		if l.json() {
 			_, err = out.Write(e.Encode())
 		} else {
-			_, err = fmt.Fprintln(out, colours.words(terminal.Line(describe(e)), "alive", "suspect", "dead"))
+			_, err = fmt.Fprintln(out, colours.words(event.Line(e), "alive", "suspect", "dead"))
 		}
 		if err != nil {
 			return err
@@ -200,19 +159,18 @@ func (l *lab) printEvents(out io.Writer, events []event.Event, f eventFilter) er
 	return nil
 }
 
-// describe is an event for people.
-func describe(e event.Event) string {
-	words := []string{e.Time.Local().Format("15:04:05.000"), fmt.Sprintf("%-10s %-16s", e.Peer, e.Kind)}
-	if e.Kind == event.PeerTraffic {
-		words = append(words, fmt.Sprintf("%d packets, %d streams, %d bytes", e.Packets, e.Streams, e.Bytes))
+func sinceFlag(flags *pflag.FlagSet, since *string) {
+	flags.StringVar(since, "since", "", "only from `WHEN` on: 5m ago, at 15:04:05 today, or a time such as 2026-01-02T15:04:05Z")
+}
+
+// parseSince reads --since; "" is the zero time.
+func parseSince(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
 	}
-	for _, s := range []string{e.Key, e.Member, e.Addr, e.Via, e.Text, e.Reason, e.Error} {
-		if s != "" {
-			words = append(words, s)
-		}
+	t, err := event.ParseSince(text, time.Now())
+	if err != nil {
+		return t, usageError{fmt.Errorf("--since %q: %w", text, err)}
 	}
-	if e.Was != "" {
-		words = append(words, "was "+e.Was)
-	}
-	return strings.TrimRight(strings.Join(words, "  "), " ")
+	return t, nil
 }

@@ -172,11 +172,11 @@ func exploring(progress *live, runs int) func(explore.Progress) {
 	began := time.Now()
 	var last time.Time
 	tell := progress.set
-	if !progress.redraws() {
+	if !progress.redraws {
 		tell = progress.say
 	}
 	return func(p explore.Progress) {
-		if !progress.redraws() && p.Finding == "" && p.Done != runs && time.Since(last) < 2*time.Second {
+		if !progress.redraws && p.Finding == "" && p.Done != runs && time.Since(last) < 2*time.Second {
 			return
 		}
 		last = time.Now()
@@ -204,7 +204,7 @@ func printExplored(out io.Writer, colours palette, f exploreFlags, sum explore.S
 		return
 	}
 	fmt.Fprintf(out, "%s\n", found.Text)
-	printStory(out, colours, found.Story)
+	printWrapped(out, storyLines(colours, found.Story)...)
 	path := f.out
 	if rel, err := filepath.Abs(path); err == nil {
 		path = rel

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,14 +9,6 @@ import (
 
 	"peerlab/scenarios"
 )
-
-// peerlabSays runs the program, and returns its status and what it wrote.
-func peerlabSays(t *testing.T, args ...string) (status int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	status = run(args, func(string) string { return "" }, &out, &errs)
-	return status, out.String(), errs.String()
-}
 
 func TestExploreAndSweepMisused(t *testing.T) {
 	for want, args := range map[string][]string{
@@ -35,7 +26,7 @@ func TestExploreAndSweepMisused(t *testing.T) {
 		"--repeat must be 1":  {"sweep", "gallery/crash", "--vary", "x=1", "--repeat", "0"},
 		"--repeat must be 1 ": {"compare", "--repeat", "0"},
 	} {
-		status, _, stderr := peerlabSays(t, args...)
+		status, _, stderr := call(nil, args...)
 		if status != 2 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%v: status %d, %q, want %q", args, status, stderr, want)
 		}
@@ -45,7 +36,7 @@ func TestExploreAndSweepMisused(t *testing.T) {
 // What explore finds is a file that run takes, and fails.
 func TestExploreFinds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "found.txt")
-	status, stdout, stderr := peerlabSays(t, "explore", "--peers", "4", "--for", "2m", "--seed", "1", "--runs", "20", "--checks", "views", "--out", file, "rejoin=0")
+	status, stdout, stderr := call(nil, "explore", "--peers", "4", "--for", "2m", "--seed", "1", "--runs", "20", "--checks", "views", "--out", file, "rejoin=0")
 	if status != 1 || !strings.Contains(stdout, "the scenario is in "+file) || !strings.Contains(stderr, "seed 1\n") {
 		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
 	}
@@ -58,7 +49,7 @@ func TestExploreFinds(t *testing.T) {
 	if _, err := scenarios.Read(file); err != nil {
 		t.Error(err)
 	}
-	if status, stdout, _ := peerlabSays(t, "run", "--engine", "sim", file, "--out", t.TempDir()); status != 1 {
+	if status, stdout, _ := call(nil, "run", "--engine", "sim", file, "--out", t.TempDir()); status != 1 {
 		t.Errorf("run: status %d\n%s", status, stdout)
 	}
 }
@@ -72,7 +63,7 @@ func TestExploreKeepsWhatWasFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	status, stdout, stderr := peerlabSays(t, "explore", "--peers", "4", "--for", "2m", "--seed", "1", "--runs", "20", "--checks", "views", "--shrink", "0", "rejoin=0")
+	status, stdout, stderr := call(nil, "explore", "--peers", "4", "--for", "2m", "--seed", "1", "--runs", "20", "--checks", "views", "--shrink", "0", "rejoin=0")
 	if status != 1 {
 		t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
 	}

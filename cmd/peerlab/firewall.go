@@ -16,21 +16,33 @@ import (
 // pass through the host's firewall.
 const bridgeSetting = "net.bridge.bridge-nf-call-iptables"
 
-// checkBridge tries whether packets pass between containers, and if none does looks
-// for what drops them.
-func (l *lab) checkBridge(ctx context.Context, d *docker.Daemon, root fs.FS) check {
+// bridgeHost is a Docker daemon as checkBridge needs it.
+type bridgeHost interface {
+	Endpoint() docker.Endpoint
+	TryBridge(ctx context.Context, image string) (passes bool, err error)
+}
+
+// checkBridge tries with an image whether packets pass between containers, and if
+// none does looks for what drops them.
+func checkBridge(ctx context.Context, d bridgeHost, image string, root fs.FS) check {
 	c := check{Name: "bridge", State: "ok", Found: "packets pass between containers of one network"}
 	before := savedFirewall(ctx)
-	passes, err := d.TryBridge(ctx, l.fabric)
+	passes, err := d.TryBridge(ctx, image)
 	switch {
 	case err != nil:
 		c.State, c.Found = "unknown", err.Error()
 	case !passes:
 		c.State, c.need = "missing", true
+		if !d.Endpoint().IsLocal() {
+			c.Found, c.Mend = nonePasses+": what drops them on Docker's host cannot be seen from here", "run peerlab doctor on that machine"
+			break
+		}
 		c.Found, c.Mend = whatDrops(before, savedFirewall(ctx), readNumber(root, "proc/sys/net/bridge/bridge-nf-call-iptables") == 1)
 	}
 	return c
 }
+
+const nonePasses = "no packet passes between two containers of one network"
 
 // savedFirewall returns the rules of iptables with what they have counted, of both
 // its kinds, "" where they cannot be read.
@@ -48,43 +60,56 @@ func savedFirewall(ctx context.Context) string {
 // whatDrops says which rules have dropped packets between two looks at the
 // firewall, and what helps. filtered is whether the switch is on.
 func whatDrops(before, after string, filtered bool) (found, mend string) {
-	found = "no packet passes between two containers of one network"
+	found = nonePasses
 	if filtered {
 		found += ": " + bridgeSetting + " is 1, so the host's firewall sees them"
 	}
-	rules := dropping(before, after)
-	chain := "DOCKER-USER"
-	switch {
-	case len(rules) > 0:
-		chain = rules[0].chain
-		found += fmt.Sprintf(", and the chain %s drops them (%s)", chain, rules[0].text)
-	case after == "":
+	mend = "sudo nft list ruleset shows what else may drop them; "
+	rule := firewallRule{table: "filter", chain: "DOCKER-USER"}
+	if rules := dropping(before, after); len(rules) > 0 {
+		rule, mend = rules[0], ""
+		found += fmt.Sprintf(", and the chain %s of the table %s drops them (%s)", rule.chain, rule.table, rule.text)
+	} else if after == "" {
 		mend = "sudo peerlab doctor names the chain; "
-	default:
-		mend = "sudo nft list ruleset shows what else may drop them; "
 	}
 	if filtered {
 		mend += fmt.Sprintf("sudo sysctl -w %s=0 keeps the firewall out of it, or ", bridgeSetting)
 	}
-	return found, mend + fmt.Sprintf("sudo iptables -I %s -m physdev --physdev-is-bridged -j ACCEPT lets them pass", chain)
+	match := "--physdev-is-bridged"
+	if rule.table == "raw" || rule.chain == "PREROUTING" {
+		match = "--physdev-is-in" // before it is known that they are bridged
+	}
+	return found, mend + fmt.Sprintf("sudo iptables %s-I %s -m physdev %s -j ACCEPT lets them pass", rule.inTable(), rule.chain, match)
 }
 
 // firewallRule is a rule, or the policy of a chain.
 type firewallRule struct {
-	chain, text string
-	packets     uint64
+	table, chain, text string
+	packets            uint64
+}
+
+// inTable is what iptables needs before the name of a chain that is not in its
+// default table.
+func (r firewallRule) inTable() string {
+	if r.table == "filter" {
+		return ""
+	}
+	return "-t " + r.table + " "
 }
 
 // dropping returns the rules that drop or refuse and have counted more packets
 // after than before, those that counted most first.
 func dropping(before, after string) []firewallRule {
-	had := make(map[string]uint64)
+	had := make(map[firewallRule]uint64)
 	for _, r := range dropRules(before) {
-		had[r.chain+" "+r.text] = r.packets
+		packets := r.packets
+		r.packets = 0
+		had[r] = packets
 	}
 	rules := dropRules(after)
-	for i := range rules {
-		rules[i].packets -= min(rules[i].packets, had[rules[i].chain+" "+rules[i].text])
+	for i, r := range rules {
+		r.packets = 0
+		rules[i].packets -= min(rules[i].packets, had[r])
 	}
 	rules = slices.DeleteFunc(rules, func(r firewallRule) bool { return r.packets == 0 })
 	slices.SortStableFunc(rules, func(a, b firewallRule) int {
@@ -95,13 +120,16 @@ func dropping(before, after string) []firewallRule {
 
 // dropRules parses what iptables-save -c writes.
 func dropRules(saved string) (rules []firewallRule) {
+	table := "filter"
 	for line := range strings.Lines(saved) {
 		fields := strings.Fields(line)
 		switch {
+		case len(fields) == 1 && strings.HasPrefix(fields[0], "*"): // *filter
+			table = fields[0][1:]
 		case len(fields) == 3 && strings.HasPrefix(fields[0], ":") && fields[1] == "DROP": // :FORWARD DROP [1:60]
-			rules = append(rules, firewallRule{fields[0][1:], "-P " + fields[0][1:] + " DROP", countOf(fields[2])})
+			rules = append(rules, firewallRule{table, fields[0][1:], "-P " + fields[0][1:] + " DROP", countOf(fields[2])})
 		case len(fields) > 3 && fields[1] == "-A" && (slices.Contains(fields, "DROP") || slices.Contains(fields, "REJECT")):
-			rules = append(rules, firewallRule{fields[2], strings.Join(fields[1:], " "), countOf(fields[0])})
+			rules = append(rules, firewallRule{table, fields[2], strings.Join(fields[1:], " "), countOf(fields[0])})
 		}
 	}
 	return rules

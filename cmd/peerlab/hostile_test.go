@@ -80,15 +80,8 @@ func actsOn(text string) (found []rune) {
 }
 
 func TestHostilePeerAtATerminal(t *testing.T) {
-	d := needDocker(t)
-	guard, err := d.Guard()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer guard.Close(t.Context())
-	p := process{t, "hostile-" + time.Now().Format("150405")}
-	defer p.call("down")
-	p.must("up", "1", "--adapter", "serf", "--image", hostileImage(t, guard.Labels()))
+	p, _, labels := newProcess(t, "hostile")
+	p.must("up", "1", "--adapter", "serf", "--image", hostileImage(t, labels))
 
 	for _, args := range [][]string{
 		{"exec", "alice", "--", "members"},

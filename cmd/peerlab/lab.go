@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +27,12 @@ type lab struct {
 	limits  containerLimits
 }
 
+// Groups of commands that are not for a cluster that is there.
+const (
+	experiments = "Experiments"
+	thisMachine = "This machine"
+)
+
 // addLab adds the commands that work on a cluster, and those of experiments.
 func addLab(root *cobra.Command, env func(string) string) *lab {
 	l := &lab{env: env}
@@ -41,6 +46,9 @@ func addLab(root *cobra.Command, env func(string) string) *lab {
 		if !slices.Contains(colourModes, l.color) {
 			return usageError{fmt.Errorf("--color %q: one of %s", l.color, strings.Join(colourModes, ", "))}
 		}
+		if err := checkCluster(cmd); err != nil {
+			return err
+		}
 		return l.checkFormat(cmd)
 	}
 	for _, g := range []struct {
@@ -53,12 +61,12 @@ func addLab(root *cobra.Command, env func(string) string) *lab {
 			l.killCommand(), l.stopCommand(), l.startCommand(), l.restartCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
 		}},
 		{"What happens to links", []*cobra.Command{l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand()}},
-		{"Experiments", []*cobra.Command{
+		{experiments, []*cobra.Command{
 			l.runCommand(), l.checkCommand(), l.galleryCommand(), l.exploreCommand(), l.sweepCommand(), l.compareCommand(), l.runsCommand(),
 		}},
-		{"This machine", []*cobra.Command{l.doctorCommand(env), l.cleanCommand()}},
+		{thisMachine, []*cobra.Command{l.doctorCommand(env), l.cleanCommand()}},
 	} {
-		if g.title == "Experiments" {
+		if g.title == experiments {
 			for _, c := range g.commands {
 				experiment(c)
 				for _, below := range c.Commands() {
@@ -76,6 +84,22 @@ func addLab(root *cobra.Command, env func(string) string) *lab {
 		c.SetFlagErrorFunc(flagError)
 	}
 	return l
+}
+
+// checkCluster refuses --cluster for a command that would not look at it.
+func checkCluster(cmd *cobra.Command) error {
+	if !cmd.Flags().Changed("cluster") {
+		return nil
+	}
+	for c := cmd; c != nil; c = c.Parent() {
+		switch c.GroupID {
+		case experiments:
+			return usageError{fmt.Errorf("%s takes no --cluster: experiments run on new clusters of their own", cmd.CommandPath())}
+		case thisMachine:
+			return usageError{fmt.Errorf("%s takes no --cluster: it is for all of this machine", cmd.CommandPath())}
+		}
+	}
+	return nil
 }
 
 // flagError is wrong usage of a flag.
@@ -157,10 +181,10 @@ func (l *lab) printPeers(cmd *cobra.Command, peers []docker.Status) error {
 	}
 	colours, table := l.palette(out), layout.NewTable(head...)
 	for _, p := range peers {
-		cells := peerRow{Status: p}.cells(false, time.Time{})
-		row := []string{cells[0], colours.cell(stateText(p.Peer)), cells[6]}
+		r := peerRow{Status: p}
+		row := []string{terminal.Line(p.Name), colours.cell(stateText(p.Peer)), r.address()}
 		if throttled {
-			row = slices.Insert(row, 2, cells[4])
+			row = slices.Insert(row, 2, r.cpus())
 		}
 		table.Row(row...)
 	}

@@ -99,9 +99,10 @@ func (p process) states(args ...string) map[string]testbed.Peer {
 	return by
 }
 
-// needDocker connects to Docker for as long as the test runs, and skips the test
-// where there is none.
-func needDocker(t *testing.T) *docker.Daemon {
+// newProcess returns the program on a cluster whose name begins so, and the labels
+// with which images go with the test, as the cluster does. It skips the test where
+// there is no Docker.
+func newProcess(t *testing.T, name string) (p process, d *docker.Daemon, labels map[string]string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs Docker")
@@ -111,25 +112,31 @@ func needDocker(t *testing.T) *docker.Daemon {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	return d
-}
-
-func TestLab(t *testing.T) {
-	d := needDocker(t)
-	name := "cli-" + time.Now().Format("150405")
 	guard, err := d.Guard()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer guard.Close(t.Context())
-	images, err := dockertest.Build(t.Context(), "../..", guard.Labels())
+	t.Cleanup(func() { _ = guard.Close(context.Background()) })
+	p = process{t, name + "-" + time.Now().Format("150405")}
+	t.Cleanup(func() { p.call("down") })
+	return p, d, guard.Labels()
+}
+
+// buildImages builds the images of this source for as long as the test runs.
+func buildImages(t *testing.T, labels map[string]string) dockertest.Images {
+	t.Helper()
+	images, err := dockertest.Build(t.Context(), "../..", labels)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PEERLAB_FABRIC_IMAGE", images.Fabric)
-	p := process{t, name}
+	return images
+}
+
+func TestLab(t *testing.T) {
+	p, _, labels := newProcess(t, "cli")
+	name, images := p.cluster, buildImages(t, labels)
 	up := []string{"up", "3", "--image", images.Peer, "--bootstrap-image", images.Bootstrap}
-	defer p.call("down")
 	_, status, progress := p.call(append(up, "--set", "SuspicionMult=3")...)
 	if status != 0 || !strings.Contains(progress, "3 of 3 see all") || !strings.Contains(progress, "peerlab attach alice --cluster "+name+" opens") {
 		t.Fatalf("up: %d %s", status, progress)

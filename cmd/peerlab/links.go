@@ -58,21 +58,17 @@ func checkWords(args []string) error {
 
 func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, both bool, last time.Duration) error {
 	ctx := cmd.Context()
-	members, err := c.Peers(ctx)
+	state, err := c.LinkState(ctx)
 	if err != nil {
 		return err
 	}
-	peers := namesOf(members)
+	peers, now, until := namesOf(state.Peers), state.Links, state.Until
 	change, err := testbed.ParseLinksChange(cmd.Name(), args, testbed.NewRoster(peers), both)
 	if errors.Is(err, testbed.ErrNoPeer) {
 		return err
 	}
 	if err != nil {
 		return usageError{err}
-	}
-	now, until, err := c.LinksUntil(ctx)
-	if err != nil {
-		return err
 	}
 	want, err := change(now)
 	if err != nil {
@@ -83,17 +79,17 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, bot
 	}
 	p := newSteps(cmd.ErrOrStderr())
 	p.say("%s", doing(now, want, len(args) == 0))
-	if stopped := unmeasured(now, want, members); len(stopped) > 0 {
+	if stopped := unmeasured(now, want, state.Peers); len(stopped) > 0 {
 		p.say("  what that does to links of %s cannot be measured until it runs", strings.Join(stopped, ", "))
 	}
-	err = during(func() error { return c.SetLinksFor(ctx, want, last) }, func() { p.say("  still at it, after %s", p.took()) })
+	err = during(func() error { return state.Set(ctx, want, last) }, func() { p.say("  still at it, after %s", p.took()) })
 	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
 		return err // nothing has changed
 	}
 	if gone := endless(until, last, len(want)); gone != "" {
 		p.say("%s", gone)
 	}
-	return errors.Join(l.showLinks(cmd, c, peers, probes(c.Done())), err)
+	return errors.Join(l.showLinks(cmd, c, state, probes(c.Done())), err)
 }
 
 // endless says that links which were to end by themselves do so no longer, since
@@ -219,11 +215,11 @@ func (l *lab) linksCommand() *cobra.Command {
 		Use: "links", Short: "Show which links are cut or degraded, and until when", Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
-				peers, err := peerNames(cmd.Context(), c)
+				state, err := c.LinkState(cmd.Context())
 				if err != nil {
 					return err
 				}
-				return l.showLinks(cmd, c, peers, nil)
+				return l.showLinks(cmd, c, state, nil)
 			})
 		},
 	}, formatJSON)

@@ -154,18 +154,11 @@ func awaitEvents(t *testing.T, d *docker.Daemon, cluster string, n int, what str
 
 // TestSerfCluster uses a cluster of another program as a user does.
 func TestSerfCluster(t *testing.T) {
-	d := needDocker(t)
-	p := process{t, "serf-" + time.Now().Format("150405")}
-	guard, err := d.Guard()
+	p, d, labels := newProcess(t, "serf")
+	ref, err := dockertest.BuildSerf(t.Context(), "../..", labels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer guard.Close(t.Context())
-	ref, err := dockertest.BuildSerf(t.Context(), "../..", guard.Labels())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.call("down")
 	if _, status, errs := p.call("up", "2", "--adapter", "serf", "--image", ref); status != 0 || !strings.Contains(errs, "exec alice --cluster "+p.cluster+" -- LINE") {
 		t.Fatalf("up: %d %s", status, errs)
 	}
@@ -250,5 +243,17 @@ func TestLinksThatCannotBeMeasured(t *testing.T) {
 	}
 	if got := unmeasured(want, want, peers); len(got) > 0 {
 		t.Errorf("nothing changes, but of %q it cannot be measured", got)
+	}
+}
+
+// TestLinksListContainersOnce counts how often Docker is asked for all its containers
+// by one command: on a host with many that is what takes its time.
+func TestLinksListContainersOnce(t *testing.T) {
+	for _, words := range []string{"links", "partition alice / rest", "cut alice bob", "heal"} {
+		d := startFakeDaemon(t, true, "alice", "bob")
+		_, _, errs := call(nil, strings.Fields(words)...)
+		if n := d.times("/containers/json"); n != 1 {
+			t.Errorf("%s: listed %d times, want once\n%s", words, n, errs)
+		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"peerlab/terminal"
 	"peerlab/terminal/layout"
 )
@@ -15,8 +17,8 @@ import (
 // drawn anew as they change; elsewhere there are none of these, and what happens
 // is told line by line. Its methods may be called concurrently.
 type live struct {
-	out           io.Writer
-	width, height int // 0 where nothing is redrawn
+	out     io.Writer
+	redraws bool // it is a terminal
 
 	mu     sync.Mutex
 	lines  []string // to be drawn
@@ -35,8 +37,7 @@ const redrawEvery = 100 * time.Millisecond
 // newLive begins. End it with close.
 func newLive(out io.Writer) *live {
 	l := &live{out: out, stop: make(chan struct{}), done: make(chan struct{})}
-	l.width, l.height = layout.Size(out)
-	if !l.redraws() {
+	if l.redraws = layout.Width(out) > 0; !l.redraws {
 		close(l.done)
 		return l
 	}
@@ -61,12 +62,10 @@ func newLive(out io.Writer) *live {
 	return l
 }
 
-// redraws reports whether set shows anything.
-func (l *live) redraws() bool { return l.width > 0 }
-
-// set says what the lines at the end are now. They must be safe for a terminal.
+// set says what the lines at the end are now. They must be safe for a terminal, and
+// nothing else shows them.
 func (l *live) set(lines ...string) {
-	if !l.redraws() {
+	if !l.redraws {
 		return
 	}
 	l.mu.Lock()
@@ -80,21 +79,26 @@ func (l *live) say(lines ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.erase()
-	for _, line := range lines {
-		fmt.Fprintln(l.out, layout.Wrap(line, l.width, indentOf(line)))
-	}
+	printWrapped(l.out, lines...)
 	l.draw()
 }
 
-// indentOf is where the text of a line begins: what is too long goes on there.
-func indentOf(line string) int {
-	text := strings.TrimLeft(line, " ")
-	indent := len(line) - len(text)
-	if head, _, two := strings.Cut(text, "  "); two { // columns, of which the last one wraps
-		rest := strings.TrimLeft(text[len(head):], " ")
-		indent += len([]rune(head)) + len(text) - len(head) - len(rest)
+// printWrapped writes lines that may be coloured, within the width of a terminal.
+func printWrapped(out io.Writer, lines ...string) {
+	width := layout.Width(out)
+	for _, line := range lines {
+		fmt.Fprintln(out, layout.Wrap(line, width, indentOf(line)))
 	}
-	return indent
+}
+
+// indentOf is the column where the text of a line begins, which may be coloured: what
+// is too long goes on there.
+func indentOf(line string) int {
+	rest := strings.TrimLeft(line, " ")
+	if _, last, two := strings.Cut(rest, "  "); two { // columns, of which the last one wraps
+		rest = strings.TrimLeft(last, " ")
+	}
+	return text.StringWidthWithoutEscSequences(strings.TrimSuffix(line, rest))
 }
 
 // close removes the lines that are drawn anew.
@@ -126,8 +130,9 @@ func (l *live) draw() {
 	if l.closed {
 		return
 	}
-	for _, line := range l.lines[:min(len(l.lines), max(0, l.height-1))] {
-		fmt.Fprintln(l.out, layout.Snip(line, l.width-1))
+	width, height := terminal.Size(l.out)
+	for _, line := range l.lines[:min(len(l.lines), max(0, height-1))] {
+		fmt.Fprintln(l.out, layout.Snip(line, width-1))
 		l.drawn++
 	}
 }

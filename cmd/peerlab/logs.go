@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,8 +25,8 @@ lines of several peers, such as alice,bob or all, begin with the name. --tail an
 				return usageError{fmt.Errorf("--tail %d: want how many lines, from 1", part.Tail)}
 			}
 			var err error
-			if part.Since, err = parseSince(since, time.Now()); err != nil {
-				return usageError{err}
+			if part.Since, err = parseSince(since); err != nil {
+				return err
 			}
 			return l.on(cmd, func(c *docker.Cluster) error {
 				names, err := selectPeers(cmd.Context(), c, args)
@@ -35,7 +34,11 @@ lines of several peers, such as alice,bob or all, begin with the name. --tail an
 					return err
 				}
 				out, errs := outputs(cmd, raw)
-				return unlessInterrupted(cmd.Context(), inEach(names, out, errs, func(name string, out, errs io.Writer) error {
+				order := oneByOne
+				if part.Follow {
+					order = asItComes
+				}
+				return unlessInterrupted(cmd.Context(), inEach(names, order, out, errs, func(name string, out, errs io.Writer) error {
 					return c.LogsIn(cmd.Context(), name, part, out, errs)
 				}))
 			})

@@ -8,11 +8,16 @@ import (
 	"testing"
 )
 
-// make up says what is wrong with the network before it builds anything.
-func TestMakeUpChecksTheNetwork(t *testing.T) {
+func needMake(t *testing.T) {
+	t.Helper()
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("there is no make")
 	}
+}
+
+// make up says what is wrong with the network before it builds anything.
+func TestMakeUpChecksTheNetwork(t *testing.T) {
+	needMake(t)
 	for _, net := range []string{"foo", "10.77", "10.77.0.0/24", "10.77.256", "10.77.0 "} {
 		out, err := exec.CommandContext(t.Context(), "make", "-s", "-C", "../..", "-o", "build", "settings", "PEERLAB_NET="+net).CombinedOutput()
 		if err == nil || !strings.HasPrefix(string(out), "make up: PEERLAB_NET="+net+" is no network: ") {
@@ -24,9 +29,7 @@ func TestMakeUpChecksTheNetwork(t *testing.T) {
 // make exec says what is wrong: a second line would be dropped, and without Docker
 // nobody knows which peers there are.
 func TestMakeExecSaysWhatIsWrong(t *testing.T) {
-	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("there is no make")
-	}
+	needMake(t)
 	for line, want := range map[string]string{"echo first\nsecond": "LINE is one line", "members": "no Docker daemon answers"} {
 		cmd := exec.CommandContext(t.Context(), "make", "-s", "-C", "../..", "exec", "LINE="+line)
 		cmd.Env = append(cmd.Environ(), "DOCKER_HOST=unix:///nowhere/docker.sock")
@@ -39,9 +42,7 @@ func TestMakeExecSaysWhatIsWrong(t *testing.T) {
 // TestMakeHintsNameTheProject has what make says to do next mean the same cluster
 // when it is typed in another window.
 func TestMakeHintsNameTheProject(t *testing.T) {
-	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("there is no make")
-	}
+	needMake(t)
 	for _, tc := range []struct{ name, project, target, want, lacks string }{
 		{"another project", "ub", "up", "'COMPOSE_PROJECT_NAME=ub make attach PEER=alice'", "'make attach"},
 		{"another project, down", "ub", "up", "'COMPOSE_PROJECT_NAME=ub make down'", "'make down"},

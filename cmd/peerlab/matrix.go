@@ -62,28 +62,24 @@ func probes(events []event.Event) (measured []probe) {
 	return measured
 }
 
-// showLinks prints what is in force now.
-func (l *lab) showLinks(cmd *cobra.Command, c *docker.Cluster, peers []string, measured []probe) error {
-	links, until, err := c.LinksUntil(cmd.Context())
-	if err != nil {
-		return err
-	}
+// showLinks prints what is in force.
+func (l *lab) showLinks(cmd *cobra.Command, c *docker.Cluster, state *docker.LinkState, measured []probe) error {
 	if l.json() {
-		return printJSON(cmd, newInForce(links, until, measured))
+		return printJSON(cmd, newInForce(state.Links, state.Until, measured))
 	}
 	out := cmd.OutOrStdout()
 	colours := l.palette(out)
 	if err := printProbes(out, measured); err != nil {
 		return err
 	}
-	if len(links) == 0 {
+	if len(state.Links) == 0 {
 		_, err := fmt.Fprintln(out, colours.words("all links are healthy", "healthy"))
 		return err
 	}
-	if err := printLinks(out, colours, links, peers); err != nil {
+	if err := printLinks(out, colours, state.Links, namesOf(state.Peers)); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, ending(until, time.Now(), c.Command("heal")))
+	_, err := fmt.Fprintln(out, ending(state.Until, time.Now(), c.Command("heal")))
 	return err
 }
 

@@ -40,7 +40,15 @@ func (t *hostTuner) prepare(ctx context.Context, peers int) (docker.Tuning, erro
 	if peers <= t.peers {
 		return docker.Tuning{}, nil
 	}
-	t.peers = peers
+	change, err := t.makeRoom(ctx, peers)
+	if err == nil {
+		t.peers = peers
+	}
+	return change, err
+}
+
+// makeRoom is prepare for a cluster that is larger than those before.
+func (t *hostTuner) makeRoom(ctx context.Context, peers int) (docker.Tuning, error) {
 	table, err := t.daemon.Neighbours(ctx)
 	if err != nil {
 		if t.tune {

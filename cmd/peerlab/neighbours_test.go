@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -33,5 +34,17 @@ func TestLacksNeighbours(t *testing.T) {
 func TestTuneHostIsForContainers(t *testing.T) {
 	if status, _, errs := call(nil, "run", "--engine", "sim", "--tune-host", "gallery/crash"); status != 2 || !strings.Contains(errs, "--tune-host is for containers") {
 		t.Errorf("%d %s", status, errs)
+	}
+}
+
+// TestTuneHostFailsAgain asks for room twice where it cannot be made: the second
+// cluster has none either.
+func TestTuneHostFailsAgain(t *testing.T) {
+	startFakeDaemon(t, false)
+	tuner := &hostTuner{daemon: connect(t), tune: true, errs: io.Discard}
+	for range 2 {
+		if _, err := tuner.prepare(t.Context(), 50); err == nil || !strings.Contains(err.Error(), "--tune-host") {
+			t.Errorf("%v, want that the host cannot be changed", err)
+		}
 	}
 }

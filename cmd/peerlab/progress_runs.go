@@ -37,15 +37,15 @@ func (p *runProgress) note(n scenarios.Note) {
 		p.live.say(p.end(n)...)
 		return
 	case n.Line == 0: // measured
-		if p.measures || !p.live.redraws() {
+		if p.measures || !p.live.redraws {
 			indent := strings.Repeat(" ", 12)
-			if p.live.redraws() { // there the lines before it are gone
+			if p.live.redraws { // there the lines before it are gone
 				indent = ""
 			}
 			p.live.say(p.label(n.Run) + indent + terminal.Line(n.Text))
 		}
 		return
-	case !p.live.redraws():
+	case !p.live.redraws:
 		p.live.say(p.line(n))
 		return
 	}
@@ -76,11 +76,8 @@ func (p *runProgress) end(n scenarios.Note) []string {
 	case d.Verdict == observe.Pass:
 		return []string{fmt.Sprintf("%s%9.1fs  %s", p.label(n.Run), n.At.Seconds(), verdict)}
 	}
-	lines := []string{fmt.Sprintf("%s%9.1fs  %s: %s", p.label(n.Run), n.At.Seconds(), verdict, terminal.Join(d.Reason))}
-	for line := range strings.Lines(d.Story) {
-		lines = append(lines, "    "+p.colours.story(terminal.Line(strings.TrimSuffix(line, "\n"))))
-	}
-	return lines
+	reason := fmt.Sprintf("%s%9.1fs  %s: %s", p.label(n.Run), n.At.Seconds(), verdict, terminal.Join(d.Reason))
+	return append([]string{reason}, storyLines(p.colours, d.Story)...)
 }
 
 func (p *runProgress) close() { p.live.close() }

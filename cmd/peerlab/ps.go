@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,35 +143,40 @@ func (r peerRow) faults() string {
 	if r.Degraded > 0 {
 		parts = append(parts, fmt.Sprintf("%d degraded", r.Degraded))
 	}
-	return dashIfEmpty(strings.Join(parts, ", "))
+	return cmp.Or(strings.Join(parts, ", "), "-")
 }
 
-func dashIfEmpty(s string) string {
-	if s == "" {
+// cpus is what a peer may use of the processors, for people.
+func (r peerRow) cpus() string {
+	if r.CPUs == 0 {
 		return "-"
 	}
-	return s
+	return strconv.FormatFloat(r.CPUs, 'g', -1, 64)
+}
+
+// address is where a peer is, for people.
+func (r peerRow) address() string {
+	if !r.Addr.IsValid() {
+		return "-"
+	}
+	return r.Addr.String()
 }
 
 // cells are a row of the table; wide ones have two more.
-func (r peerRow) cells(wide bool, now time.Time) []string {
-	since, sees, cpus, addr := "-", "-", "-", "-"
+func (r peerRow) cells(colours palette, wide bool, now time.Time) []string {
+	since, sees := "-", "-"
 	if !r.Since.IsZero() {
 		since = age(now.Sub(r.Since))
 	}
 	if r.Sees != nil {
 		sees = strconv.Itoa(*r.Sees)
 	}
-	if r.CPUs > 0 {
-		cpus = strconv.FormatFloat(r.CPUs, 'g', -1, 64)
-	}
-	if r.Addr.IsValid() {
-		addr = r.Addr.String()
-	}
 	state := strings.TrimPrefix(stateText(r.Peer), "killed: ") // the table is to fit 80 columns
-	cells := []string{terminal.Line(r.Name), state, since, sees, cpus, r.faults(), addr}
+	cells := []string{
+		terminal.Line(r.Name), colours.cell(state), since, sees, r.cpus(), colours.words(r.faults(), "cut"), r.address(),
+	}
 	if wide {
-		cells = append(cells, dashIfEmpty(terminal.Line(r.Profile)), terminal.Line(r.Image))
+		cells = append(cells, cmp.Or(terminal.Line(r.Profile), "-"), terminal.Line(r.Image))
 	}
 	return cells
 }
@@ -195,9 +201,7 @@ func (l *lab) peerTable(out io.Writer, rows []peerRow, now time.Time) string {
 	}
 	colours, table := l.palette(out), layout.NewTable(head...)
 	for _, r := range rows {
-		cells := r.cells(wide, now)
-		cells[1], cells[5] = colours.cell(cells[1]), colours.words(cells[5], "cut")
-		table.Row(cells...)
+		table.Row(r.cells(colours, wide, now)...)
 	}
 	return table.String(layout.Width(out))
 }
@@ -287,7 +291,7 @@ func (l *lab) watcher(cmd *cobra.Command) func(rows []peerRow) error {
 func (l *lab) redraw(out io.Writer) func(rows []peerRow) error {
 	drawn := 0
 	return func(rows []peerRow) error {
-		columns, height := layout.Size(out)
+		columns, height := terminal.Size(out)
 		if columns == 0 { // no terminal
 			columns, height = 80, 24
 		}

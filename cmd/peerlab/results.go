@@ -71,12 +71,12 @@ func (l *lab) printRuns(cmd *cobra.Command, done []*scenarios.Done, dir string) 
 	return nil
 }
 
-// printStory writes what is told of a run, within the width of a terminal.
-func printStory(out io.Writer, colours palette, story string) {
+// storyLines are what is told of a run.
+func storyLines(colours palette, story string) (lines []string) {
 	for line := range strings.Lines(story) {
-		line = "    " + terminal.Line(strings.TrimSuffix(line, "\n"))
-		fmt.Fprintln(out, layout.Wrap(colours.story(line), layout.Width(out), indentOf(line)))
+		lines = append(lines, "    "+colours.story(terminal.Line(strings.TrimSuffix(line, "\n"))))
 	}
+	return lines
 }
 
 // summarise says what several runs of one scenario come to.

@@ -50,7 +50,7 @@ func (l *lab) resultsDir(out, command, what string) (dir string, release func(),
 		return "", nil, fmt.Errorf("a place for what happens: %w", err)
 	}
 	lock := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(atomicfile.Private))
-	if _, err := lock.TryLock(); err != nil {
+	if err := lock.Lock(); err != nil { // who looks whether it runs lets go of it soon
 		return "", nil, fmt.Errorf("a place for what happens: %w", err)
 	}
 	return dir, func() {
@@ -87,17 +87,10 @@ var (
 
 // isRunning reports whether a command still writes results into the directory.
 func isRunning(dir string) bool {
-	path := filepath.Join(dir, lockFile)
-	if _, err := os.Stat(path); err != nil {
-		return false
-	}
-	lock := flock.New(path)
-	free, err := lock.TryLock()
-	if err != nil || !free {
-		return true
-	}
-	_ = lock.Unlock()
-	return false
+	lock := flock.New(filepath.Join(dir, lockFile), flock.SetFlag(os.O_RDONLY)) // and not create it
+	free, err := lock.TryRLock()                                                // others look, too
+	_ = lock.Close()
+	return !free && !errors.Is(err, fs.ErrNotExist)
 }
 
 // resultIDs are the directories with results, by name, the newest last.

@@ -146,3 +146,23 @@ func TestTestFilesRefuseFlagsOfScenarios(t *testing.T) {
 		}
 	}
 }
+
+// TestClusterOfNoUse names a cluster to commands that look at none: what somebody
+// wants is not what they would do.
+func TestClusterOfNoUse(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	vars := map[string]string{"PEERLAB_CLUSTER": "big", "XDG_STATE_HOME": t.TempDir()}
+	for words, want := range map[string]string{
+		"run --engine sim gallery/crash": "run takes no --cluster: experiments run on new clusters",
+		"runs prune --keep 0":            "runs prune takes no --cluster",
+		"clean":                          "clean takes no --cluster: it is for all of this machine",
+	} {
+		args := append(strings.Fields(words), "--cluster", "big")
+		if status, out, errs := call(vars, args...); status != 2 || out != "" || !strings.Contains(errs, want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%q: %d %q %q, want 2 %q", args, status, out, errs, want)
+		}
+	}
+	if status, _, errs := call(vars, "runs"); status != 0 { // the variable is for those that do
+		t.Errorf("%d %s", status, errs)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -86,10 +87,7 @@ func readResults(dir string) (results, error) {
 		if !slices.Contains(r.Scenario, d.Name) {
 			r.Scenario = append(r.Scenario, d.Name)
 		}
-		if r.Verdict == "" {
-			r.Verdict = d.Verdict
-		}
-		r.Verdict = scenarios.Worse(r.Verdict, d.Verdict)
+		r.Verdict = scenarios.Worse(cmp.Or(r.Verdict, d.Verdict), d.Verdict)
 	}
 	r.Bytes, err = size(dir)
 	return r, err
@@ -215,7 +213,7 @@ func (l *lab) runsShowCommand() *cobra.Command {
 					if d.Story = d.SavedStory(); d.Verdict != observe.Pass {
 						fmt.Fprintf(out, "%s %s: %s: %s\n", terminal.Line(d.Name), filepath.Base(d.Dir), colours.cell(string(d.Verdict)), terminal.Join(d.Reason))
 					}
-					printStory(out, colours, d.Story)
+					printWrapped(out, storyLines(colours, d.Story)...)
 				}
 				if err := l.printRuns(cmd, done, dir); err != nil {
 					return err

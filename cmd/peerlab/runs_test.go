@@ -215,3 +215,16 @@ func FuzzParseAge(f *testing.F) {
 		}
 	})
 }
+
+// TestTwoLookWhetherResultsAreComplete has two commands look at the same time at what
+// an interrupted one has left: neither takes the other for one that runs.
+func TestTwoLookWhetherResultsAreComplete(t *testing.T) {
+	looks := flock.New(write(t, lockFile, ""))
+	if free, err := looks.TryRLock(); err != nil || !free {
+		t.Fatal(free, err)
+	}
+	defer looks.Unlock()
+	if isRunning(filepath.Dir(looks.Path())) {
+		t.Error("somebody else who looks is taken for a command that runs")
+	}
+}

@@ -146,7 +146,7 @@ func sweeping(progress *live, colours palette, axes []sweep.Axis, total int) fun
 		}
 		line := fmt.Sprintf("%8.1fs  %d of %d  %s: %s", time.Since(began).Seconds(), n, total,
 			terminal.Line(fmt.Sprintf("%s %s #%d", strings.Join(words, " "), r.Name, r.Number)), verdict)
-		if progress.redraws() && r.Verdict == observe.Pass {
+		if progress.redraws && r.Verdict == observe.Pass {
 			progress.set(line)
 			return
 		}

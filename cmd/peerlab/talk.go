@@ -40,7 +40,8 @@ func (l *lab) execCommand() *cobra.Command {
 		Use: "exec PEER -- LINE", Short: "Run one line in a peer and exit with its status",
 		Long: `Run one line in a peer and exit with its status. PEER may be several, such as
 alice,bob or all: the line runs in all at the same time, what they answer begins with
-the name, and the status is 1 if it fails in one. Several arguments are taken as
+the name, those named first come first unless they take a second, and the status is 1
+if it fails in one. Several arguments are taken as
 they are, each as one word, and joined by single blanks where the command takes a
 text; a single one is a line like one typed in the shell.
 An argument - of a command that can read standard input, such as execute or keys
@@ -70,13 +71,11 @@ terminal would act on; --raw, a file or a pipe gets every byte.`,
 				if err != nil {
 					return err
 				}
-				if in.Columns, _, err = term.GetSize(int(os.Stdout.Fd())); err != nil {
-					in.Columns = 0 // it goes to a file or a pipe
-				} else if len(names) > 1 {
+				if in.Columns, _ = terminal.Size(os.Stdout); in.Columns > 0 && len(names) > 1 {
 					in.Columns = max(1, in.Columns-len(linePrefix(names, "")))
 				}
 				out, errs := outputs(cmd, raw)
-				return inEach(names, out, errs, func(name string, out, _ io.Writer) error {
+				return inEach(names, namesIfSoon, out, errs, func(name string, out, _ io.Writer) error {
 					return c.Exec(cmd.Context(), name, line, in, out)
 				})
 			})
@@ -157,13 +156,7 @@ func attach(ctx context.Context, c *docker.Cluster, name string) error {
 	}
 	status, err := c.Attach(ctx, name, docker.Terminal{
 		In: os.Stdin, Out: os.Stdout, Term: os.Getenv("TERM"), Resized: resized,
-		Size: func() (int, int) {
-			columns, rows, err := term.GetSize(stdin)
-			if err != nil {
-				return 80, 24
-			}
-			return columns, rows
-		},
+		Size: func() (int, int) { return terminal.Size(os.Stdin) },
 	})
 	if err := term.Restore(stdin, before); err != nil {
 		return fmt.Errorf("restore the terminal, the command reset does it: %w", err)

@@ -233,3 +233,37 @@ func TestCompareInATerminal(t *testing.T) {
 		t.Error("something has run")
 	}
 }
+
+// TestProgressAfterTheWindowChanged makes a window narrower while work goes on: what
+// is told then is wrapped for what it is, and columns begin where they do without
+// colours.
+func TestProgressAfterTheWindowChanged(t *testing.T) {
+	screen, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer screen.Close()
+	resize := func(columns uint16) {
+		if err := pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: columns}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resize(80)
+	l := newLive(terminal)
+	l.say("one  two three four five six seven eight")
+	resize(20)
+	l.say("one  two three four five six seven eight", palette{true}.story("alice dead  two three four five six"))
+	l.close()
+	_ = terminal.Close()
+	told, _ := io.ReadAll(screen)
+	want := "one  two three four five six seven eight\n" +
+		"one  two three four\nfive six seven eight\nalice dead  two\nthree four five six\n"
+	if got := cursor.ReplaceAllString(string(told), ""); colour.ReplaceAllString(got, "") != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got, want := indentOf("    "+palette{true}.story("bob is dead  for long")), indentOf("    bob is dead  for long"); got != want {
+		t.Errorf("text with colours begins at %d, without them at %d", got, want)
+	}
+}
+
+var colour = regexp.MustCompile("\x1b\\[[0-9]*m")

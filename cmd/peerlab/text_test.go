@@ -6,28 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"peerlab/peer/command/commandtest"
-	"peerlab/testbed/docker/dockertest"
 )
 
 // A text arrives byte by byte at a peer in a container, from peerlab exec and
 // from make exec.
 func TestTextFromOutside(t *testing.T) {
-	d := needDocker(t)
-	guard, err := d.Guard()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer guard.Close(t.Context())
-	images, err := dockertest.Build(t.Context(), "../..", guard.Labels())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PEERLAB_FABRIC_IMAGE", images.Fabric)
-	p := process{t, "text-" + time.Now().Format("150405")}
-	defer p.call("down")
+	p, _, labels := newProcess(t, "text")
+	images := buildImages(t, labels)
 	p.must("up", "2", "--image", images.Peer, "--bootstrap-image", images.Bootstrap)
 
 	var want []string

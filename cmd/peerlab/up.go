@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,12 +15,12 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe"
-	"peerlab/observe/theory"
 	"peerlab/peer"
 	"peerlab/peer/membership"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/settings"
 )
 
 // localPeers is how many peers that start at the same time see each other soon
@@ -97,9 +98,7 @@ and then misses somebody, who learns of another from a push/pull, up to 45 s lat
 // options checks the flags with what a peer itself checks, before there is a
 // container in which it would fail.
 func (f upFlags) options(cluster string, n int) (docker.Options, error) {
-	if cluster == "" {
-		cluster = docker.DefaultName
-	}
+	cluster = cmp.Or(cluster, docker.DefaultName)
 	if err := testbed.CheckName(cluster); err != nil {
 		return docker.Options{}, fmt.Errorf("--cluster: %w", err)
 	}
@@ -279,16 +278,11 @@ func (v *view) wait(ctx context.Context, h *testbed.History, tell func(whole int
 
 // why says for what a cluster with these settings waits, "" if that is not what
 // gossip missed.
-func (v *view) why(settings map[string]string) string {
-	var set []string
-	if settings["set"] != "" {
-		set = strings.Split(settings["set"], ",")
-	}
-	conf, err := membership.Configure(settings["profile"], set)
+func (v *view) why(of map[string]string) string {
+	m, err := settings.Model(of, len(v.peers))
 	if err != nil {
 		return ""
 	}
-	m := theory.Of(conf, len(v.peers))
 	for _, name := range v.peers {
 		if unheard := v.Unheard(name); len(unheard) > 0 && m.MissedByOne() > 0 {
 			chance, next, _ := observe.WhyUnheard(m)

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"peerlab/usage"
 )
 
 // buildJSON says what program this is, for --format json.
@@ -18,10 +19,7 @@ type buildJSON struct {
 }
 
 func (l *lab) printVersion(cmd *cobra.Command) error {
-	b := buildJSON{"peerlab", "(unknown)", runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		b.Version = info.Main.Version
-	}
+	b := buildJSON{"peerlab", usage.Version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 	if l.json() {
 		return printJSON(cmd, b)
 	}

@@ -38,6 +38,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/btree"
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/event"
@@ -102,7 +103,10 @@ type Map struct {
 	mu      sync.Mutex // taken before the queue's own
 	clock   uint64     // the highest seen
 	records map[string]record
-	live    int // records that are no tombstones
+	// entries and tombstones are the records, ordered by record.compare: those for
+	// which there is no room come first.
+	entries, tombstones *btree.BTreeG[record]
+	oldestGone          time.Time // no tombstone was gone before; zero if that is not known
 	// forgotten are tombstones that are not passed on any more, of keys that are
 	// not among records.
 	forgotten map[string]record
@@ -133,6 +137,8 @@ func New(o Options) (*Map, error) {
 		records: make(map[string]record), forgotten: make(map[string]record),
 		changed: make(chan struct{}),
 	}
+	isOlder := func(r, s record) bool { return r.compare(s) < 0 }
+	m.entries, m.tombstones = btree.NewG(32, isOlder), btree.NewG(32, isOlder)
 	m.queue.NumNodes = o.NumNodes
 	m.queue.RetransmitMult = cmp.Or(o.RetransmitMult, 4)
 	return m, nil
@@ -149,8 +155,8 @@ func (m *Map) Add(key, text string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forgetUnbelievable(time.Now())
-	if old, ok := m.records[key]; m.live >= MaxEntries && (!ok || old.deleted) {
-		return fmt.Errorf("broadcast key %q does not fit: there are %d entries already, delete some", key, m.live)
+	if old, ok := m.records[key]; m.entries.Len() >= MaxEntries && (!ok || old.deleted) {
+		return fmt.Errorf("broadcast key %q does not fit: there are %d entries already, delete some", key, m.entries.Len())
 	}
 	m.write(record{key: key, text: text})
 	return nil
@@ -214,7 +220,7 @@ func (m *Map) write(r record) {
 func (m *Map) List() []Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	entries := make([]Entry, 0, m.live)
+	entries := make([]Entry, 0, m.entries.Len())
 	for _, key := range slices.Sorted(maps.Keys(m.records)) {
 		if r := m.records[key]; !r.deleted {
 			entries = append(entries, Entry{r.key, r.text, r.author, time.UnixMilli(r.when).UTC()})

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/btree"
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/event"
@@ -161,16 +162,12 @@ func (m *Map) apply(now time.Time, via string, records ...record) []record {
 				// its age best.
 				if r.gone.Before(old.gone) {
 					old.gone = r.gone
-					m.records[r.key] = old
+					m.keep(old)
 				}
 				continue
 			}
 		}
-		m.forget(r.key)
-		m.records[r.key] = r
-		if !r.deleted {
-			m.live++
-		}
+		m.keep(r)
 		m.tell(r, via, reason)
 		won = append(won, r)
 	}
@@ -191,11 +188,30 @@ func (m *Map) tellChange() {
 	m.changed = make(chan struct{})
 }
 
-func (m *Map) forget(key string) {
-	if r, ok := m.records[key]; ok && !r.deleted {
-		m.live--
+// keep makes r the record of its key. The caller holds mu.
+func (m *Map) keep(r record) {
+	m.forget(r.key)
+	m.records[r.key] = r
+	m.order(r).ReplaceOrInsert(r)
+	if r.deleted && r.gone.Before(m.oldestGone) {
+		m.oldestGone = r.gone
 	}
-	delete(m.records, key)
+}
+
+// forget removes the record of a key, if there is one. The caller holds mu.
+func (m *Map) forget(key string) {
+	if r, ok := m.records[key]; ok {
+		m.order(r).Delete(r)
+		delete(m.records, key)
+	}
+}
+
+// order returns the records that are like r, a deletion or not.
+func (m *Map) order(r record) *btree.BTreeG[record] {
+	if r.deleted {
+		return m.tombstones
+	}
+	return m.entries
 }
 
 // late reports whether r, of a key that is not known here, may have been deleted
@@ -220,11 +236,20 @@ func (m *Map) bury(r record) {
 	}
 }
 
-// expire stops passing on the deletions that are too old. The caller holds mu.
+// expire stops passing on the deletions that are too old. It looks at all records
+// only when there may be one. The caller holds mu.
 func (m *Map) expire(now time.Time) {
+	if now.Sub(m.oldestGone) < m.ttl {
+		return
+	}
+	m.oldestGone = now
 	for _, r := range m.records {
-		if r.deleted && now.Sub(r.gone) >= m.ttl {
+		switch {
+		case !r.deleted:
+		case now.Sub(r.gone) >= m.ttl:
 			m.bury(r)
+		case r.gone.Before(m.oldestGone):
+			m.oldestGone = r.gone
 		}
 	}
 }
@@ -234,32 +259,15 @@ func (m *Map) expire(now time.Time) {
 // are, not on when they came: so members that know the same keep the same.
 func (m *Map) trim(now time.Time) {
 	m.expire(now)
-	oldest := func(deleted bool, excess int) {
-		if excess <= 0 {
-			return
-		}
-		var of []record
-		for _, r := range m.records {
-			if r.deleted == deleted {
-				of = append(of, r)
-			}
-		}
-		if excess == 1 { // as after each write of one at the limit
-			of = []record{slices.MinFunc(of, record.compare)}
-		} else {
-			slices.SortFunc(of, record.compare)
-		}
-		for _, r := range of[:excess] {
-			if deleted {
-				m.bury(r)
-				continue
-			}
-			m.forget(r.key)
-			m.tellGone(r, reasonRoom)
-		}
+	for m.entries.Len() > MaxEntries {
+		r, _ := m.entries.Min()
+		m.forget(r.key)
+		m.tellGone(r, reasonRoom)
 	}
-	oldest(false, m.live-MaxEntries)
-	oldest(true, len(m.records)-m.live-maxTombstones)
+	for m.tombstones.Len() > maxTombstones {
+		r, _ := m.tombstones.Min()
+		m.bury(r)
+	}
 }
 
 // gossip queues records to be sent. The caller holds mu, so that of one key

@@ -1,6 +1,10 @@
 package command
 
-import "context"
+import (
+	"context"
+
+	"peerlab/event"
+)
 
 // Caller is who runs a line, as far as what the line writes depends on it. The
 // zero Caller is a program.
@@ -15,9 +19,10 @@ type Caller struct {
 
 type callerKey struct{}
 
-// WithCaller returns a context under which lines are run for a caller.
+// WithCaller returns a context under which lines are run for a caller. What they
+// do is reported as typed in its shell.
 func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	return event.WithShell(context.WithValue(ctx, callerKey{}, c), c.Shell)
 }
 
 // CallerOf returns the caller of [WithCaller], or the zero Caller.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"peerlab/peer/files"
 )
 
 // MaxLine is the longest line Split accepts, in bytes.
@@ -53,15 +55,12 @@ func checkLine(line string) error {
 	return nil
 }
 
-// byteOrderMark is what some editors begin a file with.
-const byteOrderMark = "\ufeff"
-
 // newLexer returns a lexer at the first word of line, past a byte order mark and
 // a slash before it; a comment has no words.
 func newLexer(line string, lookup func(string) (string, bool)) *lexer {
 	l := &lexer{line: strings.TrimRight(line, "\r\n"), lookup: lookup}
-	if strings.HasPrefix(line, byteOrderMark) {
-		l.at = len(byteOrderMark)
+	if strings.HasPrefix(line, files.ByteOrderMark) {
+		l.at = len(files.ByteOrderMark)
 	}
 	l.skipBlanks()
 	switch {

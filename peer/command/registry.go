@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"peerlab/nearest"
+	"peerlab/peer/files"
 )
 
 // ErrUnknown is wrapped by the error for a line that names no command.
@@ -141,7 +142,7 @@ func (r *Registry) RunLine(ctx context.Context, line string, in io.Reader, out i
 	if err := checkLine(line); err != nil {
 		return err
 	}
-	written := strings.TrimLeft(strings.TrimPrefix(line, byteOrderMark), blanks)
+	written := strings.TrimLeft(strings.TrimPrefix(line, files.ByteOrderMark), blanks)
 	first := written
 	if i := strings.IndexAny(written, blanks); i >= 0 {
 		first = written[:i]

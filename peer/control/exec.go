@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"peerlab/event"
 	"peerlab/peer/command"
 	"peerlab/peer/files"
 )
@@ -46,8 +45,7 @@ func (s *server) run(ctx context.Context, req Request, out io.Writer) (err error
 			err = fmt.Errorf("internal error: %v", p)
 		}
 	}()
-	ctx = event.WithShell(command.WithCaller(ctx, req.caller()), req.Shell)
-	ctx = files.With(ctx, req.Files)
+	ctx = files.With(command.WithCaller(ctx, req.caller()), req.Files)
 	var in io.Reader
 	if req.Stdin != nil {
 		in = strings.NewReader(*req.Stdin)

@@ -71,8 +71,8 @@ func (OS) Replace(name string, data []byte) error {
 // Abs implements System.
 func (OS) Abs(name string) (string, error) { return filepath.Abs(name) }
 
-// byteOrderMark is what some editors begin a text with.
-const byteOrderMark = "\ufeff"
+// ByteOrderMark is what some editors begin a text with.
+const ByteOrderMark = "\ufeff"
 
 // Read returns the content of a file of text, without a byte order mark before it.
 // More than limit bytes are an error.
@@ -89,7 +89,7 @@ func Read(sys System, name string, limit int) ([]byte, error) {
 	if len(text) > limit {
 		return nil, fmt.Errorf("%s is too long: the limit is %d bytes", name, limit)
 	}
-	return bytes.TrimPrefix(text, []byte(byteOrderMark)), nil
+	return bytes.TrimPrefix(text, []byte(ByteOrderMark)), nil
 }
 
 // Write makes data the content of a file, which is created with perm if it is

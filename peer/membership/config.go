@@ -79,13 +79,16 @@ var elsewhere = map[string]string{
 	"AdvertisePort": "--advertise",
 }
 
+// MaxRetransmit bounds RetransmitMult, of memberlist and of what is like it.
+const MaxRetransmit = 1000
+
 // bounds are the values memberlist runs with. Outside them it divides by
 // zero, spins, or silently stops sending.
 var bounds = map[string][2]int64{
 	"ProtocolVersion":         {int64(memberlist.ProtocolVersionMin), memberlist.ProtocolVersionMax},
 	"TCPTimeout":              {int64(time.Millisecond), int64(time.Hour)},
 	"IndirectChecks":          {0, 100},
-	"RetransmitMult":          {1, 1000},
+	"RetransmitMult":          {1, MaxRetransmit},
 	"SuspicionMult":           {1, 1000},
 	"SuspicionMaxTimeoutMult": {1, 1000},
 	"PushPullInterval":        {0, int64(24 * time.Hour)},

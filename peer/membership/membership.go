@@ -302,7 +302,8 @@ func (m *Membership) Refused() uint64 { return m.watch.refused.Load() }
 // (hashicorp/memberlist#105). It returns how many answered, and the errors
 // joined if none did; when ctx ends first, what was reached until then.
 func (m *Membership) Join(ctx context.Context, addrs []string) (int, error) {
-	answered := m.meter.answered.Load()
+	underWay, end := m.meter.beginJoin(addrs)
+	defer end()
 	results := make(chan error, len(addrs))
 	for _, addr := range addrs {
 		err := m.begin(func() {
@@ -334,7 +335,7 @@ func (m *Membership) Join(ctx context.Context, addrs []string) (int, error) {
 		return joined, nil
 	}
 	why := ErrNobody
-	if m.meter.answered.Load() > answered {
+	if underWay.answered.Load() {
 		why = ErrNotTaken
 	}
 	return 0, fmt.Errorf("%w: %w", why, errors.Join(errs...))

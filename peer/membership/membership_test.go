@@ -348,6 +348,35 @@ func TestJoinSaysWhetherSomebodyAnswered(t *testing.T) {
 	}
 }
 
+// What another is answered meanwhile is no answer to this one.
+func TestJoinOfASilentAddressWhileAnotherAnswers(t *testing.T) {
+	a, b := start(t, "a"), start(t, "b")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	failed := make(chan error, 1)
+	go func() {
+		_, err := a.Join(ctx, []string{silent.Addr().String()})
+		failed <- err
+	}()
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := a.Join(t.Context(), []string{b.Addr()}); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-failed; !errors.Is(err, membership.ErrNobody) {
+		t.Errorf("the silent one: %v", err)
+	}
+}
+
 func TestTakenName(t *testing.T) {
 	// Nobody is suspected, and the live holder has time to answer, on a busy host too.
 	a, b := start(t, "a", "ProbeInterval=1h"), start(t, "b", "ProbeInterval=1h")

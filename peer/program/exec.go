@@ -84,7 +84,7 @@ Help and tables fit the terminal; elsewhere COLUMNS says how wide they may be.`,
 // columns returns the width of the terminal to which the output goes, or what
 // COLUMNS says where somebody passes it on to one; 0 if there is none.
 func columns() int {
-	if columns, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+	if columns, _ := terminal.Size(os.Stdout); columns > 0 {
 		return columns
 	}
 	columns, _ := strconv.Atoi(os.Getenv("COLUMNS")) // which many a program sets to nonsense

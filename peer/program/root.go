@@ -1,10 +1,10 @@
 package program
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -111,15 +111,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 }
 
 // version is the program's, or else what the Go toolchain knows.
-func (p Program) version() string {
-	if p.Version != "" {
-		return p.Version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
-}
+func (p Program) version() string { return cmp.Or(p.Version, usage.Version()) }
 
 func (p Program) versionCommand() *cobra.Command {
 	return &cobra.Command{

@@ -3,7 +3,6 @@ package shell
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -103,17 +102,18 @@ func columns(words []string, width int) string {
 	}
 	widest := 0
 	for _, w := range words {
-		widest = max(widest, utf8.RuneCountInString(w))
+		widest = max(widest, terminal.Width(w))
 	}
 	perLine := max(1, (width-1)/(widest+2))
 	rows := (len(words) + perLine - 1) / perLine
 	var b strings.Builder
 	for row := range rows {
 		for i := row; i < len(words); i += rows {
-			_, _ = io.WriteString(&b, words[i])
+			word := words[i]
 			if i+rows < len(words) {
-				b.WriteString(strings.Repeat(" ", widest+2-utf8.RuneCountInString(words[i])))
+				word = terminal.Pad(word, widest+2)
 			}
+			b.WriteString(word)
 		}
 		b.WriteByte('\n')
 	}

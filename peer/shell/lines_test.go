@@ -182,14 +182,14 @@ func TestTextsInAShell(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := open(t, Options{Peer: peer})
 			w.shows("alice> ▏")
-			for _, text := range []string{"exit", "history", "echo hello"} {
+			for _, text := range []string{"exit", "history", "echo hello", "help"} {
 				w.keys(text + "\r")
 				if line := receive(t, p.lines, "line"); line != text {
 					t.Errorf("said %q, want %q", line, text)
 				}
 			}
 			w.keys("/echo hello\r")
-			w.ends("hello", "alice> ▏")
+			w.ends("alice> help", "alice> /echo hello", "hello", "alice> ▏")
 			w.keys("/exit\r")
 			if err := w.result(); err != nil {
 				t.Error(err)
@@ -208,6 +208,7 @@ func TestColumns(t *testing.T) {
 		{[]string{"one", "two", "three", "four"}, 16, "one    three\ntwo    four\n"},
 		{[]string{"one", "two"}, 3, "one\ntwo\n"},
 		{[]string{"日本", "x"}, 0, "日本\nx\n"},
+		{[]string{"日本", "x", "ab", "cd"}, 14, "日本  ab\nx     cd\n"},
 	} {
 		if got := columns(tc.words, tc.width); got != tc.want {
 			t.Errorf("%q in %d: %q, want %q", tc.words, tc.width, got, tc.want)

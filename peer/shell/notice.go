@@ -24,7 +24,11 @@ func noticeOf(self, shell string, columns int, e event.Event) string {
 		if left >= 1000 {
 			size = fmt.Sprintf("%d kB", left/1000)
 		}
-		return shown + "… " + size + " more: chat history has all of it"
+		where := "events -kind " + string(e.Kind)
+		if e.Kind == event.ChatSent || e.Kind == event.ChatDelivered {
+			where = "chat history"
+		}
+		return shown + "… " + size + " more: " + where + " has all of it"
 	}
 	return line
 }

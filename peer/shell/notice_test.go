@@ -89,6 +89,10 @@ func TestNoticeOf(t *testing.T) {
 			event.Event{Kind: event.ChatDelivered, Member: "bob", Text: strings.Repeat("日", 200)},
 			"<bob> " + strings.Repeat("日", 197) + "… 9 bytes more: chat history has all of it",
 		},
+		{
+			event.Event{Kind: event.BootstrapError, Error: strings.Repeat("x", 2000)},
+			"* bootstrap service: " + strings.Repeat("x", 379) + "… 1 kB more: events -kind bootstrap.error has all of it",
+		},
 		{event.Event{Kind: event.ChatJoin, Member: "bob"}, "<joined> bob has joined"},
 		{event.Event{Kind: event.ChatLeave, Member: "bob", Reason: "leave"}, "<left> bob is leaving"},
 		{event.Event{Kind: event.ChatLeave, Member: "bob", Reason: "dead"}, "<left> bob has left"},

@@ -130,7 +130,6 @@ func (l *local) Exec(ctx context.Context, line string, out io.Writer) (err error
 			err = fmt.Errorf("internal error: %v", p)
 		}
 	}()
-	ctx = event.WithShell(ctx, command.CallerOf(ctx).Shell)
 	return l.registry.RunLine(ctx, line, nil, out)
 }
 
@@ -140,19 +139,14 @@ func (l *local) Complete(_ context.Context, line string) []string {
 }
 
 func (l *local) Follow(ctx context.Context, fn func(event.Event)) error {
-	for after := l.log.Last(); ; {
-		events, err := l.log.Read(ctx, after)
-		if errors.Is(err, event.ErrClosed) {
-			return gone(l.name)
-		}
-		if err != nil {
-			return err
-		}
-		for _, e := range events {
-			fn(e)
-			after = e.Seq
-		}
+	err := l.log.Follow(ctx, l.log.Last(), func(e event.Event) error {
+		fn(e)
+		return nil
+	})
+	if errors.Is(err, event.ErrClosed) {
+		return gone(l.name)
 	}
+	return err
 }
 
 func (l *local) SaysText(context.Context) bool { return l.registry.SaysText() }

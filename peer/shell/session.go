@@ -110,12 +110,13 @@ func (s *session) dispatch(ctx context.Context, line string) {
 	}
 	// What cannot be split may be a text: the peer says so if it is none.
 	words, err := command.Split(line)
-	if err == nil && isLocal(words) && (strings.HasPrefix(strings.TrimSpace(line), "/") || !s.peer.SaysText(ctx)) {
+	isCommand := func() bool { return strings.HasPrefix(strings.TrimSpace(line), "/") || !s.peer.SaysText(ctx) }
+	if err == nil && isLocal(words) && isCommand() {
 		err = s.sh.Process(words...)
 	} else {
 		err = s.exec(ctx, line)
 	}
-	if err == nil && len(words) == 1 && words[0] == "help" {
+	if err == nil && len(words) == 1 && words[0] == "help" && isCommand() {
 		s.print(localHelp(s.columns()))
 	}
 	if errors.Is(err, ErrGone) {

@@ -5,12 +5,10 @@ package layout
 
 import (
 	"io"
-	"os"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"golang.org/x/term"
 
 	"peerlab/terminal"
 )
@@ -18,22 +16,8 @@ import (
 // Width returns how many columns a line that is written to w may have: those
 // of the terminal, or 0, which is no limit, where w is a file or a pipe.
 func Width(w io.Writer) int {
-	columns, _ := Size(w)
+	columns, _ := terminal.Size(w)
 	return columns
-}
-
-// Size returns the columns and rows of the terminal that w is, 0 and 0 if it is
-// none.
-func Size(w io.Writer) (columns, rows int) {
-	f, ok := terminal.Raw(w).(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0, 0
-	}
-	columns, rows, err := term.GetSize(int(f.Fd()))
-	if err != nil || columns < 1 || rows < 1 {
-		return 80, 24 // as terminals that do not tell
-	}
-	return columns, rows
 }
 
 // Wrap breaks a line between words so that no part is wider than width. The
@@ -96,30 +80,29 @@ func (t *Table) Write(w io.Writer) error {
 	return err
 }
 
-const (
-	gap    = "  " // between two columns
-	narrow = 8    // a column that is wider than this can be made narrower
-)
+const gap = "  " // between two columns
 
 // String returns the table. Cells are wrapped within their columns if it would
 // be wider than width otherwise; 0 is no limit. Where even that does not fit,
 // each row is a block with a line for each cell.
 func (t *Table) String(width int) string {
-	widths := t.widths()
-	if width > 0 && !fit(widths, width) {
+	widths := terminal.FitColumns(t.widths(), len(gap), width)
+	if width > 0 && total(widths) > width {
 		return t.blocks(width)
 	}
 	return t.render(widths)
 }
 
 // Width is how wide the table is where nothing limits it.
-func (t *Table) Width() int {
-	widths := t.widths()
-	total := len(gap) * max(0, len(widths)-1)
+func (t *Table) Width() int { return total(t.widths()) }
+
+// total is how wide a table is with columns of these widths.
+func total(widths []int) int {
+	sum := len(gap) * max(0, len(widths)-1)
 	for _, w := range widths {
-		total += w
+		sum += w
 	}
-	return total
+	return sum
 }
 
 // widths are those of the columns, as wide as their widest cells.
@@ -134,28 +117,6 @@ func (t *Table) widths() []int {
 		}
 	}
 	return widths
-}
-
-// fit makes columns narrower, always the widest, and reports whether a line
-// fits then.
-func fit(widths []int, width int) bool {
-	total := len(gap) * (len(widths) - 1)
-	for _, w := range widths {
-		total += w
-	}
-	for ; total > width; total-- {
-		widest := 0
-		for i, w := range widths {
-			if w > widths[widest] {
-				widest = i
-			}
-		}
-		if len(widths) == 0 || widths[widest] <= narrow {
-			return false
-		}
-		widths[widest]--
-	}
-	return true
 }
 
 // render writes columns of these widths.
@@ -208,9 +169,7 @@ func (t *Table) blocks(width int) string {
 			}
 			block.Row(name, cell)
 		}
-		widths := block.widths()
-		fit(widths, width) // or else as narrow as it gets
-		b.WriteString(block.render(widths))
+		b.WriteString(block.render(terminal.FitColumns(block.widths(), len(gap), width)))
 	}
 	return b.String()
 }

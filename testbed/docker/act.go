@@ -120,13 +120,17 @@ func (c *Cluster) Start(ctx context.Context, names ...string) error {
 	})
 }
 
+// endingTail is how many lines a peer that ends writes at most: after it has said
+// so, and until its process has ended.
+const endingTail = 1000
+
 // isEnding reports whether a peer that runs has said that it stops. Docker holds
 // its process to be running until the peer has left all layers.
 func (c *Cluster) isEnding(ctx context.Context, m container) (ending bool, err error) {
 	if m.State != testbed.Running || m.Name == testbed.Bootstrap {
 		return false, nil
 	}
-	told, _, err := c.daemon.reported(ctx, m)
+	told, _, err := c.daemon.reported(ctx, m, endingTail)
 	for _, e := range told {
 		switch e.Kind {
 		case event.PeerStarted:

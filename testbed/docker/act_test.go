@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -118,6 +120,7 @@ func TestRecreate(t *testing.T) {
 // somebody waits for its end, and only then can it be started.
 type quitting struct {
 	says           string
+	tail           atomic.Value // how many lines of it were asked for
 	ended, started atomic.Bool
 }
 
@@ -126,6 +129,7 @@ func (q *quitting) RoundTrip(r *http.Request) (*http.Response, error) {
 	case strings.HasSuffix(r.URL.Path, "/containers/json"):
 		return listing(r, api.StateRunning)
 	case strings.HasSuffix(r.URL.Path, "/logs"):
+		q.tail.Store(r.URL.Query().Get("tail"))
 		frame := append([]byte{1, 0, 0, 0}, binary.BigEndian.AppendUint32(nil, uint32(len(q.says)))...)
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(string(frame) + q.says)), Request: r}, nil
 	case strings.HasSuffix(r.URL.Path, "/wait"):
@@ -161,6 +165,9 @@ func TestStartOfAPeerThatEnds(t *testing.T) {
 			c := clusterOf(t, q)
 			if err := c.Start(t.Context(), "alice"); err != nil || q.started.Load() != tc.starts || q.ended.Load() != tc.starts {
 				t.Errorf("%v; waited for its end: %t, started: %t, want %t", err, q.ended.Load(), q.started.Load(), tc.starts)
+			}
+			if tail, _ := strconv.Atoi(fmt.Sprint(q.tail.Load())); tail <= 0 {
+				t.Error("it reads all that the peer ever wrote")
 			}
 		})
 	}

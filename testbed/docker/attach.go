@@ -234,7 +234,7 @@ func (a *attachment) resume(ctx context.Context) {
 	// The shell draws its line again when its window has changed.
 	columns, rows := a.terminal.Size()
 	for _, height := range []int{rows + 1, rows} {
-		_, _ = a.cluster.daemon.api.ExecResize(ctx, a.execID, client.ExecResizeOptions{Height: uint(max(height, 1)), Width: uint(max(columns, 1))})
+		_ = a.cluster.resize(ctx, a.execID, columns, height)
 	}
 }
 
@@ -329,8 +329,7 @@ func (c *Cluster) resizes(ctx context.Context, id string, t Terminal) {
 	defer retry.Stop()
 	for tries := 0; ; {
 		columns, rows := t.Size()
-		_, err := c.daemon.api.ExecResize(ctx, id, client.ExecResizeOptions{Height: uint(max(rows, 1)), Width: uint(max(columns, 1))})
-		if tries++; err != nil && tries < 50 {
+		if tries++; c.resize(ctx, id, columns, rows) != nil && tries < 50 {
 			select {
 			case <-retry.C:
 				continue
@@ -345,4 +344,9 @@ func (c *Cluster) resizes(ctx context.Context, id string, t Terminal) {
 			return
 		}
 	}
+}
+
+func (c *Cluster) resize(ctx context.Context, id string, columns, rows int) error {
+	_, err := c.daemon.api.ExecResize(ctx, id, client.ExecResizeOptions{Height: uint(max(rows, 1)), Width: uint(max(columns, 1))})
+	return err
 }

@@ -23,13 +23,19 @@ import (
 // recordLinks records a change of links, once: the agent tells of those of this
 // engine, too, and of both the time is the agent's.
 func (c *Cluster) recordLinks(links testbed.Links, at time.Time) {
-	c.mu.Lock()
-	known := c.changes[at.UnixNano()]
-	c.changes[at.UnixNano()] = true
-	c.mu.Unlock()
-	if !known {
+	if c.noteChange(at) {
 		c.history.Record(event.Event{Time: at, Kind: links.Kind(), Text: links.String()})
 	}
+}
+
+// noteChange notes that nothing more is to be recorded of the change at a time, and
+// reports whether that is news.
+func (c *Cluster) noteChange(at time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.changes[at.UnixNano()]
+	c.changes[at.UnixNano()] = true
+	return !known
 }
 
 // Done returns what the lab has done and measured, as far as the history tells,
@@ -73,9 +79,8 @@ func (c *Cluster) followAgents(members map[string]container) {
 		c.agents[id] = true
 		members := maps.Clone(members) // the caller's will change
 		c.running.Go(func() {
-			err := c.daemon.changes(c.ctx, id, true, func(links testbed.Links, at time.Time) {
-				c.recordLinks(byName(links, c.addresses(members)), at)
-			}, func(err error) { c.problem("", err) })
+			names := func() map[netip.Addr]string { return c.addresses(members) }
+			err := c.daemon.changes(c.ctx, id, true, names, c.recordLinks, func(err error) { c.problem("", err) })
 			if err != nil && c.ctx.Err() == nil {
 				c.problem("", err)
 			}
@@ -112,10 +117,11 @@ func allNames(members []container, told []event.Event) map[netip.Addr]string {
 // link of its own for each pair of 1,000 peers fits.
 const maxChange = 64 << 20
 
-// changes reads the changes of links that an agent wrote, with addresses in
-// place of names; with follow until it ends. Of what else it wrote, the first line
-// is a problem, and so are changes that are missing.
-func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(testbed.Links, time.Time), problem func(error)) error {
+// changes reads the changes of links that an agent wrote, with names in place of
+// addresses; with follow until it ends. What changes nothing, such as a lease or the
+// address of a peer that moved, is left out. Of what else it wrote, the first line is
+// a problem, and so are changes that are missing.
+func (d *Daemon) changes(ctx context.Context, id string, follow bool, names func() map[netip.Addr]string, tell func(testbed.Links, time.Time), problem func(error)) error {
 	log, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil // it has just gone, or is about to, with its network
@@ -132,6 +138,7 @@ func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(
 		bad = true
 	}
 	last := uint64(0)
+	var before testbed.Links
 	w := lineWriter{
 		limit: maxChange,
 		line: func(line []byte) {
@@ -140,11 +147,15 @@ func (d *Daemon) changes(ctx context.Context, id string, follow bool, tell func(
 				refuse(err)
 				return
 			}
+			links = byName(links, names())
+			changes := before.Changed(links) > 0
 			if e.Seq != last+1 {
 				problem(fmt.Errorf("change %d of links came after %d: what was between is lost, as by a rotation of Docker's log", e.Seq, last))
+				changes = true
 			}
-			last = e.Seq
-			tell(links, e.Time)
+			if last, before = e.Seq, links; changes {
+				tell(links, e.Time)
+			}
 		},
 		long: func() { refuse(fmt.Errorf("a change of more than %d MiB was dropped", maxChange>>20)) },
 	}
@@ -191,12 +202,13 @@ func (c *Cluster) changed(ctx context.Context, members []container, told []event
 	if err != nil {
 		return nil, err
 	}
-	names := allNames(members, told)
+	byAddr := allNames(members, told)
+	names := func() map[netip.Addr]string { return byAddr }
 	for _, id := range ids {
 		last := time.Now()
-		err := c.daemon.changes(ctx, id, false, func(links testbed.Links, at time.Time) {
+		err := c.daemon.changes(ctx, id, false, names, func(links testbed.Links, at time.Time) {
 			last = at
-			events = append(events, event.Event{Time: at, Peer: testbed.Lab, Kind: links.Kind(), Text: byName(links, names).String()})
+			events = append(events, event.Event{Time: at, Peer: testbed.Lab, Kind: links.Kind(), Text: links.String()})
 		}, func(err error) {
 			events = append(events, event.Event{Time: last, Peer: testbed.Lab, Kind: testbed.LabError, Error: err.Error()})
 		})

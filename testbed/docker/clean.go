@@ -165,6 +165,7 @@ func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(net
 		return 0, fmt.Errorf("list networks: %w", err)
 	}
 	var errs []error
+	var tunings []string
 	for _, n := range all.Items {
 		if !match(n) {
 			continue
@@ -173,14 +174,12 @@ func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(net
 		switch {
 		case err == nil:
 			removed++
-			if err := d.undoTuning(n.Labels[tuningLabel]); err != nil {
-				errs = append(errs, err)
-			}
+			tunings = append(tunings, n.Labels[tuningLabel])
 		case !errdefs.IsNotFound(err):
 			errs = append(errs, fmt.Errorf("remove the network %s: %w", n.Name, err))
 		}
 	}
-	return removed, errors.Join(errs...)
+	return removed, errors.Join(append(errs, d.undoTuning(tunings...))...)
 }
 
 func (d *Daemon) removeContainer(ctx context.Context, id string) error {

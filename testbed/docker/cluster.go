@@ -46,6 +46,7 @@ type Cluster struct {
 	throttles map[string]string
 	off       map[string]string // members that run off their network, by id: its name
 	lastMove  netip.Addr        // that Move chose
+	found     []container       // as Find saw them, for the first that asks
 
 	wires wires
 }
@@ -84,7 +85,7 @@ func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	m := &making{Options: o, run: newRun()}
 	var err error
-	if m.watchdog, err = startWatchdog(m.run); err != nil {
+	if m.watchdog, err = startWatchdog(m.run, d.endpoint); err != nil {
 		return nil, err
 	}
 	c := newCluster(d, o.Name)

@@ -57,24 +57,28 @@ func Connect(ctx context.Context) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoDocker, err)
 	}
-	options, err := where.options()
+	return where.connect(ctx)
+}
+
+func (e Endpoint) connect(ctx context.Context) (*Daemon, error) {
+	options, err := e.options()
 	if err != nil {
-		return nil, fmt.Errorf("%w at %s: %w", ErrNoDocker, where, err)
+		return nil, fmt.Errorf("%w at %s: %w", ErrNoDocker, e, err)
 	}
 	api, err := client.New(options...)
 	if err != nil {
-		return nil, fmt.Errorf("%w at %s: see DOCKER_HOST and its kin: %w", ErrNoDocker, where, err)
+		return nil, fmt.Errorf("%w at %s: see DOCKER_HOST and its kin: %w", ErrNoDocker, e, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	pong, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
 	switch {
 	case err != nil && denied(ctx, api.DaemonHost()):
-		err = fmt.Errorf("%w at %s: use sudo, or join the group of the socket (usermod -aG docker $USER, then log in again)", ErrDenied, where)
-	case err != nil && where.Context != defaultContext:
-		err = fmt.Errorf("%w at %s: is it running, and is the context right? docker context use default chooses this host's (%w)", ErrNoDocker, where, innermost(err))
+		err = fmt.Errorf("%w at %s: use sudo, or join the group of the socket (usermod -aG docker $USER, then log in again)", ErrDenied, e)
+	case err != nil && e.Context != defaultContext:
+		err = fmt.Errorf("%w at %s: is it running, and is the context right? docker context use default chooses this host's (%w)", ErrNoDocker, e, innermost(err))
 	case err != nil:
-		err = fmt.Errorf("%w at %s: is it running (systemctl start docker), and is DOCKER_HOST right? (%w)", ErrNoDocker, where, innermost(err))
+		err = fmt.Errorf("%w at %s: is it running (systemctl start docker), and is DOCKER_HOST right? (%w)", ErrNoDocker, e, innermost(err))
 	case pong.APIVersion != "" && versions.LessThan(pong.APIVersion, minAPI):
 		err = fmt.Errorf("%w: it speaks API %s, and %s (Docker 20.10) is needed", ErrOld, pong.APIVersion, minAPI)
 	}
@@ -82,8 +86,8 @@ func Connect(ctx context.Context) (*Daemon, error) {
 		_ = api.Close()
 		return nil, err
 	}
-	d := &Daemon{api: api, endpoint: where}
-	if where.IsLocal() {
+	d := &Daemon{api: api, endpoint: e}
+	if e.IsLocal() {
 		d.neighbours.root = "/"
 	}
 	return d, nil

@@ -61,10 +61,11 @@ func CurrentEndpoint() (Endpoint, error) {
 	return e, nil
 }
 
-// options are those of a client of the daemon.
+// options are those of a client of the daemon. With DOCKER_HOST the environment has
+// the rest.
 func (e Endpoint) options() ([]client.Opt, error) {
 	if e.tls == nil {
-		return []client.Opt{client.FromEnv}, nil
+		return []client.Opt{client.FromEnv, client.WithHost(cmp.Or(e.Host, client.DefaultDockerHost))}, nil
 	}
 	return e.tls.ClientOpts()
 }
@@ -92,7 +93,11 @@ func ConfigDir(env func(string) string) string {
 	if dir := env("DOCKER_CONFIG"); dir != "" {
 		return dir
 	}
-	return filepath.Join(env("HOME"), ".docker")
+	home := "HOME"
+	if runtime.GOOS == "windows" {
+		home = "USERPROFILE"
+	}
+	return filepath.Join(env(home), ".docker")
 }
 
 // chosenContext returns what docker context use chose, "" for nothing. Where its

@@ -2,9 +2,11 @@ package docker
 
 import (
 	"crypto/sha256"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +28,76 @@ func pretend(t *testing.T) string {
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { _ = s.Close() })
 	return "unix://" + path
+}
+
+// TestWatchdogAsksTheChosenDaemon chooses a daemon, then another one for what comes
+// later: the watchdog of what was made before asks the first.
+func TestWatchdogAsksTheChosenDaemon(t *testing.T) {
+	listed := make(chan string, 100)
+	daemon := func(name string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Api-Version", "1.45")
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte("[]"))
+			if strings.HasSuffix(r.URL.Path, "/containers/json") {
+				listed <- name
+			}
+		})
+	}
+	chosen, chosenTLS, other := httptest.NewServer(daemon("chosen")), httptest.NewTLSServer(daemon("chosen")), httptest.NewServer(daemon("other"))
+	defer chosen.Close()
+	defer chosenTLS.Close()
+	defer other.Close()
+	address := func(s *httptest.Server) string { return "tcp://" + s.Listener.Addr().String() }
+	for _, test := range []struct{ name, host, context string }{
+		{"by DOCKER_HOST", address(chosen), ""},
+		{"by a context with TLS, which is removed", "", address(chosenTLS)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write := func(text []byte, path ...string) {
+				t.Helper()
+				file := filepath.Join(append([]string{dir}, path...)...)
+				if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, text, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv("DOCKER_CONFIG", dir)
+			t.Setenv("DOCKER_HOST", test.host)
+			t.Setenv("DOCKER_CONTEXT", "")
+			if test.context != "" {
+				id := fmt.Sprintf("%x", sha256.Sum256([]byte("far")))
+				write([]byte(`{"Name":"far","Metadata":{},"Endpoints":{"docker":{"Host":"`+test.context+`"}}}`), "contexts", "meta", id, "meta.json")
+				write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chosenTLS.Certificate().Raw}), "contexts", "tls", id, "docker", "ca.pem")
+				write([]byte(`{"currentContext":"far"}`), "config.json")
+			}
+			d, err := Connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			t.Setenv("DOCKER_HOST", address(other))
+			if err := os.RemoveAll(filepath.Join(dir, "contexts")); err != nil {
+				t.Fatal(err)
+			}
+			guard, err := d.Guard()
+			if err != nil {
+				t.Fatal(err)
+			}
+			guard.watchdog.leaveTo()
+			if len(listed) == 0 {
+				t.Error("the watchdog asks no daemon")
+			}
+			for len(listed) > 0 {
+				if name := <-listed; name != "chosen" {
+					t.Fatalf("the watchdog asks the %s daemon", name)
+				}
+			}
+		})
+	}
 }
 
 // TestContexts finds the daemon as the docker command does.

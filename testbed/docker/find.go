@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -50,13 +51,7 @@ type container struct {
 // by hand is told by byHand, and its cluster by the network it is on.
 func classify(s api.Summary) (c container, byHand, ours bool) {
 	c = container{id: s.ID, adapter: s.Labels[adapterLabel], created: s.Created}
-	switch s.State {
-	case api.StateRunning, api.StateRestarting:
-		c.State = testbed.Running
-	case api.StatePaused:
-		c.State = testbed.Paused
-	default:
-		c.State = testbed.Stopped
+	if c.State = stateOf(s.State); c.State == testbed.Stopped {
 		_, _ = fmt.Sscanf(s.Status, "Exited (%d)", &c.Exit)
 	}
 	switch {
@@ -86,6 +81,26 @@ func classify(s api.Summary) (c container, byHand, ours bool) {
 		return c, true, c.Name != ""
 	}
 	return c, false, c.cluster != "" && c.Name != ""
+}
+
+// stateOf returns what the process of a container does.
+func stateOf(state api.ContainerState) testbed.State {
+	switch state {
+	case api.StateRunning, api.StateRestarting:
+		return testbed.Running
+	case api.StatePaused:
+		return testbed.Paused
+	}
+	return testbed.Stopped
+}
+
+// addrOf returns the address of a container on a network, or the one that it has
+// when it runs.
+func addrOf(e *network.EndpointSettings) netip.Addr {
+	if !e.IPAddress.IsValid() && e.IPAMConfig != nil {
+		return e.IPAMConfig.IPv4Address
+	}
+	return e.IPAddress
 }
 
 // networksOf returns what a container is on, by name.
@@ -172,10 +187,7 @@ func assemble(all []api.Summary) (members []container) {
 			m.Reason = testbed.NoNetwork
 		}
 		if e != nil {
-			m.Addr = e.IPAddress
-			if !m.Addr.IsValid() && e.IPAMConfig != nil {
-				m.Addr = e.IPAMConfig.IPv4Address // it does not run
-			}
+			m.Addr = addrOf(e)
 		}
 		members = append(members, m.container)
 	}
@@ -255,14 +267,15 @@ func compareNames(a, b string) int {
 // Clusters returns the names of the clusters there are, running or not.
 func (d *Daemon) Clusters(ctx context.Context) ([]string, error) {
 	all, err := d.list(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	var names []string
+	return clustersOf(all), err
+}
+
+// clustersOf returns the names of the clusters of sorted members.
+func clustersOf(all []container) (names []string) {
 	for _, c := range all {
 		names = append(names, c.cluster)
 	}
-	return slices.Compact(names), nil
+	return slices.Compact(names)
 }
 
 // Find returns the cluster of that name, however it was started, or with ""
@@ -270,7 +283,8 @@ func (d *Daemon) Clusters(ctx context.Context) ([]string, error) {
 // such a cluster the error is ErrNone, with several to choose from ErrSeveral.
 func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 	flag := name
-	names, err := d.Clusters(ctx)
+	all, err := d.list(ctx, "")
+	names := clustersOf(all)
 	switch {
 	case err != nil:
 		return nil, err
@@ -289,6 +303,7 @@ func (d *Daemon) Find(ctx context.Context, name string) (*Cluster, error) {
 	}
 	c := newCluster(d, name)
 	c.flag = flag
+	c.found = slices.DeleteFunc(all, func(m container) bool { return m.cluster != name })
 	return c, nil
 }
 

@@ -35,8 +35,12 @@ const retryAfter = time.Second
 // container of the cluster is removed, whoever does that.
 func (c *Cluster) History() *testbed.History {
 	c.follow.Do(func() {
-		c.running.Go(c.followAll)
-		c.running.Go(c.watchNeighbours)
+		ctx, end := context.WithCancel(c.ctx)
+		c.running.Go(func() {
+			defer end()
+			c.followAll()
+		})
+		c.running.Go(func() { c.watchNeighbours(ctx) })
 	})
 	return c.history
 }

@@ -25,6 +25,8 @@ type recorded struct {
 	events string            // one JSON object after another
 	now    io.Reader         // those that come while somebody listens
 	off    atomic.Bool
+
+	listed, inspectedBob atomic.Int32 // how often
 }
 
 func (d *recorded) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -36,11 +38,15 @@ func (d *recorded) RoundTrip(r *http.Request) (*http.Response, error) {
 	case strings.HasSuffix(path, "/containers/json") && r.URL.Query().Has("filters"):
 		return text(strings.NewReader("[]")) // agents
 	case strings.HasSuffix(path, "/containers/json"):
+		d.listed.Add(1)
 		var all []api.Summary
 		for name, state := range d.states {
 			s := api.Summary{ID: name, State: api.StateRunning, Labels: map[string]string{clusterLabel: "lab", peerLabel: name}, Created: 1_700_000_000}
-			if strings.Contains(state, "FinishedAt") {
+			switch {
+			case strings.Contains(state, "FinishedAt"):
 				s.State, s.Status = api.StateExited, "Exited (137) a minute ago"
+			case strings.Contains(state, "paused"):
+				s.State = api.StatePaused
 			}
 			s.NetworkSettings = &api.NetworkSettingsSummary{Networks: make(map[string]*network.EndpointSettings)}
 			if name != "alice" || !d.off.Load() {
@@ -58,7 +64,14 @@ func (d *recorded) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	for name, state := range d.states {
 		if strings.HasSuffix(path, "/containers/"+name+"/json") {
-			return text(strings.NewReader(`{"State": ` + state + `, "HostConfig": {}}`))
+			if name == "bob" {
+				d.inspectedBob.Add(1)
+			}
+			networks := `{"peerlab-lab": {"IPAddress": "10.0.0.11"}}`
+			if name == "alice" && d.off.Load() {
+				networks = "{}"
+			}
+			return text(strings.NewReader(`{"State": ` + state + `, "HostConfig": {}, "NetworkSettings": {"Networks": ` + networks + `}}`))
 		}
 	}
 	return answer(r, http.StatusNotFound, map[string]string{"message": "no such thing"})
@@ -101,6 +114,18 @@ func TestForgottenByDocker(t *testing.T) {
 	}
 }
 
+// TestSinceOfAForgottenPause asks for the state of a peer whose pause Docker has
+// forgotten: it is not as if the pause had begun now.
+func TestSinceOfAForgottenPause(t *testing.T) {
+	c := clusterOf(t, &recorded{states: map[string]string{
+		"alice": `{"Status": "paused", "Running": true, "Paused": true, "StartedAt": "2026-01-02T03:00:00Z"}`,
+	}})
+	all, err := c.Status(t.Context())
+	if want := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC); err != nil || len(all) != 1 || all[0].State != testbed.Paused || !all[0].Since.Equal(want) {
+		t.Errorf("%+v, %v: want it paused since its process began, %s", all, err, want)
+	}
+}
+
 // TestTakenOffItsNetwork takes a peer off the network of its cluster and connects
 // it again: that is told to who follows and to who comes later, and the end of a
 // container, of which Docker tells in the same words, is not.
@@ -108,7 +133,7 @@ func TestTakenOffItsNetwork(t *testing.T) {
 	come, tell := io.Pipe()
 	d := &recorded{
 		states: map[string]string{
-			"alice": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`, "bob": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`,
+			"alice": `{"Status": "running", "Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`, "bob": `{"Status": "running", "Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`,
 		},
 		events: dockerEvent(events.ContainerEventType, events.ActionCreate, "alice", "") + dockerEvent(events.ContainerEventType, events.ActionCreate, "bob", ""),
 		now:    come,
@@ -122,10 +147,15 @@ func TestTakenOffItsNetwork(t *testing.T) {
 	}
 	c.History()
 	send(events.ActionDisconnect, "bob", "peerlab-lab") // as when it ends
+	send(events.ActionConnect, "bob", "peerlab-lab")    // as when it starts
 	send(events.ActionDisconnect, "alice", "a-monitor")
 	d.off.Store(true)
 	send(events.ActionDisconnect, "alice", "peerlab-lab")
 	await(t, c, 0, "alice is off", about(testbed.Lab, testbed.LabDisconnect, "alice"))
+	// To begin with, and when it may have been taken off its network.
+	if listed, inspected := d.listed.Load(), d.inspectedBob.Load(); listed != 2 || inspected != 2 {
+		t.Errorf("Docker lists %d times and inspects bob %d times, want 2 each", listed, inspected)
+	}
 	reported, err := c.Reported(t.Context())
 	if err != nil {
 		t.Error(err)

@@ -28,7 +28,7 @@ type Guard struct {
 // Guard starts to look after images. The program must begin with WatchIfAsked.
 func (d *Daemon) Guard() (*Guard, error) {
 	run := newRun()
-	watchdog, err := startWatchdog(run)
+	watchdog, err := startWatchdog(run, d.endpoint)
 	if err != nil {
 		return nil, err
 	}

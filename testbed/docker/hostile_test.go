@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -439,12 +440,38 @@ func TestAgentTellsOfLinksOnly(t *testing.T) {
 	}
 	text := change(1, testbed.LabKill, "") + change(1, testbed.LabCut, "10.0.0.1 -> 10.0.0.2 drop=all") + "what\n" +
 		strings.Repeat("x", maxChange+1) + "\n" + change(2, testbed.LabHeal, "") + change(9, testbed.LabHeal, "")
+	names := func() map[netip.Addr]string { return nil }
 	c := clusterOf(t, journal{text})
 	var got []string
-	err := c.daemon.changes(t.Context(), "1", false,
+	err := c.daemon.changes(t.Context(), "1", false, names,
 		func(links testbed.Links, _ time.Time) { got = append(got, string(links.Kind())) },
 		func(err error) { got = append(got, err.Error()) })
 	if err != nil || !matches(got, []string{"no change of links", "lab.cut", "lab.heal", "change 9 of links came after 2", "lab.heal"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestAgentTellsOfNoChange reads what an agent wrote of links that stayed as they
+// were: they got a lease, a peer moved, and what was healthy was healed.
+func TestAgentTellsOfNoChange(t *testing.T) {
+	var text string
+	for i, links := range []string{"", "10.0.0.1 -> 10.0.0.2 drop=all", "10.0.0.1 -> 10.0.0.2 drop=all", "10.0.0.1 -> 10.0.0.3 drop=all", "", ""} {
+		parsed, err := testbed.ParseLinks(links)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(event.Event{Time: time.Unix(1, 0), Seq: uint64(i + 1), Peer: testbed.Lab, Kind: parsed.Kind(), Text: links}.Encode())
+	}
+	names := func() map[netip.Addr]string {
+		return map[netip.Addr]string{
+			netip.MustParseAddr("10.0.0.1"): "alice", netip.MustParseAddr("10.0.0.2"): "bob", netip.MustParseAddr("10.0.0.3"): "bob",
+		}
+	}
+	var got []string
+	err := clusterOf(t, journal{text}).daemon.changes(t.Context(), "1", false, names,
+		func(links testbed.Links, _ time.Time) { got = append(got, links.String()) },
+		func(err error) { got = append(got, err.Error()) })
+	if err != nil || !slices.Equal(got, []string{"alice -> bob drop=all", ""}) {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -58,6 +59,12 @@ func (c *Cluster) SetLinks(ctx context.Context, links testbed.Links) error {
 // SetLinksFor is SetLinks for a time, after which all links are healthy; 0 is
 // SetLinks. The time runs whether or not this program does.
 func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.Duration) error {
+	return c.setLinks(ctx, nil, links, d)
+}
+
+// setLinks is SetLinksFor for those members, or with nil for all there are when it
+// is their turn.
+func (c *Cluster) setLinks(ctx context.Context, members []container, links testbed.Links, d time.Duration) (err error) {
 	if d < 0 || d > 0 && d < time.Second || d > 30*24*time.Hour {
 		return fmt.Errorf("links for %s: want a second to 30 days, or 0 for no end", d)
 	}
@@ -65,9 +72,10 @@ func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.D
 		return err
 	}
 	defer c.wires.give()
-	members, err := c.daemon.list(ctx, c.name)
-	if err != nil {
-		return err
+	if members == nil {
+		if members, err = c.daemon.list(ctx, c.name); err != nil {
+			return err
+		}
 	}
 	to, err := matrix(links, members)
 	if err != nil {
@@ -78,7 +86,6 @@ func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.D
 		return err
 	}
 	if client == nil { // nothing is in force, and nothing shall be
-		c.recordLinks(links, time.Now())
 		return nil
 	}
 	if err := able(ctx, client, to); err != nil {
@@ -96,7 +103,9 @@ func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.D
 	if err != nil {
 		return err
 	}
-	c.recordLinks(links, at)
+	if !maps.Equal(from.Matrix, to) {
+		c.recordLinks(links, at)
+	}
 	return check.run(ctx)
 }
 
@@ -154,8 +163,8 @@ func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
 
 // able says what the kernel lacks for m.
 func able(ctx context.Context, client *fabric.Client, m fabric.Matrix) error {
-	if !m.NeedsQueues() {
-		return nil // the agent runs: it is there
+	if len(m.Needs()) == 1 {
+		return nil // nf_tables, without which there would be no agent
 	}
 	features, err := client.Features(ctx)
 	if err != nil {
@@ -233,7 +242,8 @@ func (c *Cluster) readdress(ctx context.Context, before, after netip.Addr) error
 	if !c.wires.held && !status.Until.IsZero() {
 		left = max(time.Until(status.Until), time.Second)
 	}
-	_, err = c.enforce(ctx, client, to, left)
+	at, err := c.enforce(ctx, client, to, left)
+	c.noteChange(at) // of addresses alone
 	return err
 }
 
@@ -289,30 +299,74 @@ func (c *Cluster) see(ctx context.Context, client *fabric.Client, end time.Time)
 // Links implements testbed.Engine. It asks the kernel's keeper, so it knows
 // what other programs have set.
 func (c *Cluster) Links(ctx context.Context) (testbed.Links, error) {
-	links, _, err := c.LinksUntil(ctx)
-	return links, err
-}
-
-// LinksUntil is Links, and when they end unless somebody renews them: the zero
-// time if they stay.
-func (c *Cluster) LinksUntil(ctx context.Context) (testbed.Links, time.Time, error) {
-	if err := c.wires.take(ctx); err != nil {
-		return nil, time.Time{}, err
-	}
-	defer c.wires.give()
 	members, err := c.daemon.list(ctx, c.name)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	client, err := c.agent(ctx, members, false)
+	s := LinkState{cluster: c, members: members}
+	err = s.read(ctx)
+	return s.Links, err
+}
+
+// LinkState is what is in force between the peers of a cluster. It lists the
+// containers once, however often the links are set.
+type LinkState struct {
+	Peers []testbed.Peer // as of Peers, without why they ended
+	Links testbed.Links
+	Until time.Time // when the links end unless somebody renews them, zero if they stay
+
+	cluster *Cluster
+	members []container
+}
+
+// LinkState returns the peers, and the links as Links does. The first time the peers
+// of a cluster that was found are those that Find saw.
+func (c *Cluster) LinkState(ctx context.Context) (*LinkState, error) {
+	c.mu.Lock()
+	members := c.found
+	c.found = nil
+	c.mu.Unlock()
+	if members == nil {
+		var err error
+		if members, err = c.daemon.list(ctx, c.name); err != nil {
+			return nil, err
+		}
+	}
+	s := &LinkState{cluster: c, members: members}
+	for _, m := range members {
+		s.Peers = append(s.Peers, m.Peer)
+	}
+	return s, s.read(ctx)
+}
+
+// Set is SetLinksFor. Links and Until are then what it came to, also where a fault
+// had no effect.
+func (s *LinkState) Set(ctx context.Context, links testbed.Links, d time.Duration) error {
+	err := s.cluster.setLinks(ctx, s.members, links, d)
+	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
+		return err // nothing has changed
+	}
+	return errors.Join(err, s.read(ctx))
+}
+
+// read reads the links.
+func (s *LinkState) read(ctx context.Context) error {
+	c := s.cluster
+	if err := c.wires.take(ctx); err != nil {
+		return err
+	}
+	defer c.wires.give()
+	s.Links, s.Until = testbed.Links{}, time.Time{}
+	client, err := c.agent(ctx, s.members, false)
 	if err != nil || client == nil {
-		return testbed.Links{}, time.Time{}, err
+		return err
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
-		return nil, time.Time{}, err
+		return err
 	}
-	return named(status.Matrix, members), status.Until, nil
+	s.Links, s.Until = named(status.Matrix, s.members), status.Until
+	return nil
 }
 
 // named turns addresses into names. Those of nobody are left out.

@@ -40,10 +40,7 @@ func (c *Cluster) LogsIn(ctx context.Context, name string, part LogRange, out, e
 	if err != nil {
 		return err
 	}
-	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: part.Follow}
-	if part.Tail > 0 {
-		o.Tail = strconv.Itoa(part.Tail)
-	}
+	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: part.Follow, Tail: tailOf(part.Tail)}
 	if !part.Since.IsZero() {
 		o.Since = stamp(part.Since)
 	}
@@ -73,7 +70,7 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		if m.Name == testbed.Bootstrap {
 			return nil
 		}
-		reported[i], problems[i], err = c.daemon.reported(ctx, m)
+		reported[i], problems[i], err = c.daemon.reported(ctx, m, 0)
 		return err
 	})
 	told := slices.Concat(reported...)
@@ -86,9 +83,9 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 	return append(told, lab...), errors.Join(err, forgotten, lost)
 }
 
-// reported reads what a member has reported so far, and what was wrong with it,
-// each at the time of the event before.
-func (d *Daemon) reported(ctx context.Context, m container) (reported, problems []event.Event, err error) {
+// reported reads what a member has reported so far, of its last lines if tail is
+// above 0, and what was wrong with it, each at the time of the event before.
+func (d *Daemon) reported(ctx context.Context, m container, tail int) (reported, problems []event.Event, err error) {
 	last := time.Unix(m.created, 0)
 	output, err := newOutputDecoder(m,
 		func(e event.Event) { reported, last = append(reported, e), e.Time },
@@ -98,7 +95,7 @@ func (d *Daemon) reported(ctx context.Context, m container) (reported, problems 
 	if err != nil {
 		return nil, nil, err
 	}
-	log, err := d.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: output.stamped})
+	log, err := d.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: output.stamped, Tail: tailOf(tail)})
 	if err == nil {
 		defer log.Close()
 		err = output.read(log, m.State == testbed.Stopped)
@@ -107,4 +104,12 @@ func (d *Daemon) reported(ctx context.Context, m container) (reported, problems 
 		return reported, problems, fmt.Errorf("read what %s reports: %w", m.Name, err)
 	}
 	return reported, problems, nil
+}
+
+// tailOf is a number of last lines in Docker's words: all, unless it is above 0.
+func tailOf(lines int) string {
+	if lines <= 0 {
+		return "all"
+	}
+	return strconv.Itoa(lines)
 }

@@ -61,15 +61,15 @@ func (d *Daemon) overflows(ctx context.Context) func() bool {
 // neighboursEvery is how often the table is looked at while a history is filled.
 const neighboursEvery = time.Second
 
-// watchNeighbours records the first overflow of the table: what was observed is not
-// what was asked for.
-func (c *Cluster) watchNeighbours() {
-	overflowed := c.daemon.overflows(c.ctx)
+// watchNeighbours records the first overflow of the table, until ctx ends: what was
+// observed is not what was asked for.
+func (c *Cluster) watchNeighbours(ctx context.Context) {
+	overflowed := c.daemon.overflows(ctx)
 	tick := time.NewTicker(neighboursEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case <-c.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
@@ -80,14 +80,18 @@ func (c *Cluster) watchNeighbours() {
 	}
 }
 
-// undoTuning puts back the limits of the host that were changed for a cluster, as
-// the label of its network has them.
-func (d *Daemon) undoTuning(label string) error {
-	c, err := neighbours.ParseChange(label)
-	if err != nil || c == (neighbours.Change{}) || d.neighbours.root == "" {
-		return err
+// undoTuning puts back the limits of the host that were changed for clusters, as the
+// labels of their networks have them.
+func (d *Daemon) undoTuning(labels ...string) error {
+	changes := make([]Tuning, len(labels))
+	errs := make([]error, len(labels))
+	for i, label := range labels {
+		changes[i], errs[i] = neighbours.ParseChange(label)
 	}
-	return neighbours.Host(d.neighbours.root).Undo(c)
+	if d.neighbours.root != "" {
+		errs = append(errs, neighbours.Host(d.neighbours.root).Undo(changes...))
+	}
+	return errors.Join(errs...)
 }
 
 // Tuning is a change of the host's limits that Options has for a cluster.

@@ -16,6 +16,7 @@ import (
 	"github.com/containerd/errdefs"
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"peerlab/event"
@@ -255,31 +256,32 @@ func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]container
 	if before.network == "" || msg.Type == events.NetworkEventType && msg.Actor.Attributes["name"] != before.network {
 		return // another network
 	}
-	if !before.off && msg.Type != events.NetworkEventType {
-		return
+	c.mu.Lock()
+	_, wasOff := c.off[id]
+	c.mu.Unlock()
+	if msg.Action != events.ActionDisconnect && !before.off && !wasOff {
+		return // each container that starts is connected
 	}
 	// Docker tells of it before its list of containers has it: an answer about the
 	// container itself waits for that.
-	_, err := c.daemon.api.ContainerInspect(c.ctx, id, client.ContainerInspectOptions{})
-	if errdefs.IsNotFound(err) {
-		return
-	}
-	var now []container
-	if err == nil {
-		now, err = c.daemon.list(c.ctx, c.name)
-	}
-	if err != nil {
-		if c.ctx.Err() == nil {
+	info, err := c.daemon.api.ContainerInspect(c.ctx, id, client.ContainerInspectOptions{})
+	if err != nil || info.Container.State == nil {
+		if err != nil && c.ctx.Err() == nil && !errdefs.IsNotFound(err) {
 			c.problem("", err)
 		}
 		return
 	}
-	for _, m := range now {
-		if m.id == id {
-			members[id] = m
-			c.noteNetwork(m, time.Unix(0, msg.TimeNano))
-		}
+	now := before
+	now.State = stateOf(info.Container.State.Status)
+	var on *network.EndpointSettings
+	if info.Container.NetworkSettings != nil {
+		on = info.Container.NetworkSettings.Networks[before.network]
 	}
+	if now.off = on == nil; !now.off {
+		now.Addr = addrOf(on)
+	}
+	members[id] = now
+	c.noteNetwork(now, time.Unix(0, msg.TimeNano))
 }
 
 // noteNetwork records that a member is off its network, or on it again, if that
@@ -340,10 +342,13 @@ func (c *Cluster) recall() (since time.Time) {
 		}
 		c.history.Record(e)
 	}
-	for _, m := range members {
+	_ = each(members, func(_ int, m container) error {
 		if cpus, err := c.daemon.processors(c.ctx, m.id); err == nil {
 			c.noteThrottle(m.id, cpus)
 		}
+		return nil
+	})
+	for _, m := range members {
 		at := now
 		for _, e := range done {
 			if e.Kind == testbed.LabDisconnect && e.Member == m.Name {
@@ -355,22 +360,31 @@ func (c *Cluster) recall() (since time.Time) {
 	return now
 }
 
-// done returns what has been done to the members until a time, as far as Docker
-// remembers: the latest 256 events of its host, of whatever kind. What is older and
-// shows in the containers themselves is there, too, and that there is more.
+// done returns what has been done to the members until a time: what Docker
+// remembers, and what shows in the containers of the rest.
 func (c *Cluster) done(ctx context.Context, members []container, o *others, until time.Time) ([]event.Event, error) {
+	all, seen, err := c.remembered(ctx, members, o, until)
+	if err != nil {
+		return all, err
+	}
+	shown, err := c.forgotten(ctx, members, seen, until)
+	return append(all, shown...), err
+}
+
+// remembered returns what has been done to the members until a time, as far as
+// Docker remembers: the latest 256 events of its host, of whatever kind.
+func (c *Cluster) remembered(ctx context.Context, members []container, o *others, until time.Time) (all []event.Event, seen memories, err error) {
 	byID := byID(members)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if len(members) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	stream := c.daemon.api.Events(ctx, client.EventsListOptions{
 		Since: made(members), Until: stamp(until), Filters: told(),
 	})
-	var all []event.Event
 	last := make(map[string]int) // start of each: where it was at others is not known
-	seen := make(remembered)
+	seen = make(memories)
 	for {
 		select {
 		case msg := <-stream.Messages:
@@ -395,16 +409,15 @@ func (c *Cluster) done(ctx context.Context, members []container, o *others, unti
 			all = append(all, e)
 		case err := <-stream.Err:
 			if err != nil && !errors.Is(err, io.EOF) {
-				return all, fmt.Errorf("what was done to the peers: %w", err)
+				return all, seen, fmt.Errorf("what was done to the peers: %w", err)
 			}
-			shown, err := c.forgotten(ctx, members, seen, until)
-			return append(all, shown...), err
+			return all, seen, nil
 		}
 	}
 }
 
-// remembered is what Docker remembers of each container, by its id.
-type remembered map[string]memory
+// memories are what Docker remembers of each container, by its id.
+type memories map[string]memory
 
 type memory struct {
 	created           bool // from its beginning
@@ -413,7 +426,7 @@ type memory struct {
 	off               time.Time // when it was taken off a network, if it was
 }
 
-func (r remembered) add(msg events.Message) {
+func (r memories) add(msg events.Message) {
 	at, id := time.Unix(0, msg.TimeNano), msg.Actor.ID
 	if msg.Type == events.NetworkEventType {
 		id = msg.Actor.Attributes["container"]
@@ -439,53 +452,56 @@ func (r remembered) add(msg events.Message) {
 // forgotten returns what Docker does not remember having told and what shows in
 // the containers all the same: how their lives began and ended, and what they are
 // now. That something is missing is among it.
-func (c *Cluster) forgotten(ctx context.Context, members []container, seen remembered, until time.Time) ([]event.Event, error) {
-	var all []event.Event
+func (c *Cluster) forgotten(ctx context.Context, members []container, seen memories, until time.Time) ([]event.Event, error) {
+	shown := make([][]event.Event, len(members))
+	err := each(members, func(i int, m container) (err error) {
+		shown[i], err = c.shows(ctx, m, seen[m.id], until)
+		return err
+	})
+	all := slices.Concat(shown...)
+	if slices.ContainsFunc(members, func(m container) bool { return !seen[m.id].created }) {
+		all = append(all, event.Event{Time: until, Peer: testbed.Lab, Kind: testbed.LabError, Error: forgottenByDocker})
+	}
+	return all, err
+}
+
+// shows returns what a container shows of what was done to it, beside what Docker
+// remembers.
+func (c *Cluster) shows(ctx context.Context, m container, known memory, until time.Time) (all []event.Event, err error) {
 	add := func(at time.Time, e event.Event) {
-		e.Time, e.Peer = at, testbed.Lab
+		e.Time, e.Peer, e.Member = at, testbed.Lab, m.Name
 		all = append(all, e)
 	}
-	lost := false
-	for _, m := range members {
-		known := seen[m.id]
-		if m.off && m.State != testbed.Stopped {
-			at := until
-			if !known.off.IsZero() {
-				at = known.off
-			}
-			add(at, event.Event{Kind: testbed.LabDisconnect, Member: m.Name, Text: m.network})
+	if m.off && m.State != testbed.Stopped {
+		at := until
+		if !known.off.IsZero() {
+			at = known.off
 		}
-		if known.created {
-			continue
-		}
-		lost = true
-		info, err := c.daemon.api.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
-		if errdefs.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return all, fmt.Errorf("look at %s: %w", m.Name, err)
-		}
-		state := info.Container.State
-		if state == nil {
-			continue
-		}
-		started, ended := parseTime(state.StartedAt), parseTime(state.FinishedAt)
-		if !started.IsZero() && known.started.IsZero() {
-			add(started, event.Event{Kind: testbed.LabStart, Member: m.Name, Addr: addrText(m.Addr)})
-		}
-		if state.Paused && !known.paused {
-			add(until, event.Event{Kind: testbed.LabPause, Member: m.Name})
-		}
-		if cpus := processors(resourcesOf(info)); cpus != unthrottled && !known.throttled {
-			add(until, event.Event{Kind: testbed.LabThrottle, Member: m.Name, Text: cpus})
-		}
-		if e := howItEnded(m, state); e.Kind != "" && known.ended.IsZero() && !ended.IsZero() {
-			add(ended, e)
-		}
+		add(at, event.Event{Kind: testbed.LabDisconnect, Text: m.network})
 	}
-	if lost {
-		add(until, event.Event{Kind: testbed.LabError, Error: forgottenByDocker})
+	if known.created {
+		return all, nil
+	}
+	info, err := c.daemon.api.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+	state := info.Container.State
+	switch {
+	case errdefs.IsNotFound(err), err == nil && state == nil:
+		return all, nil
+	case err != nil:
+		return all, fmt.Errorf("look at %s: %w", m.Name, err)
+	}
+	started, ended := parseTime(state.StartedAt), parseTime(state.FinishedAt)
+	if !started.IsZero() && known.started.IsZero() {
+		add(started, event.Event{Kind: testbed.LabStart, Addr: addrText(m.Addr)})
+	}
+	if state.Paused && !known.paused {
+		add(until, event.Event{Kind: testbed.LabPause})
+	}
+	if cpus := processors(resourcesOf(info)); cpus != unthrottled && !known.throttled {
+		add(until, event.Event{Kind: testbed.LabThrottle, Text: cpus})
+	}
+	if e := howItEnded(m, state); e.Kind != "" && known.ended.IsZero() && !ended.IsZero() {
+		add(ended, e)
 	}
 	return all, nil
 }
@@ -495,8 +511,7 @@ const forgottenByDocker = "Docker keeps its latest 256 events, and some of what 
 
 // howItEnded makes an event of the state of a container that has ended: who killed
 // it with 137 is not known. One that ended with 0 was asked to, and said so itself.
-func howItEnded(m container, state *api.State) event.Event {
-	e := event.Event{Member: m.Name}
+func howItEnded(m container, state *api.State) (e event.Event) {
 	switch {
 	case state.Running || state.Paused || m.State != testbed.Stopped || state.ExitCode == 0:
 	case state.OOMKilled:

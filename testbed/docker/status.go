@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,9 +22,9 @@ type Status struct {
 	// Since is when its process came into its state: began, was paused or resumed,
 	// or has ended; zero if it has never begun.
 	Since time.Time `json:"since,omitzero"`
-	// Ended is the status with which its process ended, also 0; the zero value
-	// while it runs and before it has begun. In JSON it is exit.
-	Ended ExitStatus `json:"exit,omitzero"`
+	// Ended is the status with which its process ended, also 0; nil while it runs and
+	// before it has begun. In JSON it is exit.
+	Ended *int `json:"exit,omitempty"`
 	// CPUs is how many processors it may use; 0 is all there are.
 	CPUs float64 `json:"cpus,omitempty"`
 	// Image is what its container was made from.
@@ -33,25 +32,6 @@ type Status struct {
 	// Profile is whose defaults of memberlist it has, as its container says; empty
 	// if that does not say.
 	Profile string `json:"profile,omitempty"`
-	// HasShell reports whether Attach can open a shell in it while it runs.
-	HasShell bool `json:"-"`
-}
-
-// ExitStatus is the status of a process that has ended; the zero value is none.
-type ExitStatus struct {
-	known bool
-	code  int
-}
-
-// MarshalJSON writes the number.
-func (e ExitStatus) MarshalJSON() ([]byte, error) {
-	return strconv.AppendInt(nil, int64(e.code), 10), nil
-}
-
-// UnmarshalJSON reads the number.
-func (e *ExitStatus) UnmarshalJSON(data []byte) error {
-	e.known = true
-	return json.Unmarshal(data, &e.code)
 }
 
 // Status returns what Peers does, and what else Docker knows of each.
@@ -74,9 +54,9 @@ func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
 	}
 	// Of pauses only Docker's events tell when they were. Where those are not to be
 	// had, the beginning of the process is what is known.
-	done, _ := c.done(ctx, members, newOthers(), time.Now())
+	remembered, _, _ := c.remembered(ctx, members, newOthers(), time.Now())
 	for i := range all {
-		all[i].notePauses(done)
+		all[i].notePauses(remembered)
 	}
 	return all, nil
 }
@@ -99,7 +79,7 @@ func (s *Status) notePauses(done []event.Event) {
 }
 
 func statusOf(m container, info api.InspectResponse) Status {
-	s := Status{Peer: m.Peer, HasShell: m.hasShell()}
+	s := Status{Peer: m.Peer}
 	if state := info.State; state != nil {
 		stamp := state.StartedAt
 		if m.State == testbed.Stopped {
@@ -110,7 +90,7 @@ func statusOf(m container, info api.InspectResponse) Status {
 		}
 		s.Since = parseTime(stamp)
 		if m.State == testbed.Stopped && !s.Since.IsZero() {
-			s.Ended = ExitStatus{true, m.Exit}
+			s.Ended = &m.Exit
 		}
 	}
 	if info.HostConfig != nil {
@@ -120,6 +100,17 @@ func statusOf(m container, info api.InspectResponse) Status {
 		s.Image, s.Profile = info.Config.Image, profileOf(info.Config)
 	}
 	return s
+}
+
+// Shells returns the names of the peers in which Attach can open a shell now.
+func (c *Cluster) Shells(ctx context.Context) (names []string, err error) {
+	members, err := c.daemon.list(ctx, c.name)
+	for _, m := range members {
+		if m.State == testbed.Running && m.hasShell() {
+			names = append(names, m.Name)
+		}
+	}
+	return names, err
 }
 
 // hasShell reports whether a member is a peer of a kind that has a shell.

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -37,19 +38,19 @@ func TestStatusOf(t *testing.T) {
 				HostConfig: &api.HostConfig{Resources: api.Resources{CPUPeriod: 100_000, CPUQuota: 5000}},
 				Config:     &api.Config{Image: "peerlab-peer", Env: []string{"PEER_PROFILE=lan"}},
 			},
-			Status{Since: at(began), CPUs: 0.05, Image: "peerlab-peer", Profile: "lan", HasShell: true},
+			Status{Since: at(began), CPUs: 0.05, Image: "peerlab-peer", Profile: "lan"},
 		},
 		{
 			"was killed by the kernel", member(testbed.Stopped, 137),
 			api.InspectResponse{State: &api.State{StartedAt: began, FinishedAt: ended, OOMKilled: true}},
-			Status{Since: at(ended), Ended: ExitStatus{true, 137}, HasShell: true, Peer: testbed.Peer{Reason: testbed.OutOfMemory}},
+			Status{Since: at(ended), Ended: new(137), Peer: testbed.Peer{Reason: testbed.OutOfMemory}},
 		},
 		{
 			"never ran", member(testbed.Stopped, 0),
 			api.InspectResponse{State: &api.State{StartedAt: "0001-01-01T00:00:00Z", FinishedAt: "0001-01-01T00:00:00Z"}},
-			Status{HasShell: true},
+			Status{},
 		},
-		{"is gone", member(testbed.Running, 0), api.InspectResponse{}, Status{HasShell: true}},
+		{"is gone", member(testbed.Running, 0), api.InspectResponse{}, Status{}},
 		{
 			"a serf agent",
 			container{Peer: testbed.Peer{Name: "alice", State: testbed.Running}, adapter: "serf"},
@@ -59,14 +60,14 @@ func TestStatusOf(t *testing.T) {
 		{
 			"by hand", member(testbed.Running, 0),
 			api.InspectResponse{Config: &api.Config{Cmd: []string{"run", "--profile", "wan", "profile=x"}}},
-			Status{Profile: "wan", HasShell: true},
+			Status{Profile: "wan"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			reason := tc.want.Reason
 			tc.want.Peer = tc.m.Peer
 			tc.want.Reason = reason
-			if got := statusOf(tc.m, tc.info); got != tc.want {
+			if got := statusOf(tc.m, tc.info); !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("got  %+v\nwant %+v", got, tc.want)
 			}
 		})

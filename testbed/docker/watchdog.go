@@ -1,7 +1,9 @@
 package docker
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/moby/moby/client"
+	contexts "github.com/docker/cli/cli/context/docker"
 )
 
 // watchVariable makes this program a watchdog for the run it names.
@@ -51,7 +53,14 @@ func mayWatch() error {
 	return nil
 }
 
-func startWatchdog(run string) (*watchdog, error) {
+// watchOrder is the first line that a watchdog reads: which daemon to ask, as it
+// was chosen then.
+type watchOrder struct {
+	Context, Host string
+	TLS           *contexts.Endpoint
+}
+
+func startWatchdog(run string, where Endpoint) (*watchdog, error) {
 	if err := mayWatch(); err != nil {
 		return nil, err
 	}
@@ -60,10 +69,6 @@ func startWatchdog(run string) (*watchdog, error) {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
 	cmd.Env = append(os.Environ(), watchVariable+"="+run)
-	// The daemon of now, also if docker context use chooses another meanwhile.
-	if where, err := CurrentEndpoint(); err == nil && os.Getenv(client.EnvOverrideHost) == "" {
-		cmd.Env = append(cmd.Env, contextVariable+"="+where.Context)
-	}
 	cmd.SysProcAttr = outOfReach()
 	input, err := cmd.StdinPipe()
 	if err == nil {
@@ -72,7 +77,13 @@ func startWatchdog(run string) (*watchdog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
-	return &watchdog{process: cmd, input: input}, nil
+	w := &watchdog{process: cmd, input: input}
+	// Not in its environment: a key may be among it.
+	if err := json.NewEncoder(input).Encode(watchOrder{where.Context, where.Host, where.tls}); err != nil {
+		w.keep()
+		return nil, fmt.Errorf("start the watchdog: %w", err)
+	}
+	return w, nil
 }
 
 // thisProgram returns a command for the program that runs, which may have been
@@ -114,10 +125,19 @@ func WatchIfAsked() (status int, asked bool) {
 	if run == "" {
 		return 0, false
 	}
-	if said, _ := io.ReadAll(io.LimitReader(os.Stdin, 64)); string(said) == keepWord {
-		return 0, true
+	input := bufio.NewReader(os.Stdin)
+	first, err := input.ReadBytes('\n')
+	if err != nil {
+		return 0, true // the other process has ended and made nothing
 	}
-	if err := removeRun(run); err != nil {
+	var order watchOrder
+	if err = json.Unmarshal(first, &order); err == nil {
+		if said, _ := io.ReadAll(io.LimitReader(input, 64)); string(said) == keepWord {
+			return 0, true
+		}
+		err = removeRun(run, Endpoint{Context: order.Context, Host: order.Host, tls: order.TLS})
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "peerlab: something may be left, look for the labels %s and %s with %s: %v\n", runLabel, imageRunLabel, run, err)
 		return 1, true
 	}
@@ -127,10 +147,10 @@ func WatchIfAsked() (status int, asked bool) {
 // removeRun removes what a run made. What the daemon was asked for in the last
 // moment may appear only now, and a container being removed holds its network:
 // so it looks until it has been quiet for a while.
-func removeRun(run string) error {
+func removeRun(run string, where Endpoint) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	d, err := Connect(ctx)
+	d, err := where.connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -118,6 +118,20 @@ func linkCases() []testCase {
 				n = c.mark()
 			}
 		}},
+		{"links that are like that already are not recorded", false, func(c *cluster) {
+			n := c.mark()
+			c.must(c.SetLinks(c.ctx, nil))
+			for range 2 {
+				c.setLinks("alice -> bob drop=udp")
+			}
+			for range 2 {
+				c.must(c.SetLinks(c.ctx, nil))
+			}
+			did := c.since(n, testbed.LabCut, testbed.LabLink, testbed.LabHeal)
+			if len(did) != 2 || did[0].Kind != testbed.LabCut || did[1].Kind != testbed.LabHeal {
+				c.t.Errorf("%v, want one cut and one heal", did)
+			}
+		}},
 		{"a value of a link is taken back", false, func(c *cluster) {
 			c.setLinks("alice -> bob drop=udp loss=100%")
 			now, err := c.Links(c.ctx)

@@ -48,11 +48,13 @@ type Config struct {
 	// network of Docker "br-" and the first twelve digits of its ID. The agent
 	// ends when it is gone.
 	Bridge string
-	// Log gets what the agent does. Nil discards it.
+	// Log gets what the agent does. Nil discards it. While its handler blocks, no
+	// lease ends.
 	Log *slog.Logger
 	// Changed, unless nil, is called with each matrix and when the kernel began
-	// to follow it; with an empty one when all was cleared or a lease ended. It
-	// must not change the matrix and should return at once.
+	// to follow it; with an empty one when all was cleared or a lease ended. One
+	// call comes after the other. It must not change the matrix, and must not
+	// block: no lease ends meanwhile.
 	Changed func(m Matrix, at time.Time)
 
 	// namespace in which tests have their bridge; 0 is that of the process.

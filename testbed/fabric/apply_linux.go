@@ -68,8 +68,8 @@ func (a *Agent) makeRoom(m Matrix) (ready map[priorityKey]uint32, pending []Pair
 
 // checkLacking tries what the kernel can the first time it matters.
 func (m Matrix) checkLacking(a *Agent) error {
-	if !m.NeedsQueues() {
-		return nil
+	if len(m.Needs()) == 1 {
+		return nil // nf_tables, without which there would be no agent
 	}
 	features, err := a.knownFeatures()
 	if err != nil {
@@ -80,7 +80,7 @@ func (m Matrix) checkLacking(a *Agent) error {
 
 func (a *Agent) knownFeatures() ([]Feature, error) {
 	if a.features == nil {
-		features, err := a.shaper.detect(a.config.Lab)
+		features, err := a.shaper.detect(a.config.Lab, a.config.namespace)
 		if err != nil {
 			return nil, err
 		}

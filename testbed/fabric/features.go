@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,16 +34,11 @@ const (
 func purposes() []Feature {
 	keys := make(map[string][]string)
 	for _, key := range testbed.LinkKeys() {
-		if key.Name == "loss" || key.Name == "every" {
-			keys[nftNumgen] = append(keys[nftNumgen], key.Name)
-			continue
+		module := cmp.Or(key.Kernel, nfTables)
+		keys[module] = append(keys[module], key.Name)
+		if isQueue(module) {
+			keys[schHTB] = append(keys[schHTB], key.Name)
 		}
-		if key.Kernel == "" {
-			keys[nfTables] = append(keys[nfTables], key.Name)
-			continue
-		}
-		keys[key.Kernel] = append(keys[key.Kernel], key.Name)
-		keys[schHTB] = append(keys[schHTB], key.Name)
 	}
 	features := make([]Feature, 0, len(keys))
 	for _, name := range []string{nfTables, nftNumgen, schHTB, schNetem, schTBF} {
@@ -51,26 +47,18 @@ func purposes() []Feature {
 	return features
 }
 
-// NeedsQueues reports whether m has links that take more of the kernel than the
-// rules that drop packets.
-func (m Matrix) NeedsQueues() bool {
-	for _, link := range m {
-		if len(link.KernelNeeds()) > 0 {
-			return true
-		}
-	}
-	return false
-}
+// isQueue reports whether a module makes queues, of which each link has its own.
+func isQueue(module string) bool { return strings.HasPrefix(module, "sch_") }
 
-// Needs returns the names of the features that m cannot do without.
+// Needs returns the names of the features that m cannot do without, nf_tables first.
 func (m Matrix) Needs() []string {
 	needs := make(map[string]bool)
 	for _, link := range m {
-		if link.Loss > 0 || link.Every > 0 {
-			needs[nftNumgen] = true
-		}
 		for _, module := range link.KernelNeeds() {
-			needs[module], needs[schHTB] = true, true
+			needs[module] = true
+			if isQueue(module) {
+				needs[schHTB] = true
+			}
 		}
 	}
 	return append([]string{nfTables}, slices.Sorted(maps.Keys(needs))...)

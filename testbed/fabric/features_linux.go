@@ -21,24 +21,7 @@ func Detect() ([]Feature, error) {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	defer handle.Close()
-	const lab = "detect"
-	features, err := (&shaper{handle: handle}).detect(lab)
-	if err != nil {
-		return nil, err
-	}
-	table, err := openTable("peerlab-"+lab, 0)
-	if err != nil {
-		features[0].Missing = err.Error()
-		return features, nil
-	}
-	for i, f := range features {
-		if rules := rulesOfFeature[f.Name]; rules != nil {
-			if err := table.replace(rules, nil); err != nil {
-				features[i].Missing = err.Error()
-			}
-		}
-	}
-	return features, table.close()
+	return (&shaper{handle: handle}).detect("detect", 0)
 }
 
 // rulesOfFeature are links whose rules together are of each kind there is: sets and
@@ -56,10 +39,10 @@ var rulesOfFeature = func() map[string]Matrix {
 	}
 }()
 
-// detect tries every kind of queue on a pair of devices made for the purpose
-// and removed again: asking the kernel is the only way to know, since what it
-// lacks it may load as a module when first asked.
-func (s *shaper) detect(lab string) ([]Feature, error) {
+// detect tries every kind of queue on a pair of devices, and of rule in a table,
+// made for the purpose and removed again: asking the kernel is the only way to
+// know, since what it lacks it may load as a module when first asked.
+func (s *shaper) detect(lab string, namespace int) ([]Feature, error) {
 	sum := fnv.New32a()
 	_, _ = sum.Write([]byte(lab))
 	name := fmt.Sprintf("plab%08x", sum.Sum32())
@@ -83,7 +66,7 @@ func (s *shaper) detect(lab string) ([]Feature, error) {
 	for i, f := range features {
 		qdisc, ok := try[f.Name]
 		if !ok {
-			continue // nf_tables: there would be no agent without
+			continue
 		}
 		switch err := s.handle.QdiscAdd(qdisc); {
 		case err == nil:
@@ -96,5 +79,17 @@ func (s *shaper) detect(lab string) ([]Feature, error) {
 			features[i].Missing = err.Error()
 		}
 	}
-	return features, nil
+	table, err := openTable("peerlab-"+lab+"-try", namespace)
+	if err != nil {
+		features[0].Missing = err.Error()
+		return features, nil
+	}
+	for i, f := range features {
+		if rules := rulesOfFeature[f.Name]; rules != nil {
+			if err := table.replace(rules, nil); err != nil {
+				features[i].Missing = err.Error()
+			}
+		}
+	}
+	return features, table.close()
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -309,5 +310,28 @@ func TestMissingFeature(t *testing.T) {
 	}
 	if now := a.status().Matrix; len(now) != 1 || now[l.pair(0, 1)].Drop != DropAll {
 		t.Errorf("in force: %v", now)
+	}
+}
+
+// TestLossThatTheKernelLacks asks for what a rule needs and the kernel lacks: the
+// agent names it before it tries.
+func TestLossThatTheKernelLacks(t *testing.T) {
+	l := newLab(t, 0)
+	a := l.agent(t)
+	features, err := a.listFeatures()
+	must(t, err)
+	for i := range features {
+		if features[i].Name == nftNumgen {
+			features[i].Missing = "made up"
+		}
+	}
+	for _, link := range []Link{{Loss: 3}, {Every: 3}} {
+		_, err := a.apply(Matrix{Pair{alice, bob}: link}, 0)
+		if err == nil || !strings.Contains(err.Error(), "nft_numgen, needed for loss, every: made up") {
+			t.Errorf("%s: %v", link, err)
+		}
+	}
+	if _, err := a.apply(Matrix{Pair{alice, bob}: {Drop: DropAll, Over: 1000}}, 0); err != nil {
+		t.Error(err)
 	}
 }

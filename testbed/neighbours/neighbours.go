@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -171,15 +172,24 @@ func (h Host) Set(after Thresholds) (Change, error) {
 	return Change{before, after}, nil
 }
 
-// Undo puts back what was before c, unless somebody has set other thresholds since
-// then: those stay.
-func (h Host) Undo(c Change) error {
-	now, err := ReadThresholds(os.DirFS(string(h)))
-	if err != nil || now != c.After || c == (Change{}) {
-		return err
-	}
-	if err := h.write(c.Before, now); err != nil {
-		return fmt.Errorf("the limits of the host's neighbours stay: %w: %s puts back what was", err, c.Before.Command())
+// Undo puts back what was before the changes, the last one first, whatever their
+// order. Where somebody has set other thresholds since then, those stay.
+func (h Host) Undo(changes ...Change) error {
+	changes = slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return c == (Change{}) })
+	for len(changes) > 0 {
+		now, err := ReadThresholds(os.DirFS(string(h)))
+		if err != nil {
+			return err
+		}
+		last := slices.IndexFunc(changes, func(c Change) bool { return c.After == now })
+		if last < 0 {
+			return nil
+		}
+		before := changes[last].Before
+		if err := h.write(before, now); err != nil {
+			return fmt.Errorf("the limits of the host's neighbours stay: %w: %s puts back what was", err, before.Command())
+		}
+		changes = slices.Delete(changes, last, last+1)
 	}
 	return nil
 }

@@ -74,6 +74,17 @@ func TestTune(t *testing.T) {
 	if c, err = host.Set(after); err != nil {
 		t.Fatal(err)
 	}
+	second, err := host.Set(Thresholds{7000, 14000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Undo(c, second); err != nil {
+		t.Error(err)
+	}
+	is("two are put back, the last one first", before)
+	if c, err = host.Set(after); err != nil {
+		t.Fatal(err)
+	}
 	others := Thresholds{4000, 8000}
 	write(others)
 	if err := host.Undo(c); err != nil {

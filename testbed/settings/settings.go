@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/nearest"
+	"peerlab/observe/theory"
 	"peerlab/peer"
 	"peerlab/peer/chat/chatapp"
 	"peerlab/peer/membership"
@@ -102,28 +103,37 @@ func Merge(defaults, settings map[string]string) map[string]string {
 	return all
 }
 
+// Model is what theory knows of so many peers with these settings.
+func Model(of map[string]string, peers int) (theory.Model, error) {
+	var fields []string
+	if of["set"] != "" {
+		fields = strings.Split(of["set"], ",")
+	}
+	list, err := membership.Configure(of["profile"], fields)
+	if err != nil {
+		return theory.Model{}, err
+	}
+	return theory.Of(list, peers), nil
+}
+
 // Used returns the settings with which a peer runs, as testbed.Factory.Used has
 // them: those of a peer, on top of an engine's defaults, and for the rest what a
 // peer takes by itself. Those that are owned are left out. Of settings that a
 // peer refuses it is nil.
 func Used(owned, defaults, of map[string]string) map[string]string {
 	config := chatapp.NewConfig("")
-	if config.Configure(OfPeer(Merge(defaults, of))) != nil {
-		return nil
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	for name, value := range OfPeer(Merge(defaults, of)) {
+		if f := flags.Lookup(name); f == nil || peer.SetFlag(f, value) != nil {
+			return nil
+		}
 	}
 	list, err := membership.Configure(config.Profile, config.Set)
 	if err != nil {
 		return nil
 	}
 	used := membership.Values(list)
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	shown := config // whose values the flags get
-	shown.AddFlags(flags)
-	for name, value := range Merge(defaults, of) {
-		if f := flags.Lookup(name); f != nil {
-			_ = peer.SetFlag(f, value) // it was fine above
-		}
-	}
 	flags.VisitAll(func(f *pflag.Flag) {
 		if _, is := owned[f.Name]; !is && f.Name != "name" && f.Name != "set" {
 			used[f.Name] = f.Value.String()
@@ -154,16 +164,10 @@ func CheckSetting(owned map[string]string, key, value string) error {
 	config := chatapp.NewConfig("")
 	err := config.Configure(map[string]string{key: value})
 	if errors.Is(err, peer.ErrNoSetting) {
-		return &unknownError{fmt.Sprintf("a peer has no setting %q: %s", key, meant(key, owned))}
+		return fmt.Errorf("%w %q: %s", peer.ErrNoSetting, key, meant(key, owned))
 	}
 	return err
 }
-
-// unknownError is a peer.ErrNoSetting.
-type unknownError struct{ text string }
-
-func (e *unknownError) Error() string        { return e.text }
-func (e *unknownError) Is(target error) bool { return target == peer.ErrNoSetting }
 
 // CheckField says what is wrong with one field of memberlist's configuration. It
 // cannot have a comma in its value, for that separates fields in the setting set.

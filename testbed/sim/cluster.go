@@ -134,6 +134,9 @@ func (c *Cluster) SetLinks(_ context.Context, links testbed.Links) error {
 	if c.closed {
 		return errClosed
 	}
+	if c.links.Changed(links) == 0 {
+		return nil
+	}
 	c.links = links
 	c.record(links.Kind(), "", "", links.String())
 	c.network.setLinks(links)

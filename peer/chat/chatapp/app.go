@@ -61,9 +61,6 @@ const (
 	CarrierGossip = "gossip" // membership's packets
 )
 
-// maxRetransmit bounds Config.Retransmit, as memberlist's own setting.
-const maxRetransmit = 1000
-
 // maxSecretFile bounds the file of secrets, in bytes.
 const maxSecretFile = 1 << 20
 
@@ -127,8 +124,8 @@ func (a *App) Prepare(sys files.System) error {
 	if err := c.Limits.Check(); err != nil {
 		return err
 	}
-	if c.Retransmit < 0 || c.Retransmit > maxRetransmit {
-		return fmt.Errorf("chat retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.Retransmit, maxRetransmit)
+	if c.Retransmit < 0 || c.Retransmit > membership.MaxRetransmit {
+		return fmt.Errorf("chat retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.Retransmit, membership.MaxRetransmit)
 	}
 	switch c.Carrier {
 	case "", CarrierDirect:
