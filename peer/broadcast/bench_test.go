@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"peerlab/event"
 )
 
 // BenchmarkReceive takes in one message, with as many entries and tombstones as
@@ -27,7 +29,7 @@ func BenchmarkReceive(b *testing.B) {
 				b.Fatal(err)
 			}
 			for i := range MaxEntries {
-				m.apply(now, gossip, at(2*i+1, fmt.Sprintf("live%d", i), false), at(2*i+2, fmt.Sprintf("gone%d", i), true))
+				m.apply(now, event.ViaGossip, at(2*i+1, fmt.Sprintf("live%d", i), false), at(2*i+2, fmt.Sprintf("gone%d", i), true))
 			}
 			for i := 0; b.Loop(); i++ {
 				m.Receive(bench.next(i).append([]byte{version}, now))
