@@ -42,13 +42,41 @@ func (f *engineFlags) check() error {
 	return nil
 }
 
-type runFlags struct {
+// batchFlags are those of run and sweep.
+type batchFlags struct {
 	engineFlags
 	set    []string
 	arm    string
 	repeat int
 	out    string
 	seed   uint64
+}
+
+// add adds the flags, with what --repeat does and which is the first run of a seed.
+func (f *batchFlags) add(flags *pflag.FlagSet, engine, repeat, first string) {
+	f.engineFlags.add(flags, engine)
+	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
+	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
+	flags.IntVar(&f.repeat, "repeat", 1, repeat)
+	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one, which peerlab runs lists)")
+	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in "+first+"; the next have the next")
+}
+
+// batch returns what the flags ask for.
+func (f *batchFlags) batch() (b scenarios.Batch, err error) {
+	set, err := scenarios.ParseSet(f.set)
+	if err != nil {
+		return b, usageError{fmt.Errorf("--set %w", err)}
+	}
+	if f.repeat < 1 || f.repeat > 100_000 {
+		return b, usageError{fmt.Errorf("--repeat %d: want 1 to 100000", f.repeat)}
+	}
+	b = scenarios.Batch{Engine: f.engine, Arm: f.arm, Set: set, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}
+	return b, f.check()
+}
+
+type runFlags struct {
+	batchFlags
 	helpMD bool
 }
 
@@ -83,12 +111,7 @@ docs/scenarios.md describes the language.`,
 		},
 	}, formatJSON)
 	flags := cmd.Flags()
-	f.add(flags, "docker")
-	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
-	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
-	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times: distributions and a confidence interval")
-	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one, which peerlab runs lists)")
-	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run; the next have the next")
+	f.add(flags, "docker", "run each `N` times: distributions and a confidence interval", "the first run")
 	l.limits.add(flags)
 	flags.BoolVar(&f.helpMD, "help-verbs", false, "print the reference of verbs and conditions, as Markdown")
 	return cmd
@@ -96,19 +119,13 @@ docs/scenarios.md describes the language.`,
 
 func (l *lab) run(cmd *cobra.Command, f runFlags, args []string) error {
 	ctx := cmd.Context()
-	set, err := scenarios.ParseSet(f.set)
+	asked, err := f.batch()
 	if err != nil {
-		return usageError{fmt.Errorf("--set %w", err)}
-	}
-	if f.repeat < 1 || f.repeat > 100_000 {
-		return usageError{fmt.Errorf("--repeat %d: want 1 or more", f.repeat)}
-	}
-	if err := f.check(); err != nil {
 		return err
 	}
-	var files []string
-	b := &scenarios.Batch{Engine: f.engine, Arm: f.arm, Set: set, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}
-	if files, err = open(b, args); err != nil {
+	b := &asked
+	files, err := open(b, args)
+	if err != nil {
 		return err
 	}
 	if err := l.checkTestFiles(cmd, files, len(b.Scenarios) > 0); err != nil {

@@ -19,12 +19,8 @@ import (
 )
 
 type sweepFlags struct {
-	engineFlags
-	vary, set []string
-	arm       string
-	repeat    int
-	seed      uint64
-	out       string
+	batchFlags
+	vary []string
 }
 
 func (l *lab) sweepCommand() *cobra.Command {
@@ -51,18 +47,17 @@ inconclusive. docs/sweeps.md tells more.`,
 	}, formatJSON)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.vary, "vary", nil, "`NAME=VALUES` such as SuspicionMult=2..6 or loss=0,10,30%; repeatable")
-	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
-	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
-	f.add(flags, "sim")
-	flags.IntVar(&f.repeat, "repeat", 1, "run each combination `N` times")
-	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in the first run of each combination; the next have the next")
-	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one, which peerlab runs lists)")
+	f.add(flags, "sim", "run each combination `N` times", "the first run of each combination")
 	return cmd
 }
 
 func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	ctx := cmd.Context()
-	s := &sweep.Sweep{Batch: scenarios.Batch{Engine: f.engine, Arm: f.arm, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}}
+	b, err := f.batch()
+	if err != nil {
+		return err
+	}
+	s := &sweep.Sweep{Batch: b}
 	for _, text := range f.vary {
 		a, err := sweep.ParseAxis(text)
 		if err != nil {
@@ -72,16 +67,6 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 	}
 	if len(s.Axes) == 0 {
 		return usageError{errors.New("sweep needs --vary NAME=VALUES, such as --vary SuspicionMult=2..6")}
-	}
-	if f.repeat < 1 {
-		return usageError{errors.New("--repeat must be 1 or more")}
-	}
-	if err := f.check(); err != nil {
-		return err
-	}
-	var err error
-	if s.Set, err = scenarios.ParseSet(f.set); err != nil {
-		return usageError{fmt.Errorf("--set %w", err)}
 	}
 	if s.Scenario, err = scenarios.Open(file); err != nil {
 		return problems{err}
