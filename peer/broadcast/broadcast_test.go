@@ -113,7 +113,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{m.Add("\xff", "x"), "not UTF-8"},
 		{m.Add("k", strings.Repeat("x", 1025)), "1025 bytes is too long: the limit is 1024"},
 		{m.Add("k", "\xff"), "not UTF-8"},
-		{m.Delete("color"), "did you mean color"},
+		{m.Delete("colr"), "did you mean color"},
 		{m.Delete("color", "zzz"), `no broadcast key "zzz" among 1`},
 		{newMap(t, "bob").Delete("x"), "there are none"},
 	} {
