@@ -19,7 +19,7 @@ import (
 )
 
 // App is the application layer of a peer: what runs on top of membership, such
-// as the chat of package chatapp. An App belongs to one peer. This is all that an
+// as the chat of peer/chat/app. An App belongs to one peer. This is all that an
 // application must have; FlagAdder, SecretTaker, Preparer, Gossiper, Describer
 // and Conversation are what it can have besides.
 //

@@ -11,7 +11,7 @@ import (
 
 	"peerlab/bootstrap"
 	"peerlab/peer/command"
-	"peerlab/peer/contact"
+	"peerlab/peer/registration"
 )
 
 func (p *Peer) bootstrapCommands() []command.Command {
@@ -19,17 +19,17 @@ func (p *Peer) bootstrapCommands() []command.Command {
 		{
 			Name: "bootstrap", Aliases: []string{"bootstrap show"}, Group: "bootstrap", Data: true,
 			Short: "all the bootstrap service says: configuration and peers", Example: "bootstrap",
-			Run: show(p.contactOrErr, (*contact.Contact).List),
+			Run: show(p.registrarForQueries, (*registration.Registrar).List),
 		},
 		{
 			Name: "bootstrap local", Aliases: []string{"bootstraplistlocal"}, Group: "bootstrap", Data: true,
 			Short: "the peers as last heard, without asking", Example: "bootstrap local",
 			Run: func(_ context.Context, c *command.Call) error {
-				service := p.service()
-				if service == nil {
+				registrar := p.currentRegistrar()
+				if registrar == nil {
 					return errors.New("nothing was heard of a bootstrap service yet: bootstrap join first")
 				}
-				data, ok := service.Last()
+				data, ok := registrar.Last()
 				if !ok {
 					return errors.New("nothing was heard of the bootstrap service yet: bootstrap join first")
 				}
@@ -39,7 +39,7 @@ func (p *Peer) bootstrapCommands() []command.Command {
 		{
 			Name: "bootstrap join", Aliases: []string{"bootstrapjoin"}, Group: "bootstrap", Data: true,
 			Short: "register this peer, if there is room, and hear who else is", Example: "bootstrap join",
-			Run: show(p.registrar, (*contact.Contact).Join),
+			Run: show(p.registrarWithAddress, (*registration.Registrar).Join),
 		},
 		{
 			Name: "bootstrap leave", Aliases: []string{"bootstrapleave"}, Group: "bootstrap", Data: true,
@@ -49,12 +49,12 @@ func (p *Peer) bootstrapCommands() []command.Command {
 		{
 			Name: "bootstrap refill", Aliases: []string{"bootstraprefill"}, Group: "bootstrap", Data: true,
 			Short: "offer this peer: a full list takes it for a younger one", Example: "bootstrap refill",
-			Run: show(p.registrar, (*contact.Contact).Refill),
+			Run: show(p.registrarWithAddress, (*registration.Registrar).Refill),
 		},
 		{
 			Name: "bootstrap reset", Aliases: []string{"bootstrapreset"}, Group: "bootstrap", Data: true,
 			Short: "empty the list, for everyone", Example: "bootstrap reset",
-			Run: show(p.contactOrErr, (*contact.Contact).Reset),
+			Run: show(p.registrarForQueries, (*registration.Registrar).Reset),
 		},
 		{
 			Name: "bootstrap list", Aliases: []string{"bootstrappeers"}, Group: "bootstrap", Data: true,
@@ -67,29 +67,29 @@ func (p *Peer) bootstrapCommands() []command.Command {
 	}
 }
 
-// contactOrErr returns the bootstrap layer, or before create one that can ask
+// registrarForQueries returns the bootstrap layer, or before create one that can ask
 // but has no address to register.
-func (p *Peer) contactOrErr() (*contact.Contact, error) {
+func (p *Peer) registrarForQueries() (*registration.Registrar, error) {
 	if p.conf.Bootstrap == "" {
 		return nil, errNoService
 	}
-	if c := p.service(); c != nil {
+	if c := p.currentRegistrar(); c != nil {
 		return c, nil
 	}
-	return p.newContact("0.0.0.0:0")
+	return p.newRegistrar("0.0.0.0:0")
 }
 
 // question is something to ask the bootstrap service.
-type question func(*contact.Contact, context.Context) (bootstrap.Data, error)
+type question func(*registration.Registrar, context.Context) (bootstrap.Data, error)
 
-// show asks a question of the contact that whom returns, and shows the answer.
-func show(whom func() (*contact.Contact, error), ask question) command.Func {
+// show asks a question of the registrar that whom returns, and shows the answer.
+func show(whom func() (*registration.Registrar, error), ask question) command.Func {
 	return func(ctx context.Context, c *command.Call) error {
-		contact, err := whom()
+		registrar, err := whom()
 		if err != nil {
 			return err
 		}
-		data, err := ask(contact, ctx)
+		data, err := ask(registrar, ctx)
 		if err != nil {
 			return err
 		}
@@ -99,19 +99,19 @@ func show(whom func() (*contact.Contact, error), ask question) command.Func {
 
 // leaveList takes this peer off the list, and says where it was not on it.
 func (p *Peer) leaveList(ctx context.Context, c *command.Call) error {
-	contact, err := p.registrar()
+	registrar, err := p.registrarWithAddress()
 	if err != nil {
 		return err
 	}
-	before, err := contact.List(ctx)
+	before, err := registrar.List(ctx)
 	if err != nil {
 		return err
 	}
-	data, err := contact.Leave(ctx)
+	data, err := registrar.Leave(ctx)
 	if err != nil {
 		return err
 	}
-	if _, listed := before.Peers[contact.Self().ID]; !listed && !c.JSON {
+	if _, listed := before.Peers[registrar.Self().ID]; !listed && !c.JSON {
 		c.Printf("%s was not on the list\n", p.conf.Name)
 	}
 	return showData(c, data)
@@ -144,11 +144,11 @@ func registeredRows(data bootstrap.Data) [][]string {
 }
 
 func (p *Peer) showRegistered(ctx context.Context, c *command.Call) error {
-	contact, err := p.contactOrErr()
+	registrar, err := p.registrarForQueries()
 	if err != nil {
 		return err
 	}
-	data, err := contact.List(ctx)
+	data, err := registrar.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,18 +156,18 @@ func (p *Peer) showRegistered(ctx context.Context, c *command.Call) error {
 }
 
 func (p *Peer) showServiceConfig(ctx context.Context, c *command.Call) error {
-	contact, err := p.contactOrErr()
+	registrar, err := p.registrarForQueries()
 	if err != nil {
 		return err
 	}
-	data, err := contact.List(ctx)
+	data, err := registrar.List(ctx)
 	if err != nil {
 		return err
 	}
 	conf := struct {
 		URL string `json:"url"`
 		bootstrap.Config
-	}{contact.URL(), data.Config}
+	}{registrar.URL(), data.Config}
 	return c.Show(conf, func() {
 		c.Table([]string{"URL", "MAXPEERS", "MINREFILLCANDIDATES", "NUMPEERS"}, [][]string{{
 			conf.URL, strconv.Itoa(conf.MaxPeers), strconv.Itoa(conf.MinRefillCandidates), strconv.Itoa(conf.NumPeers),

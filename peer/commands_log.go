@@ -11,7 +11,7 @@ import (
 	"peerlab/event"
 	"peerlab/peer/command"
 	"peerlab/peer/files"
-	"peerlab/peer/journal"
+	"peerlab/peer/logging"
 )
 
 func (p *Peer) layerNames([]string, string) []string {
@@ -35,7 +35,7 @@ func (p *Peer) logCommands() []command.Command {
 			Name: "log on", Group: "log", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
 			Short: "write this peer's log to a file too", Example: "log on /run/peer/log", Complete: p.completeFiles,
 			Run: func(ctx context.Context, c *command.Call) error {
-				if err := p.conf.Journal.On(files.For(ctx, p.conf.Files), c.Args[0]); err != nil {
+				if err := p.conf.Log.On(files.For(ctx, p.conf.Files), c.Args[0]); err != nil {
 					return err
 				}
 				c.Printf("the log goes to %s\n", c.Args[0])
@@ -45,7 +45,7 @@ func (p *Peer) logCommands() []command.Command {
 		{
 			Name: "log off", Group: "log",
 			Short: "stop writing the log to the file", Example: "log off",
-			Run: func(context.Context, *command.Call) error { return p.conf.Journal.Off() },
+			Run: func(context.Context, *command.Call) error { return p.conf.Log.Off() },
 		},
 		{
 			Name: "log level", Group: "log", Usage: "[LEVEL [LAYER]]", MaxArgs: 2, Data: true,
@@ -76,7 +76,7 @@ func (p *Peer) logCommands() []command.Command {
 func (p *Peer) logLevel(_ context.Context, c *command.Call) error {
 	if len(c.Args) == 0 {
 		levels := map[string]string{}
-		for layer, level := range p.conf.Journal.Levels() {
+		for layer, level := range p.conf.Log.Levels() {
 			if layer == "" {
 				layer = "all"
 			}
@@ -90,7 +90,7 @@ func (p *Peer) logLevel(_ context.Context, c *command.Call) error {
 			c.Table([]string{"LAYER", "LEVEL"}, rows)
 		})
 	}
-	level, err := journal.ParseLevel(c.Args[0])
+	level, err := logging.ParseLevel(c.Args[0])
 	if err != nil {
 		return err
 	}
@@ -101,17 +101,17 @@ func (p *Peer) logLevel(_ context.Context, c *command.Call) error {
 			return fmt.Errorf("log level: unknown layer %q: use all, %s", layer, strings.Join(names, ", "))
 		}
 	}
-	p.conf.Journal.SetLevel(layer, level)
+	p.conf.Log.SetLevel(layer, level)
 	return nil
 }
 
 // logFlags are -level and -layer.
-func logFlags(fs *flag.FlagSet) func() (journal.Filter, error) {
+func logFlags(fs *flag.FlagSet) func() (logging.Filter, error) {
 	level := fs.String("level", "debug", "the least `level` shown")
 	layer := fs.String("layer", "", "only this `layer`")
-	return func() (journal.Filter, error) {
-		l, err := journal.ParseLevel(*level)
-		return journal.Filter{Layer: *layer, Level: l}, err
+	return func() (logging.Filter, error) {
+		l, err := logging.ParseLevel(*level)
+		return logging.Filter{Layer: *layer, Level: l}, err
 	}
 }
 
@@ -123,10 +123,10 @@ func (p *Peer) followLog(fs *flag.FlagSet) command.Func {
 		if err != nil {
 			return err
 		}
-		for _, line := range p.conf.Journal.Recent(*n) {
+		for _, line := range p.conf.Log.Recent(*n) {
 			c.Printf("%s\n", line)
 		}
-		_ = p.conf.Journal.Follow(ctx, f, func(line string) { c.Printf("%s\n", line) })
+		_ = p.conf.Log.Follow(ctx, f, func(line string) { c.Printf("%s\n", line) })
 		return nil // it ends when interrupted, as intended
 	}
 }
@@ -151,7 +151,7 @@ func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
 		}
 		go func() {
 			defer close(done)
-			_ = p.conf.Journal.Follow(ctx, f, put)
+			_ = p.conf.Log.Follow(ctx, f, put)
 		}()
 		follower := make(chan struct{})
 		go func() {

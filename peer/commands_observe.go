@@ -79,8 +79,8 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		Ready: p.inCluster() == nil, Membership: s.state(), Rejoin: p.conf.Rejoin.String(),
 		App: appName(p.app), Joined: joined && s.up() == nil, Events: p.events.Last(),
 	}
-	if service := p.service(); service != nil {
-		i.Bootstrap = service.URL()
+	if registrar := p.currentRegistrar(); registrar != nil {
+		i.Bootstrap = registrar.URL()
 	}
 	if s != nil {
 		i.Addr = s.members.Addr()

@@ -16,7 +16,7 @@ import (
 	"peerlab/bootstrap"
 	"peerlab/event"
 	"peerlab/peer/files"
-	"peerlab/peer/journal"
+	"peerlab/peer/logging"
 	"peerlab/peer/membership"
 )
 
@@ -85,9 +85,9 @@ type Config struct {
 	// Files are what the peer sees of files; nil means this host's. With others
 	// it runs no programs of the host either.
 	Files files.System
-	// Journal is the peer's log for people; nil keeps the latest lines and
+	// Log is the peer's log for people; nil keeps the latest lines and
 	// writes them nowhere.
-	Journal *journal.Journal
+	Log *logging.Log
 	// AllowShell lets the shell command run programs where the peer runs.
 	AllowShell bool
 	Version    string // shown by info
@@ -131,8 +131,8 @@ func (c *Config) check() error {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		}
 	}
-	if c.Journal == nil {
-		c.Journal = journal.New(io.Discard, slog.LevelInfo)
+	if c.Log == nil {
+		c.Log = logging.New(io.Discard, slog.LevelInfo)
 	}
 	if err := membership.CheckName(c.Name); err != nil {
 		return err

@@ -4,8 +4,8 @@ import (
 	"context"
 	"strconv"
 
-	"peerlab/peer/contact"
 	"peerlab/peer/membership"
+	"peerlab/peer/registration"
 )
 
 // Keys of the node metadata that tell everyone who is registered at the
@@ -15,17 +15,17 @@ const (
 	metaStarted    = "since"
 )
 
-// group is the membership as the contact layer sees it.
+// group is the membership as the registration sees it.
 type group struct{ members *membership.Membership }
 
-var _ contact.Group = group{}
+var _ registration.Group = group{}
 
-func (g group) Members() []contact.Member {
+func (g group) Members() []registration.Member {
 	table := g.members.Members()
-	all := make([]contact.Member, len(table))
+	all := make([]registration.Member, len(table))
 	for i, m := range table {
 		started, _ := strconv.ParseInt(m.Meta[metaStarted], 10, 64) // 0 for a peer that does not tell
-		all[i] = contact.Member{Name: m.Name, Addr: m.Addr, Online: m.Online(), Started: started, ID: m.Meta[metaRegistered]}
+		all[i] = registration.Member{Name: m.Name, Addr: m.Addr, Online: m.Online(), Started: started, ID: m.Meta[metaRegistered]}
 	}
 	return all
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"peerlab/event"
-	"peerlab/peer/contact"
 	"peerlab/peer/membership"
+	"peerlab/peer/registration"
 )
 
 const (
@@ -24,11 +24,11 @@ const (
 	maxContacts = 16
 )
 
-// service returns the bootstrap layer, nil if there is none.
-func (p *Peer) service() *contact.Contact {
+// currentRegistrar returns the bootstrap layer, nil if there is none.
+func (p *Peer) currentRegistrar() *registration.Registrar {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.contact
+	return p.registrar
 }
 
 // join makes this peer part of a cluster, trying until somebody on the
@@ -74,9 +74,9 @@ func (p *Peer) begin(s *life) {
 		s.rejoining = true
 		s.tasks.Go(func() { p.rejoin(s) })
 	}
-	if service := p.service(); service != nil && !s.keeping && !s.down {
+	if registrar := p.currentRegistrar(); registrar != nil && !s.keeping && !s.down {
 		s.keeping = true
-		s.tasks.Go(func() { service.Keep(s.ctx, group{s.members}) })
+		s.tasks.Go(func() { registrar.Keep(s.ctx, group{s.members}) })
 	}
 	s.mu.Unlock()
 }
@@ -84,18 +84,18 @@ func (p *Peer) begin(s *life) {
 // tryJoin registers and contacts everyone on the list, and says whether this
 // peer's search is over.
 func (p *Peer) tryJoin(ctx context.Context, s *life, round int) (done bool) {
-	members, contact := s.members, p.service()
-	if contact == nil {
-		p.joinFormer(ctx, members)
+	members, registrar := s.members, p.currentRegistrar()
+	if registrar == nil {
+		p.joinRemembered(ctx, members)
 		return true // nobody to ask: this peer waits to be joined
 	}
-	data, err := contact.Join(ctx)
+	data, err := registrar.Join(ctx)
 	if err != nil {
-		p.joinFormer(ctx, members)
+		p.joinRemembered(ctx, members)
 		// Others may have found this peer meanwhile.
 		return members.Online() > 1
 	}
-	addrs := contact.Addrs(data)
+	addrs := registrar.Addrs(data)
 	if len(addrs) == 0 {
 		return true // the first of its cluster
 	}
@@ -104,7 +104,7 @@ func (p *Peer) tryJoin(ctx context.Context, s *life, round int) (done bool) {
 	}
 	p.log.Warn("nobody on the bootstrap list answers", "addrs", addrs, "err", err)
 	if round >= staleAfter && members.Online() == 1 {
-		_ = contact.Replace(ctx, addrs) // it logs; the next round sees what came of it
+		_ = registrar.Replace(ctx, addrs) // it logs; the next round sees what came of it
 	}
 	return members.Online() > 1
 }
@@ -126,9 +126,9 @@ func (p *Peer) rejoin(s *life) {
 		addrs := s.members.Missing()
 		// Each of n members asks with probability 1/n: one request an interval
 		// from the whole cluster, whatever its size.
-		if contact := p.service(); contact != nil && rand.IntN(max(s.members.Online(), 1)) == 0 {
-			if data, err := contact.Renew(ctx, group{s.members}); err == nil {
-				addrs = append(addrs, unknown(contact.Addrs(data), s.members)...)
+		if registrar := p.currentRegistrar(); registrar != nil && rand.IntN(max(s.members.Online(), 1)) == 0 {
+			if data, err := registrar.Renew(ctx, group{s.members}); err == nil {
+				addrs = append(addrs, unknown(registrar.Addrs(data), s.members)...)
 			}
 		}
 		taken, stale := s.members.TakenAt()

@@ -16,8 +16,8 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/command"
-	"peerlab/peer/contact"
-	"peerlab/peer/former"
+	"peerlab/peer/knownpeers"
+	"peerlab/peer/registration"
 )
 
 // Peer is one peer. Methods may be called concurrently.
@@ -33,8 +33,8 @@ type Peer struct {
 	ending   chan ending
 	test     test
 
-	former     *former.File  // nil without a state directory
-	remembered []former.Peer // from an earlier run
+	knownPeers *knownpeers.File  // nil without a state directory
+	remembered []knownpeers.Peer // from an earlier run
 
 	// step serializes what brings layers up and down; it is taken before mu.
 	step turn
@@ -42,14 +42,14 @@ type Peer struct {
 	calling turn
 
 	mu           sync.Mutex
-	ctx          context.Context    // of Run; nil before and after
-	list         *memberlist.Config // for the next create
-	bind         string             // for the next create
-	advertise    string             // for the next create
-	life         *life              // nil before create and after delete
-	contact      *contact.Contact   // nil where life is, or without a service
-	joined       bool               // the app
-	announcement string             // of the app, while joined
+	ctx          context.Context         // of Run; nil before and after
+	list         *memberlist.Config      // for the next create
+	bind         string                  // for the next create
+	advertise    string                  // for the next create
+	life         *life                   // nil before create and after delete
+	registrar    *registration.Registrar // nil where life is, or without a service
+	joined       bool                    // the app
+	announcement string                  // of the app, while joined
 }
 
 // ending is how Run is to end before its context does.
@@ -77,7 +77,7 @@ func New(conf Config) (*Peer, error) {
 		conf:      conf,
 		id:        uuid.NewString(),
 		app:       conf.App,
-		log:       conf.Journal.Logger().With("peer", conf.Name),
+		log:       conf.Log.Logger().With("peer", conf.Name),
 		started:   time.Now(),
 		events:    event.NewLog(conf.Name, conf.EventsKept),
 		begun:     make(chan struct{}),
@@ -92,11 +92,11 @@ func New(conf Config) (*Peer, error) {
 	p.test.reset("test", 0)
 	p.test.begun = false
 	if conf.State != "" {
-		f, err := former.Open(conf.Files, conf.State)
+		f, err := knownpeers.Open(conf.Files, conf.State)
 		if err != nil {
 			return nil, err
 		}
-		p.former = f
+		p.knownPeers = f
 		if p.remembered, err = f.Load(); err != nil {
 			p.log.Warn("starting without what was remembered", "err", err)
 		}
@@ -153,9 +153,9 @@ func (p *Peer) inCluster() error {
 // How long each layer may take to leave; together less than the five seconds
 // within which a stopped peer is gone.
 const (
-	appLeave        = time.Second
-	contactLeave    = time.Second
-	membershipLeave = 2500 * time.Millisecond
+	appLeave          = time.Second
+	registrationLeave = time.Second
+	membershipLeave   = 2500 * time.Millisecond
 )
 
 // Run starts all layers, or with Config.Bare none, and returns when ctx ends,
@@ -171,8 +171,8 @@ func (p *Peer) Run(ctx context.Context) error {
 	p.mu.Unlock()
 	defer p.events.Close()
 	defer func() {
-		if p.conf.Journal.File() != "" {
-			_ = p.conf.Journal.Off()
+		if p.conf.Log.File() != "" {
+			_ = p.conf.Log.Off()
 		}
 	}()
 	p.events.Emit(event.Event{Kind: event.PeerStarted})
@@ -298,7 +298,7 @@ func (p *Peer) leave(tell farewell) {
 	p.step.Lock()
 	defer p.step.Unlock()
 	p.mu.Lock()
-	s, contact, joined := p.life, p.contact, p.joined
+	s, registrar, joined := p.life, p.registrar, p.joined
 	p.ctx = nil
 	p.mu.Unlock()
 	within := func(d time.Duration, f func(context.Context)) {
@@ -313,11 +313,11 @@ func (p *Peer) leave(tell farewell) {
 		}
 		within(grace, p.closeApp)
 	}
-	if contact != nil {
+	if registrar != nil {
 		if tell != nobody {
-			within(contactLeave, func(ctx context.Context) { _, _ = contact.Leave(ctx) }) // it logs
+			within(registrationLeave, func(ctx context.Context) { _, _ = registrar.Leave(ctx) }) // it logs
 		}
-		contact.Close()
+		registrar.Close()
 	}
 	if s == nil {
 		return

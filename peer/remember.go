@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"peerlab/peer/former"
+	"peerlab/peer/knownpeers"
 	"peerlab/peer/membership"
 )
 
@@ -12,9 +12,9 @@ import (
 // file is written.
 const rememberEvery = time.Second
 
-// remember keeps the file of former peers up to date until ctx ends.
+// remember keeps the file of known peers up to date until ctx ends.
 func (p *Peer) remember(ctx context.Context, members *membership.Membership) {
-	known := make(map[string]former.Peer)
+	known := make(map[string]knownpeers.Peer)
 	for _, f := range p.remembered {
 		known[f.Name] = f
 	}
@@ -22,21 +22,21 @@ func (p *Peer) remember(ctx context.Context, members *membership.Membership) {
 		changed := members.Changed()
 		for _, m := range members.Members() {
 			if m.Online() && m.Name != p.conf.Name {
-				known[m.Name] = former.Peer{Name: m.Name, Addr: m.Addr, Seen: time.Now().UTC()}
+				known[m.Name] = knownpeers.Peer{Name: m.Name, Addr: m.Addr, Seen: time.Now().UTC()}
 			}
 		}
 		if len(known) > 0 {
-			all := make([]former.Peer, 0, len(known))
+			all := make([]knownpeers.Peer, 0, len(known))
 			for _, f := range known {
 				all = append(all, f)
 			}
-			if len(known) > 4*former.Kept {
+			if len(known) > 4*knownpeers.Kept {
 				clear(known)
-				for _, f := range former.Latest(all) {
+				for _, f := range knownpeers.Latest(all) {
 					known[f.Name] = f
 				}
 			}
-			if err := p.former.Save(all); err != nil {
+			if err := p.knownPeers.Save(all); err != nil {
 				p.log.Warn("the peer forgets when it stops", "err", err)
 			}
 		}
@@ -51,9 +51,9 @@ func (p *Peer) remember(ctx context.Context, members *membership.Membership) {
 	}
 }
 
-// joinFormer contacts the peers remembered from an earlier run, where there is
+// joinRemembered contacts the peers remembered from an earlier run, where there is
 // no service to ask.
-func (p *Peer) joinFormer(ctx context.Context, members *membership.Membership) {
+func (p *Peer) joinRemembered(ctx context.Context, members *membership.Membership) {
 	if len(p.remembered) == 0 {
 		return
 	}

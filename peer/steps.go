@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/peer/broadcast"
-	"peerlab/peer/contact"
 	"peerlab/peer/membership"
+	"peerlab/peer/registration"
 )
 
 // The steps by which a peer comes up from nothing, each a command of its own.
@@ -114,14 +114,14 @@ func (p *Peer) createLocked(started bool) (err error) {
 		Events:       p.events, Log: p.log.With("layer", "membership"), Mark: metaRegistered, Shared: p.conf.Network.Shared,
 		// Whoever sees the first event can use what it tells of.
 		Opened: func(m *membership.Membership) error {
-			contact, err := p.makeContact(m.Addr())
+			registrar, err := p.configuredRegistrar(m.Addr())
 			if err != nil {
 				return err
 			}
 			s.members = m
 			s.hears.Store(true)
 			p.mu.Lock()
-			p.life, p.contact = s, contact
+			p.life, p.registrar = s, registrar
 			p.mu.Unlock()
 			return nil
 		},
@@ -130,27 +130,27 @@ func (p *Peer) createLocked(started bool) (err error) {
 		return err
 	}
 	s.tasks.Go(func() { p.follow(s, &online, !started) })
-	if p.former != nil {
+	if p.knownPeers != nil {
 		s.tasks.Go(func() { p.remember(s.ctx, members) })
 	}
 	return nil
 }
 
-// makeContact prepares, where a service is configured, to register addr; nil
+// configuredRegistrar prepares, where a service is configured, to register addr; nil
 // where none is.
-func (p *Peer) makeContact(addr string) (*contact.Contact, error) {
+func (p *Peer) configuredRegistrar(addr string) (*registration.Registrar, error) {
 	if p.conf.Bootstrap == "" {
 		return nil, nil
 	}
-	return p.newContact(addr)
+	return p.newRegistrar(addr)
 }
 
-func (p *Peer) newContact(addr string) (*contact.Contact, error) {
+func (p *Peer) newRegistrar(addr string) (*registration.Registrar, error) {
 	clients, err := p.conf.clients()
 	if err != nil {
 		return nil, err
 	}
-	return contact.New(contact.Options{
+	return registration.New(registration.Options{
 		Clients: clients, ID: p.id, Name: p.conf.Name, Addr: addr, Started: p.started,
 		Events: p.events, Log: p.log.With("layer", "bootstrap"),
 	})
@@ -159,17 +159,17 @@ func (p *Peer) newContact(addr string) (*contact.Contact, error) {
 // errNoService answers a step that needs a bootstrap service.
 var errNoService = errors.New("no bootstrap service is configured: start the peer with --bootstrap URL")
 
-// registrar returns the contact that can register this peer.
-func (p *Peer) registrar() (*contact.Contact, error) {
+// registrarWithAddress returns the registrar that can register this peer.
+func (p *Peer) registrarWithAddress() (*registration.Registrar, error) {
 	if p.conf.Bootstrap == "" {
 		return nil, errNoService
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.contact == nil {
+	if p.registrar == nil {
 		return nil, errors.New("there is no address to register yet: membership create first")
 	}
-	return p.contact, nil
+	return p.registrar, nil
 }
 
 // joinMembers contacts addrs, or whom the bootstrap service listed.
@@ -179,7 +179,7 @@ func (p *Peer) joinMembers(ctx context.Context, addrs []string) (int, error) {
 		return 0, err
 	}
 	if len(addrs) == 0 {
-		c, err := p.registrar()
+		c, err := p.registrarWithAddress()
 		if err != nil {
 			return 0, fmt.Errorf("whom to join? Give addresses, or: %w", err)
 		}
@@ -268,10 +268,10 @@ func (p *Peer) shutdown(s *life) error {
 // forget drops a membership that is shut down. The caller holds step.
 func (p *Peer) forget() {
 	p.mu.Lock()
-	contact := p.contact
-	p.life, p.contact = nil, nil
+	registrar := p.registrar
+	p.life, p.registrar = nil, nil
 	p.mu.Unlock()
-	if contact != nil {
-		contact.Close()
+	if registrar != nil {
+		registrar.Close()
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"peerlab/internal/usage"
 	"peerlab/observe"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/peer/command"
 	"peerlab/peer/files"
 	"peerlab/peer/membership"

@@ -17,7 +17,7 @@ import (
 	"peerlab/internal/suggest"
 	"peerlab/observe/theory"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/peer/membership"
 	"peerlab/testbed"
 )

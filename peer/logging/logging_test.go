@@ -1,4 +1,4 @@
-package journal
+package logging
 
 import (
 	"bytes"
@@ -52,9 +52,9 @@ func parse(t *testing.T, line string) map[string]any {
 
 func TestLayerSelectsTheLevel(t *testing.T) {
 	var out bytes.Buffer
-	j := New(&out, slog.LevelWarn)
-	log := j.Logger().With("peer", "alice")
-	j.SetLevel("chat", slog.LevelDebug)
+	l := New(&out, slog.LevelWarn)
+	log := l.Logger().With("peer", "alice")
+	l.SetLevel("chat", slog.LevelDebug)
 	for _, tc := range []struct {
 		name string
 		log  *slog.Logger
@@ -90,8 +90,8 @@ type valuer struct{}
 func (valuer) LogValue() slog.Value { return slog.StringValue("chat") }
 
 func TestSetLevel(t *testing.T) {
-	j := New(io.Discard, slog.LevelInfo)
-	log := j.Logger()
+	l := New(io.Discard, slog.LevelInfo)
+	log := l.Logger()
 	chat := log.With("layer", "chat")
 	steps := []struct {
 		layer string
@@ -104,8 +104,8 @@ func TestSetLevel(t *testing.T) {
 		{"chat", slog.LevelInfo, map[string]slog.Level{"": 4, "chat": 0, "membership": 4}},
 	}
 	for _, s := range steps {
-		j.SetLevel(s.layer, s.level)
-		if got := j.Levels(); !maps.Equal(got, s.want) {
+		l.SetLevel(s.layer, s.level)
+		if got := l.Levels(); !maps.Equal(got, s.want) {
 			t.Fatalf("after %q %v: %v, want %v", s.layer, s.level, got, s.want)
 		}
 		for layer, log := range map[string]*slog.Logger{"": log, "chat": chat} {
@@ -115,8 +115,8 @@ func TestSetLevel(t *testing.T) {
 			}
 		}
 	}
-	if log.With("layer", "new"); j.Levels()["new"] != slog.LevelWarn {
-		t.Errorf("a new layer begins at %v", j.Levels()["new"])
+	if log.With("layer", "new"); l.Levels()["new"] != slog.LevelWarn {
+		t.Errorf("a new layer begins at %v", l.Levels()["new"])
 	}
 }
 
@@ -151,8 +151,8 @@ func TestRecent(t *testing.T) {
 		{kept + 7, 3, kept + 4, kept + 6},
 		{3*kept + 1, 1 << 62, 2*kept + 1, 3 * kept},
 	} {
-		j := New(io.Discard, slog.LevelInfo)
-		log := j.Logger()
+		l := New(io.Discard, slog.LevelInfo)
+		log := l.Logger()
 		for i := range tc.logged {
 			log.Info("m", "i", i)
 		}
@@ -161,7 +161,7 @@ func TestRecent(t *testing.T) {
 			want = append(want, fmt.Sprint("i=", i))
 		}
 		var got []string
-		for _, line := range j.Recent(tc.n) {
+		for _, line := range l.Recent(tc.n) {
 			got = append(got, line[strings.LastIndex(line, "i="):])
 		}
 		if !slices.Equal(got, want) {
@@ -172,12 +172,12 @@ func TestRecent(t *testing.T) {
 
 func TestLongLineIsCutInMemoryOnly(t *testing.T) {
 	var out bytes.Buffer
-	j := New(&out, slog.LevelInfo)
-	j.Logger().Info(strings.Repeat("ä", 1<<20))
+	l := New(&out, slog.LevelInfo)
+	l.Logger().Info(strings.Repeat("ä", 1<<20))
 	if out.Len() < 2<<20 {
 		t.Errorf("the writer got %d bytes", out.Len())
 	}
-	line := j.Recent(1)[0]
+	line := l.Recent(1)[0]
 	if len(line) > maxKept+len("…") || !strings.HasSuffix(line, "ä…") || strings.Contains(line, "\ufffd") {
 		t.Errorf("kept %d bytes, to %q", len(line), line[len(line)-9:])
 	}
@@ -208,12 +208,12 @@ func (w broken) Write([]byte) (int, error) { return 0, w.err }
 
 func TestBrokenWriterLosesNothingElse(t *testing.T) {
 	gone := errors.New("gone")
-	j := New(broken{gone}, slog.LevelInfo)
+	l := New(broken{gone}, slog.LevelInfo)
 	r := slog.Record{Message: "hello"}
-	if err := j.Logger().Handler().Handle(t.Context(), r); !errors.Is(err, gone) {
+	if err := l.Logger().Handler().Handle(t.Context(), r); !errors.Is(err, gone) {
 		t.Errorf("error %v", err)
 	}
-	if got := j.Recent(2); len(got) != 1 || !strings.Contains(got[0], "msg=hello") {
+	if got := l.Recent(2); len(got) != 1 || !strings.Contains(got[0], "msg=hello") {
 		t.Errorf("kept %q", got)
 	}
 }
@@ -221,13 +221,13 @@ func TestBrokenWriterLosesNothingElse(t *testing.T) {
 func TestConcurrently(t *testing.T) {
 	const writers, each = 4, 500
 	var out bytes.Buffer
-	j := New(&out, slog.LevelInfo)
+	l := New(&out, slog.LevelInfo)
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	var logging, others sync.WaitGroup
 	for w := range writers {
 		logging.Go(func() {
-			log := j.Logger().With("layer", fmt.Sprint("l", w))
+			log := l.Logger().With("layer", fmt.Sprint("l", w))
 			for i := range each {
 				log.Info("m", "i", i)
 				log.Debug("hidden or not")
@@ -235,21 +235,21 @@ func TestConcurrently(t *testing.T) {
 		})
 	}
 	others.Go(func() {
-		if err := j.Follow(ctx, Filter{}, func(string) { j.Recent(3) }); !errors.Is(err, context.Canceled) {
+		if err := l.Follow(ctx, Filter{}, func(string) { l.Recent(3) }); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
 	for range 2 {
 		others.Go(func() {
 			for ctx.Err() == nil {
-				j.SetLevel("l1", slog.LevelInfo)
-				j.SetLevel("", slog.LevelInfo)
-				j.Levels()
-				if err := j.On(files.OS{}, dir+"/log"); err != nil {
+				l.SetLevel("l1", slog.LevelInfo)
+				l.SetLevel("", slog.LevelInfo)
+				l.Levels()
+				if err := l.On(files.OS{}, dir+"/log"); err != nil {
 					t.Error(err)
 				}
-				_ = j.File()
-				_ = j.Off() // the other may have been first
+				_ = l.File()
+				_ = l.Off() // the other may have been first
 			}
 		})
 	}
@@ -276,7 +276,7 @@ func BenchmarkLog(b *testing.B) {
 	for _, h := range []struct {
 		name string
 		log  *slog.Logger
-	}{{"slog", text}, {"journal", New(io.Discard, slog.LevelInfo).Logger()}} {
+	}{{"slog", text}, {"logging", New(io.Discard, slog.LevelInfo).Logger()}} {
 		log := h.log.With("layer", "chat")
 		for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
 			b.Run(fmt.Sprintf("%s/%v", h.name, level), func(b *testing.B) {

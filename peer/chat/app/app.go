@@ -1,6 +1,6 @@
-// Package chatapp is the chat as the application of a peer: its flags, its
+// Package app is the chat as the application of a peer: its flags, its
 // commands, its column in the table of members, and what it announces.
-package chatapp
+package app
 
 import (
 	"cmp"

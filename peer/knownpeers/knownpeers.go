@@ -1,6 +1,6 @@
-// Package former remembers, in a file, the peers that were seen: a peer that
+// Package knownpeers remembers, in a file, the peers that were seen: a peer that
 // starts while every bootstrap service is down finds its cluster through them.
-package former
+package knownpeers
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package contact
+package registration
 
 import (
 	"cmp"
@@ -83,7 +83,7 @@ func ttlOf(seconds int) time.Duration {
 // show that they got them, as many spares as the list has places follow, one
 // after the other. Nobody else asks, however many there are: one place costs
 // one request, and never more than there are places on the list, twice.
-func (c *Contact) Keep(ctx context.Context, g Group) {
+func (c *Registrar) Keep(ctx context.Context, g Group) {
 	var s seat
 	announced := ""
 	for ctx.Err() == nil {
@@ -111,7 +111,7 @@ type seat struct {
 }
 
 // id returns the ID this peer is registered under, "" if it is not.
-func (c *Contact) id() string {
+func (c *Registrar) id() string {
 	if c.Listed() {
 		return c.self.ID
 	}
@@ -119,7 +119,7 @@ func (c *Contact) id() string {
 }
 
 // act does what is due now and returns when to look again at the latest.
-func (c *Contact) act(ctx context.Context, g Group, s *seat) time.Time {
+func (c *Registrar) act(ctx context.Context, g Group, s *seat) time.Time {
 	c.mu.Lock()
 	listed, left, renewed, last, whole := c.listed, c.left, c.renewed, c.last, c.whole
 	c.mu.Unlock()

@@ -1,4 +1,4 @@
-package journal
+package logging
 
 import (
 	"context"
@@ -18,15 +18,15 @@ import (
 // mode 0600 in a directory that exists. It takes the place of a file that was
 // on before, which stays on when path cannot be opened. Writing is part of
 // logging, so a slow disk slows the peer. At the first line that cannot be written, on
-// a full disk for one, the journal says so on its writer and the file is off.
-func (j *Journal) On(sys files.System, path string) error {
+// a full disk for one, the log says so on its writer and the file is off.
+func (l *Log) On(sys files.System, path string) error {
 	file, err := open(sys, path)
 	if err != nil {
 		return err
 	}
-	j.mu.Lock()
-	j.file, file = file, j.file
-	j.mu.Unlock()
+	l.mu.Lock()
+	l.file, file = file, l.file
+	l.mu.Unlock()
 	if file == nil {
 		return nil
 	}
@@ -37,11 +37,11 @@ func (j *Journal) On(sys files.System, path string) error {
 }
 
 // Off ends what On began. It is an error when no file is on.
-func (j *Journal) Off() error {
-	j.mu.Lock()
-	file := j.file
-	j.file = nil
-	j.mu.Unlock()
+func (l *Log) Off() error {
+	l.mu.Lock()
+	file := l.file
+	l.file = nil
+	l.mu.Unlock()
 	if file == nil {
 		return errors.New("no log file is on: start one with log on FILE")
 	}
@@ -52,23 +52,23 @@ func (j *Journal) Off() error {
 }
 
 // File returns the absolute path of the file that is on, or "".
-func (j *Journal) File() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.file == nil {
+func (l *Log) File() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
 		return ""
 	}
-	return j.file.Name()
+	return l.file.Name()
 }
 
 // dropFile says what failed and goes on without the file. The caller holds mu.
-func (j *Journal) dropFile(failed error) {
-	_ = j.file.Close()
+func (l *Log) dropFile(failed error) {
+	_ = l.file.Close()
 	r := slog.NewRecord(time.Now(), slog.LevelError, "log file is off: it cannot be written", 0)
-	r.AddAttrs(slog.String("file", j.file.Name()), slog.String("err", cause(failed).Error()))
-	j.file = nil
-	if line, err := format(context.Background(), j.text, r); err == nil {
-		_ = j.show("", r.Level, line)
+	r.AddAttrs(slog.String("file", l.file.Name()), slog.String("err", cause(failed).Error()))
+	l.file = nil
+	if line, err := format(context.Background(), l.text, r); err == nil {
+		_ = l.show("", r.Level, line)
 	}
 }
 

@@ -1,4 +1,4 @@
-package journal
+package logging
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 // handler is slog's text handler with the level of a layer.
 type handler struct {
-	journal *Journal
+	log     *Log
 	text    slog.Handler
 	layer   string
 	level   *slog.LevelVar // shared by all handlers of the layer
@@ -24,7 +24,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if err != nil {
 		return err
 	}
-	return h.journal.write(h.layer, r.Level, line)
+	return h.log.write(h.layer, r.Level, line)
 }
 
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -33,7 +33,7 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
 		if a.Key == "layer" && !h.grouped {
 			with.layer = a.Value.Resolve().String()
-			with.level = h.journal.levels.of(with.layer)
+			with.level = h.log.levels.of(with.layer)
 		}
 	}
 	return &with

@@ -1,7 +1,7 @@
-// Package contact is the layer that knows whom to contact first: it registers
+// Package registration is the layer that knows whom to contact first: it registers
 // this peer with a bootstrap service, renews that, remembers what the service
 // said, and takes the place of a registered peer that has gone.
-package contact
+package registration
 
 import (
 	"cmp"
@@ -37,9 +37,9 @@ type Options struct {
 	Log     *slog.Logger // nil logs nothing; New warns of a token that is sent in clear
 }
 
-// Contact is one peer's dealings with its bootstrap services. Methods may be
+// Registrar is one peer's dealings with its bootstrap services. Methods may be
 // called concurrently. Each question takes three seconds a service at the most.
-type Contact struct {
+type Registrar struct {
 	services []*service
 	self     bootstrap.Peer
 	events   *event.Log
@@ -57,8 +57,8 @@ type Contact struct {
 	failing string    // the error told last, to tell it once
 }
 
-// New returns a contact that has asked nothing yet.
-func New(o Options) (*Contact, error) {
+// New returns a registrar that has asked nothing yet.
+func New(o Options) (*Registrar, error) {
 	host, port, err := net.SplitHostPort(o.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("address %q to register: %w", o.Addr, err)
@@ -69,7 +69,7 @@ func New(o Options) (*Contact, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Contact{
+	c := &Registrar{
 		events:   o.Events,
 		log:      o.Log,
 		answered: make(chan struct{}, 1),
@@ -90,17 +90,17 @@ func New(o Options) (*Contact, error) {
 
 // URL returns the URL, without user information, of the service that answered
 // last, or else of the first.
-func (c *Contact) URL() string {
+func (c *Registrar) URL() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.url
 }
 
 // Self returns what this peer registers as.
-func (c *Contact) Self() bootstrap.Peer { return c.self }
+func (c *Registrar) Self() bootstrap.Peer { return c.self }
 
 // Listed says whether this peer is registered, as far as it knows.
-func (c *Contact) Listed() bool {
+func (c *Registrar) Listed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.listed
@@ -114,7 +114,7 @@ type question func(context.Context, *bootstrap.Client) (bootstrap.List, error)
 
 // ask puts a question to the services in order until one answers, keeps the
 // answer, and reports it as an event of the given kind, "" for none.
-func (c *Contact) ask(ctx context.Context, kind event.Kind, q question) (bootstrap.List, error) {
+func (c *Registrar) ask(ctx context.Context, kind event.Kind, q question) (bootstrap.List, error) {
 	list, url, err := askInOrder(ctx, c.services, q)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,13 +147,13 @@ func (c *Contact) ask(ctx context.Context, kind event.Kind, q question) (bootstr
 
 // Join registers this peer if there is room and returns the service's data. It
 // makes no statement about the part of the cluster it is in: it is in none yet.
-func (c *Contact) Join(ctx context.Context) (bootstrap.Data, error) {
+func (c *Registrar) Join(ctx context.Context) (bootstrap.Data, error) {
 	list, err := c.register(ctx, event.BootstrapJoin, "", (*bootstrap.Client).Register)
 	return list.Data(), err
 }
 
 // register offers this peer by one of the client's methods.
-func (c *Contact) register(ctx context.Context, kind event.Kind, view string, offer offering) (bootstrap.List, error) {
+func (c *Registrar) register(ctx context.Context, kind event.Kind, view string, offer offering) (bootstrap.List, error) {
 	sent := time.Now()
 	list, err := c.ask(ctx, kind, func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
 		return offer(client, ctx, bootstrap.Offer{Peer: c.self, View: view})
@@ -167,7 +167,7 @@ func (c *Contact) register(ctx context.Context, kind event.Kind, view string, of
 }
 
 // List returns the service's data.
-func (c *Contact) List(ctx context.Context) (bootstrap.Data, error) {
+func (c *Registrar) List(ctx context.Context) (bootstrap.Data, error) {
 	list, err := c.ask(ctx, "", func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
 		return client.Peers(ctx)
 	})
@@ -176,7 +176,7 @@ func (c *Contact) List(ctx context.Context) (bootstrap.Data, error) {
 
 // Last returns what a service said last, without asking; ok is false if none
 // has answered yet.
-func (c *Contact) Last() (data bootstrap.Data, ok bool) {
+func (c *Registrar) Last() (data bootstrap.Data, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.last.Data(), c.heard
@@ -184,14 +184,14 @@ func (c *Contact) Last() (data bootstrap.Data, ok bool) {
 
 // Refill offers this peer to the service: a full list takes it for a younger
 // one.
-func (c *Contact) Refill(ctx context.Context) (bootstrap.Data, error) {
+func (c *Registrar) Refill(ctx context.Context) (bootstrap.Data, error) {
 	list, err := c.replace(ctx, "", nil)
 	return list.Data(), err
 }
 
 // replace offers this peer for the place of those it reports gone, by ID; the
 // service checks the report.
-func (c *Contact) replace(ctx context.Context, view string, gone []string) (bootstrap.List, error) {
+func (c *Registrar) replace(ctx context.Context, view string, gone []string) (bootstrap.List, error) {
 	gone = gone[:min(len(gone), bootstrap.MaxGone)]
 	sent := time.Now()
 	list, err := c.ask(ctx, event.BootstrapRefill, func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
@@ -206,7 +206,7 @@ func (c *Contact) replace(ctx context.Context, view string, gone []string) (boot
 }
 
 // Reset empties the service's list for everyone.
-func (c *Contact) Reset(ctx context.Context) (bootstrap.Data, error) {
+func (c *Registrar) Reset(ctx context.Context) (bootstrap.Data, error) {
 	list, err := c.ask(ctx, "", func(ctx context.Context, client *bootstrap.Client) (bootstrap.List, error) {
 		return client.RemoveAll(ctx)
 	})
@@ -215,7 +215,7 @@ func (c *Contact) Reset(ctx context.Context) (bootstrap.Data, error) {
 
 // Leave takes this peer off the list. It stays off, whatever Renew and Keep do,
 // until Join or Refill.
-func (c *Contact) Leave(ctx context.Context) (bootstrap.Data, error) {
+func (c *Registrar) Leave(ctx context.Context) (bootstrap.Data, error) {
 	c.mu.Lock()
 	c.left = true
 	c.mu.Unlock()
@@ -228,7 +228,7 @@ func (c *Contact) Leave(ctx context.Context) (bootstrap.Data, error) {
 // Renew registers this peer again if it is registered, or if there is room for
 // it, and returns the list. If this peer sees nobody of those on a full list,
 // it speaks for a part of the cluster that is not heard there, and says so.
-func (c *Contact) Renew(ctx context.Context, g Group) (bootstrap.Data, error) {
+func (c *Registrar) Renew(ctx context.Context, g Group) (bootstrap.Data, error) {
 	if c.hasLeft() {
 		return c.List(ctx)
 	}
@@ -237,7 +237,7 @@ func (c *Contact) Renew(ctx context.Context, g Group) (bootstrap.Data, error) {
 }
 
 // renew is Renew for a peer that has not left, by one of the client's methods.
-func (c *Contact) renew(ctx context.Context, g Group, offer offering) (bootstrap.List, error) {
+func (c *Registrar) renew(ctx context.Context, g Group, offer offering) (bootstrap.List, error) {
 	view := ""
 	was := c.Listed()
 	if was {
@@ -256,14 +256,14 @@ func (c *Contact) renew(ctx context.Context, g Group, offer offering) (bootstrap
 	return list, err
 }
 
-func (c *Contact) hasLeft() bool {
+func (c *Registrar) hasLeft() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.left
 }
 
 // apart says that none of the listed is online for this peer.
-func (c *Contact) apart(list bootstrap.List, members []Member) bool {
+func (c *Registrar) apart(list bootstrap.List, members []Member) bool {
 	for _, m := range members {
 		if m.Online && slices.ContainsFunc(list.Peers, func(p bootstrap.Listed) bool { return p.Addr() == m.Addr }) {
 			return false
@@ -274,7 +274,7 @@ func (c *Contact) apart(list bootstrap.List, members []Member) bool {
 
 // Replace reports every registered peer at the given addresses gone and offers
 // this one in their place.
-func (c *Contact) Replace(ctx context.Context, addrs []string) error {
+func (c *Registrar) Replace(ctx context.Context, addrs []string) error {
 	c.mu.Lock()
 	last := c.last
 	c.mu.Unlock()
@@ -293,7 +293,7 @@ func (c *Contact) Replace(ctx context.Context, addrs []string) error {
 
 // Addrs returns the addresses of the listed peers but this one, in random
 // order, so that not everyone contacts the same one first.
-func (c *Contact) Addrs(data bootstrap.Data) []string {
+func (c *Registrar) Addrs(data bootstrap.Data) []string {
 	var addrs []string
 	for _, id := range slices.Sorted(maps.Keys(data.Peers)) {
 		p := data.Peers[id]
@@ -308,7 +308,7 @@ func (c *Contact) Addrs(data bootstrap.Data) []string {
 }
 
 // Close gives up connections to the services.
-func (c *Contact) Close() {
+func (c *Registrar) Close() {
 	for _, s := range c.services {
 		s.client.CloseIdle()
 	}

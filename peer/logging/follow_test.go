@@ -1,4 +1,4 @@
-package journal
+package logging
 
 import (
 	"context"
@@ -14,11 +14,11 @@ import (
 
 func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := New(io.Discard, slog.LevelDebug)
+		l := New(io.Discard, slog.LevelDebug)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		loggers := map[string]*slog.Logger{
-			"": j.Logger(), "chat": j.Logger().With("layer", "chat"), "membership": j.Logger().With("layer", "membership"),
+			"": l.Logger(), "chat": l.Logger().With("layer", "chat"), "membership": l.Logger().With("layer", "membership"),
 		}
 		loggers["chat"].Error("before")
 		filters := []struct {
@@ -35,7 +35,7 @@ func TestFollow(t *testing.T) {
 		for i := range filters {
 			f := &filters[i]
 			go func() {
-				err := j.Follow(ctx, f.filter, func(line string) {
+				err := l.Follow(ctx, f.filter, func(line string) {
 					_, what, _ := strings.Cut(line, "what=")
 					f.got = append(f.got, what)
 				})
@@ -59,22 +59,22 @@ func TestFollow(t *testing.T) {
 				t.Errorf("%+v: %s, want %s", f.filter, got, f.want)
 			}
 		}
-		if len(j.followers) != 0 {
-			t.Errorf("%d followers left", len(j.followers))
+		if len(l.followers) != 0 {
+			t.Errorf("%d followers left", len(l.followers))
 		}
 	})
 }
 
 func TestSlowFollowerIsToldWhatItMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := New(io.Discard, slog.LevelInfo)
-		log := j.Logger()
+		l := New(io.Discard, slog.LevelInfo)
+		log := l.Logger()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		resume := make(chan struct{})
 		var got []string
 		go func() {
-			_ = j.Follow(ctx, Filter{}, func(line string) {
+			_ = l.Follow(ctx, Filter{}, func(line string) {
 				if len(got) == 0 {
 					<-resume
 				}
@@ -106,16 +106,16 @@ func TestSlowFollowerIsToldWhatItMissed(t *testing.T) {
 
 func TestFollowEndsBetweenLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := New(io.Discard, slog.LevelInfo)
+		l := New(io.Discard, slog.LevelInfo)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		calls := 0
 		go func() {
-			_ = j.Follow(ctx, Filter{}, func(string) {
+			_ = l.Follow(ctx, Filter{}, func(string) {
 				calls++
 				if calls == 1 { // two lines are left of this batch
-					j.Logger().Info("2")
-					j.Logger().Info("3")
+					l.Logger().Info("2")
+					l.Logger().Info("3")
 				}
 				if calls == 2 {
 					cancel()
@@ -123,7 +123,7 @@ func TestFollowEndsBetweenLines(t *testing.T) {
 			})
 		}()
 		synctest.Wait()
-		j.Logger().Info("1")
+		l.Logger().Info("1")
 		synctest.Wait()
 		if calls != 2 {
 			t.Errorf("%d calls", calls)

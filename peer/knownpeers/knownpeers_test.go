@@ -1,4 +1,4 @@
-package former
+package knownpeers
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package journal
+package logging
 
 import (
 	"fmt"
@@ -26,11 +26,11 @@ func ParseLevel(s string) (slog.Level, error) {
 // SetLevel makes a layer log what is at level or above, from its next record
 // on; the layer need not have logged yet. The layer "" stands for all: those
 // set one by one, those still to come, and records of no layer.
-func (j *Journal) SetLevel(layer string, level slog.Level) { j.levels.set(layer, level) }
+func (l *Log) SetLevel(layer string, level slog.Level) { l.levels.set(layer, level) }
 
 // Levels returns the level of each layer that has a logger or was set, and
 // under "" that of records of no layer and of layers still to come.
-func (j *Journal) Levels() map[string]slog.Level { return j.levels.all() }
+func (l *Log) Levels() map[string]slog.Level { return l.levels.all() }
 
 // levels keeps one variable for each layer, which its handlers share, so that
 // a record below its level costs one atomic load.

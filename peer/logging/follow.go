@@ -1,4 +1,4 @@
-package journal
+package logging
 
 import (
 	"context"
@@ -21,15 +21,15 @@ type Filter struct {
 // it has caught up, and fn gets a line in their place that says how many. Lines
 // over 4 KiB are cut. fn is called by the calling goroutine; what it logs
 // comes back to it.
-func (j *Journal) Follow(ctx context.Context, filter Filter, fn func(line string)) error {
+func (l *Log) Follow(ctx context.Context, filter Filter, fn func(line string)) error {
 	f := &follower{filter: filter, wake: make(chan struct{}, 1)}
-	j.mu.Lock()
-	j.followers[f] = struct{}{}
-	j.mu.Unlock()
+	l.mu.Lock()
+	l.followers[f] = struct{}{}
+	l.mu.Unlock()
 	defer func() {
-		j.mu.Lock()
-		delete(j.followers, f)
-		j.mu.Unlock()
+		l.mu.Lock()
+		delete(l.followers, f)
+		l.mu.Unlock()
 	}()
 	for {
 		select {
@@ -37,10 +37,10 @@ func (j *Journal) Follow(ctx context.Context, filter Filter, fn func(line string
 			return ctx.Err()
 		case <-f.wake:
 		}
-		j.mu.Lock()
+		l.mu.Lock()
 		lines, missed := f.lines, f.missed
 		f.lines, f.missed = nil, 0
-		j.mu.Unlock()
+		l.mu.Unlock()
 		if missed > 0 {
 			lines = append(lines, fmt.Sprintf("(lines missed here, the log was faster than this reader: %d)", missed))
 		}
@@ -53,7 +53,7 @@ func (j *Journal) Follow(ctx context.Context, filter Filter, fn func(line string
 	}
 }
 
-// follower is guarded by the journal's mu, but for wake.
+// follower is guarded by the log's mu, but for wake.
 type follower struct {
 	filter Filter
 	lines  []string

@@ -1,4 +1,4 @@
-package chatapp_test
+package app_test
 
 import (
 	"reflect"
@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"peerlab/peer/chat"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/peer/files"
 )
 

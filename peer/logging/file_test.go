@@ -1,6 +1,6 @@
 //go:build unix
 
-package journal
+package logging
 
 import (
 	"bytes"
@@ -29,8 +29,8 @@ func read(t *testing.T, path string) string {
 
 func TestFile(t *testing.T) {
 	var out bytes.Buffer
-	j := New(&out, slog.LevelInfo)
-	log := j.Logger()
+	l := New(&out, slog.LevelInfo)
+	log := l.Logger()
 	dir := t.TempDir()
 	t.Chdir(dir)
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
@@ -39,10 +39,10 @@ func TestFile(t *testing.T) {
 	}
 	on := func(path, want string) {
 		t.Helper()
-		if err := j.On(files.OS{}, path); err != nil {
+		if err := l.On(files.OS{}, path); err != nil {
 			t.Fatal(err)
 		}
-		if got := j.File(); got != want {
+		if got := l.File(); got != want {
 			t.Errorf("File() = %q, want %q", got, want)
 		}
 	}
@@ -51,16 +51,16 @@ func TestFile(t *testing.T) {
 	log.Info("one")
 	on(b, b)
 	log.Info("two")
-	if err := j.On(files.OS{}, dir); err == nil || j.File() != b {
-		t.Errorf("a bad path: error %v, File() = %q", err, j.File())
+	if err := l.On(files.OS{}, dir); err == nil || l.File() != b {
+		t.Errorf("a bad path: error %v, File() = %q", err, l.File())
 	}
 	log.Info("three")
-	if err := j.Off(); err != nil {
+	if err := l.Off(); err != nil {
 		t.Error(err)
 	}
 	log.Info("four")
-	if err := j.Off(); err == nil || !strings.Contains(err.Error(), "no log file is on") || j.File() != "" {
-		t.Errorf("off twice: error %v, File() = %q", err, j.File())
+	if err := l.Off(); err == nil || !strings.Contains(err.Error(), "no log file is on") || l.File() != "" {
+		t.Errorf("off twice: error %v, File() = %q", err, l.File())
 	}
 
 	lines := strings.SplitAfter(out.String(), "\n")
@@ -103,7 +103,7 @@ func TestFileThatCannotBeOn(t *testing.T) {
 	}
 	defer socket.Close()
 
-	j := New(io.Discard, slog.LevelInfo)
+	l := New(io.Discard, slog.LevelInfo)
 	for path, want := range map[string]string{
 		"":                           "no path given",
 		dir:                          "is a directory: name a file in it",
@@ -116,13 +116,13 @@ func TestFileThatCannotBeOn(t *testing.T) {
 		in("a\x00b"):                 "invalid argument",
 		in(strings.Repeat("x", 300)): "name too long",
 	} {
-		err := j.On(files.OS{}, path)
+		err := l.On(files.OS{}, path)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "log file") {
 			t.Errorf("On(%.60q): %v, want %q", path, err, want)
 		}
-		if j.File() != "" {
-			t.Errorf("On(%.60q) failed, and %s is on", path, j.File())
-			_ = j.Off()
+		if l.File() != "" {
+			t.Errorf("On(%.60q) failed, and %s is on", path, l.File())
+			_ = l.Off()
 		}
 	}
 }
@@ -146,10 +146,10 @@ func TestFullDisk(t *testing.T) {
 		t.Skip(err)
 	}
 	var out bytes.Buffer
-	j := New(&out, slog.LevelError)
-	j.SetLevel("chat", slog.LevelInfo)
-	j.file = full // On takes no device
-	log := j.Logger().With("layer", "chat")
+	l := New(&out, slog.LevelError)
+	l.SetLevel("chat", slog.LevelInfo)
+	l.file = full // On takes no device
+	log := l.Logger().With("layer", "chat")
 	log.Info("one")
 	log.Info("two")
 
@@ -164,8 +164,8 @@ func TestFullDisk(t *testing.T) {
 	if strings.Join(got, "") != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if len(j.Recent(10)) != 3 || j.File() != "" || j.Off() == nil {
-		t.Errorf("recent %q, file %q", j.Recent(10), j.File())
+	if len(l.Recent(10)) != 3 || l.File() != "" || l.Off() == nil {
+		t.Errorf("recent %q, file %q", l.Recent(10), l.File())
 	}
 	if err := full.Close(); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("the file is left open: %v", err)

@@ -1,4 +1,4 @@
-package contact
+package registration
 
 import (
 	"bytes"
@@ -40,10 +40,10 @@ type cluster struct {
 	count map[string]int  // requests by method and path
 }
 
-// member is one of them: a Contact and what gossip has told it.
+// member is one of them: a Registrar and what gossip has told it.
 type member struct {
-	cluster *cluster
-	contact *Contact
+	cluster   *cluster
+	registrar *Registrar
 
 	mu      sync.Mutex
 	view    map[string]Member
@@ -69,26 +69,26 @@ func newCluster(t *testing.T, n, maxPeers int) *cluster {
 		if err != nil {
 			t.Fatal(err)
 		}
-		contact, err := New(Options{
+		registrar, err := New(Options{
 			Clients: []*bootstrap.Client{client}, Name: name, Addr: addr,
 			Started: started, Events: event.NewLog(name, 10),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.members = append(c.members, &member{cluster: c, contact: contact, view: map[string]Member{}, changed: make(chan struct{})})
+		c.members = append(c.members, &member{cluster: c, registrar: registrar, view: map[string]Member{}, changed: make(chan struct{})})
 	}
 	for _, m := range c.members {
 		for i, other := range c.members {
-			self := other.contact.Self()
+			self := other.registrar.Self()
 			m.view[self.Name] = Member{Name: self.Name, Addr: self.Addr(), Online: true, Started: begin.Add(time.Duration(i-n) * time.Second).Unix()}
 		}
-		if _, err := m.contact.Join(t.Context()); err != nil {
+		if _, err := m.registrar.Join(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		c.cancels = append(c.cancels, cancel)
-		c.running.Go(func() { m.contact.Keep(ctx, m) })
+		c.running.Go(func() { m.registrar.Keep(ctx, m) })
 	}
 	return c
 }
@@ -146,7 +146,7 @@ func (c *cluster) gossip(name string, change func(*Member)) {
 // kill ends a member, which answers no longer and is found dead.
 func (c *cluster) kill(i int) {
 	c.cancels[i]()
-	self := c.members[i].contact.Self()
+	self := c.members[i].registrar.Self()
 	c.mu.Lock()
 	c.dead[self.Addr()] = true
 	c.mu.Unlock()
@@ -204,7 +204,7 @@ func (m *member) Changed() <-chan struct{} {
 }
 
 func (m *member) Announce(_ context.Context, id string) error {
-	m.cluster.gossip(m.contact.Self().Name, func(m *Member) { m.ID = id })
+	m.cluster.gossip(m.registrar.Self().Name, func(m *Member) { m.ID = id })
 	return nil
 }
 
@@ -352,8 +352,8 @@ func TestRenewalsLeaveOutTheList(t *testing.T) {
 			t.Errorf("%d renewals were answered with %d peers", renewals, peers)
 		}
 		for _, m := range c.members {
-			if data, ok := m.contact.Last(); !ok || len(data.Peers) != n || data.Config.NumPeers != n || !m.contact.Listed() {
-				t.Errorf("%s knows %+v, %t, listed: %t", m.contact.Self().Name, data, ok, m.contact.Listed())
+			if data, ok := m.registrar.Last(); !ok || len(data.Peers) != n || data.Config.NumPeers != n || !m.registrar.Listed() {
+				t.Errorf("%s knows %+v, %t, listed: %t", m.registrar.Self().Name, data, ok, m.registrar.Listed())
 			}
 		}
 		// Others take all places: who is not listed any more is told by whom.
@@ -364,7 +364,7 @@ func TestRenewalsLeaveOutTheList(t *testing.T) {
 		}
 		informed := func() (know int) {
 			for _, m := range c.members {
-				if data, _ := m.contact.Last(); data.Peers["x0"].Name == "x0" {
+				if data, _ := m.registrar.Last(); data.Peers["x0"].Name == "x0" {
 					know++
 				}
 			}
