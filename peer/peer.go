@@ -16,6 +16,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/command"
+	"peerlab/peer/commands"
 	"peerlab/peer/knownpeers"
 	"peerlab/peer/registration"
 )
@@ -31,7 +32,7 @@ type Peer struct {
 	commands command.Registry
 	begun    chan struct{} // closed when Run has brought up what it does by itself
 	ending   chan ending
-	test     test
+	builtins *commands.Builtins
 
 	knownPeers *knownpeers.File  // nil without a state directory
 	remembered []knownpeers.Peer // from an earlier run
@@ -88,9 +89,6 @@ func New(conf Config) (*Peer, error) {
 		advertise: conf.Advertise,
 	}
 	p.events.Observe(conf.Observe)
-	p.test.changed = make(chan struct{}, 1)
-	p.test.reset("test", 0)
-	p.test.begun = false
 	if conf.State != "" {
 		f, err := knownpeers.Open(conf.Files, conf.State)
 		if err != nil {
@@ -178,7 +176,7 @@ func (p *Peer) Run(ctx context.Context) error {
 	p.events.Emit(event.Event{Kind: event.PeerStarted})
 
 	var publishing sync.WaitGroup
-	publishing.Go(func() { p.publish(ctx) })
+	publishing.Go(func() { p.builtins.PublishTest(ctx) })
 	defer publishing.Wait()
 	defer cancel()
 
@@ -201,11 +199,11 @@ func (p *Peer) Run(ctx context.Context) error {
 // Online returns how many members this peer holds online, itself included; 0 if
 // membership is not created. It may be called concurrently.
 func (p *Peer) Online() int {
-	members, err := p.membersOrErr()
-	if err != nil {
+	s, err := p.created()
+	if err != nil || s.state() == membershipDown {
 		return 0
 	}
-	return members.Online()
+	return s.members.Online()
 }
 
 // Abort makes Run return at once, telling nobody: the others find this peer

@@ -65,7 +65,7 @@ func (p *Peer) createLocked(started bool) (err error) {
 	case was != nil:
 		return was.up()
 	case list == nil:
-		return errors.New("nothing is configured: membership configure first")
+		return errNotConfigured
 	}
 	meta := membership.Meta{metaStarted: strconv.FormatInt(p.started.Unix(), 10)}
 	if joined {

@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 	"peerlab/peer/membership"
 )
 
-func (p *Peer) keyCommands() []command.Command {
+func (b *Builtins) keyCommands() []command.Command {
 	withKey := func(step func(*membership.Membership, string) error) command.Func {
 		return func(_ context.Context, c *command.Call) error {
-			s, err := p.running()
+			s, err := b.peer.Layers.Running()
 			if err != nil {
 				return err
 			}
@@ -31,7 +31,7 @@ func (p *Peer) keyCommands() []command.Command {
 					return errors.New("standard input holds no key")
 				}
 			}
-			return step(s.members, key)
+			return step(s.Members, key)
 		}
 	}
 	return []command.Command{
@@ -39,7 +39,7 @@ func (p *Peer) keyCommands() []command.Command {
 			Name: "keys list", Group: "keys", Data: true,
 			Short: "the keys this peer encrypts and decrypts gossip with, by fingerprint", Example: "keys list",
 			Run: func(_ context.Context, c *command.Call) error {
-				members, err := p.membersOrErr()
+				members, err := b.membersOrErr()
 				if err != nil {
 					return err
 				}
@@ -75,18 +75,18 @@ func (p *Peer) keyCommands() []command.Command {
 		{
 			Name: "keys use", Group: "keys", Usage: "KEY|FINGERPRINT", MinArgs: 1, MaxArgs: 1, Input: true,
 			Short: "encrypt with an installed key", Example: "keys use 1a2b3c4d",
-			Secret: membership.RedactKey, Complete: p.fingerprints, Run: withKey((*membership.Membership).UseKey),
+			Secret: membership.RedactKey, Complete: b.fingerprints, Run: withKey((*membership.Membership).UseKey),
 		},
 		{
 			Name: "keys remove", Group: "keys", Usage: "KEY|FINGERPRINT", MinArgs: 1, MaxArgs: 1, Input: true,
 			Short: "forget an installed key", Example: "keys remove 1a2b3c4d",
-			Secret: membership.RedactKey, Complete: p.fingerprints, Run: withKey((*membership.Membership).RemoveKey),
+			Secret: membership.RedactKey, Complete: b.fingerprints, Run: withKey((*membership.Membership).RemoveKey),
 		},
 	}
 }
 
-func (p *Peer) fingerprints([]string, string) []string {
-	members, err := p.membersOrErr()
+func (b *Builtins) fingerprints([]string, string) []string {
+	members, err := b.membersOrErr()
 	if err != nil {
 		return nil
 	}

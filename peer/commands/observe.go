@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"cmp"
@@ -16,15 +16,15 @@ import (
 	"peerlab/peer/membership"
 )
 
-func (p *Peer) observeCommands() []command.Command {
+func (b *Builtins) observeCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "info", Group: "peer", Data: true,
-			Short: "this peer at a glance", Example: "info", Run: p.showInfo,
+			Short: "this peer at a glance", Example: "info", Run: b.showInfo,
 		},
 		{
 			Name: "membership show", Aliases: []string{"showmemberlist"}, Group: "membership", Data: true,
-			Short: "memberlist's inner state", Example: "membership show", Run: p.showMemberlist,
+			Short: "memberlist's inner state", Example: "membership show", Run: b.showMemberlist,
 			Long: "Also what was not believed: members beyond --max-members or with impossible names,\n" +
 				"metadata or addresses; records of the broadcast map whose clock no cluster can have\n" +
 				"come to; messages that are malformed. The log has the first of each.",
@@ -35,26 +35,25 @@ func (p *Peer) observeCommands() []command.Command {
 			Long: "Between two other members the time is estimated from network coordinates, which\n" +
 				"members learn from each other's probes (Vivaldi, as in Serf): off at first, within\n" +
 				"some ten percent after a few dozen probes.",
-			Example: "rtt alice bob", Complete: p.names, Run: p.showRTT,
+			Example: "rtt alice bob", Complete: b.names, Run: b.showRTT,
 		},
 		{
 			Name: "reachability", Group: "membership", Usage: "[NAME...]", MaxArgs: -1, Data: true,
 			Short: "who answers this peer now, over UDP and over TCP", Example: "reachability",
-			Complete: p.names, Run: p.showReachability,
+			Complete: b.names, Run: b.showReachability,
 		},
 		{
 			Name: "tags", Group: "membership", Usage: "[NAME=VALUE...]", MaxArgs: -1, Data: true,
 			Short: "what this peer tells the others about itself; NAME= takes a tag back",
 			Long:  "Tags travel in the node metadata, of which memberlist carries 512 bytes.", Example: "tags role=db zone=a",
-			Run: p.runTags,
+			Run: b.runTags,
 		},
 	}
 }
 
-func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
-	p.mu.Lock()
-	s, joined := p.life, p.joined
-	p.mu.Unlock()
+func (b *Builtins) showInfo(_ context.Context, c *command.Call) error {
+	s, err := b.peer.Layers.Created()
+	created, joined := err == nil, b.peer.Layers.AppJoined()
 	type info struct {
 		Name    string `json:"name"`
 		Version string `json:"version"`
@@ -62,10 +61,10 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		Profile string `json:"profile"`
 		Ready   bool   `json:"ready"`
 		// Membership is up, left, shut down, without network or not created.
-		Membership membershipState `json:"membership"`
-		Bootstrap  string          `json:"bootstrap,omitempty"`
-		Rejoin     string          `json:"rejoin"`
-		App        string          `json:"app"`
+		Membership string `json:"membership"`
+		Bootstrap  string `json:"bootstrap,omitempty"`
+		Rejoin     string `json:"rejoin"`
+		App        string `json:"app"`
 		// Joined says that the others are told so.
 		Joined    bool           `json:"joined"`
 		Addr      string         `json:"addr,omitempty"`
@@ -75,17 +74,17 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		Events    uint64         `json:"events"`
 	}
 	i := info{
-		Name: p.conf.Name, Version: p.conf.Version, Uptime: age(p.started), Profile: p.conf.Profile,
-		Ready: p.inCluster() == nil, Membership: s.state(), Rejoin: p.conf.Rejoin.String(),
-		App: appName(p.app), Joined: joined && s.up() == nil, Events: p.events.Last(),
+		Name: b.peer.Name, Version: b.peer.Version, Uptime: age(b.peer.Started), Profile: b.peer.Profile,
+		Ready: b.peer.Layers.InCluster() == nil, Membership: b.peer.Layers.State(), Rejoin: b.peer.Rejoin.String(),
+		App: b.peer.App.Name, Joined: joined && created && s.Unusable == nil, Events: b.peer.Events.Last(),
 	}
-	if registrar := p.currentRegistrar(); registrar != nil {
+	if registrar := b.peer.Layers.Registrar(); registrar != nil {
 		i.Bootstrap = registrar.URL()
 	}
-	if s != nil {
-		i.Addr = s.members.Addr()
+	if created {
+		i.Addr = s.Members.Addr()
 	}
-	if members, err := p.membersOrErr(); err == nil {
+	if members, err := b.membersOrErr(); err == nil {
 		health := members.Health()
 		i.Health, i.Encrypted = &health, len(members.Keys()) > 0
 		i.Members = map[string]int{}
@@ -104,12 +103,12 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 		}
 		rows := [][]string{
 			{"name", i.Name},
-			{"version", orDash(i.Version)},
+			{"version", dashIfEmpty(i.Version)},
 			{"uptime", i.Uptime},
 			{"profile", i.Profile},
 			{"ready", strconv.FormatBool(i.Ready)},
 			{"membership", string(i.Membership)},
-			{"bootstrap", orDash(i.Bootstrap)},
+			{"bootstrap", dashIfEmpty(i.Bootstrap)},
 			{"rejoin", i.Rejoin},
 		}
 		if i.App != "" {
@@ -123,21 +122,21 @@ func (p *Peer) showInfo(_ context.Context, c *command.Call) error {
 			rows = append(rows, []string{i.App, app})
 		}
 		c.Table([]string{"WHAT", "VALUE"}, append(rows, [][]string{
-			{"address", orDash(i.Addr)},
+			{"address", dashIfEmpty(i.Addr)},
 			{"health", health},
 			{"encrypted", strconv.FormatBool(i.Encrypted)},
-			{"members", orDash(strings.Join(states, ", "))},
+			{"members", dashIfEmpty(strings.Join(states, ", "))},
 			{"events", strconv.FormatUint(i.Events, 10)},
 		}...))
 	})
 }
 
-func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
-	s, err := p.created()
+func (b *Builtins) showMemberlist(_ context.Context, c *command.Call) error {
+	s, err := b.peer.Layers.Created()
 	if err != nil {
 		return err
 	}
-	down, started := s.state() == membershipDown, s.broadcasting()
+	down, started := s.Down, s.Gossiping
 	type broadcastCounts struct {
 		Malformed uint64 `json:"malformed"`
 		Refused   uint64 `json:"refused"`
@@ -156,10 +155,10 @@ func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
 		Missing    []string            `json:"missing"`
 		Encryption []membership.Key    `json:"encryption"`
 	}{
-		s.members.Addr(), down, s.members.HasLeft(), started, s.members.Health(), s.members.Online(),
-		s.members.Dropped(), s.members.Refused(),
-		broadcastCounts{s.values.Dropped(), s.values.Refused()},
-		s.members.Members(), s.members.Missing(), s.members.Keys(),
+		s.Members.Addr(), down, s.Members.HasLeft(), started, s.Members.Health(), s.Members.Online(),
+		s.Members.Dropped(), s.Members.Refused(),
+		broadcastCounts{s.Values.Dropped(), s.Values.Refused()},
+		s.Members.Members(), s.Members.Missing(), s.Members.Keys(),
 	}
 	return c.Show(state, func() {
 		c.Printf("address %s, health %d, %d online, broadcasts started %t, left %t, shut down %t, dropped messages %d\n",
@@ -176,12 +175,12 @@ func (p *Peer) showMemberlist(_ context.Context, c *command.Call) error {
 		for i, m := range state.Members {
 			rows[i].Member = m
 		}
-		p.showTable(c, rows, s.lastInstant())
+		b.showTable(c, rows, s.UpToDate)
 	})
 }
 
 // find returns the named members, all but this peer without names.
-func (p *Peer) find(members *membership.Membership, names []string) ([]membership.Member, error) {
+func (b *Builtins) find(members *membership.Membership, names []string) ([]membership.Member, error) {
 	table := members.Members()
 	for _, name := range names {
 		if !slices.ContainsFunc(table, func(m membership.Member) bool { return m.Name == name }) {
@@ -192,17 +191,17 @@ func (p *Peer) find(members *membership.Membership, names []string) ([]membershi
 		if len(names) > 0 {
 			return !slices.Contains(names, m.Name)
 		}
-		return m.Name == p.conf.Name || !m.Online()
+		return m.Name == b.peer.Name || !m.Online()
 	}), nil
 }
 
-func (p *Peer) showRTT(_ context.Context, c *command.Call) error {
-	members, err := p.membersOrErr()
+func (b *Builtins) showRTT(_ context.Context, c *command.Call) error {
+	members, err := b.membersOrErr()
 	if err != nil {
 		return err
 	}
 	if len(c.Args) == 2 {
-		if _, err := p.find(members, c.Args); err != nil {
+		if _, err := b.find(members, c.Args); err != nil {
 			return err
 		}
 		a, b := c.Args[0], c.Args[1]
@@ -214,7 +213,7 @@ func (p *Peer) showRTT(_ context.Context, c *command.Call) error {
 			c.Printf("%s ↔ %s: about %s, estimated\n", a, b, rtt(estimate))
 		})
 	}
-	found, err := p.find(members, c.Args)
+	found, err := b.find(members, c.Args)
 	if err != nil {
 		return err
 	}
@@ -225,7 +224,7 @@ func (p *Peer) showRTT(_ context.Context, c *command.Call) error {
 	}
 	all := []measured{}
 	for _, m := range found {
-		estimate, _ := members.RTT(p.conf.Name, m.Name)
+		estimate, _ := members.RTT(b.peer.Name, m.Name)
 		all = append(all, measured{m.Name, m.RTT, estimate})
 	}
 	return c.Show(all, func() {
@@ -237,12 +236,12 @@ func (p *Peer) showRTT(_ context.Context, c *command.Call) error {
 	})
 }
 
-func (p *Peer) showReachability(ctx context.Context, c *command.Call) error {
-	s, err := p.running()
+func (b *Builtins) showReachability(ctx context.Context, c *command.Call) error {
+	s, err := b.peer.Layers.Running()
 	if err != nil {
 		return err
 	}
-	found, err := p.find(s.members, c.Args)
+	found, err := b.find(s.Members, c.Args)
 	if err != nil {
 		return err
 	}
@@ -256,7 +255,7 @@ func (p *Peer) showReachability(ctx context.Context, c *command.Call) error {
 	for i, m := range found {
 		go func() {
 			defer func() { done <- struct{}{} }()
-			all[i] = reach{m.Name, outcome(s.members.Ping(ctx, m.Name)), outcome(s.members.Dial(ctx, m.Name))}
+			all[i] = reach{m.Name, outcome(s.Members.Ping(ctx, m.Name)), outcome(s.Members.Dial(ctx, m.Name))}
 		}()
 	}
 	for range found {
@@ -284,8 +283,8 @@ func outcome(took time.Duration, err error) string {
 	return err.Error()
 }
 
-func (p *Peer) runTags(ctx context.Context, c *command.Call) error {
-	s, err := p.running()
+func (b *Builtins) runTags(ctx context.Context, c *command.Call) error {
+	s, err := b.peer.Layers.Running()
 	if err != nil {
 		return err
 	}
@@ -295,7 +294,7 @@ func (p *Peer) runTags(ctx context.Context, c *command.Call) error {
 		switch {
 		case !ok || name == "":
 			return fmt.Errorf("tags: %q: write NAME=VALUE, or NAME= to take a tag back", arg)
-		case name == appName(p.app):
+		case name == b.peer.App.Name:
 			return fmt.Errorf("tags: %s is where the %s is announced: choose another name", name, name)
 		}
 		changes[name] = value
@@ -303,7 +302,7 @@ func (p *Peer) runTags(ctx context.Context, c *command.Call) error {
 	if len(changes) > 0 {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		return s.members.SetMeta(ctx, func(m membership.Meta) {
+		return s.Members.SetMeta(ctx, func(m membership.Meta) {
 			for name, value := range changes {
 				if value == "" {
 					delete(m, name)
@@ -313,7 +312,7 @@ func (p *Peer) runTags(ctx context.Context, c *command.Call) error {
 			}
 		})
 	}
-	tags := s.members.Meta()
+	tags := s.Members.Meta()
 	return c.Show(tags, func() {
 		var rows [][]string
 		for _, name := range slices.Sorted(maps.Keys(tags)) {

@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"context"
@@ -9,14 +9,14 @@ import (
 	"peerlab/peer/command"
 )
 
-func (p *Peer) broadcastCommands() []command.Command {
+func (b *Builtins) broadcastCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "broadcast add", Aliases: []string{"broadcastadd"}, Group: "broadcast", Usage: "KEY TEXT...",
 			MinArgs: 2, MaxArgs: -1, Text: true, TextAfter: 1,
 			Short: "set a key of the map that gossip keeps in step on all members", Example: "broadcast add motd 'hello, cluster'",
 			Run: func(_ context.Context, c *command.Call) error {
-				values, err := p.broadcasts()
+				values, err := b.broadcasts()
 				if err != nil {
 					return err
 				}
@@ -28,18 +28,18 @@ func (p *Peer) broadcastCommands() []command.Command {
 			MinArgs: 1, MaxArgs: -1,
 			Short: "remove keys, on all members", Example: "broadcast del motd",
 			Complete: func([]string, string) []string {
-				s, err := p.created()
+				s, err := b.peer.Layers.Created()
 				if err != nil {
 					return nil
 				}
 				var keys []string
-				for _, e := range s.values.List() {
+				for _, e := range s.Values.List() {
 					keys = append(keys, e.Key)
 				}
 				return keys
 			},
 			Run: func(_ context.Context, c *command.Call) error {
-				values, err := p.broadcasts()
+				values, err := b.broadcasts()
 				if err != nil {
 					return err
 				}
@@ -50,11 +50,11 @@ func (p *Peer) broadcastCommands() []command.Command {
 			Name: "broadcast list", Aliases: []string{"broadcastlist"}, Group: "broadcast", Data: true,
 			Short: "the map as this peer knows it", Example: "broadcast list",
 			Run: func(_ context.Context, c *command.Call) error {
-				s, err := p.created()
+				s, err := b.peer.Layers.Created()
 				if err != nil {
 					return err
 				}
-				entries := s.values.List()
+				entries := s.Values.List()
 				if entries == nil {
 					entries = []broadcast.Entry{}
 				}
@@ -71,13 +71,13 @@ func (p *Peer) broadcastCommands() []command.Command {
 }
 
 // broadcasts returns the map if this peer gossips it.
-func (p *Peer) broadcasts() (*broadcast.Map, error) {
-	s, err := p.running()
+func (b *Builtins) broadcasts() (*broadcast.Map, error) {
+	s, err := b.peer.Layers.Running()
 	if err != nil {
 		return nil, err
 	}
-	if !s.broadcasting() {
+	if !s.Gossiping {
 		return nil, errors.New("broadcasts are not started: membership start first")
 	}
-	return s.values, nil
+	return s.Values, nil
 }

@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"context"
@@ -15,20 +15,20 @@ import (
 )
 
 // membersOrErr returns the membership layer or what is missing.
-func (p *Peer) membersOrErr() (*membership.Membership, error) {
-	s, err := p.created()
+func (b *Builtins) membersOrErr() (*membership.Membership, error) {
+	s, err := b.peer.Layers.Created()
 	if err != nil {
 		return nil, err
 	}
-	if s.state() == membershipDown {
-		return nil, s.up()
+	if s.Down {
+		return nil, s.Unusable
 	}
-	return s.members, nil
+	return s.Members, nil
 }
 
 // names returns the names of all members, for completion.
-func (p *Peer) names([]string, string) []string {
-	members, err := p.membersOrErr()
+func (b *Builtins) names([]string, string) []string {
+	members, err := b.membersOrErr()
 	if err != nil {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (p *Peer) names([]string, string) []string {
 	return names
 }
 
-func (p *Peer) membershipCommands() []command.Command {
+func (b *Builtins) membershipCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "members", Aliases: []string{"memberlist", "membership members"}, Group: "membership", Usage: "[NAME...]", MaxArgs: -1, Data: true,
@@ -48,12 +48,12 @@ func (p *Peer) membershipCommands() []command.Command {
 				"hold something else. Dead and left members are forgotten after GossipToTheDeadTime;\n" +
 				"with -all, or -status gone, this peer's own memory of them is shown as well, and FOR\n" +
 				"counts from their death or their leave.",
-			Example: "members -status alive -format json", Values: map[string][]string{"status": memberStates}, Flags: p.showMembers, Complete: p.names,
+			Example: "members -status alive -format json", Values: map[string][]string{"status": memberStates}, Flags: b.showMembers, Complete: b.names,
 		},
 		{
 			Name: "localnode", Group: "membership", Data: true,
 			Short:   "this peer's name, addresses and incarnation",
-			Example: "localnode", Run: p.showLocal,
+			Example: "localnode", Run: b.showLocal,
 		},
 		{
 			Name: "health", Aliases: []string{"memberlisthealthscore", "membership health"}, Group: "membership", Data: true,
@@ -61,7 +61,7 @@ func (p *Peer) membershipCommands() []command.Command {
 			Long: "The score rises when this peer misses acks or has to refute suspicions about\n" +
 				"itself, and slows its own probes by score+1, so that a peer with troubles of its\n" +
 				"own accuses fewer others (Lifeguard).",
-			Example: "health", Run: p.showHealth,
+			Example: "health", Run: b.showHealth,
 		},
 	}
 }
@@ -89,11 +89,11 @@ func unknownMember(members *membership.Membership, name string) error {
 	return fmt.Errorf("this peer knows no %q", name)
 }
 
-func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
+func (b *Builtins) showMembers(fs *flag.FlagSet) command.Func {
 	status := fs.String("status", "", "only those in a `state`: alive, suspect, dead, left or gone")
 	gone := fs.Bool("all", false, "also those that are forgotten")
 	return func(_ context.Context, c *command.Call) error {
-		members, err := p.membersOrErr()
+		members, err := b.membersOrErr()
 		if err != nil {
 			return err
 		}
@@ -121,21 +121,21 @@ func (p *Peer) showMembers(fs *flag.FlagSet) command.Func {
 			return *status != "" && string(m.State) != *status || len(c.Args) > 0 && !slices.Contains(c.Args, m.Name)
 		})
 		return c.Show(table, func() {
-			p.showTable(c, table, time.Now())
+			b.showTable(c, table, time.Now())
 		})
 	}
 }
 
 // showTable shows members, with a column of the app if it has one.
-func (p *Peer) showTable(c *command.Call, table []memberRow, now time.Time) {
-	header := p.withColumn([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT"})
+func (b *Builtins) showTable(c *command.Call, table []memberRow, now time.Time) {
+	header := b.withColumn([]string{"NAME", "ADDRESS", "STATE", "INCARNATION", "FOR", "RTT"})
 	rows := make([][]string, len(table))
 	for i, m := range table {
 		state := string(m.State)
 		if m.Was != "" {
 			state += ", was " + string(m.Was)
 		}
-		rows[i] = p.withCell([]string{
+		rows[i] = b.withCell([]string{
 			m.Name, m.Addr, state, strconv.FormatUint(uint64(m.Incarnation), 10), ageAt(m.Since, now), rtt(m.RTT),
 		}, m.Member)
 	}
@@ -144,16 +144,16 @@ func (p *Peer) showTable(c *command.Call, table []memberRow, now time.Time) {
 
 // withColumn appends the app's column to the header of a table of members, and
 // withCell to a row.
-func (p *Peer) withColumn(header []string) []string {
-	if _, ok := p.app.(Describer); ok {
-		return append(header, strings.ToUpper(p.app.Name()))
+func (b *Builtins) withColumn(header []string) []string {
+	if b.peer.App.Describe != nil {
+		return append(header, strings.ToUpper(b.peer.App.Name))
 	}
 	return header
 }
 
-func (p *Peer) withCell(row []string, m membership.Member) []string {
-	if app, ok := p.app.(Describer); ok {
-		return append(row, orDash(app.Describe(m)))
+func (b *Builtins) withCell(row []string, m membership.Member) []string {
+	if b.peer.App.Describe != nil {
+		return append(row, dashIfEmpty(b.peer.App.Describe(m)))
 	}
 	return row
 }
@@ -177,33 +177,33 @@ func rtt(d time.Duration) string {
 	return d.Round(10 * time.Microsecond).String()
 }
 
-func orDash(s string) string {
+func dashIfEmpty(s string) string {
 	if s == "" {
 		return "-"
 	}
 	return s
 }
 
-func (p *Peer) showLocal(_ context.Context, c *command.Call) error {
-	members, err := p.membersOrErr()
+func (b *Builtins) showLocal(_ context.Context, c *command.Call) error {
+	members, err := b.membersOrErr()
 	if err != nil {
 		return err
 	}
 	var local membership.Member
 	for _, m := range members.Members() {
-		if m.Name == p.conf.Name {
+		if m.Name == b.peer.Name {
 			local = m
 		}
 	}
 	return c.Show(local, func() {
-		c.Table(p.withColumn([]string{"NAME", "ADDRESS", "STATE", "INCARNATION"}), [][]string{p.withCell([]string{
+		c.Table(b.withColumn([]string{"NAME", "ADDRESS", "STATE", "INCARNATION"}), [][]string{b.withCell([]string{
 			local.Name, local.Addr, string(local.State), strconv.FormatUint(uint64(local.Incarnation), 10),
 		}, local)})
 	})
 }
 
-func (p *Peer) showHealth(_ context.Context, c *command.Call) error {
-	members, err := p.membersOrErr()
+func (b *Builtins) showHealth(_ context.Context, c *command.Call) error {
+	members, err := b.membersOrErr()
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (p *Peer) showHealth(_ context.Context, c *command.Call) error {
 		// Reason is why the peer is not ready.
 		Reason string `json:"reason,omitempty"`
 	}{Score: members.Health(), Max: members.Config().AwarenessMaxMultiplier - 1, Online: members.Online(), Ready: true}
-	if err := p.inCluster(); err != nil {
+	if err := b.peer.Layers.InCluster(); err != nil {
 		health.Ready, health.Reason = false, err.Error()
 	}
 	return c.Show(health, func() {

@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"context"
@@ -57,8 +57,8 @@ func (t *test) open() bool {
 	return len(t.expect) > 0
 }
 
-// touch says that the expectations are others now.
-func (t *test) touch() {
+// notifyChanged says that the expectations have changed.
+func (t *test) notifyChanged() {
 	select {
 	case t.changed <- struct{}{}:
 	default:
@@ -74,22 +74,22 @@ func (t *test) reset(name string, after uint64) {
 	t.name, t.id, t.after = name, uuid.NewString(), after
 	t.expect, t.steps, t.prepared = nil, nil, ""
 	t.begun = true
-	t.touch()
+	t.notifyChanged()
 }
 
 // evaluate counts the lines of the conversation since the test began.
-func (p *Peer) evaluate() ([]expectation, error) {
-	t := &p.test
+func (b *Builtins) evaluate() ([]expectation, error) {
+	t := &b.test
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	events, _ := p.events.Since(t.after)
+	events, _ := b.peer.Events.Since(t.after)
 	if len(events) > 0 && events[0].Seq > t.after+1 {
 		return nil, fmt.Errorf("%d events of the test are no longer kept: testreset, and test in smaller parts", events[0].Seq-t.after-1)
 	}
 	all := slices.Clone(t.expect)
 	view := func(event.Event) string { return "" }
-	if app, ok := p.app.(Conversation); ok {
-		view = app.ShowEvent
+	if b.isConversation() {
+		view = b.peer.App.ShowEvent
 	}
 	for i := range all {
 		for _, e := range events {
@@ -102,14 +102,14 @@ func (p *Peer) evaluate() ([]expectation, error) {
 	return all, nil
 }
 
-// ran notes a command of the test, without its secrets; the test's own are not
+// recordCommand notes a command of the test, without its secrets; the test's own are not
 // part of it.
-func (p *Peer) ran(line string, err error) {
+func (b *Builtins) recordCommand(line string, err error) {
 	name, _, _ := strings.Cut(line, " ")
 	if strings.HasPrefix(name, "test") && name != "testfilter" {
 		return
 	}
-	t := &p.test
+	t := &b.test
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.begun || len(t.steps) == maxSteps {
@@ -123,15 +123,15 @@ func (p *Peer) ran(line string, err error) {
 }
 
 // filterCommands are about expected lines: there are none without a conversation.
-func (p *Peer) filterCommands() []command.Command {
-	if _, ok := p.app.(Conversation); !ok {
+func (b *Builtins) filterCommands() []command.Command {
+	if !b.isConversation() {
 		return nil
 	}
 	return []command.Command{
 		{
 			Name: "testfilter", Group: "test", Usage: messagesView + " N TEXT...", MinArgs: 3, MaxArgs: -1, Text: true, TextAfter: 2,
-			Short: "expect exactly N lines of the " + p.app.Name() + " view that begin with TEXT", Example: "testfilter messagesView 1 <bob> hello",
-			Run: p.addExpectation, Complete: func(args []string, _ string) []string {
+			Short: "expect exactly N lines of the " + b.peer.App.Name + " view that begin with TEXT", Example: "testfilter messagesView 1 <bob> hello",
+			Run: b.addExpectation, Complete: func(args []string, _ string) []string {
 				if len(args) == 0 {
 					return []string{messagesView}
 				}
@@ -141,13 +141,13 @@ func (p *Peer) filterCommands() []command.Command {
 		{
 			Name: "testfilters", Group: "test", Data: true,
 			Short: "the expectations of all peers and whether they hold, as far as gossip told", Example: "testfilters",
-			Run: p.showAllExpectations,
+			Run: b.showAllExpectations,
 		},
 		{
 			Name: "testlocalfilters", Group: "test", Data: true,
 			Short: "the expectations of this peer and whether each holds exactly", Example: "testlocalfilters",
 			Run: func(_ context.Context, c *command.Call) error {
-				all, err := p.evaluate()
+				all, err := b.evaluate()
 				if err != nil {
 					return err
 				}
@@ -160,7 +160,7 @@ func (p *Peer) filterCommands() []command.Command {
 	}
 }
 
-func (p *Peer) testCommands() []command.Command {
+func (b *Builtins) testCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "testrun", Group: "test", Data: true,
@@ -168,10 +168,10 @@ func (p *Peer) testCommands() []command.Command {
 			Long: "It begins with testreset or with the first testfilter: commands before are not part\n" +
 				"of it.",
 			Run: func(_ context.Context, c *command.Call) error {
-				p.test.mu.Lock()
-				commands, filters := len(p.test.steps), len(p.test.expect)
-				run := map[string]any{"name": p.test.name, "id": p.test.id, "commands": commands, "filters": filters}
-				p.test.mu.Unlock()
+				b.test.mu.Lock()
+				commands, filters := len(b.test.steps), len(b.test.expect)
+				run := map[string]any{"name": b.test.name, "id": b.test.id, "commands": commands, "filters": filters}
+				b.test.mu.Unlock()
 				return c.Show(run, func() {
 					c.Printf("%q (%s): %s, %s\n", run["name"], run["id"], count(commands, "command"), count(filters, "filter"))
 				})
@@ -185,25 +185,25 @@ func (p *Peer) testCommands() []command.Command {
 				if len(c.Args) > 0 {
 					name = c.Args[0]
 				}
-				p.test.reset(name, p.events.Last())
+				b.test.reset(name, b.peer.Events.Last())
 				return nil
 			},
 		},
 		{
 			Name: "testsummaryprepare", Group: "test",
 			Short: "wait up to 2s for messages in flight, then fix the summary", Example: "testsummaryprepare",
-			Run: p.prepareSummary,
+			Run: b.prepareSummary,
 		},
 		{
 			Name: "testsummary", Group: "test",
 			Short: "each command of the test with OK or FAILED, and each expectation", Example: "testsummary",
 			Run: func(_ context.Context, c *command.Call) error {
-				p.test.mu.Lock()
-				prepared := p.test.prepared
-				p.test.mu.Unlock()
+				b.test.mu.Lock()
+				prepared := b.test.prepared
+				b.test.mu.Unlock()
 				if prepared == "" {
 					var err error
-					if prepared, err = p.summary(); err != nil {
+					if prepared, err = b.summary(); err != nil {
 						return err
 					}
 				}
@@ -218,59 +218,59 @@ func (p *Peer) testCommands() []command.Command {
 // key/value map, where the others see them.
 func testKey(peer string) string { return "test/" + peer + "/" }
 
-// publish keeps the others informed of this peer's expectations, by the
+// PublishTest keeps the others informed of this peer's expectations, by the
 // key/value map, until ctx ends.
-func (p *Peer) publish(ctx context.Context) {
-	told := map[string]string{}
+func (b *Builtins) PublishTest(ctx context.Context) {
+	published := map[string]string{}
 	for {
 		var more <-chan struct{}
-		if p.test.open() {
-			_, more = p.events.Since(p.events.Last())
+		if b.test.open() {
+			_, more = b.peer.Events.Since(b.peer.Events.Last())
 		}
 		select {
 		case <-more:
-		case <-p.test.changed:
+		case <-b.test.changed:
 		case <-ctx.Done():
 			return
 		}
-		s, err := p.running()
-		all, eerr := p.evaluate()
-		if err != nil || eerr != nil || !s.broadcasting() {
+		s, err := b.peer.Layers.Running()
+		all, eerr := b.evaluate()
+		if err != nil || eerr != nil || !s.Gossiping {
 			continue
 		}
 		now := map[string]string{}
 		for i, e := range all {
-			now[testKey(p.conf.Name)+strconv.Itoa(i+1)] = fmt.Sprintf("%d %d %s", e.Want, e.Have, e.Text)
+			now[testKey(b.peer.Name)+strconv.Itoa(i+1)] = fmt.Sprintf("%d %d %s", e.Want, e.Have, e.Text)
 		}
 		for key, text := range now {
-			if told[key] != text && s.values.Add(key, text) == nil {
-				told[key] = text
+			if published[key] != text && s.Values.Add(key, text) == nil {
+				published[key] = text
 			}
 		}
-		for key := range told {
+		for key := range published {
 			if now[key] == "" {
-				_ = s.values.Delete(key) // gone already, if it fails
-				delete(told, key)
+				_ = s.Values.Delete(key) // gone already, if it fails
+				delete(published, key)
 			}
 		}
 	}
 }
 
 // showAllExpectations shows this peer's own and what the others published.
-func (p *Peer) showAllExpectations(_ context.Context, c *command.Call) error {
-	own, err := p.evaluate()
+func (b *Builtins) showAllExpectations(_ context.Context, c *command.Call) error {
+	own, err := b.evaluate()
 	if err != nil {
 		return err
 	}
 	all := map[string][]expectation{}
 	if len(own) > 0 {
-		all[p.conf.Name] = own
+		all[b.peer.Name] = own
 	}
-	if s, err := p.created(); err == nil {
-		for _, entry := range s.values.List() {
+	if s, err := b.peer.Layers.Created(); err == nil {
+		for _, entry := range s.Values.List() {
 			rest, ok := strings.CutPrefix(entry.Key, "test/")
 			name, _, _ := strings.Cut(rest, "/")
-			if !ok || name == p.conf.Name {
+			if !ok || name == b.peer.Name {
 				continue
 			}
 			e := expectation{View: messagesView}
@@ -296,7 +296,7 @@ func (p *Peer) showAllExpectations(_ context.Context, c *command.Call) error {
 	})
 }
 
-func (p *Peer) addExpectation(_ context.Context, c *command.Call) error {
+func (b *Builtins) addExpectation(_ context.Context, c *command.Call) error {
 	if c.Args[0] != messagesView {
 		return fmt.Errorf("testfilter: unknown view %q: there is %s", c.Args[0], messagesView)
 	}
@@ -304,14 +304,14 @@ func (p *Peer) addExpectation(_ context.Context, c *command.Call) error {
 	if err != nil {
 		return fmt.Errorf("testfilter: %q is no number of lines", c.Args[1])
 	}
-	p.test.mu.Lock()
-	defer p.test.mu.Unlock()
-	if len(p.test.expect) == maxSteps {
+	b.test.mu.Lock()
+	defer b.test.mu.Unlock()
+	if len(b.test.expect) == maxSteps {
 		return errors.New("testfilter: too many expectations: testreset first")
 	}
-	p.test.begun = true
-	p.test.expect = append(p.test.expect, expectation{View: messagesView, Want: int(n), Text: strings.Join(c.Args[2:], " ")})
-	p.test.touch()
+	b.test.begun = true
+	b.test.expect = append(b.test.expect, expectation{View: messagesView, Want: int(n), Text: strings.Join(c.Args[2:], " ")})
+	b.test.notifyChanged()
 	return nil
 }
 
@@ -353,40 +353,40 @@ func verdict(ok bool) string {
 }
 
 // summary is what the test has come to, as far as this peer saw it.
-func (p *Peer) summary() (string, error) {
-	all, err := p.evaluate()
+func (b *Builtins) summary() (string, error) {
+	all, err := b.evaluate()
 	if err != nil {
 		return "", err
 	}
-	t := &p.test
+	t := &b.test
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var b strings.Builder
-	fmt.Fprintf(&b, "Summary of %q (%s)\n\n%s\n", t.name, t.id, p.conf.Name)
+	var text strings.Builder
+	fmt.Fprintf(&text, "Summary of %q (%s)\n\n%s\n", t.name, t.id, b.peer.Name)
 	for _, s := range t.steps {
-		fmt.Fprintf(&b, "  %-60s %s", s.line, verdict(s.err == nil))
+		fmt.Fprintf(&text, "  %-60s %s", s.line, verdict(s.err == nil))
 		if s.err != nil {
-			fmt.Fprintf(&b, ": %v", s.err)
+			fmt.Fprintf(&text, ": %v", s.err)
 		}
-		b.WriteByte('\n')
+		text.WriteByte('\n')
 		if s.expect >= 0 && s.expect < len(all) {
 			e := all[s.expect]
-			fmt.Fprintf(&b, "    %-58s %s\n", fmt.Sprintf("event %s %q: %d of %d", e.View, e.Text, e.Have, e.Want), verdict(e.OK))
+			fmt.Fprintf(&text, "    %-58s %s\n", fmt.Sprintf("event %s %q: %d of %d", e.View, e.Text, e.Have, e.Want), verdict(e.OK))
 		}
 	}
-	return b.String(), nil
+	return text.String(), nil
 }
 
 // settle is how long the peer must have seen nothing new before a test is
 // judged: an expectation of no line holds until the line comes.
 const settle = 300 * time.Millisecond
 
-func (p *Peer) prepareSummary(ctx context.Context, c *command.Call) error {
+func (b *Builtins) prepareSummary(ctx context.Context, c *command.Call) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	for quiet := false; !quiet && ctx.Err() == nil; {
-		_, more := p.events.Since(p.events.Last())
-		all, err := p.evaluate()
+		_, more := b.peer.Events.Since(b.peer.Events.Last())
+		all, err := b.evaluate()
 		if err != nil {
 			return err
 		}
@@ -401,12 +401,12 @@ func (p *Peer) prepareSummary(ctx context.Context, c *command.Call) error {
 		case <-ctx.Done():
 		}
 	}
-	text, err := p.summary()
+	text, err := b.summary()
 	if err != nil {
 		return err
 	}
-	p.test.mu.Lock()
-	defer p.test.mu.Unlock()
-	p.test.prepared = text
+	b.test.mu.Lock()
+	defer b.test.mu.Unlock()
+	b.test.prepared = text
 	return nil
 }

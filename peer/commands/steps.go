@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"context"
@@ -9,13 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"peerlab/event"
 	"peerlab/peer/command"
 	"peerlab/peer/membership"
 )
 
 // stepCommands bring the membership layer up and down, a step each.
-func (p *Peer) stepCommands() []command.Command {
+func (b *Builtins) stepCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "membership configure", Aliases: []string{"memberlistconfigure"}, Group: "membership",
@@ -23,20 +22,20 @@ func (p *Peer) stepCommands() []command.Command {
 			Short: "make a configuration: the profile's, with these changes",
 			Long: "It counts from the next create on. Fields are those of memberlist.Config with a\n" +
 				"plain value; TAB completes them.",
-			Example: "membership configure BindPort 0 SuspicionMult=5", Run: p.runConfigure, Complete: settings,
+			Example: "membership configure BindPort 0 SuspicionMult=5", Run: b.runConfigure, Complete: settings,
 		},
 		{
 			Name: "membership create", Aliases: []string{"memberlistcreate"}, Group: "membership",
 			Short: "start memberlist from the configuration, alone", Example: "membership create",
 			Run: func(_ context.Context, c *command.Call) error {
-				if err := p.create(); err != nil {
+				if err := b.peer.Layers.Create(); err != nil {
 					return err
 				}
-				s, err := p.running()
+				s, err := b.peer.Layers.Running()
 				if err != nil {
 					return err
 				}
-				c.Printf("created at %s\n", s.members.Addr())
+				c.Printf("created at %s\n", s.Members.Addr())
 				return nil
 			},
 		},
@@ -44,11 +43,9 @@ func (p *Peer) stepCommands() []command.Command {
 			Name: "membership start", Aliases: []string{"memberliststart"}, Group: "membership",
 			Short: "start to gossip this peer's broadcasts", Example: "membership start",
 			Run: func(_ context.Context, c *command.Call) error {
-				s, err := p.running()
-				if err != nil {
+				if err := b.peer.Layers.Start(); err != nil {
 					return err
 				}
-				s.begin()
 				c.Printf("broadcasts are gossiped\n")
 				return nil
 			},
@@ -57,13 +54,13 @@ func (p *Peer) stepCommands() []command.Command {
 			Name: "membership join", Aliases: []string{"memberlistjoin"}, Group: "membership",
 			Usage: "[HOST:PORT...]", MaxArgs: 100,
 			Short:   "join the peers at these addresses, or those the bootstrap service listed",
-			Example: "membership join 10.77.0.2:7946", Run: p.runJoin,
+			Example: "membership join 10.77.0.2:7946", Run: b.runJoin,
 		},
 		{
 			Name: "membership update", Aliases: []string{"memberlistupdate"}, Group: "membership",
 			Usage: "[SECONDS]", MaxArgs: 1,
 			Short:   "advertise this peer again, under a new incarnation",
-			Example: "membership update 2", Run: p.onMembers(func(ctx context.Context, s *life) error { return s.members.Update(ctx) }, "advertised again"),
+			Example: "membership update 2", Run: b.onMembers(func(ctx context.Context, s Instance) error { return s.Members.Update(ctx) }, "advertised again"),
 		},
 		{
 			Name: "membership leave", Aliases: []string{"memberlistleave"}, Group: "membership",
@@ -72,26 +69,19 @@ func (p *Peer) stepCommands() []command.Command {
 			Long: "memberlist cannot rejoin afterwards: init makes a new one, or shut it down, delete\n" +
 				"it and create one.",
 			Example: "membership leave",
-			Run:     p.onMembers(func(ctx context.Context, s *life) error { return s.members.Leave(ctx) }, "left"),
+			Run:     b.onMembers(func(ctx context.Context, s Instance) error { return s.Members.Leave(ctx) }, "left"),
 		},
 		{
 			Name: "membership shutdown", Aliases: []string{"memberlistshutdown"}, Group: "membership",
 			Short: "stop memberlist; without a leave before, the others find this peer dead", Example: "membership shutdown",
 			Run: func(_ context.Context, c *command.Call) error {
-				p.step.Lock()
-				defer p.step.Unlock()
-				s, err := p.created()
+				already, err := b.peer.Layers.Shutdown()
 				if err != nil {
 					return err
 				}
-				if s.state() == membershipDown {
+				if already {
 					c.Printf("already shut down: nothing changes\n")
 					return nil
-				}
-				err = p.shutdown(s)
-				p.events.Emit(event.Event{Kind: event.MemberReap, Member: p.conf.Name, Reason: event.MembershipEnded})
-				if err != nil {
-					return err
 				}
 				c.Printf("shut down\n")
 				return nil
@@ -100,21 +90,12 @@ func (p *Peer) stepCommands() []command.Command {
 		{
 			Name: "membership shutdown-transport", Aliases: []string{"memberlistshutdowntransport"}, Group: "membership",
 			Short: "stop memberlist's network only: it goes on, deaf and mute", Example: "membership shutdown-transport",
-			Run: p.endMembers(func() error {
-				s, err := p.running()
-				if err != nil {
-					return err
-				}
-				s.mu.Lock()
-				s.deaf = true
-				s.mu.Unlock()
-				return s.members.Config().Transport.Shutdown()
-			}, "the transport is shut down"),
+			Run: b.endMembers(b.peer.Layers.ShutdownTransport, "the transport is shut down"),
 		},
 		{
 			Name: "membership delete", Aliases: []string{"memberlistdelete"}, Group: "membership",
 			Short: "forget a memberlist that is shut down", Example: "membership delete",
-			Run: p.endMembers(p.delete, "deleted"),
+			Run: b.endMembers(b.peer.Layers.Delete, "deleted"),
 		},
 	}
 }
@@ -128,7 +109,7 @@ func settings([]string, string) []string {
 	return fields
 }
 
-func (p *Peer) runConfigure(_ context.Context, c *command.Call) error {
+func (b *Builtins) runConfigure(_ context.Context, c *command.Call) error {
 	args := c.Args
 	port := -1
 	if len(args) > 0 && args[0] == "BindPort" { // as the old shell had it
@@ -141,33 +122,30 @@ func (p *Peer) runConfigure(_ context.Context, c *command.Call) error {
 		}
 		port, args = int(n), args[2:]
 	}
-	if err := p.configure(args); err != nil {
+	if err := b.peer.Layers.Configure(args, port); err != nil {
 		return err
 	}
-	if port >= 0 {
-		p.setBindPort(port)
-	}
-	c.Printf("configured: %s\n", p.conf.Profile)
+	c.Printf("configured: %s\n", b.peer.Profile)
 	return nil
 }
 
-func (p *Peer) runJoin(ctx context.Context, c *command.Call) error {
-	n, err := p.joinMembers(ctx, c.Args)
+func (b *Builtins) runJoin(ctx context.Context, c *command.Call) error {
+	n, err := b.peer.Layers.Join(ctx, c.Args)
 	if err != nil {
 		return err
 	}
-	s, err := p.running()
+	s, err := b.peer.Layers.Running()
 	if err != nil {
 		return err
 	}
-	if addr, _ := s.members.TakenAt(); addr != "" {
-		return fmt.Errorf("the name %s is taken by a live peer at %s: nobody takes this one in", p.conf.Name, addr)
+	if addr, _ := s.Members.TakenAt(); addr != "" {
+		return fmt.Errorf("the name %s is taken by a live peer at %s: nobody takes this one in", b.peer.Name, addr)
 	}
 	if n == 0 {
 		c.Printf("nobody else is listed: this peer is the first\n")
 		return nil
 	}
-	c.Printf("%d answered, %d online\n", n, s.members.Online())
+	c.Printf("%d answered, %d online\n", n, s.Members.Online())
 	return nil
 }
 
@@ -192,13 +170,13 @@ func duration(s string) (time.Duration, error) {
 }
 
 // onMembers runs a step that takes [SECONDS] on a running membership.
-func (p *Peer) onMembers(step func(context.Context, *life) error, done string) command.Func {
+func (b *Builtins) onMembers(step func(context.Context, Instance) error, done string) command.Func {
 	return func(ctx context.Context, c *command.Call) error {
 		d, err := seconds(c.Args)
 		if err != nil {
 			return err
 		}
-		s, err := p.running()
+		s, err := b.peer.Layers.Running()
 		if err != nil {
 			return err
 		}
@@ -213,7 +191,7 @@ func (p *Peer) onMembers(step func(context.Context, *life) error, done string) c
 }
 
 // endMembers runs a step that ends something.
-func (p *Peer) endMembers(step func() error, done string) command.Func {
+func (b *Builtins) endMembers(step func() error, done string) command.Func {
 	return func(_ context.Context, c *command.Call) error {
 		if err := step(); err != nil {
 			return err
@@ -223,8 +201,8 @@ func (p *Peer) endMembers(step func() error, done string) command.Func {
 	}
 }
 
-// lifeCommands are about the peer as a whole.
-func (p *Peer) lifeCommands() []command.Command {
+// lifecycleCommands are about the peer as a whole.
+func (b *Builtins) lifecycleCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "init", Group: "development",
@@ -236,7 +214,7 @@ func (p *Peer) lifeCommands() []command.Command {
 				return func(ctx context.Context, c *command.Call) error {
 					ctx, cancel := context.WithTimeout(ctx, *wait)
 					defer cancel()
-					return p.runInit(ctx, c)
+					return b.peer.Layers.Init(ctx, c.Printf)
 				}
 			},
 		},
@@ -245,7 +223,7 @@ func (p *Peer) lifeCommands() []command.Command {
 			Short: "leave all layers in order, then end this peer", Example: "quit", EndsPeer: true,
 			Run: func(_ context.Context, c *command.Call) error {
 				c.Printf("leaving\n")
-				p.stop(ending{reason: "quit", farewell: all})
+				b.peer.Layers.Stop("quit", true)
 				return nil
 			},
 		},
@@ -255,8 +233,8 @@ func (p *Peer) lifeCommands() []command.Command {
 			Long:  "In a shell, exit leaves the shell; there this is called abort.", Example: "abort",
 			EndsPeer: true,
 			Run: func(_ context.Context, c *command.Call) error {
-				c.Printf("%s ends without leaving\n", p.conf.Name)
-				p.stop(ending{reason: "exit", farewell: nobody})
+				c.Printf("%s ends without leaving\n", b.peer.Name)
+				b.peer.Layers.Stop("exit", false)
 				return nil
 			},
 		},
@@ -270,44 +248,4 @@ func (p *Peer) lifeCommands() []command.Command {
 			},
 		},
 	}
-}
-
-func (p *Peer) runInit(ctx context.Context, c *command.Call) error {
-	p.mu.Lock()
-	old, joined := p.life, p.joined || p.app == nil
-	p.mu.Unlock()
-	if p.inCluster() == nil && joined {
-		c.Printf("everything is up\n")
-		return nil
-	}
-	switch state := old.state(); state {
-	case membershipNone, membershipUp:
-	case membershipLeft:
-		c.Printf("this peer has left: a new membership takes the place of the old\n")
-	default:
-		c.Printf("membership is %s: a new one takes its place\n", state)
-	}
-	if err := p.up(); err != nil {
-		return err
-	}
-	s, err := p.running()
-	if err != nil {
-		return err
-	}
-	s.begin()
-	if s.inCluster() != nil {
-		if err := p.join(ctx, s); err != nil {
-			return fmt.Errorf("join a cluster: %w", err)
-		}
-	}
-	p.mu.Lock()
-	joined = p.joined || p.app == nil
-	p.mu.Unlock()
-	if !joined {
-		if err := p.joinApp(ctx); err != nil {
-			return err
-		}
-	}
-	c.Printf("up at %s, %d online\n", s.members.Addr(), s.members.Online())
-	return nil
 }

@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"context"
@@ -14,43 +14,20 @@ import (
 	"peerlab/peer/command"
 )
 
-// addCommands fills the registry, group by group in the order of help.
-func (p *Peer) addCommands() error {
-	p.commands.Otherwise = p.chatLineOf
-	p.commands.Typed = p.typedLineOf
-	p.commands.After = p.ran
-	return errors.Join(
-		p.commands.Add(p.membershipCommands()...),
-		p.commands.Add(p.observeCommands()...),
-		p.commands.Add(p.stepCommands()...),
-		p.commands.Add(p.configCommands()...),
-		p.commands.Add(p.keyCommands()...),
-		p.commands.Add(p.broadcastCommands()...),
-		p.commands.Add(p.appCommands()...),
-		p.commands.Add(p.bootstrapCommands()...),
-		p.commands.Add(p.scriptCommands()...),
-		p.commands.Add(p.logCommands()...),
-		p.commands.Add(p.filterCommands()...),
-		p.commands.Add(p.testCommands()...),
-		p.commands.Add(p.lifeCommands()...),
-		p.commands.Add(p.peerCommands()...),
-	)
-}
-
-func (p *Peer) peerCommands() []command.Command {
+func (b *Builtins) peerCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "events", Group: "peer",
 			Short:   "what this peer observed, latest last",
 			Long:    "Events are JSON lines; docs and the README say what each kind carries.\n" + kindHelp,
-			Example: "events -kind member,peer.health -since 5m", Flags: p.showEvents, Values: map[string][]string{"kind": event.KindWords(event.Kinds())},
+			Example: "events -kind member,peer.health -since 5m", Flags: b.showEvents, Values: map[string][]string{"kind": event.KindWords(event.Kinds())},
 		},
 		{
 			Name: "help", Group: "peer", Usage: "[COMMAND|GROUP]", MaxArgs: -1,
 			Short:   "what can be typed here",
 			Example: "help members",
 			Run: func(_ context.Context, c *command.Call) error {
-				text, err := p.commands.Help(c.Args, c.Columns)
+				text, err := b.peer.Registry.Help(c.Args, c.Columns)
 				if err != nil {
 					return err
 				}
@@ -59,23 +36,23 @@ func (p *Peer) peerCommands() []command.Command {
 			},
 			Complete: func(args []string, _ string) []string {
 				if len(args) == 0 {
-					return append(p.commands.Groups(), append([]string{"groups"}, p.completeNames(args)...)...)
+					return append(b.peer.Registry.Groups(), append([]string{"groups"}, b.completeNames(args)...)...)
 				}
 				if args[0] == "groups" {
-					return p.commands.Groups()
+					return b.peer.Registry.Groups()
 				}
-				return p.completeNames(args)
+				return b.completeNames(args)
 			},
 		},
 	}
 }
 
-func (p *Peer) completeNames(args []string) []string {
-	candidates, _ := p.commands.Complete(strings.Join(append(slices.Clone(args), ""), " "))
+func (b *Builtins) completeNames(args []string) []string {
+	candidates, _ := b.peer.Registry.Complete(strings.Join(append(slices.Clone(args), ""), " "))
 	return candidates
 }
 
-func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
+func (b *Builtins) showEvents(fs *flag.FlagSet) command.Func {
 	n := fs.Int("n", 20, "how `many` of the latest to show; with -since, all if -n is not given")
 	follow := fs.Bool("follow", false, "go on until interrupted")
 	format := fs.String("format", "json", "`json`: there is no other format")
@@ -91,7 +68,7 @@ func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 		if *n < 0 {
 			return errors.New("events: -n takes 0 or more")
 		}
-		events, _ := p.events.Since(0)
+		events, _ := b.peer.Events.Since(0)
 		var after uint64
 		if len(events) > 0 {
 			after = events[len(events)-1].Seq
@@ -110,7 +87,7 @@ func (p *Peer) showEvents(fs *flag.FlagSet) command.Func {
 		if !*follow {
 			return nil
 		}
-		err := p.events.Follow(ctx, after, func(e event.Event) error {
+		err := b.peer.Events.Follow(ctx, after, func(e event.Event) error {
 			if !f.Shows(e) {
 				return nil
 			}

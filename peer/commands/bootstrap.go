@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"cmp"
@@ -14,18 +14,18 @@ import (
 	"peerlab/peer/registration"
 )
 
-func (p *Peer) bootstrapCommands() []command.Command {
+func (b *Builtins) bootstrapCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "bootstrap", Aliases: []string{"bootstrap show"}, Group: "bootstrap", Data: true,
 			Short: "all the bootstrap service says: configuration and peers", Example: "bootstrap",
-			Run: show(p.registrarForQueries, (*registration.Registrar).List),
+			Run: show(b.peer.Layers.RegistrarForQueries, (*registration.Registrar).List),
 		},
 		{
 			Name: "bootstrap local", Aliases: []string{"bootstraplistlocal"}, Group: "bootstrap", Data: true,
 			Short: "the peers as last heard, without asking", Example: "bootstrap local",
 			Run: func(_ context.Context, c *command.Call) error {
-				registrar := p.currentRegistrar()
+				registrar := b.peer.Layers.Registrar()
 				if registrar == nil {
 					return errors.New("nothing was heard of a bootstrap service yet: bootstrap join first")
 				}
@@ -39,57 +39,45 @@ func (p *Peer) bootstrapCommands() []command.Command {
 		{
 			Name: "bootstrap join", Aliases: []string{"bootstrapjoin"}, Group: "bootstrap", Data: true,
 			Short: "register this peer, if there is room, and hear who else is", Example: "bootstrap join",
-			Run: show(p.registrarWithAddress, (*registration.Registrar).Join),
+			Run: show(b.peer.Layers.RegistrarWithAddress, (*registration.Registrar).Join),
 		},
 		{
 			Name: "bootstrap leave", Aliases: []string{"bootstrapleave"}, Group: "bootstrap", Data: true,
 			Short: "take this peer off the list", Example: "bootstrap leave",
-			Run: p.leaveList,
+			Run: b.leaveList,
 		},
 		{
 			Name: "bootstrap refill", Aliases: []string{"bootstraprefill"}, Group: "bootstrap", Data: true,
 			Short: "offer this peer: a full list takes it for a younger one", Example: "bootstrap refill",
-			Run: show(p.registrarWithAddress, (*registration.Registrar).Refill),
+			Run: show(b.peer.Layers.RegistrarWithAddress, (*registration.Registrar).Refill),
 		},
 		{
 			Name: "bootstrap reset", Aliases: []string{"bootstrapreset"}, Group: "bootstrap", Data: true,
 			Short: "empty the list, for everyone", Example: "bootstrap reset",
-			Run: show(p.registrarForQueries, (*registration.Registrar).Reset),
+			Run: show(b.peer.Layers.RegistrarForQueries, (*registration.Registrar).Reset),
 		},
 		{
 			Name: "bootstrap list", Aliases: []string{"bootstrappeers"}, Group: "bootstrap", Data: true,
-			Short: "the peers registered at the bootstrap service", Example: "bootstrap list", Run: p.showRegistered,
+			Short: "the peers registered at the bootstrap service", Example: "bootstrap list", Run: b.showRegistered,
 		},
 		{
 			Name: "bootstrap config", Aliases: []string{"bootstrapconfig"}, Group: "bootstrap", Data: true,
-			Short: "the bootstrap service's configuration", Example: "bootstrap config", Run: p.showServiceConfig,
+			Short: "the bootstrap service's configuration", Example: "bootstrap config", Run: b.showServiceConfig,
 		},
 	}
 }
 
-// registrarForQueries returns the bootstrap layer, or before create one that can ask
-// but has no address to register.
-func (p *Peer) registrarForQueries() (*registration.Registrar, error) {
-	if p.conf.Bootstrap == "" {
-		return nil, errNoService
-	}
-	if c := p.currentRegistrar(); c != nil {
-		return c, nil
-	}
-	return p.newRegistrar("0.0.0.0:0")
-}
+// bootstrapQuery asks the bootstrap service something.
+type bootstrapQuery func(*registration.Registrar, context.Context) (bootstrap.Data, error)
 
-// question is something to ask the bootstrap service.
-type question func(*registration.Registrar, context.Context) (bootstrap.Data, error)
-
-// show asks a question of the registrar that whom returns, and shows the answer.
-func show(whom func() (*registration.Registrar, error), ask question) command.Func {
+// show asks the registrar that find returns, and shows the answer.
+func show(find func() (*registration.Registrar, error), query bootstrapQuery) command.Func {
 	return func(ctx context.Context, c *command.Call) error {
-		registrar, err := whom()
+		registrar, err := find()
 		if err != nil {
 			return err
 		}
-		data, err := ask(registrar, ctx)
+		data, err := query(registrar, ctx)
 		if err != nil {
 			return err
 		}
@@ -98,8 +86,8 @@ func show(whom func() (*registration.Registrar, error), ask question) command.Fu
 }
 
 // leaveList takes this peer off the list, and says where it was not on it.
-func (p *Peer) leaveList(ctx context.Context, c *command.Call) error {
-	registrar, err := p.registrarWithAddress()
+func (b *Builtins) leaveList(ctx context.Context, c *command.Call) error {
+	registrar, err := b.peer.Layers.RegistrarWithAddress()
 	if err != nil {
 		return err
 	}
@@ -112,7 +100,7 @@ func (p *Peer) leaveList(ctx context.Context, c *command.Call) error {
 		return err
 	}
 	if _, listed := before.Peers[registrar.Self().ID]; !listed && !c.JSON {
-		c.Printf("%s was not on the list\n", p.conf.Name)
+		c.Printf("%s was not on the list\n", b.peer.Name)
 	}
 	return showData(c, data)
 }
@@ -143,8 +131,8 @@ func registeredRows(data bootstrap.Data) [][]string {
 	return rows
 }
 
-func (p *Peer) showRegistered(ctx context.Context, c *command.Call) error {
-	registrar, err := p.registrarForQueries()
+func (b *Builtins) showRegistered(ctx context.Context, c *command.Call) error {
+	registrar, err := b.peer.Layers.RegistrarForQueries()
 	if err != nil {
 		return err
 	}
@@ -155,8 +143,8 @@ func (p *Peer) showRegistered(ctx context.Context, c *command.Call) error {
 	return c.Show(data.Peers, func() { c.Table(registeredHeader, registeredRows(data)) })
 }
 
-func (p *Peer) showServiceConfig(ctx context.Context, c *command.Call) error {
-	registrar, err := p.registrarForQueries()
+func (b *Builtins) showServiceConfig(ctx context.Context, c *command.Call) error {
+	registrar, err := b.peer.Layers.RegistrarForQueries()
 	if err != nil {
 		return err
 	}

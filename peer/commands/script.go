@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"bytes"
@@ -18,18 +18,18 @@ import (
 	"peerlab/peer/files"
 )
 
-func (p *Peer) scriptCommands() []command.Command {
+func (b *Builtins) scriptCommands() []command.Command {
 	setHelp, setExample, unsetExample := "Everyone who types at this peer shares the variables.", "set greeting hello", "unset greeting"
-	if _, ok := p.app.(Conversation); ok {
-		setHelp += " \"set " + p.mode() + " on\" makes every\n" +
-			"line that begins with no command a " + p.app.Name() + " message. \"set " + p.mode() + " slash\" makes one of every line\n" +
+	if b.isConversation() {
+		setHelp += " \"set " + b.mode() + " on\" makes every\n" +
+			"line that begins with no command a " + b.peer.App.Name + " message. \"set " + b.mode() + " slash\" makes one of every line\n" +
 			"that is typed in a shell and does not begin with a slash: /members is a command then,\n" +
-			"and /set " + p.mode() + " off ends that."
-		setExample, unsetExample = "set "+p.mode()+" on", "unset "+p.mode()
+			"and /set " + b.mode() + " off ends that."
+		setExample, unsetExample = "set "+b.mode()+" on", "unset "+b.mode()
 	}
 	without := ""
-	if app, ok := p.app.(SecretTaker); ok {
-		without = "the " + app.Name() + "'s secret and "
+	if b.peer.App.HasSecrets {
+		without = "the " + b.peer.App.Name + "'s secret and "
 	}
 	return []command.Command{
 		{
@@ -37,7 +37,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			Short: "run a file of commands, a line each; - is standard input",
 			Long: "Blank lines and those that begin with a # are skipped. The first line that fails ends the\n" +
 				"script. Variables ($NAME, set by set) are replaced in every line.",
-			Example: "execute /run/peer/script", Complete: p.completeFiles, Flags: p.execute,
+			Example: "execute /run/peer/script", Complete: b.completeFiles, Flags: b.execute,
 		},
 		{
 			Name: "sleep", Group: "script", Usage: "SECONDS", MinArgs: 1, MaxArgs: 1,
@@ -68,15 +68,15 @@ func (p *Peer) scriptCommands() []command.Command {
 		{
 			Name: "set", Group: "script", Usage: "[NAME VALUE...]", MaxArgs: -1, Data: true, FlagsFirst: true,
 			Short: "set a variable that lines read as $NAME, or show all",
-			Long:  setHelp, Example: setExample, Run: p.set, Complete: p.completeSet,
+			Long:  setHelp, Example: setExample, Run: b.set, Complete: b.completeSet,
 		},
 		{
 			Name: "unset", Group: "script", Usage: "NAME...", MinArgs: 1, MaxArgs: -1,
 			Short: "forget variables", Example: unsetExample,
-			Complete: func([]string, string) []string { return slices.Sorted(maps.Keys(p.commands.Vars())) },
+			Complete: func([]string, string) []string { return slices.Sorted(maps.Keys(b.peer.Registry.Vars())) },
 			Run: func(_ context.Context, c *command.Call) error {
 				for _, name := range c.Args {
-					if !p.commands.Unset(name) {
+					if !b.peer.Registry.Unset(name) {
 						return fmt.Errorf("unset: variable %s is not set", name)
 					}
 				}
@@ -87,7 +87,7 @@ func (p *Peer) scriptCommands() []command.Command {
 			Name: "shell", Group: "script", Usage: "CMD [ARG...]", MinArgs: 1, MaxArgs: -1, FlagsFirst: true, Input: true,
 			Short: "run a program where the peer runs, if it was started with --allow-shell", Example: "shell date",
 			Long: "The program has the peer's environment without " + without + "the bootstrap\nservice's token.",
-			Run:  p.runProgram,
+			Run:  b.runProgram,
 		},
 	}
 }
@@ -96,16 +96,16 @@ func (p *Peer) scriptCommands() []command.Command {
 // must not count as one that did.
 var errNoInput = errors.New("there is no standard input to read here: pipe it into peer exec or peerlab exec")
 
-func (p *Peer) execute(fs *flag.FlagSet) command.Func {
+func (b *Builtins) execute(fs *flag.FlagSet) command.Func {
 	keepGoing := fs.Bool("k", false, "go on after a line that fails, and fail at the end")
 	return func(ctx context.Context, c *command.Call) error {
 		if c.Args[0] == "-" {
 			if c.NoInput {
 				return errNoInput
 			}
-			return p.commands.RunScript(ctx, "standard input", io.LimitReader(c.In, maxFile), c.Out, *keepGoing)
+			return b.peer.Registry.RunScript(ctx, "standard input", io.LimitReader(c.In, maxFile), c.Out, *keepGoing)
 		}
-		sys := files.For(ctx, p.conf.Files)
+		sys := files.For(ctx, b.peer.Files)
 		name, err := sys.Abs(c.Args[0])
 		if err != nil {
 			return err
@@ -114,28 +114,28 @@ func (p *Peer) execute(fs *flag.FlagSet) command.Func {
 		if err != nil {
 			return err
 		}
-		return p.commands.RunScript(ctx, name, bytes.NewReader(text), c.Out, *keepGoing)
+		return b.peer.Registry.RunScript(ctx, name, bytes.NewReader(text), c.Out, *keepGoing)
 	}
 }
 
-func (p *Peer) set(_ context.Context, c *command.Call) error {
+func (b *Builtins) set(_ context.Context, c *command.Call) error {
 	if len(c.Args) == 1 {
 		return errors.New("set: write set NAME VALUE, or set alone to show all")
 	}
 	if len(c.Args) > 1 {
 		value := strings.Join(c.Args[1:], " ")
-		if _, says := p.app.(Conversation); says && c.Args[0] == p.mode() && !slices.Contains(modes, value) {
-			return fmt.Errorf("set: no such mode as %q: %s is one of %s", value, p.mode(), strings.Join(modes, ", "))
+		if b.isConversation() && c.Args[0] == b.mode() && !slices.Contains(modes, value) {
+			return fmt.Errorf("set: no such mode as %q: %s is one of %s", value, b.mode(), strings.Join(modes, ", "))
 		}
-		if err := p.commands.SetVar(c.Args[0], value); err != nil {
+		if err := b.peer.Registry.SetVar(c.Args[0], value); err != nil {
 			return err
 		}
-		if p.saysText() && c.Args[0] == p.mode() {
-			c.Printf("in a shell, only a line that begins with a slash is a command now: /set %s off ends that\n", p.mode())
+		if b.saysText() && c.Args[0] == b.mode() {
+			c.Printf("in a shell, only a line that begins with a slash is a command now: /set %s off ends that\n", b.mode())
 		}
 		return nil
 	}
-	vars := p.commands.Vars()
+	vars := b.peer.Registry.Vars()
 	return c.Show(vars, func() {
 		var rows [][]string
 		for _, name := range slices.Sorted(maps.Keys(vars)) {
@@ -145,8 +145,11 @@ func (p *Peer) set(_ context.Context, c *command.Call) error {
 	})
 }
 
+// isConversation reports whether the application is one.
+func (b *Builtins) isConversation() bool { return b.peer.App.ShowEvent != nil }
+
 // mode is the variable that makes every line a message.
-func (p *Peer) mode() string { return appName(p.app) + "mode" }
+func (b *Builtins) mode() string { return b.peer.App.Name + "mode" }
 
 // modeSlash and modeOn are among the modes, the values of that variable.
 const (
@@ -157,16 +160,15 @@ const (
 var modes = []string{modeOn, "off", modeSlash}
 
 // completeSet proposes the names of variables, and the values of mode.
-func (p *Peer) completeSet(args []string, _ string) []string {
-	_, says := p.app.(Conversation)
+func (b *Builtins) completeSet(args []string, _ string) []string {
 	switch {
 	case len(args) == 0:
-		names := slices.Collect(maps.Keys(p.commands.Vars()))
-		if says {
-			names = append(names, p.mode())
+		names := slices.Collect(maps.Keys(b.peer.Registry.Vars()))
+		if b.isConversation() {
+			names = append(names, b.mode())
 		}
 		return names
-	case len(args) == 1 && says && args[0] == p.mode():
+	case len(args) == 1 && b.isConversation() && args[0] == b.mode():
 		return slices.Clone(modes)
 	}
 	return nil
@@ -174,50 +176,43 @@ func (p *Peer) completeSet(args []string, _ string) []string {
 
 // saysText reports whether a line that is typed in a shell is said in the
 // application's conversation unless it begins with a slash.
-func (p *Peer) saysText() bool {
-	_, ok := p.app.(Conversation)
-	mode, _ := p.commands.Var(p.mode())
-	return ok && mode == modeSlash
+func (b *Builtins) saysText() bool {
+	mode, _ := b.peer.Registry.Var(b.mode())
+	return b.isConversation() && mode == modeSlash
 }
 
 // typedLineOf makes a message of a line without a slash, if saysText.
-func (p *Peer) typedLineOf(first string) ([]string, bool) {
-	if strings.HasPrefix(first, "/") || !p.saysText() {
+func (b *Builtins) typedLineOf(first string) ([]string, bool) {
+	if strings.HasPrefix(first, "/") || !b.saysText() {
 		return nil, false
 	}
-	return p.app.(Conversation).LineCommand(), true
+	return b.peer.App.LineCommand, true
 }
 
 // chatLineOf makes a message of a line that begins with no command, while
 // chatmode is on.
-func (p *Peer) chatLineOf(first string) ([]string, bool) {
-	app, ok := p.app.(Conversation)
-	if !ok {
+func (b *Builtins) chatLineOf(first string) ([]string, bool) {
+	if !b.isConversation() {
 		return nil, false
 	}
-	if mode, _ := p.commands.Var(p.mode()); mode != modeOn || strings.HasPrefix(first, "/") {
+	if mode, _ := b.peer.Registry.Var(b.mode()); mode != modeOn || strings.HasPrefix(first, "/") {
 		return nil, false
 	}
-	return app.LineCommand(), true
+	return b.peer.App.LineCommand, true
 }
 
-func (p *Peer) runProgram(ctx context.Context, c *command.Call) error {
-	if !p.conf.AllowShell {
+func (b *Builtins) runProgram(ctx context.Context, c *command.Call) error {
+	if !b.peer.AllowShell {
 		return errors.New("shell: programs are not allowed here: start the peer with --allow-shell")
 	}
-	if _, host := p.conf.Files.(files.OS); !host {
+	if _, host := b.peer.Files.(files.OS); !host {
 		return errors.New("shell: this peer is simulated: it has no programs")
 	}
 	program := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	program.Stdin, program.Stdout, program.Stderr = c.In, c.Out, c.Out
-	secrets := map[string]*string{}
-	if app, ok := p.app.(SecretTaker); ok {
-		secrets = app.Secrets()
-	}
 	program.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		_, secret := secrets[name]
-		return secret || name == BootstrapTokenVariable
+		return slices.Contains(b.peer.SecretVariables, name)
 	})
 	program.WaitDelay = time.Second
 	if err := program.Run(); err != nil {

@@ -1,4 +1,4 @@
-package peer
+package commands
 
 import (
 	"context"
@@ -14,28 +14,28 @@ import (
 	"peerlab/peer/logging"
 )
 
-func (p *Peer) layerNames([]string, string) []string {
+func (b *Builtins) layerNames([]string, string) []string {
 	names := []string{"bootstrap", "membership"}
-	if p.app != nil {
-		names = append(names, p.app.Name())
+	if b.peer.App.Name != "" {
+		names = append(names, b.peer.App.Name)
 	}
 	return names
 }
 
 var levelNames = []string{"debug", "info", "warn", "error"}
 
-func (p *Peer) logCommands() []command.Command {
-	levels := map[string][]string{"level": levelNames, "layer": p.layerNames(nil, "")}
-	layers := "bootstrap, membership (with\nmemberlist's own lines) and " + appName(p.app) + "."
-	if p.app == nil {
+func (b *Builtins) logCommands() []command.Command {
+	levels := map[string][]string{"level": levelNames, "layer": b.layerNames(nil, "")}
+	layers := "bootstrap, membership (with\nmemberlist's own lines) and " + b.peer.App.Name + "."
+	if b.peer.App.Name == "" {
 		layers = "bootstrap and\nmembership (with memberlist's own lines)."
 	}
 	return []command.Command{
 		{
 			Name: "log on", Group: "log", Usage: "FILE", MinArgs: 1, MaxArgs: 1,
-			Short: "write this peer's log to a file too", Example: "log on /run/peer/log", Complete: p.completeFiles,
+			Short: "write this peer's log to a file too", Example: "log on /run/peer/log", Complete: b.completeFiles,
 			Run: func(ctx context.Context, c *command.Call) error {
-				if err := p.conf.Log.On(files.For(ctx, p.conf.Files), c.Args[0]); err != nil {
+				if err := b.peer.Log.On(files.For(ctx, b.peer.Files), c.Args[0]); err != nil {
 					return err
 				}
 				c.Printf("the log goes to %s\n", c.Args[0])
@@ -45,38 +45,38 @@ func (p *Peer) logCommands() []command.Command {
 		{
 			Name: "log off", Group: "log",
 			Short: "stop writing the log to the file", Example: "log off",
-			Run: func(context.Context, *command.Call) error { return p.conf.Log.Off() },
+			Run: func(context.Context, *command.Call) error { return b.peer.Log.Off() },
 		},
 		{
 			Name: "log level", Group: "log", Usage: "[LEVEL [LAYER]]", MaxArgs: 2, Data: true,
 			Short:   "what is logged from now on, by all layers or one; without LEVEL, show it",
 			Long:    "Levels are debug, info, warn and error; layers are " + layers,
-			Example: "log level debug membership", Run: p.logLevel,
+			Example: "log level debug membership", Run: b.logLevel,
 			Complete: func(args []string, word string) []string {
 				if len(args) == 0 {
 					return levelNames
 				}
-				return p.layerNames(args, word)
+				return b.layerNames(args, word)
 			},
 		},
 		{
 			Name: "log follow", Group: "log",
 			Short: "show the log as it comes, until interrupted", Example: "log follow -layer membership",
-			Flags: p.followLog, Values: levels,
+			Flags: b.followLog, Values: levels,
 		},
 		{
 			Name: "monitor", Group: "log",
 			Short: "show events and the log as they come, until interrupted", Example: "monitor -level debug",
 			Long:  kindHelp,
-			Flags: p.monitor, Values: map[string][]string{"level": levels["level"], "layer": levels["layer"], "kind": event.KindWords(event.Kinds())},
+			Flags: b.monitor, Values: map[string][]string{"level": levels["level"], "layer": levels["layer"], "kind": event.KindWords(event.Kinds())},
 		},
 	}
 }
 
-func (p *Peer) logLevel(_ context.Context, c *command.Call) error {
+func (b *Builtins) logLevel(_ context.Context, c *command.Call) error {
 	if len(c.Args) == 0 {
 		levels := map[string]string{}
-		for layer, level := range p.conf.Log.Levels() {
+		for layer, level := range b.peer.Log.Levels() {
 			if layer == "" {
 				layer = "all"
 			}
@@ -97,11 +97,11 @@ func (p *Peer) logLevel(_ context.Context, c *command.Call) error {
 	layer := ""
 	if len(c.Args) == 2 && c.Args[1] != "all" {
 		layer = c.Args[1]
-		if names := p.layerNames(nil, ""); !slices.Contains(names, layer) {
+		if names := b.layerNames(nil, ""); !slices.Contains(names, layer) {
 			return fmt.Errorf("log level: unknown layer %q: use all, %s", layer, strings.Join(names, ", "))
 		}
 	}
-	p.conf.Log.SetLevel(layer, level)
+	b.peer.Log.SetLevel(layer, level)
 	return nil
 }
 
@@ -115,7 +115,7 @@ func logFlags(fs *flag.FlagSet) func() (logging.Filter, error) {
 	}
 }
 
-func (p *Peer) followLog(fs *flag.FlagSet) command.Func {
+func (b *Builtins) followLog(fs *flag.FlagSet) command.Func {
 	filter := logFlags(fs)
 	n := fs.Int("n", 0, "begin with this `many` of the latest lines")
 	return func(ctx context.Context, c *command.Call) error {
@@ -123,15 +123,15 @@ func (p *Peer) followLog(fs *flag.FlagSet) command.Func {
 		if err != nil {
 			return err
 		}
-		for _, line := range p.conf.Log.Recent(*n) {
+		for _, line := range b.peer.Log.Recent(*n) {
 			c.Printf("%s\n", line)
 		}
-		_ = p.conf.Log.Follow(ctx, f, func(line string) { c.Printf("%s\n", line) })
+		_ = b.peer.Log.Follow(ctx, f, func(line string) { c.Printf("%s\n", line) })
 		return nil // it ends when interrupted, as intended
 	}
 }
 
-func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
+func (b *Builtins) monitor(fs *flag.FlagSet) command.Func {
 	filter := logFlags(fs)
 	shown := kindFlag(fs)
 	return func(ctx context.Context, c *command.Call) error {
@@ -151,13 +151,13 @@ func (p *Peer) monitor(fs *flag.FlagSet) command.Func {
 		}
 		go func() {
 			defer close(done)
-			_ = p.conf.Log.Follow(ctx, f, put)
+			_ = b.peer.Log.Follow(ctx, f, put)
 		}()
 		follower := make(chan struct{})
 		go func() {
 			defer close(follower)
 			defer cancel()
-			_ = p.events.Follow(ctx, p.events.Last(), func(e event.Event) error {
+			_ = b.peer.Events.Follow(ctx, b.peer.Events.Last(), func(e event.Event) error {
 				if shown.Shows(e) {
 					put(event.Line(e))
 				}
