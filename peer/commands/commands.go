@@ -1,6 +1,6 @@
 // Package commands has the commands that every peer understands, a file for
-// each subject: what help shows under "membership" is in members.go, observe.go,
-// config.go and steps.go.
+// each group of help; "membership" has members.go, config.go and steps.go, and
+// "development" is in steps.go.
 //
 // It reads a command's arguments, and prints what comes of it. What a command
 // does to the layers of a peer is behind [Layers], which package peer
@@ -138,7 +138,7 @@ func Add(p Peer) (*Builtins, error) {
 	registry.After = b.recordCommand
 	return b, errors.Join(
 		registry.Add(b.membershipCommands()...),
-		registry.Add(b.observeCommands()...),
+		registry.Add(b.infoCommands()...),
 		registry.Add(b.stepCommands()...),
 		registry.Add(b.configCommands()...),
 		registry.Add(b.keyCommands()...),

@@ -6,13 +6,25 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"peerlab/event"
 	"peerlab/peer/command"
 )
+
+// infoCommands come before all others of their group.
+func (b *Builtins) infoCommands() []command.Command {
+	return []command.Command{
+		{
+			Name: "info", Group: "peer", Data: true,
+			Short: "this peer at a glance", Example: "info", Run: b.showInfo,
+		},
+	}
+}
 
 func (b *Builtins) peerCommands() []command.Command {
 	return []command.Command{
@@ -45,6 +57,86 @@ func (b *Builtins) peerCommands() []command.Command {
 			},
 		},
 	}
+}
+
+func (b *Builtins) showInfo(_ context.Context, c *command.Call) error {
+	s, err := b.peer.Layers.Created()
+	created, joined := err == nil, b.peer.Layers.AppJoined()
+	type info struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+		Uptime  string `json:"uptime"`
+		Profile string `json:"profile"`
+		Ready   bool   `json:"ready"`
+		// Membership is up, left, shut down, without network or not created.
+		Membership string `json:"membership"`
+		Bootstrap  string `json:"bootstrap,omitempty"`
+		Rejoin     string `json:"rejoin"`
+		App        string `json:"app"`
+		// Joined says that the others are told so.
+		Joined    bool           `json:"joined"`
+		Addr      string         `json:"addr,omitempty"`
+		Health    *int           `json:"health,omitempty"` // absent without a membership that runs
+		Encrypted bool           `json:"encrypted"`
+		Members   map[string]int `json:"members,omitempty"`
+		Events    uint64         `json:"events"`
+	}
+	i := info{
+		Name: b.peer.Name, Version: b.peer.Version, Uptime: age(b.peer.Started), Profile: b.peer.Profile,
+		Ready: b.peer.Layers.InCluster() == nil, Membership: b.peer.Layers.State(), Rejoin: b.peer.Rejoin.String(),
+		App: b.peer.App.Name, Joined: joined && created && s.Unusable == nil, Events: b.peer.Events.Last(),
+	}
+	if registrar := b.peer.Layers.Registrar(); registrar != nil {
+		i.Bootstrap = registrar.URL()
+	}
+	if created {
+		i.Addr = s.Members.Addr()
+	}
+	if members, err := b.membersOrErr(); err == nil {
+		health := members.Health()
+		i.Health, i.Encrypted = &health, len(members.Keys()) > 0
+		i.Members = map[string]int{}
+		for _, m := range members.Members() {
+			i.Members[string(m.State)]++
+		}
+	}
+	return c.Show(i, func() {
+		var states []string
+		for _, state := range slices.Sorted(maps.Keys(i.Members)) {
+			states = append(states, fmt.Sprintf("%d %s", i.Members[state], state))
+		}
+		health := "-"
+		if i.Health != nil {
+			health = strconv.Itoa(*i.Health)
+		}
+		rows := [][]string{
+			{"name", i.Name},
+			{"version", dashIfEmpty(i.Version)},
+			{"uptime", i.Uptime},
+			{"profile", i.Profile},
+			{"ready", strconv.FormatBool(i.Ready)},
+			{"membership", string(i.Membership)},
+			{"bootstrap", dashIfEmpty(i.Bootstrap)},
+			{"rejoin", i.Rejoin},
+		}
+		if i.App != "" {
+			app := "not joined"
+			switch {
+			case i.Joined:
+				app = "joined"
+			case joined:
+				app = "waits for a membership"
+			}
+			rows = append(rows, []string{i.App, app})
+		}
+		c.Table([]string{"WHAT", "VALUE"}, append(rows, [][]string{
+			{"address", dashIfEmpty(i.Addr)},
+			{"health", health},
+			{"encrypted", strconv.FormatBool(i.Encrypted)},
+			{"members", dashIfEmpty(strings.Join(states, ", "))},
+			{"events", strconv.FormatUint(i.Events, 10)},
+		}...))
+	})
 }
 
 func (b *Builtins) completeNames(args []string) []string {
