@@ -103,7 +103,7 @@ func (in *input) Read(p []byte) (int, error) {
 	}
 	if in.woken {
 		in.woken = false
-		return copy(p, string(wake)), nil
+		return copy(p, string(keyWake)), nil
 	}
 	n := copy(p, in.keys[0])
 	in.keys = in.keys[1:]

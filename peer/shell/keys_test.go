@@ -59,7 +59,7 @@ func FuzzKeyParser(f *testing.F) {
 			t.Errorf("cut at %d: %q, want %q", at, got, want)
 		}
 		for _, key := range want {
-			if !utf8.ValidString(key) || len(key) > 16 || strings.ContainsAny(key, "\x00\x14\x1a") || strings.HasPrefix(key, string(wake)) {
+			if !utf8.ValidString(key) || len(key) > 16 || strings.ContainsAny(key, "\x00\x14\x1a") || strings.HasPrefix(key, string(keyWake)) {
 				t.Errorf("%q gives the key %q", b, key)
 			}
 		}
