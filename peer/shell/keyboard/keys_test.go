@@ -1,6 +1,6 @@
 //go:build linux
 
-package shell
+package keyboard
 
 import (
 	"slices"
@@ -59,7 +59,7 @@ func FuzzKeyParser(f *testing.F) {
 			t.Errorf("cut at %d: %q, want %q", at, got, want)
 		}
 		for _, key := range want {
-			if !utf8.ValidString(key) || len(key) > 16 || strings.ContainsAny(key, "\x00\x14\x1a") || strings.HasPrefix(key, string(keyWake)) {
+			if !utf8.ValidString(key) || len(key) > 16 || strings.ContainsAny(key, "\x00\x14\x1a") || strings.HasPrefix(key, string(Wake)) {
 				t.Errorf("%q gives the key %q", b, key)
 			}
 		}

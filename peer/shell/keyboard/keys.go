@@ -1,4 +1,4 @@
-package shell
+package keyboard
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ const (
 
 	// Two characters that are none in Unicode, and thus cannot be typed, are
 	// messages to the filter in front of readline.
-	keyWake       = '\ufdd0' // look whether there is something to do
-	keyDeleteNext = '\ufdd1' // the next Ctrl-D is the Delete key: readline takes one for the other
+	Wake       = '\ufdd0' // look whether there is something to do
+	DeleteNext = '\ufdd1' // the next Ctrl-D is the Delete key: readline takes one for the other
 )
 
 // controls are the control characters readline is given.
@@ -31,7 +31,7 @@ var sequences = map[string]string{
 	"A": "\x1b[A", "B": "\x1b[B", "C": "\x1b[C", "D": "\x1b[D", // up, down, right, left
 	"H": "\x1b[H", "1~": "\x1b[H", "7~": "\x1b[H", // Home
 	"F": "\x1b[F", "4~": "\x1b[F", "8~": "\x1b[F", // End
-	"3~":   string(keyDeleteNext) + "\x1b[3~",
+	"3~":   string(DeleteNext) + "\x1b[3~",
 	"1;5C": "\x1bf", "1;5D": "\x1bb", "1;3C": "\x1bf", "1;3D": "\x1bb", // a word forward, back
 }
 

@@ -1,6 +1,6 @@
 //go:build unix
 
-package shell
+package keyboard
 
 import (
 	"errors"
@@ -12,24 +12,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// source reads a file until it is stopped. It polls: a plain read would go on
+// Source reads a file until it is stopped. It polls: a plain read would go on
 // after the shell and take the next key from whoever owns the terminal then.
-type source struct {
+type Source struct {
 	file    *os.File
-	stopped *os.File // readable once stop has been called
-	stop    func()   // makes Read return io.EOF; may be called more than once, at any time
+	stopped *os.File // readable once Stop has been called
+	Stop    func()   // makes Read return io.EOF; may be called more than once, at any time
 }
 
-func newSource(file *os.File) (*source, error) {
+// NewSource returns a source that reads file, and leaves it open.
+func NewSource(file *os.File) (*Source, error) {
 	stopped, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file.Name(), err)
 	}
-	return &source{file: file, stopped: stopped, stop: sync.OnceFunc(func() { _ = w.Close() })}, nil
+	return &Source{file: file, stopped: stopped, Stop: sync.OnceFunc(func() { _ = w.Close() })}, nil
 }
 
 // Read reads what is there, waiting for some.
-func (s *source) Read(p []byte) (int, error) {
+func (s *Source) Read(p []byte) (int, error) {
 	fds := []unix.PollFd{
 		{Fd: int32(s.file.Fd()), Events: unix.POLLIN},
 		{Fd: int32(s.stopped.Fd()), Events: unix.POLLIN},
@@ -55,8 +56,8 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 }
 
-// release frees what the source holds, when no Read runs any more.
-func (s *source) release() {
-	s.stop()
+// Release frees what the source holds, when no Read runs any more.
+func (s *Source) Release() {
+	s.Stop()
 	_ = s.stopped.Close()
 }

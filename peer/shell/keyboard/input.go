@@ -1,4 +1,4 @@
-package shell
+package keyboard
 
 import (
 	"io"
@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// input reads the terminal at all times, also while a command runs: Ctrl-C is
+// Input reads the terminal at all times, also while a command runs: Ctrl-C is
 // a key like others in raw mode, so that it ends a command and never a peer
 // that lives in the same process. It gives readline one key per Read.
-type input struct {
+type Input struct {
 	stop  func() // ends pump
 	ended sync.WaitGroup
 
@@ -21,24 +21,24 @@ type input struct {
 	interrupt func() // what Ctrl-C does, nil: it is a key
 }
 
-// newInput reads file until Close.
-func newInput(file *os.File) (*input, error) {
-	src, err := newSource(file)
+// New reads file until Close.
+func New(file *os.File) (*Input, error) {
+	src, err := NewSource(file)
 	if err != nil {
 		return nil, err
 	}
-	in := &input{stop: src.stop}
+	in := &Input{stop: src.Stop}
 	in.more.L = &in.mu
 	in.ended.Go(func() {
-		defer src.release()
+		defer src.Release()
 		in.pump(src)
 	})
 	return in, nil
 }
 
 // pump queues the keys that r sends until it ends.
-func (in *input) pump(r io.Reader) {
-	defer in.hangUp()
+func (in *Input) pump(r io.Reader) {
+	defer in.HangUp()
 	var parser keyParser
 	buf := make([]byte, 4096)
 	for {
@@ -51,7 +51,7 @@ func (in *input) pump(r io.Reader) {
 }
 
 // feed queues keys.
-func (in *input) feed(keys []string) {
+func (in *Input) feed(keys []string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.keys = append(in.keys, keys...)
@@ -59,8 +59,8 @@ func (in *input) feed(keys []string) {
 	in.more.Broadcast()
 }
 
-// onInterrupt makes Ctrl-C call f, which must not block; nil makes it a key.
-func (in *input) onInterrupt(f func()) {
+// OnInterrupt makes Ctrl-C call f, which must not block; nil makes it a key.
+func (in *Input) OnInterrupt(f func()) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.interrupt = f
@@ -69,7 +69,7 @@ func (in *input) onInterrupt(f func()) {
 
 // interrupted does what a queued Ctrl-C is for. As in any terminal, one that
 // ends a command drops what was typed before it.
-func (in *input) interrupted() {
+func (in *Input) interrupted() {
 	if in.interrupt == nil {
 		return
 	}
@@ -82,8 +82,8 @@ func (in *input) interrupted() {
 	}
 }
 
-// wake makes the reader of keys see the character wake before any other.
-func (in *input) wake() {
+// Wake makes the reader of keys see the character Wake before any other.
+func (in *Input) Wake() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.woken = true
@@ -92,7 +92,7 @@ func (in *input) wake() {
 
 // Read waits for a key and returns it whole: p must have room for 16 bytes.
 // It returns io.EOF once the input is closed.
-func (in *input) Read(p []byte) (int, error) {
+func (in *Input) Read(p []byte) (int, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for !in.closed && !in.woken && len(in.keys) == 0 {
@@ -103,15 +103,15 @@ func (in *input) Read(p []byte) (int, error) {
 	}
 	if in.woken {
 		in.woken = false
-		return copy(p, string(keyWake)), nil
+		return copy(p, string(Wake)), nil
 	}
 	n := copy(p, in.keys[0])
 	in.keys = in.keys[1:]
 	return n, nil
 }
 
-// hangUp ends the input, and a command that runs.
-func (in *input) hangUp() {
+// HangUp ends the input, and a command that runs.
+func (in *Input) HangUp() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.closed = true
@@ -121,16 +121,16 @@ func (in *input) hangUp() {
 	in.more.Broadcast()
 }
 
-// hungUp reports whether the input has ended.
-func (in *input) hungUp() bool {
+// HungUp reports whether the input has ended.
+func (in *Input) HungUp() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.closed
 }
 
 // Close ends the input and waits until nothing reads the terminal.
-func (in *input) Close() error {
-	in.hangUp()
+func (in *Input) Close() error {
+	in.HangUp()
 	in.stop()
 	in.ended.Wait()
 	return nil
