@@ -144,7 +144,7 @@ func (p *Peer) node() Node {
 		Name: p.conf.Name, Events: p.events, Log: p.log.With("layer", p.app.Name()),
 		Network: p.conf.Network, State: p.conf.State, Files: p.conf.Files, Incarnation: uint64(time.Now().UnixMilli()),
 		Announce: func(ctx context.Context, text string) error {
-			s, err := p.running()
+			s, err := p.activeInstance()
 			if err != nil {
 				return err
 			}
@@ -157,9 +157,9 @@ func (p *Peer) node() Node {
 
 // joinApp enters the app and tells the others.
 func (p *Peer) joinApp(ctx context.Context) error {
-	p.step.Lock()
-	defer p.step.Unlock()
-	s, err := p.running()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
+	s, err := p.activeInstance()
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (p *Peer) joinApp(ctx context.Context) error {
 
 // announce tells the others what the app announces. It reports whether the
 // metadata has it: then the others hear of it even after an error.
-func (p *Peer) announce(ctx context.Context, s *life, text string) (announced bool, err error) {
+func (p *Peer) announce(ctx context.Context, s *membershipInstance, text string) (announced bool, err error) {
 	err = s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = text })
 	announced = s.members.Meta()[p.app.Name()] == text
 	if announced {
@@ -203,16 +203,16 @@ func (p *Peer) abandonApp() {
 
 // leaveApp leaves the app, telling the others first if announce is set.
 func (p *Peer) leaveApp(ctx context.Context, announce bool) error {
-	p.step.Lock()
-	defer p.step.Unlock()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
 	p.mu.Lock()
-	joined, s := p.joined, p.life
+	joined, s := p.joined, p.membership
 	p.mu.Unlock()
 	if !joined {
 		return fmt.Errorf("this peer is not in the %s (%w): %s join first", p.app.Name(), ErrNotJoined, p.app.Name())
 	}
 	var err error
-	if announce && s != nil && s.up() == nil {
+	if announce && s != nil && s.checkUsable() == nil {
 		err = s.members.SetMeta(ctx, func(m membership.Meta) { delete(m, p.app.Name()) })
 	}
 	p.closeApp(ctx)
@@ -221,8 +221,8 @@ func (p *Peer) leaveApp(ctx context.Context, announce bool) error {
 
 // openApp and closeApp bracket the time in which the app is joined.
 func (p *Peer) openApp() (announce string, err error) {
-	p.calling.Lock()
-	defer p.calling.Unlock()
+	p.appCalls.Lock()
+	defer p.appCalls.Unlock()
 	announce, err = p.app.Join(p.node())
 	if err == nil {
 		p.mu.Lock()
@@ -234,8 +234,8 @@ func (p *Peer) openApp() (announce string, err error) {
 }
 
 func (p *Peer) closeApp(ctx context.Context) {
-	p.calling.Lock()
-	defer p.calling.Unlock()
+	p.appCalls.Lock()
+	defer p.appCalls.Unlock()
 	p.mu.Lock()
 	p.joined, p.announcement = false, ""
 	p.mu.Unlock()
@@ -244,9 +244,9 @@ func (p *Peer) closeApp(ctx context.Context) {
 }
 
 // updateApp tells the app who is there.
-func (p *Peer) updateApp(s *life) {
-	p.calling.Lock()
-	defer p.calling.Unlock()
+func (p *Peer) updateApp(s *membershipInstance) {
+	p.appCalls.Lock()
+	defer p.appCalls.Unlock()
 	p.mu.Lock()
 	joined := p.joined
 	p.mu.Unlock()
@@ -254,7 +254,7 @@ func (p *Peer) updateApp(s *life) {
 		return
 	}
 	var members []membership.Member
-	if s.up() == nil {
+	if s.checkUsable() == nil {
 		members = s.members.Members()
 	}
 	p.app.Update(members)

@@ -48,23 +48,23 @@ type layers struct{ p *Peer }
 
 var _ commands.Layers = layers{}
 
-func (l layers) instance(s *life, err error) (commands.Instance, error) {
+func (l layers) instance(s *membershipInstance, err error) (commands.Instance, error) {
 	if s == nil {
 		return commands.Instance{}, err
 	}
 	return commands.Instance{
 		Members: s.members, Values: s.values, Gossiping: s.broadcasting(),
-		Down: s.state() == membershipDown, Unusable: s.up(), UpToDate: s.lastInstant(),
+		Down: s.state() == membershipDown, Unusable: s.checkUsable(), UpToDate: s.lastInstant(),
 	}, err
 }
 
-func (l layers) Created() (commands.Instance, error) { return l.instance(l.p.created()) }
+func (l layers) Created() (commands.Instance, error) { return l.instance(l.p.currentInstance()) }
 
-func (l layers) Running() (commands.Instance, error) { return l.instance(l.p.running()) }
+func (l layers) Running() (commands.Instance, error) { return l.instance(l.p.activeInstance()) }
 
 func (l layers) State() string {
 	l.p.mu.Lock()
-	s := l.p.life
+	s := l.p.membership
 	l.p.mu.Unlock()
 	return string(s.state())
 }
@@ -96,8 +96,8 @@ func (l layers) Configuration() (*memberlist.Config, error) {
 	p := l.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.life != nil {
-		return p.life.members.Config(), nil
+	if p.membership != nil {
+		return p.membership.members.Config(), nil
 	}
 	if p.list == nil {
 		return nil, errNotConfigured
@@ -119,8 +119,8 @@ func (l layers) Configuration() (*memberlist.Config, error) {
 
 func (l layers) ChangeConfiguration(change func(*memberlist.Config) error) (exists bool, err error) {
 	p := l.p
-	p.step.Lock()
-	defer p.step.Unlock()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.list == nil {
@@ -131,13 +131,13 @@ func (l layers) ChangeConfiguration(change func(*memberlist.Config) error) (exis
 		return false, err
 	}
 	p.list = &conf
-	return p.life != nil, nil
+	return p.membership != nil, nil
 }
 
 func (l layers) ReplaceConfiguration(conf *memberlist.Config) error {
 	p := l.p
-	p.step.Lock()
-	defer p.step.Unlock()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if conf.BindAddr != "" && conf.BindPort >= 0 {
@@ -158,7 +158,7 @@ func (l layers) ReplaceConfiguration(conf *memberlist.Config) error {
 func (l layers) Create() error { return l.p.create() }
 
 func (l layers) Start() error {
-	s, err := l.p.running()
+	s, err := l.p.activeInstance()
 	if err != nil {
 		return err
 	}
@@ -172,9 +172,9 @@ func (l layers) Join(ctx context.Context, addrs []string) (int, error) {
 
 func (l layers) Shutdown() (already bool, err error) {
 	p := l.p
-	p.step.Lock()
-	defer p.step.Unlock()
-	s, err := p.created()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
+	s, err := p.currentInstance()
 	if err != nil {
 		return false, err
 	}
@@ -187,12 +187,12 @@ func (l layers) Shutdown() (already bool, err error) {
 }
 
 func (l layers) ShutdownTransport() error {
-	s, err := l.p.running()
+	s, err := l.p.activeInstance()
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	s.deaf = true
+	s.noNetwork = true
 	s.mu.Unlock()
 	return s.members.Config().Transport.Shutdown()
 }
@@ -213,10 +213,10 @@ func (l layers) Init(ctx context.Context, report func(string, ...any)) error {
 	default:
 		report("membership is %s: a new one takes its place\n", state)
 	}
-	if err := p.up(); err != nil {
+	if err := p.bringUp(); err != nil {
 		return err
 	}
-	s, err := p.running()
+	s, err := p.activeInstance()
 	if err != nil {
 		return err
 	}
@@ -236,11 +236,11 @@ func (l layers) Init(ctx context.Context, report func(string, ...any)) error {
 }
 
 func (l layers) Stop(reason string, leave bool) {
-	tell := nobody
+	scope := leaveNobody
 	if leave {
-		tell = all
+		scope = leaveAll
 	}
-	l.p.stop(ending{reason: reason, farewell: tell})
+	l.p.stop(ending{reason: reason, leave: scope})
 }
 
 func (l layers) JoinApp(ctx context.Context) error { return l.p.joinApp(ctx) }

@@ -88,7 +88,7 @@ func newCluster(t *testing.T, n, maxPeers int) *cluster {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		c.cancels = append(c.cancels, cancel)
-		c.running.Go(func() { m.registrar.Keep(ctx, m) })
+		c.running.Go(func() { m.registrar.Maintain(ctx, m) })
 	}
 	return c
 }

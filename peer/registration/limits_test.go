@@ -73,7 +73,7 @@ func TestTTLOfAnyService(t *testing.T) {
 					t.Fatal(err)
 				}
 				before := service.requests
-				c.Keep(ctx, alone{})
+				c.Maintain(ctx, alone{})
 				if got := service.requests - before; got > want.most || got < want.least {
 					t.Errorf("%d renewals in %v, want %d to %d", got, want.within, want.least, want.most)
 				}

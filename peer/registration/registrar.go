@@ -44,7 +44,7 @@ type Registrar struct {
 	self     bootstrap.Peer
 	events   *event.Log
 	log      *slog.Logger
-	answered chan struct{} // has an element after an answer that Keep has not seen
+	answered chan struct{} // has an element after an answer that Maintain has not seen
 
 	mu      sync.Mutex
 	last    bootstrap.List
@@ -213,7 +213,7 @@ func (c *Registrar) Reset(ctx context.Context) (bootstrap.Data, error) {
 	return list.Data(), err
 }
 
-// Leave takes this peer off the list. It stays off, whatever Renew and Keep do,
+// Leave takes this peer off the list. It stays off, whatever Renew and Maintain do,
 // until Join or Refill.
 func (c *Registrar) Leave(ctx context.Context) (bootstrap.Data, error) {
 	c.mu.Lock()

@@ -19,18 +19,18 @@ import (
 )
 
 // The steps by which a peer comes up from nothing, each a command of its own.
-// step.Lock serializes them: two people at two shells must not create two
+// lifecycle.Lock serializes them: two people at two shells must not create two
 // memberships.
 
 // configure makes a new configuration from the peer's profile and settings,
 // with more settings on top.
 func (p *Peer) configure(settings []string) error {
-	p.step.Lock()
-	defer p.step.Unlock()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
 	return p.configureLocked(settings)
 }
 
-// configureLocked is configure for a caller that holds step.
+// configureLocked is configure for a caller that holds lifecycle.
 func (p *Peer) configureLocked(settings []string) error {
 	list, err := membership.Configure(p.conf.Profile, append(p.conf.Set[:len(p.conf.Set):len(p.conf.Set)], settings...))
 	if err != nil {
@@ -45,25 +45,25 @@ func (p *Peer) configureLocked(settings []string) error {
 // create starts a membership of one from the configuration. The announcement of
 // an app that has joined before is in the metadata from the start.
 func (p *Peer) create() error {
-	p.step.Lock()
-	defer p.step.Unlock()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
 	return p.createLocked(false)
 }
 
-// createLocked is create for a caller that holds step. If started is set,
+// createLocked is create for a caller that holds lifecycle. If started is set,
 // broadcasts are gossiped from the beginning.
 func (p *Peer) createLocked(started bool) (err error) {
 	p.mu.Lock()
-	list, was, ctx, bind, advertise := p.list, p.life, p.ctx, p.bind, p.advertise
+	list, was, ctx, bind, advertise := p.list, p.membership, p.ctx, p.bind, p.advertise
 	joined, announcement := p.joined, p.announcement
 	p.mu.Unlock()
 	switch {
 	case ctx == nil:
 		return errors.New("the peer is not running")
-	case was != nil && was.up() == nil:
+	case was != nil && was.checkUsable() == nil:
 		return errors.New("membership is created already: membership leave, shutdown and delete first")
 	case was != nil:
-		return was.up()
+		return was.checkUsable()
 	case list == nil:
 		return errNotConfigured
 	}
@@ -72,7 +72,7 @@ func (p *Peer) createLocked(started bool) (err error) {
 		meta[p.app.Name()] = announcement
 	}
 	conf := *list // memberlist keeps and changes what it is given
-	s := &life{started: started}
+	s := &membershipInstance{started: started}
 	var online atomic.Int64 // memberlist asks while it is being created
 	values, err := broadcast.New(broadcast.Options{
 		Name: p.conf.Name, NumNodes: func() int { return max(int(online.Load()), 1) },
@@ -84,7 +84,7 @@ func (p *Peer) createLocked(started bool) (err error) {
 	if err != nil {
 		return err
 	}
-	channels := map[byte]membership.Channel{valuesTag: gossiped{values, s}}
+	channels := map[byte]membership.Channel{valuesTag: silentMap{values, s}}
 	if g, ok := p.app.(Gossiper); ok {
 		if c := g.Channel(&conf); c != nil {
 			channels[appTag] = c
@@ -119,9 +119,9 @@ func (p *Peer) createLocked(started bool) (err error) {
 				return err
 			}
 			s.members = m
-			s.hears.Store(true)
+			s.listening.Store(true)
 			p.mu.Lock()
-			p.life, p.registrar = s, registrar
+			p.membership, p.registrar = s, registrar
 			p.mu.Unlock()
 			return nil
 		},
@@ -174,7 +174,7 @@ func (p *Peer) registrarWithAddress() (*registration.Registrar, error) {
 
 // joinMembers contacts addrs, or whom the bootstrap service listed.
 func (p *Peer) joinMembers(ctx context.Context, addrs []string) (int, error) {
-	s, err := p.running()
+	s, err := p.activeInstance()
 	if err != nil {
 		return 0, err
 	}
@@ -244,9 +244,9 @@ func (p *Peer) resolve(ctx context.Context, addrs []string) ([]string, error) {
 
 // delete forgets a membership that is shut down.
 func (p *Peer) delete() error {
-	p.step.Lock()
-	defer p.step.Unlock()
-	s, err := p.created()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
+	s, err := p.currentInstance()
 	if err != nil {
 		return err
 	}
@@ -259,17 +259,17 @@ func (p *Peer) delete() error {
 
 // shutdown ends a membership without a word to the others, and tells the app that
 // nobody is there any more.
-func (p *Peer) shutdown(s *life) error {
+func (p *Peer) shutdown(s *membershipInstance) error {
 	err := s.shutdown()
 	p.updateApp(s)
 	return err
 }
 
-// forget drops a membership that is shut down. The caller holds step.
+// forget drops a membership that is shut down. The caller holds lifecycle.
 func (p *Peer) forget() {
 	p.mu.Lock()
 	registrar := p.registrar
-	p.life, p.registrar = nil, nil
+	p.membership, p.registrar = nil, nil
 	p.mu.Unlock()
 	if registrar != nil {
 		registrar.Close()

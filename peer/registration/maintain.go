@@ -24,7 +24,7 @@ type Group interface {
 	// Members returns everyone known, this peer included.
 	Members() []Member
 	// Count returns how many members are online, and how many of those are
-	// registered: what Keep asks for at every change.
+	// registered: what Maintain asks for at every change.
 	Count() (online, registered int)
 	// Changed returns a channel that is closed at the next change.
 	Changed() <-chan struct{}
@@ -74,7 +74,7 @@ func ttlOf(seconds int) time.Duration {
 	return time.Duration(min(max(seconds, lowest), highest)) * time.Second
 }
 
-// Keep renews this peer's registration while it has one, and asks for a place
+// Maintain renews this peer's registration while it has one, and asks for a place
 // that a gone peer left free when it is this peer's turn, until ctx ends.
 //
 // Whose turn it is everyone works out alone. Registered peers say so in their
@@ -83,7 +83,7 @@ func ttlOf(seconds int) time.Duration {
 // show that they got them, as many spares as the list has places follow, one
 // after the other. Nobody else asks, however many there are: one place costs
 // one request, and never more than there are places on the list, twice.
-func (c *Registrar) Keep(ctx context.Context, g Group) {
+func (c *Registrar) Maintain(ctx context.Context, g Group) {
 	var s seat
 	announced := ""
 	for ctx.Err() == nil {
@@ -103,7 +103,7 @@ func (c *Registrar) Keep(ctx context.Context, g Group) {
 	}
 }
 
-// seat is what Keep remembers between two looks.
+// seat is what Maintain remembers between two looks.
 type seat struct {
 	free  time.Time // since when places are free; zero if none are
 	asked time.Time // when this peer asked for one of them last
