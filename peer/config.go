@@ -18,6 +18,7 @@ import (
 	"peerlab/peer/files"
 	"peerlab/peer/logging"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // Defaults of Config.
@@ -146,8 +147,8 @@ func (c *Config) check() error {
 	if c.Rejoin < 0 || c.Rejoin > 0 && c.Rejoin < 100*time.Millisecond {
 		return fmt.Errorf("rejoin interval %s: use 100ms or more, or 0 to turn rejoin off", c.Rejoin)
 	}
-	if c.BroadcastRetransmit < 0 || c.BroadcastRetransmit > membership.MaxRetransmit {
-		return fmt.Errorf("broadcast retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.BroadcastRetransmit, membership.MaxRetransmit)
+	if c.BroadcastRetransmit < 0 || c.BroadcastRetransmit > memberlistconfig.MaxRetransmit {
+		return fmt.Errorf("broadcast retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.BroadcastRetransmit, memberlistconfig.MaxRetransmit)
 	}
 	if d := c.BroadcastTombstones; d < 0 || d > 0 && d < time.Second || d > maxTombstones {
 		return fmt.Errorf("broadcast tombstones %s: use 1s to %s", d, maxTombstones)
@@ -155,7 +156,7 @@ func (c *Config) check() error {
 	if c.EventsKept < 0 || c.EventsKept > maxEventsKept {
 		return fmt.Errorf("events kept %d: use 1 to %d", c.EventsKept, maxEventsKept)
 	}
-	if _, err := membership.Configure(c.Profile, c.Set); err != nil {
+	if _, err := memberlistconfig.Configure(c.Profile, c.Set); err != nil {
 		return err
 	}
 	if err := membership.CheckAddr("membership", c.Bind); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"peerlab/peer/broadcast"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 	"peerlab/peer/registration"
 )
 
@@ -32,7 +33,7 @@ func (p *Peer) configure(settings []string) error {
 
 // configureLocked is configure for a caller that holds lifecycle.
 func (p *Peer) configureLocked(settings []string) error {
-	list, err := membership.Configure(p.conf.Profile, append(p.conf.Set[:len(p.conf.Set):len(p.conf.Set)], settings...))
+	list, err := memberlistconfig.Configure(p.conf.Profile, append(p.conf.Set[:len(p.conf.Set):len(p.conf.Set)], settings...))
 	if err != nil {
 		return err
 	}

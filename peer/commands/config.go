@@ -11,7 +11,7 @@ import (
 
 	"peerlab/peer/command"
 	"peerlab/peer/files"
-	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // maxFile bounds a file that a command reads, in bytes.
@@ -69,7 +69,7 @@ func (b *Builtins) showConfig(_ context.Context, c *command.Call) error {
 	if err != nil {
 		return err
 	}
-	encoded := membership.EncodeConfig(conf)
+	encoded := memberlistconfig.Encode(conf)
 	return c.Show(json.RawMessage(encoded), func() {
 		var rows [][]string
 		for _, line := range strings.Split(string(encoded), "\n") {
@@ -88,7 +88,7 @@ func (b *Builtins) setConfig(_ context.Context, c *command.Call) error {
 			if !ok {
 				return fmt.Errorf("config set: %q: write Field=value, for example SuspicionMult=5", s)
 			}
-			if err := membership.Set(conf, field, value); err != nil {
+			if err := memberlistconfig.Set(conf, field, value); err != nil {
 				return err
 			}
 		}
@@ -112,7 +112,7 @@ func (b *Builtins) saveConfig(ctx context.Context, c *command.Call) error {
 	if len(c.Args) > 0 {
 		file = c.Args[0]
 	}
-	if err := files.Write(files.For(ctx, b.peer.Files), file, membership.EncodeConfig(conf), 0o600); err != nil {
+	if err := files.Write(files.For(ctx, b.peer.Files), file, memberlistconfig.Encode(conf), 0o600); err != nil {
 		return fmt.Errorf("save the configuration: %w", err)
 	}
 	c.Printf("saved to %s\n", file)
@@ -124,12 +124,12 @@ func (b *Builtins) loadConfig(ctx context.Context, c *command.Call) error {
 	if err != nil {
 		return err
 	}
-	base, err := membership.Configure(b.peer.Profile, nil)
+	base, err := memberlistconfig.Configure(b.peer.Profile, nil)
 	if err != nil {
 		return err
 	}
 	base.BindAddr, base.BindPort, base.Name = "", -1, b.peer.Name
-	conf, err := membership.DecodeConfig(base, text)
+	conf, err := memberlistconfig.Decode(base, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Args[0], err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"peerlab/peer/command"
-	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // stepCommands bring the membership layer up and down, a step each.
@@ -102,7 +102,7 @@ func (b *Builtins) stepCommands() []command.Command {
 
 // settings completes Field= of memberlist's configuration.
 func settings([]string, string) []string {
-	fields := membership.Fields()
+	fields := memberlistconfig.Fields()
 	for i, f := range fields {
 		fields[i] = f + "="
 	}

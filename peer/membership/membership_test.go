@@ -15,6 +15,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +38,7 @@ func start(t *testing.T, name string, settings ...string) node {
 
 func startAt(t *testing.T, name, bind string, settings ...string) node {
 	t.Helper()
-	conf, err := membership.Configure("local", append(slices.Clone(fast), settings...))
+	conf, err := memberlistconfig.Configure("local", append(slices.Clone(fast), settings...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +411,7 @@ func TestCreateSaysWhatIsWrong(t *testing.T) {
 		{"x", "127.0.0.1:0", "nowhere", "write HOST:PORT"},
 		{"x", busy.Addr(), "", "is in use"},
 	} {
-		conf, err := membership.Configure("local", nil)
+		conf, err := memberlistconfig.Configure("local", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,7 @@ import (
 	"peerlab/peer/chat"
 	"peerlab/peer/files"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // chatKey is the chat's name and its key in the node metadata. Whoever
@@ -124,8 +125,8 @@ func (a *App) Prepare(sys files.System) error {
 	if err := c.Limits.Check(); err != nil {
 		return err
 	}
-	if c.Retransmit < 0 || c.Retransmit > membership.MaxRetransmit {
-		return fmt.Errorf("chat retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.Retransmit, membership.MaxRetransmit)
+	if c.Retransmit < 0 || c.Retransmit > memberlistconfig.MaxRetransmit {
+		return fmt.Errorf("chat retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.Retransmit, memberlistconfig.MaxRetransmit)
 	}
 	switch c.Carrier {
 	case "", CarrierDirect:

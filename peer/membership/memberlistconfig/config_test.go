@@ -1,4 +1,4 @@
-package membership_test
+package memberlistconfig_test
 
 import (
 	"strings"
@@ -7,11 +7,11 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 func TestConfigureSetsEveryKindOfField(t *testing.T) {
-	conf, err := membership.Configure("local", []string{
+	conf, err := memberlistconfig.Configure("local", []string{
 		"SuspicionMult=7", "ProbeInterval=250ms", "EnableCompression=false", "ProtocolVersion=4", "Label=blue=green",
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func TestConfigureSaysWhatIsWrong(t *testing.T) {
 			if tc.setting != "" {
 				settings = []string{tc.setting}
 			}
-			_, err := membership.Configure(tc.profile, settings)
+			_, err := memberlistconfig.Configure(tc.profile, settings)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one line with %q", err, tc.want)
 			}
@@ -62,13 +62,13 @@ func TestConfigureSaysWhatIsWrong(t *testing.T) {
 // Every settable field has bounds or is a string or a bool: a number without
 // bounds can crash memberlist.
 func TestEveryFieldIsSettable(t *testing.T) {
-	for _, field := range membership.Fields() {
+	for _, field := range memberlistconfig.Fields() {
 		conf := memberlist.DefaultLANConfig()
-		if err := membership.Set(conf, field, "99999999999999999999"); err == nil && field != "Label" && field != "DNSConfigPath" {
+		if err := memberlistconfig.Set(conf, field, "99999999999999999999"); err == nil && field != "Label" && field != "DNSConfigPath" {
 			t.Errorf("%s takes any number", field)
 		}
 	}
-	if n := len(membership.Fields()); n < 25 {
+	if n := len(memberlistconfig.Fields()); n < 25 {
 		t.Errorf("only %d settable fields", n)
 	}
 }
@@ -78,7 +78,7 @@ func FuzzSet(f *testing.F) {
 	f.Add("ProbeInterval", "1h2m3.5s")
 	f.Fuzz(func(t *testing.T, field, value string) {
 		conf := memberlist.DefaultLANConfig()
-		if err := membership.Set(conf, field, value); err == nil {
+		if err := memberlistconfig.Set(conf, field, value); err == nil {
 			// What Set accepts, memberlist runs with.
 			if conf.SuspicionMult < 1 || conf.ProbeInterval < 0 || conf.QueueCheckInterval <= 0 || conf.AwarenessMaxMultiplier < 1 {
 				t.Errorf("Set(%q, %q) made %+v", field, value, conf)

@@ -1,4 +1,4 @@
-package membership
+package memberlistconfig
 
 import (
 	"bytes"
@@ -12,11 +12,12 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"peerlab/internal/suggest"
+	"peerlab/peer/membership"
 )
 
-// EncodeConfig writes every plain field of conf as a JSON object in the order
+// Encode writes every plain field of conf as a JSON object in the order
 // of memberlist's documentation, durations as text like "500ms".
-func EncodeConfig(conf *memberlist.Config) []byte {
+func Encode(conf *memberlist.Config) []byte {
 	var b bytes.Buffer
 	v := reflect.ValueOf(conf).Elem()
 	for _, f := range reflect.VisibleFields(v.Type()) {
@@ -39,10 +40,10 @@ func EncodeConfig(conf *memberlist.Config) []byte {
 	return append(append([]byte("{"), b.Bytes()...), "\n}\n"...)
 }
 
-// DecodeConfig returns a copy of conf with the fields that a JSON object from
-// EncodeConfig names, addresses and name included. It names the nearest field
+// Decode returns a copy of conf with the fields that a JSON object from
+// Encode names, addresses and name included. It names the nearest field
 // for one that does not exist, and takes no value that Set would not.
-func DecodeConfig(conf *memberlist.Config, text []byte) (*memberlist.Config, error) {
+func Decode(conf *memberlist.Config, text []byte) (*memberlist.Config, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return nil, fmt.Errorf("read configuration: %w: want a JSON object of fields of memberlist.Config", err)
@@ -58,7 +59,7 @@ func DecodeConfig(conf *memberlist.Config, text []byte) (*memberlist.Config, err
 		var err error
 		switch name {
 		case "Name":
-			err = CheckName(value)
+			err = membership.CheckName(value)
 			loaded.Name = value
 		case "BindAddr":
 			loaded.BindAddr = value

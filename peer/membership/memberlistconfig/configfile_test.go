@@ -1,4 +1,4 @@
-package membership_test
+package memberlistconfig_test
 
 import (
 	"reflect"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // Every plain field comes back, whatever its value.
@@ -16,7 +16,7 @@ func TestConfigFileRoundTrip(t *testing.T) {
 	conf := memberlist.DefaultWANConfig()
 	conf.Name, conf.BindAddr, conf.BindPort, conf.AdvertiseAddr, conf.AdvertisePort = "alice", "127.0.0.1", 1234, "192.0.2.1", 4321
 	v := reflect.ValueOf(conf).Elem()
-	for _, name := range membership.Fields() {
+	for _, name := range memberlistconfig.Fields() {
 		switch f := v.FieldByName(name); {
 		case f.Type() == reflect.TypeFor[time.Duration]():
 			f.SetInt(int64(1234 * time.Millisecond))
@@ -32,15 +32,15 @@ func TestConfigFileRoundTrip(t *testing.T) {
 			f.SetInt(7)
 		}
 	}
-	text := membership.EncodeConfig(conf)
+	text := memberlistconfig.Encode(conf)
 	if !strings.Contains(string(text), `"ProbeInterval": "1.234s"`) {
 		t.Errorf("durations are not readable:\n%s", text)
 	}
-	loaded, err := membership.DecodeConfig(memberlist.DefaultLocalConfig(), text)
+	loaded, err := memberlistconfig.Decode(memberlist.DefaultLocalConfig(), text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again := membership.EncodeConfig(loaded); string(again) != string(text) {
+	if again := memberlistconfig.Encode(loaded); string(again) != string(text) {
 		t.Errorf("comes back as\n%s\nwant\n%s", again, text)
 	}
 }
@@ -57,20 +57,20 @@ func TestConfigFileSaysWhatIsWrong(t *testing.T) {
 		`{"Keyring": {}}`:           "no plain setting",
 	} {
 		conf := memberlist.DefaultLANConfig()
-		if _, err := membership.DecodeConfig(conf, []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := memberlistconfig.Decode(conf, []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
 }
 
 func FuzzDecodeConfig(f *testing.F) {
-	f.Add(membership.EncodeConfig(memberlist.DefaultLANConfig()))
+	f.Add(memberlistconfig.Encode(memberlist.DefaultLANConfig()))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		conf, err := membership.DecodeConfig(memberlist.DefaultLANConfig(), text)
+		conf, err := memberlistconfig.Decode(memberlist.DefaultLANConfig(), text)
 		if err != nil {
 			return
 		}
-		if _, err := membership.DecodeConfig(memberlist.DefaultLocalConfig(), membership.EncodeConfig(conf)); err != nil {
+		if _, err := memberlistconfig.Decode(memberlist.DefaultLocalConfig(), memberlistconfig.Encode(conf)); err != nil {
 			t.Errorf("what was read from %q cannot be written and read again: %v", text, err)
 		}
 	})
