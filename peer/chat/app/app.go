@@ -19,6 +19,7 @@ import (
 
 	"peerlab/peer"
 	"peerlab/peer/chat"
+	"peerlab/peer/chat/encryption"
 	"peerlab/peer/files"
 	"peerlab/peer/membership"
 	"peerlab/peer/membership/memberlistconfig"
@@ -71,9 +72,9 @@ type App struct {
 	Config Config
 
 	files   files.System
-	secret  *chat.Secret // nil: none
-	gossip  *chat.Gossip // nil: connections
-	members atomic.Int64 // online
+	secret  *encryption.Secret // nil: none
+	gossip  *chat.Gossip       // nil: connections
+	members atomic.Int64       // online
 
 	mu   sync.Mutex
 	chat *chat.Chat // nil while not joined
@@ -141,7 +142,7 @@ func (a *App) Prepare(sys files.System) error {
 		if err != nil {
 			return err
 		}
-		if a.secret, err = chat.NewSecret(secrets...); err != nil {
+		if a.secret, err = encryption.NewSecret(secrets...); err != nil {
 			return err
 		}
 	}
@@ -152,13 +153,13 @@ func (a *App) Prepare(sys files.System) error {
 func (a *App) secrets() ([][]byte, error) {
 	c := a.Config
 	if c.SecretFile == "" {
-		return chat.ParseSecrets([]byte(c.Secret))
+		return encryption.ParseSecrets([]byte(c.Secret))
 	}
 	b, err := files.Read(a.files, c.SecretFile, maxSecretFile)
 	if err != nil {
 		return nil, fmt.Errorf("secrets of the chat: %w", err)
 	}
-	secrets, err := chat.ParseSecrets(b)
+	secrets, err := encryption.ParseSecrets(b)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.SecretFile, err)
 	}

@@ -1,4 +1,4 @@
-package chat
+package encryption
 
 import (
 	"bytes"
@@ -204,8 +204,8 @@ func (s *Secret) config(name string) (*tls.Config, error) {
 	}, nil
 }
 
-// client secures a connection that name opened to the member to.
-func (s *Secret) client(ctx context.Context, conn net.Conn, name, to string) (net.Conn, error) {
+// Client secures a connection that name opened to the member to.
+func (s *Secret) Client(ctx context.Context, conn net.Conn, name, to string) (net.Conn, error) {
 	config, err := s.config(name)
 	if err != nil {
 		return nil, err
@@ -218,8 +218,8 @@ func (s *Secret) client(ctx context.Context, conn net.Conn, name, to string) (ne
 	return secured, err
 }
 
-// server secures a connection that name accepted, and returns who opened it.
-func (s *Secret) server(ctx context.Context, conn net.Conn, name string) (net.Conn, string, error) {
+// Server secures a connection that name accepted, and returns who opened it.
+func (s *Secret) Server(ctx context.Context, conn net.Conn, name string) (net.Conn, string, error) {
 	config, err := s.config(name)
 	if err != nil {
 		return nil, "", err
@@ -236,16 +236,16 @@ func handshake(ctx context.Context, conn *tls.Conn) (other string, err error) {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName, nil
 }
 
-// seal encrypts a gossiped message under the first secret.
-func (s *Secret) seal(b []byte) []byte {
+// Seal encrypts a gossiped message under the first secret.
+func (s *Secret) Seal(b []byte) []byte {
 	s.mu.Lock()
 	aead := s.keys[0].aead
 	s.mu.Unlock()
 	return aead.Seal(nil, nil, b, nil)
 }
 
-// open undoes seal under any of the secrets.
-func (s *Secret) open(b []byte) ([]byte, bool) {
+// Open undoes Seal under any of the secrets.
+func (s *Secret) Open(b []byte) ([]byte, bool) {
 	s.mu.Lock()
 	keys := s.keys
 	s.mu.Unlock()
