@@ -254,6 +254,7 @@ func TestMarked(t *testing.T) {
 	a, b, c := start(t, "a"), start(t, "b"), start(t, "c")
 	b.join(t, a)
 	c.join(t, a)
+	a.awaitKind(t, event.MemberJoin, "b") // on a busy host c may be reported first
 	a.awaitKind(t, event.MemberJoin, "c")
 	if got := a.Marked(); got != 3 {
 		t.Errorf("%d of three have the mark", got)
