@@ -122,7 +122,7 @@ type Instance struct {
 // record.
 type Builtins struct {
 	peer Peer
-	test test
+	test multiPeerTest
 }
 
 // Add adds the commands to the registry of p, group by group in the order of

@@ -46,9 +46,9 @@ func (b *Builtins) membershipCommands() []command.Command {
 	return []command.Command{
 		{
 			Name: "members", Aliases: []string{"memberlist", "membership members"}, Group: "membership", Usage: "[NAME...]", MaxArgs: -1, Data: true,
-			Short: "everyone this peer knows and what it holds them to be",
-			Long: "States are alive, suspect, dead and left, as this peer holds them: others may\n" +
-				"hold something else. Dead and left members are forgotten after GossipToTheDeadTime;\n" +
+			Short: "list all known members and their state",
+			Long: "States are alive, suspect, dead and left, as this peer sees them: others may\n" +
+				"see something else. Dead and left members are forgotten after GossipToTheDeadTime;\n" +
 				"with -all, or -status gone, this peer's own memory of them is shown as well, and FOR\n" +
 				"counts from their death or their leave.",
 			Example: "members -status alive -format json", Values: map[string][]string{"status": memberStates}, Flags: b.showMembers, Complete: b.names,
@@ -293,7 +293,7 @@ func (b *Builtins) showMemberlist(_ context.Context, c *command.Call) error {
 			c.Printf("former members that a rejoin contacts: %s\n", strings.Join(state.Missing, ", "))
 		}
 		if down {
-			c.Printf("membership is shut down: this is what it held its members to be at its end\n")
+			c.Printf("membership is shut down: this is how it saw its members at the end\n")
 		}
 		rows := make([]memberRow, len(state.Members))
 		for i, m := range state.Members {

@@ -29,36 +29,36 @@ type expectation struct {
 	OK   bool   `json:"ok"`
 }
 
-// step is one command this peer ran in a test.
-type step struct {
+// recordedCommand is one command that this peer ran in a test.
+type recordedCommand struct {
 	line   string
 	err    error
 	expect int // the index of the expectation it made, or -1
 }
 
-// test is the multi-peer test this peer takes part in. There is always one.
-type test struct {
+// multiPeerTest is the test that this peer takes part in. There is always one.
+type multiPeerTest struct {
 	mu       sync.Mutex
 	name     string
 	id       string
 	after    uint64 // the last event before the test
 	expect   []expectation
-	steps    []step
-	begun    bool   // by testreset or a testfilter: before, commands are nobody's test
+	steps    []recordedCommand
+	begun    bool   // by testreset or a testfilter: before, commands belong to no test
 	prepared string // the summary, once prepared
 
 	changed chan struct{} // holds a token when expectations were added or reset
 }
 
-// open says whether something is expected.
-func (t *test) open() bool {
+// hasExpectations reports whether something is expected.
+func (t *multiPeerTest) hasExpectations() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.expect) > 0
 }
 
 // notifyChanged says that the expectations have changed.
-func (t *test) notifyChanged() {
+func (t *multiPeerTest) notifyChanged() {
 	select {
 	case t.changed <- struct{}{}:
 	default:
@@ -68,7 +68,7 @@ func (t *test) notifyChanged() {
 // maxSteps bounds what a test remembers.
 const maxSteps = 10_000
 
-func (t *test) reset(name string, after uint64) {
+func (t *multiPeerTest) reset(name string, after uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.name, t.id, t.after = name, uuid.NewString(), after
@@ -115,7 +115,7 @@ func (b *Builtins) recordCommand(line string, err error) {
 	if !t.begun || len(t.steps) == maxSteps {
 		return
 	}
-	s := step{line: line, err: err, expect: -1}
+	s := recordedCommand{line: line, err: err, expect: -1}
 	if name == "testfilter" && err == nil {
 		s.expect = len(t.expect) - 1
 	}
@@ -140,12 +140,12 @@ func (b *Builtins) filterCommands() []command.Command {
 		},
 		{
 			Name: "testfilters", Group: "test", Data: true,
-			Short: "the expectations of all peers and whether they hold, as far as gossip told", Example: "testfilters",
+			Short: "the expectations of all peers and whether they are met, as far as gossip tells", Example: "testfilters",
 			Run: b.showAllExpectations,
 		},
 		{
 			Name: "testlocalfilters", Group: "test", Data: true,
-			Short: "the expectations of this peer and whether each holds exactly", Example: "testlocalfilters",
+			Short: "the expectations of this peer and whether each is met exactly", Example: "testlocalfilters",
 			Run: func(_ context.Context, c *command.Call) error {
 				all, err := b.evaluate()
 				if err != nil {
@@ -224,7 +224,7 @@ func (b *Builtins) PublishTest(ctx context.Context) {
 	published := map[string]string{}
 	for {
 		var more <-chan struct{}
-		if b.test.open() {
+		if b.test.hasExpectations() {
 			_, more = b.peer.Events.Since(b.peer.Events.Last())
 		}
 		select {
@@ -378,7 +378,7 @@ func (b *Builtins) summary() (string, error) {
 }
 
 // settle is how long the peer must have seen nothing new before a test is
-// judged: an expectation of no line holds until the line comes.
+// judged: an expectation of no line is met until the line comes.
 const settle = 300 * time.Millisecond
 
 func (b *Builtins) prepareSummary(ctx context.Context, c *command.Call) error {
