@@ -4,9 +4,9 @@ import (
 	"io"
 	"slices"
 
-	"peerlab/peer/shell/keyboard"
-
 	"github.com/abiosoft/readline"
+
+	"peerlab/peer/shell/keyboard"
 )
 
 // onChange is told of every change of the line being typed, and may change it:
