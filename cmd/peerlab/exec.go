@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,20 +17,6 @@ import (
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 )
-
-// rawFlag adds --raw to a command that shows what a peer says.
-func rawFlag(cmd *cobra.Command, raw *bool) {
-	cmd.Flags().BoolVar(raw, "raw", false, "write what the peer says as it is to a terminal, control sequences included")
-}
-
-// outputs are where a command's output and errors go.
-func outputs(cmd *cobra.Command, raw bool) (out, errs io.Writer) {
-	out, errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
-	if raw {
-		out, errs = terminal.Raw(out), terminal.Raw(errs)
-	}
-	return out, errs
-}
 
 func (l *lab) execCommand() *cobra.Command {
 	var raw bool
@@ -100,78 +84,4 @@ func readsInput(line string, words []string) bool {
 	}
 	reads, known := p.Commands().ReadsInput(words)
 	return reads || !known && !term.IsTerminal(int(os.Stdin.Fd()))
-}
-
-// shellStatus is how an attached shell ended, if not well.
-type shellStatus int
-
-func (s shellStatus) Error() string { return fmt.Sprintf("the shell ended with status %d", int(s)) }
-
-func (l *lab) attachCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "attach PEER", Short: "Open a shell inside a peer; Ctrl-D leaves it, the peer goes on",
-		Long: `Open a shell inside a peer. Ctrl-D leaves it and the peer goes on. Ctrl-] leaves at
-any time, also while the peer is paused: then it hears nothing, what is typed is
-dropped, and Ctrl-C and Ctrl-D leave, too. When the peer is paused, killed, stopped
-or removed, the terminal says so, and what brings it back. The status is 0 if you
-left or the peer ended with 0, as after quit, and 1 if not.`,
-		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.completeAttach,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
-				return usageError{fmt.Errorf("attach needs a terminal: without one, use %s", docker.CommandLine(l.cluster, "exec", args[0], "--", "LINE"))}
-			}
-			return l.on(cmd, func(c *docker.Cluster) error { return attach(cmd.Context(), c, args[0]) })
-		},
-	}
-}
-
-// attach connects this terminal with a peer's shell.
-func attach(ctx context.Context, c *docker.Cluster, name string) error {
-	window := make(chan os.Signal, 1)
-	terminal.NotifyResize(window)
-	defer signal.Stop(window)
-	resized, end := make(chan struct{}), make(chan struct{})
-	relayed := make(chan struct{})
-	go func() {
-		defer close(relayed)
-		for {
-			select {
-			case <-window:
-			case <-end:
-				return
-			}
-			select {
-			case resized <- struct{}{}:
-			case <-end:
-				return
-			}
-		}
-	}()
-	defer func() { close(end); <-relayed }()
-
-	stdin := int(os.Stdin.Fd())
-	before, err := term.MakeRaw(stdin)
-	if err != nil {
-		return fmt.Errorf("put the terminal into raw mode: %w", err)
-	}
-	status, err := c.Attach(ctx, name, docker.Terminal{
-		In: os.Stdin, Out: os.Stdout, Term: os.Getenv("TERM"), Resized: resized,
-		Size: func() (int, int) { return terminal.Size(os.Stdin) },
-	})
-	if err := term.Restore(stdin, before); err != nil {
-		return fmt.Errorf("restore the terminal, the command reset does it: %w", err)
-	}
-	if err == nil && status != 0 {
-		return shellStatus(status)
-	}
-	return err
-}
-
-// unlessInterrupted returns err, or nil when Ctrl-C ended what has no other
-// end.
-func unlessInterrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
