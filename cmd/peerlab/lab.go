@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/cmd/peerlab/host"
 	"peerlab/internal/terminal"
 	"peerlab/testbed/docker"
 )
@@ -28,7 +29,7 @@ func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
 	d, err := docker.Connect(ctx)
 	if err != nil {
 		where, _ := docker.CurrentEndpoint() // whose error is err
-		if proxy := daemonProxy(where.Host); proxy != "" {
+		if proxy := host.DaemonProxy(where.Host); proxy != "" {
 			err = fmt.Errorf("%w; it was asked through the proxy %s: put its host into NO_PROXY to ask it directly", err, proxy)
 		}
 		return nil, inconclusiveError{err}

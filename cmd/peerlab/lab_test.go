@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/creack/pty"
@@ -597,29 +596,6 @@ func TestWrongLabUse(t *testing.T) {
 		"doctor --peers 0": "want 1 to 1000", "up --adapter srf": "did you mean serf?", "up --adapter serf --set SuspicionMult=2": `no setting "set"`,
 	} {
 		p.fails(2, want, strings.Fields(args)...)
-	}
-}
-
-func TestKernel(t *testing.T) {
-	netem := features[slices.IndexFunc(features, func(f feature) bool { return f.module == "sch_netem" })]
-	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
-	release := file("6.1.0-x\n")
-	for _, test := range []struct {
-		name, want string
-		root       fstest.MapFS
-	}{
-		{"nothing can be read", "unknown", fstest.MapFS{}},
-		{"loaded", "ok", fstest.MapFS{"proc/modules": file("sch_netem 16384 0 - Live 0x0\n")}},
-		{"on disk", "ok", fstest.MapFS{"proc/sys/kernel/osrelease": release, "lib/modules/6.1.0-x/modules.dep": file("kernel/net/sched/sch_netem.ko.xz:\n")}},
-		{"on no disk", "missing", fstest.MapFS{"proc/sys/kernel/osrelease": release, "boot/config-6.1.0-x": file("CONFIG_NET_SCH_NETEM=m\n"), "lib/modules/6.1.0-x/modules.dep": file("a.ko:\n")}},
-		{"built in", "ok", fstest.MapFS{"proc/sys/kernel/osrelease": release, "boot/config-6.1.0-x": file("CONFIG_NET_SCH_NETEM=y\n")}},
-		{"a module of unknown whereabouts", "unknown", fstest.MapFS{"proc/sys/kernel/osrelease": release, "boot/config-6.1.0-x": file("CONFIG_NET_SCH_NETEM=m\n")}},
-		{"not configured", "missing", fstest.MapFS{"proc/sys/kernel/osrelease": release, "boot/config-6.1.0-x": file("# CONFIG_NET_SCH_NETEM is not set\nCONFIG_NET=y\n")}},
-		{"a damaged configuration", "unknown", fstest.MapFS{"proc/config.gz": file("no gzip")}},
-	} {
-		if got := readKernel(test.root).has(netem); got != test.want {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
-		}
 	}
 }
 

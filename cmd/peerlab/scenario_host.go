@@ -15,8 +15,8 @@ import (
 	"peerlab/testbed/sim"
 )
 
-// host is what runs something on an engine.
-type host struct {
+// scenarioHost runs scenarios on an engine.
+type scenarioHost struct {
 	scenarios.Host
 	// memory is how much the clusters may take that run in this process, in bytes;
 	// 0 where none do.
@@ -26,7 +26,7 @@ type host struct {
 
 // host returns what runs something on an engine; with tune it may change limits of
 // the host of containers, until it is closed.
-func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*host, error) {
+func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*scenarioHost, error) {
 	ctx := cmd.Context()
 	switch engine {
 	case "sim":
@@ -37,7 +37,7 @@ func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*host, error) 
 			return nil, usageError{errors.New("--tune-host is for containers: peers in virtual time share no table of neighbors")}
 		}
 		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
-		return &host{simulate, settings.Limit(), settings.Restore}, nil
+		return &scenarioHost{simulate, settings.Limit(), settings.Restore}, nil
 	case "docker":
 		var o docker.Options
 		l.limits.set(&o)
@@ -53,7 +53,7 @@ func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*host, error) 
 		run := func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
 			return do(ctx, f)
 		}
-		return &host{run, 0, func() { tuner.restore(); _ = d.Close() }}, nil
+		return &scenarioHost{run, 0, func() { tuner.restore(); _ = d.Close() }}, nil
 	}
 	return nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
 }

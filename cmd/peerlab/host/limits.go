@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"peerlab/testbed/docker"
 	"peerlab/testbed/neighbors"
 )
 
@@ -26,9 +27,9 @@ type limit struct {
 	mend string
 }
 
-// check says whether there is room for so many peers.
-func (l limit) check(peers int) check {
-	c := check{Name: l.name, State: "ok", Found: fmt.Sprintf("%s: room for about %d peers", l.has, l.room)}
+// check reports whether there is room for so many peers.
+func (l limit) check(peers int) Check {
+	c := Check{Name: l.name, State: "ok", Found: fmt.Sprintf("%s: room for about %d peers", l.has, l.room)}
 	switch {
 	case l.room < 0:
 		c.State, c.Found = "unknown", l.has
@@ -38,9 +39,29 @@ func (l limit) check(peers int) check {
 	return c
 }
 
-// hostLimits reads those of the kernel, in the /proc of root. needed is for how
-// many peers a remedy is to be enough.
-func hostLimits(root fs.FS, needed int) []limit {
+// Limits reports whether the kernel, whose /proc is in root, and the limit of open
+// files of this process leave room for so many peers.
+func Limits(root fs.FS, peers int) []Check {
+	checks := make([]Check, 0, 3)
+	for _, l := range append(kernelLimits(root, peers), openFiles()) {
+		checks = append(checks, l.check(peers))
+	}
+	return checks
+}
+
+// Memory reports whether a Docker daemon has memory for so many peers.
+func Memory(about docker.About, peers int) Check {
+	l := limit{
+		name: "memory", room: int(about.Memory / perPeer),
+		has:  fmt.Sprintf("%.1f GiB, %d processors", float64(about.Memory)/(1<<30), about.CPUs),
+		mend: "give Docker more memory",
+	}
+	return l.check(peers)
+}
+
+// kernelLimits reads the limits of the kernel. A remedy it names is enough for
+// needed peers.
+func kernelLimits(root fs.FS, needed int) []limit {
 	threads := limit{name: "threads", room: -1, has: "cannot be read"}
 	if most, pids := readNumber(root, "proc/sys/kernel/threads-max"), readNumber(root, "proc/sys/kernel/pid_max"); most > 0 && pids > 0 {
 		most = min(most, pids)
@@ -68,15 +89,15 @@ func readNumber(root fs.FS, name string) int {
 	return n
 }
 
-// checkPorts looks at what programs started by hand take by default. The
-// containers take no port of the host.
-func checkPorts() []check {
-	var checks []check
+// Ports looks at the ports that programs started by hand use by default, of which
+// bootstrap is one. Containers use no port of the host.
+func Ports(bootstrap string) []Check {
+	var checks []Check
 	for _, port := range []struct{ addr, whose, mend string }{
-		{localBootstrap[len("http://"):], "bootstrap", "bootstrap --listen chooses another"},
+		{bootstrap, "bootstrap", "bootstrap --listen chooses another"},
 		{"127.0.0.1:7946", "peer run", "peer run --bind chooses another"},
 	} {
-		c := check{Name: "port " + port.addr, State: "ok", Found: "free for " + port.whose + " by hand"}
+		c := Check{Name: "port " + port.addr, State: "ok", Found: "free for " + port.whose + " by hand"}
 		l, err := net.Listen("tcp", port.addr)
 		if err != nil {
 			c.State, c.Found, c.Mend = "missing", "taken; containers do not need it, "+port.whose+" by hand would", port.mend
@@ -86,4 +107,21 @@ func checkPorts() []check {
 		checks = append(checks, c)
 	}
 	return checks
+}
+
+// ContainerLimits reports whether the kernel can limit what containers use.
+func ContainerLimits(about docker.About) Check {
+	c := Check{Name: "limits", State: "ok", Found: "memory and processes of containers"}
+	var lacks []string
+	if !about.MemoryLimit {
+		lacks = append(lacks, "memory")
+	}
+	if !about.PIDsLimit {
+		lacks = append(lacks, "pids")
+	}
+	if len(lacks) > 0 {
+		c.State, c.Found = "missing", "containers may take all there is: the kernel has no control group for "+strings.Join(lacks, ", ")
+		c.Mend = "boot it with cgroup_enable=memory, or one with CONFIG_MEMCG and CONFIG_CGROUP_PIDS"
+	}
+	return c
 }

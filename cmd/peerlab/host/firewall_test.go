@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -68,11 +68,11 @@ func TestFirewallOfAnotherHost(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", dir)
-	here := checkBridge(t.Context(), deafBridge{}, "", os.DirFS(dir))
+	here := Bridge(t.Context(), deafBridge{}, "", os.DirFS(dir))
 	if here.State != "missing" || !strings.Contains(here.Found, "the chain FORWARD ") {
 		t.Errorf("here: %+v", here)
 	}
-	there := checkBridge(t.Context(), deafBridge{docker.Endpoint{Host: "tcp://elsewhere:2375"}}, "", os.DirFS(dir))
+	there := Bridge(t.Context(), deafBridge{docker.Endpoint{Host: "tcp://elsewhere:2375"}}, "", os.DirFS(dir))
 	if there.State != "missing" || strings.Contains(there.Found+there.Mend, "FORWARD") || !strings.Contains(there.Found, "cannot be seen from here") || !strings.Contains(there.Mend, "doctor on that machine") {
 		t.Errorf("elsewhere: %+v", there)
 	}

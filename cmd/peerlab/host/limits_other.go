@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package host
 
 // openFiles knows no limit of this program.
 func openFiles() limit {
