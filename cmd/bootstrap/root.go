@@ -54,9 +54,7 @@ ones. It answers HTTP until SIGTERM or SIGINT.
 Every flag can be set by an environment variable as well, --max-peers by
 BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 --listen nor BOOTSTRAP_LISTEN is given.`,
-		Args:          onlyCommands,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Args: onlyCommands,
 		// 0, cobra's own default, suggests nothing where Args is set.
 		SuggestionsMinimumDistance: 2,
 		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -74,7 +72,7 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 				s.tokens, err = readTokens(s.tokensFile, env)
 			}
 			if err != nil {
-				return usageError{err}
+				return usage.Wrong(err)
 			}
 			options := &slog.HandlerOptions{Level: level}
 			var handler slog.Handler = slog.NewTextHandler(stderr, options)
@@ -87,7 +85,6 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 	}
 	usage.Help(root)
 	root.Version = usage.Version()
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.Flags()
 	f.StringVar(&s.listen, "listen", ":8080", "address to answer on, `HOST:PORT`")
 	f.IntVar(&s.maxPeers, "max-peers", 2, "how many peers to keep, until a client sets another number")
@@ -203,12 +200,12 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = ", did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return usageError{fmt.Errorf("unknown command %q%s", args[0], hint)}
+	return usage.Wrong(fmt.Errorf("unknown command %q%s", args[0], hint))
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s takes no argument, got %q", cmd.Name(), args[0])}
+		return usage.Wrong(fmt.Errorf("%s takes no argument, got %q", cmd.Name(), args[0]))
 	}
 	return nil
 }
