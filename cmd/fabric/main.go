@@ -53,8 +53,8 @@ func agentCommand(stdout, stderr io.Writer) *cobra.Command {
 	var uid int
 	cmd := &cobra.Command{
 		Use:   "agent --lab NAME --bridge DEVICE",
-		Short: "Keep a lab's matrix in force, as clients say",
-		Long: `Keep a lab's matrix in force, as clients say. It needs the host's network and
+		Short: "Keep the link rules of a lab in force, as clients set them",
+		Long: `Keep the link rules of a lab in force, as clients set them. It needs the host's network and
 NET_ADMIN. It ends on SIGTERM or SIGINT, and when the bridge is gone; then all
 its rules and queues are, too. To standard output it writes each change of the
 links, as an event.`,

@@ -20,12 +20,12 @@ func (s shellStatus) Error() string { return fmt.Sprintf("the shell ended with s
 
 func (l *lab) attachCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "attach PEER", Short: "Open a shell inside a peer; Ctrl-D leaves it, the peer goes on",
-		Long: `Open a shell inside a peer. Ctrl-D leaves it and the peer goes on. Ctrl-] leaves at
-any time, also while the peer is paused: then it hears nothing, what is typed is
-dropped, and Ctrl-C and Ctrl-D leave, too. When the peer is paused, killed, stopped
-or removed, the terminal says so, and what brings it back. The status is 0 if you
-left or the peer ended with 0, as after quit, and 1 if not.`,
+		Use: "attach PEER", Short: "Open a shell in a peer; Ctrl-D leaves the shell, the peer keeps running",
+		Long: `Open a shell in a peer. Ctrl-D leaves the shell, and the peer keeps running. Ctrl-]
+leaves at any time, also while the peer is paused. A paused peer reads no input: what
+you type is dropped, and Ctrl-C and Ctrl-D leave, too. If the peer is paused, killed,
+stopped or removed, the terminal says so, and how to bring it back. The exit status is
+0 if you left or the peer ended with 0, as after quit, and 1 otherwise.`,
 		Args: exactly(1, "the name of one peer"), ValidArgsFunction: l.completeAttach,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
@@ -70,7 +70,7 @@ func attach(ctx context.Context, c *docker.Cluster, name string) error {
 		Size: func() (int, int) { return terminal.Size(os.Stdin) },
 	})
 	if err := term.Restore(stdin, before); err != nil {
-		return fmt.Errorf("restore the terminal, the command reset does it: %w", err)
+		return fmt.Errorf("restore the terminal (the command reset does that): %w", err)
 	}
 	if err == nil && status != 0 {
 		return shellStatus(status)

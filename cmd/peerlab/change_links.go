@@ -20,13 +20,13 @@ func (l *lab) onLinks(cmd *cobra.Command) *cobra.Command {
 	var both bool
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("for") && last <= 0 {
-			return usageError{fmt.Errorf("--for %s: want a duration above 0, such as 30s", last)}
+			return usageError{fmt.Errorf("--for %s: the duration must be above 0, such as 30s", last)}
 		}
 		if slices.Contains(args, "-") {
 			return usageError{fmt.Errorf("the shell took > for a redirection: write %s alice bob, or quote the arrow: %[1]s 'alice -> bob'", cmd.CommandPath())}
 		}
 		if at := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "for=") }); at >= 0 && cmd.Name() != "heal" {
-			return usageError{fmt.Errorf("%s: how long it lasts is a flag, --for %s", args[at], strings.TrimPrefix(args[at], "for="))}
+			return usageError{fmt.Errorf("%s: the duration is a flag, --for %s", args[at], strings.TrimPrefix(args[at], "for="))}
 		}
 		if err := checkWords(args); err != nil {
 			return usageError{err}
@@ -35,10 +35,10 @@ func (l *lab) onLinks(cmd *cobra.Command) *cobra.Command {
 	}
 	withFormats(cmd, formatJSON)
 	if cmd.Name() == "cut" || cmd.Name() == "link" {
-		cmd.Flags().BoolVar(&both, "both", false, "the way back as well")
+		cmd.Flags().BoolVar(&both, "both", false, "also the opposite direction")
 	}
 	if cmd.Name() != "heal" {
-		cmd.Flags().DurationVar(&last, "for", 0, "`DURATION` after which all that is then in force ends (none: until peerlab heal)")
+		cmd.Flags().DurationVar(&last, "for", 0, "`DURATION` after which all faults on links end (default: until peerlab heal)")
 	}
 	return cmd
 }
@@ -79,9 +79,9 @@ func (l *lab) setLinks(cmd *cobra.Command, c *docker.Cluster, args []string, bot
 	p := newSteps(cmd.ErrOrStderr())
 	p.say("%s", doing(now, want, len(args) == 0))
 	if stopped := unmeasured(now, want, state.Peers); len(stopped) > 0 {
-		p.say("  what that does to links of %s cannot be measured until it runs", strings.Join(stopped, ", "))
+		p.say("  the effect on links of %s cannot be measured until it runs", strings.Join(stopped, ", "))
 	}
-	err = during(func() error { return state.Set(ctx, want, last) }, func() { p.say("  still at it, after %s", p.took()) })
+	err = during(func() error { return state.Set(ctx, want, last) }, func() { p.say("  still working, after %s", p.took()) })
 	if err != nil && !errors.As(err, new(*testbed.NoEffectError)) {
 		return err // nothing has changed
 	}
@@ -97,7 +97,7 @@ func endless(until time.Time, last time.Duration, left int) string {
 	if until.IsZero() || last > 0 || left == 0 {
 		return ""
 	}
-	return fmt.Sprintf("what was to end at %s now stays: a change without --for takes the end away", until.Local().Format("15:04:05"))
+	return fmt.Sprintf("the faults that would have ended at %s now stay: a change without --for removes the end", until.Local().Format("15:04:05"))
 }
 
 // doing is what is said before, since measuring takes a while. all says that all
@@ -105,9 +105,9 @@ func endless(until time.Time, last time.Duration, left int) string {
 func doing(now, want testbed.Links, all bool) string {
 	switch changed := now.Changed(want); {
 	case changed == 0 && len(want) == 0:
-		return "nothing changes: all links are healthy already"
+		return "nothing changes: all links are already healthy"
 	case changed == 0:
-		return "nothing changes: the links are like that already"
+		return "nothing changes: the links already are like that"
 	case len(want) == 0 && all:
 		return "healing all links"
 	case len(want) == 0 && changed == 1:
@@ -115,9 +115,9 @@ func doing(now, want testbed.Links, all bool) string {
 	case len(want) == 0:
 		return fmt.Sprintf("healing %d links: then all are healthy", changed)
 	case changed == 1:
-		return "changing one link and measuring what that does"
+		return "changing one link and measuring the effect"
 	default:
-		return fmt.Sprintf("changing %d links and measuring what that does", changed)
+		return fmt.Sprintf("changing %d links and measuring the effect", changed)
 	}
 }
 

@@ -9,11 +9,11 @@ import (
 
 func (l *lab) cleanCommand() *cobra.Command {
 	return withFormats(&cobra.Command{
-		Use: "clean", Short: "Remove what tests and runs that have ended left behind", Args: exactly(0, "no argument"),
-		Long: `Remove containers and networks that belong to a process on this host that has
-ended, and images that tests had built. What belongs to a process in another
-container stays, for whether that has ended cannot be seen from here. Clusters of
-peerlab up and of Compose stay: peerlab down removes them.`,
+		Use: "clean", Short: "Remove what ended tests and runs left behind", Args: exactly(0, "no argument"),
+		Long: `Remove containers and networks whose owner was a process on this host and has ended,
+and images that tests built. Things that belong to a process in another container
+stay, because from here nobody can see whether that process has ended. Clusters of
+peerlab up and of Compose stay, too: peerlab down removes them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := l.connect(cmd.Context())
 			if err != nil {

@@ -22,15 +22,15 @@ import (
 func (l *lab) doctorCommand(env func(string) string) *cobra.Command {
 	var peers int
 	cmd := withFormats(&cobra.Command{
-		Use: "doctor", Short: "Say what will and will not work on this machine, and how to mend it", Args: exactly(0, "no argument"),
-		Long: `Look at Docker, the images, proxies, the kernel, its limits and the memory. What the kernel
-can do to links is tried, and whether packets pass between containers, in containers
-that leave nothing. It changes nothing. The
-exit status is 1 if no cluster can be started here.`,
+		Use: "doctor", Short: "Check what works on this machine, and how to fix what does not", Args: exactly(0, "no argument"),
+		Long: `Check Docker, the images, proxies, the kernel, its limits and the memory. Temporary
+containers try which faults of links the kernel supports, and whether packets get
+from one container to another. The command changes nothing. Its exit status is 1 if
+no cluster can be started here.`,
 		Example: "  peerlab doctor\n  peerlab doctor --peers 200",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if peers < 1 || peers > testbed.MaxPeers {
-				return usageError{fmt.Errorf("--peers %d: want 1 to %d", peers, testbed.MaxPeers)}
+				return usageError{fmt.Errorf("--peers must be between 1 and %[2]d, not %[1]d", peers, testbed.MaxPeers)}
 			}
 			checks := l.checkAll(cmd.Context(), os.DirFS("/"), env, peers)
 			if err := context.Cause(cmd.Context()); err != nil { // what was asked then is no finding
@@ -41,13 +41,13 @@ exit status is 1 if no cluster can be started here.`,
 			}
 			for _, c := range checks {
 				if c.Need && c.State != "ok" {
-					return errors.New("no cluster can be started here: see what is missing above")
+					return errors.New("no cluster can be started here: see above for what is missing")
 				}
 			}
 			return nil
 		},
 	}, formatJSON)
-	cmd.Flags().IntVar(&peers, "peers", 5, "say what is missing for a cluster of `N`")
+	cmd.Flags().IntVar(&peers, "peers", 5, "check the limits for a cluster of `N` peers")
 	return cmd
 }
 
@@ -58,7 +58,7 @@ func (l *lab) checkAll(ctx context.Context, root fs.FS, env func(string) string,
 	if !where.IsLocal() {
 		return append(checks, host.Check{
 			Name: "links", State: "missing", Found: "Docker runs elsewhere: links cannot be cut or degraded from here",
-			Mend: "run peerlab on that machine; its doctor tells of its kernel, too",
+			Mend: "run peerlab on that machine, where peerlab doctor also checks the kernel",
 		})
 	}
 	checks = append(checks, host.Kernel(root, features)...)
@@ -110,7 +110,7 @@ func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]host.Ch
 	}
 	fabricImage := hasImage(ctx, d, cmp.Or(l.fabric, "peerlab-fabric"), false)
 	if fabricImage.State == "missing" {
-		fabricImage.Found = "not here: links cannot be cut or degraded"
+		fabricImage.Found = "not found: links cannot be cut or degraded"
 	}
 	clusters := host.Check{Name: "clusters", State: "ok", Found: "none"}
 	if names, err := d.Clusters(ctx); err != nil {
@@ -130,11 +130,11 @@ func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]host.Ch
 }
 
 func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) host.Check {
-	c := host.Check{Name: "image " + image, State: "ok", Found: "here", Need: need}
+	c := host.Check{Name: "image " + image, State: "ok", Found: "found", Need: need}
 	if has, err := d.HasImage(ctx, image); err != nil {
 		c.State, c.Found = "unknown", err.Error()
 	} else if !has {
-		c.State, c.Found, c.Mend = "missing", "not here", "make image builds it"
+		c.State, c.Found, c.Mend = "missing", "not found", "make image builds it"
 	}
 	return c
 }

@@ -11,11 +11,11 @@ import (
 func (l *lab) downCommand() *cobra.Command {
 	return withFormats(&cobra.Command{
 		Use: "down", Short: "Remove a cluster: its containers and its network", Args: exactly(0, "no argument"),
-		Long: `Remove a cluster, started by peerlab up, make up or Compose: its containers, with
-all they reported, and its network. The peers are not asked to leave.`,
+		Long: `Remove a cluster of peerlab up, make up or Compose: its containers, with everything
+they reported, and its network. The peers do not leave the cluster first.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
-				fmt.Fprintf(cmd.ErrOrStderr(), "removing the cluster %s\n", c.Name())
+				fmt.Fprintf(cmd.ErrOrStderr(), "removing cluster %s\n", c.Name())
 				if err := c.Remove(cmd.Context()); err != nil || !l.json() {
 					return err
 				}

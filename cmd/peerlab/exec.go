@@ -21,22 +21,24 @@ import (
 func (l *lab) execCommand() *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
-		Use: "exec PEER -- LINE", Short: "Run one line in a peer and exit with its status",
-		Long: `Run one line in a peer and exit with its status. PEER may be several, such as
-alice,bob or all: the line runs in all at the same time, what they answer begins with
-the name, those named first come first unless they take a second, and the status is 1
-if it fails in one. Several arguments are taken as
-they are, each as one word, and joined by single blanks where the command takes a
-text; a single one is a line like one typed in the shell.
-An argument - of a command that can read standard input, such as execute or keys
-install, hands it that. The line goes to the container by standard input: Docker's
-events do not show it. On a terminal, what the peer answers is shown without what a
-terminal would act on; --raw, a file or a pipe gets every byte.`,
+		Use: "exec PEER -- LINE", Short: "Run one line in a peer, and exit with its status",
+		Long: `Run one line in a peer and exit with its status. PEER may be several peers, such as
+alice,bob or all. Then the line runs in all of them at the same time, and each line of
+output begins with the name of its peer. The output is in the order of the names, but
+does not wait more than a second for a peer. The status is 1 if one of them fails.
+
+A single argument after PEER is a line as typed in the shell. Several arguments are one
+word each, and a command that takes a text joins them with single blanks. An argument -
+passes standard input to a command that can read it, such as execute or keys install.
+
+The line reaches the container by standard input, so Docker's events do not show it. On
+a terminal, control sequences are removed from the output; --raw, a file or a pipe gets
+every byte.`,
 		Example: "  peerlab exec alice -- members\n  peerlab exec alice -- 'msg hello, everyone'\n  peerlab exec alice -- execute - <script",
 		Args:    atLeast(2, "the name of a peer and a line"), ValidArgsFunction: l.completeExec,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if peers := cmd.ArgsLenAtDash(); peers > 1 {
-				return usageError{fmt.Errorf("exec takes several peers as one word: %s", strings.Join(args[:peers], ","))}
+				return usageError{fmt.Errorf("exec takes several peers as one argument: %s", strings.Join(args[:peers], ","))}
 			}
 			line := strings.Join(args[1:], " ")
 			var in testbed.Input

@@ -10,6 +10,6 @@ import (
 
 func (l *lab) killCommand() *cobra.Command {
 	return l.onPeers(&cobra.Command{
-		Use: "kill", Short: "End peers at once (SIGKILL), as a crash does",
+		Use: "kill", Short: "Kill peers immediately (SIGKILL), like a crash",
 	}, runningOrPaused, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Kill(ctx, names...) })
 }

@@ -30,7 +30,7 @@ func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
 	if err != nil {
 		where, _ := docker.CurrentEndpoint() // whose error is err
 		if proxy := host.DaemonProxy(where.Host); proxy != "" {
-			err = fmt.Errorf("%w; it was asked through the proxy %s: put its host into NO_PROXY to ask it directly", err, proxy)
+			err = fmt.Errorf("%w; the request went through the proxy %s: add the host to NO_PROXY for a direct connection", err, proxy)
 		}
 		return nil, inconclusiveError{err}
 	}

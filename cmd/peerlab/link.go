@@ -11,12 +11,12 @@ import (
 
 func (l *lab) linkCommand() *cobra.Command {
 	return l.onLinks(&cobra.Command{
-		Use: "link FROM TO KEY=VALUE…", Short: "Degrade links: loss, delay, rate and more; one way, or --both",
-		Long: `Degrade the links from some peers to others. What is given takes the place of what
-the same key was before, what is not given stays; loss=0 takes a loss away.
+		Use: "link FROM TO KEY=VALUE…", Short: "Degrade links with loss, delay, rate and more, in one direction or with --both",
+		Long: `Degrade the links from some peers to others. A key replaces its previous value, and
+keys that are not given keep theirs; loss=0 removes a loss.
 
 ` + linkKeyHelp() + `
-From delay on it takes a kernel with netem or tbf: peerlab doctor says what yours has.
+The keys from delay on need a kernel with netem or tbf: peerlab doctor checks yours.
 
 ` + ends,
 		Example: "  peerlab link alice bob loss=20%\n  peerlab link all all delay=50ms±10ms\n  peerlab link alice rest rate=256kbit --both --for 5m\n  peerlab link 'alice <-> bob' over=1000",

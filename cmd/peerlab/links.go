@@ -11,7 +11,7 @@ import (
 
 func (l *lab) linksCommand() *cobra.Command {
 	return withFormats(&cobra.Command{
-		Use: "links", Short: "Show which links are cut or degraded, and until when", Args: exactly(0, "no argument"),
+		Use: "links", Short: "List the links that are cut or degraded, and for how long", Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return l.on(cmd, func(c *docker.Cluster) error {
 				state, err := c.LinkState(cmd.Context())

@@ -85,7 +85,7 @@ func printProbes(out io.Writer, measured []probe) error {
 	})
 	for i, p := range measured {
 		if i >= shown && p.Error == "" && len(measured) > i+1 {
-			table.Row("measured", fmt.Sprintf("%d more do as they should", len(measured)-i))
+			table.Row("measured", fmt.Sprintf("%d more links behave as declared", len(measured)-i))
 			break
 		}
 		table.Row("measured", terminal.Line(p.From)+" -> "+terminal.Line(p.To), terminal.Join(p.Text+" "+p.Error))

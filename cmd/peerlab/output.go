@@ -11,7 +11,7 @@ import (
 
 // rawFlag adds --raw to a command that shows what a peer says.
 func rawFlag(cmd *cobra.Command, raw *bool) {
-	cmd.Flags().BoolVar(raw, "raw", false, "write what the peer says as it is to a terminal, control sequences included")
+	cmd.Flags().BoolVar(raw, "raw", false, "write the peer's output to a terminal unchanged, control sequences included")
 }
 
 // outputs are where a command's output and errors go.

@@ -19,14 +19,14 @@ import (
 func (l *lab) onPeers(cmd *cobra.Command, states []testbed.State, do func(ctx context.Context, c *docker.Cluster, names []string) error) *cobra.Command {
 	cmd.Use += " PEER…"
 	var all bool
-	cmd.Flags().BoolVar(&all, "all", false, "every peer, as the word all")
+	cmd.Flags().BoolVar(&all, "all", false, "all peers, like the word all")
 	named := atLeast(1, "the name of a peer, several such as alice,bob or alice..dave, or all")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case !all:
 			return named(cmd, args)
 		case len(args) > 0:
-			return usageError{fmt.Errorf("--all is every peer: %s besides is too much", args[0])}
+			return usageError{fmt.Errorf("--all already means every peer: leave out %s", args[0])}
 		}
 		return nil
 	}

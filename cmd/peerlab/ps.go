@@ -35,20 +35,20 @@ type peerRow struct {
 func (l *lab) psCommand() *cobra.Command {
 	var quiet, watch bool
 	cmd := withFormats(&cobra.Command{
-		Use: "ps", Short: "List the peers of a cluster: their processes, what they see, what is done to them", Args: exactly(0, "no argument"),
-		Long: `List the peers of a cluster. SINCE is how long a process has been in its state, SEES how
-many members the peer holds alive, itself included, by what it reported. CPUS is the
-limit that throttle set, and LINKS counts the faults on links from and to the peer,
-each way for itself. --format wide adds the profile and the image. --quiet names only
-peers: not bootstrap, which takes no lines.
+		Use: "ps", Short: "List the peers of a cluster: their state, what they see, and their faults", Args: exactly(0, "no argument"),
+		Long: `List the peers of a cluster. SINCE is how long a process has been in its state. SEES
+is how many members the peer considers alive, itself included, according to its
+events. CPUS is the limit that throttle set. LINKS counts the faulty links from and
+to the peer, one for each direction. --format wide adds the profile and the image.
+--quiet prints only names, without bootstrap, which takes no commands.
 
---watch shows the list again whenever something changes, until Ctrl-C or until the
-cluster is gone: in a terminal in the same place, elsewhere only the lines that have
-changed, and with --format json the whole list as one line.`,
+--watch updates the list whenever something changes, until Ctrl-C or until the
+cluster is gone. A terminal shows it in place, a file or a pipe gets only the lines
+that have changed, and --format json writes the whole list as one line.`,
 		Example: "  peerlab ps\n  peerlab ps -o wide\n  peerlab ps -q | xargs -n1 peerlab logs --tail 5\n  peerlab ps --watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if quiet && watch {
-				return usageError{errors.New("--quiet and --watch exclude each other")}
+				return usageError{errors.New("--quiet and --watch cannot be used together")}
 			}
 			return l.on(cmd, func(c *docker.Cluster) error {
 				ctx := cmd.Context()
@@ -80,7 +80,7 @@ changed, and with --format json the whole list as one line.`,
 			})
 		},
 	}, formatJSON, formatWide)
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show the list again whenever something changes")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "update the list whenever something changes")
 	namesOnly(cmd, &quiet)
 	return cmd
 }

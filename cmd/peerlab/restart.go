@@ -10,7 +10,7 @@ import (
 
 func (l *lab) restartCommand() *cobra.Command {
 	return l.onPeers(&cobra.Command{
-		Use: "restart", Short: "Have peers leave, as stop does, and start them again",
+		Use: "restart", Short: "Stop peers, as the command stop does, and start them again",
 	}, anyState, func(ctx context.Context, c *docker.Cluster, names []string) error {
 		if err := c.Stop(ctx, names...); err != nil {
 			return err

@@ -11,6 +11,6 @@ import (
 
 func (l *lab) resumeCommand() *cobra.Command {
 	return l.onPeers(&cobra.Command{
-		Use: "resume", Short: "Let paused peers go on",
+		Use: "resume", Short: "Resume paused peers",
 	}, []testbed.State{testbed.Paused}, func(ctx context.Context, c *docker.Cluster, names []string) error { return c.Resume(ctx, names...) })
 }

@@ -20,15 +20,15 @@ const (
 // addLab adds the commands that work on a cluster, and those of experiments.
 func addLab(root *cobra.Command, env func(string) string) *lab {
 	l := &lab{env: env}
-	root.Short = "Clusters of real peers, started, broken and measured, in containers or in virtual time"
+	root.Short = "Start, break and measure clusters of real peers, in containers or in virtual time"
 	flags := root.PersistentFlags()
-	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, if there are several (or PEERLAB_CLUSTER)")
-	flags.StringVarP(&l.format, "format", "o", formatText, "`text|json`, or wide where a table has more columns")
-	flags.StringVar(&l.fabric, "fabric-image", env("PEERLAB_FABRIC_IMAGE"), "`IMAGE` of what keeps and measures links (peerlab-fabric, or PEERLAB_FABRIC_IMAGE)")
-	flags.StringVar(&l.color, "color", "auto", "`auto|always|never`: by itself only a terminal gets colors, and not if NO_COLOR is set")
+	flags.StringVar(&l.cluster, "cluster", env("PEERLAB_CLUSTER"), "`NAME` of the cluster, needed if there are several (or PEERLAB_CLUSTER)")
+	flags.StringVarP(&l.format, "format", "o", formatText, "`text|json`, or wide for tables with more columns")
+	flags.StringVar(&l.fabric, "fabric-image", env("PEERLAB_FABRIC_IMAGE"), "`IMAGE` of the agent that changes and measures links (peerlab-fabric, or PEERLAB_FABRIC_IMAGE)")
+	flags.StringVar(&l.color, "color", "auto", "`auto|always|never`: auto means only on a terminal, and not if NO_COLOR is set")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if !slices.Contains(colorModes, l.color) {
-			return usageError{fmt.Errorf("--color %q: one of %s", l.color, strings.Join(colorModes, ", "))}
+			return usageError{fmt.Errorf("--color %q must be one of %s", l.color, strings.Join(colorModes, ", "))}
 		}
 		if err := checkCluster(cmd); err != nil {
 			return err
@@ -40,11 +40,11 @@ func addLab(root *cobra.Command, env func(string) string) *lab {
 		commands []*cobra.Command
 	}{
 		{"Clusters", []*cobra.Command{l.upCommand(), l.downCommand(), l.clustersCommand(), l.psCommand()}},
-		{"In and from peers", []*cobra.Command{l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand()}},
-		{"What happens to peers", []*cobra.Command{
+		{"Shells, output and events of peers", []*cobra.Command{l.attachCommand(), l.execCommand(), l.logsCommand(), l.eventsCommand()}},
+		{"Faults of peers", []*cobra.Command{
 			l.killCommand(), l.stopCommand(), l.startCommand(), l.restartCommand(), l.pauseCommand(), l.resumeCommand(), l.throttleCommand(),
 		}},
-		{"What happens to links", []*cobra.Command{l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand()}},
+		{"Faults of links", []*cobra.Command{l.partitionCommand(), l.cutCommand(), l.linkCommand(), l.healCommand(), l.linksCommand()}},
 		{experiments, []*cobra.Command{
 			l.runCommand(), l.checkCommand(), l.galleryCommand(), l.exploreCommand(), l.sweepCommand(), l.compareCommand(), l.runsCommand(),
 		}},
@@ -78,9 +78,9 @@ func checkCluster(cmd *cobra.Command) error {
 	for c := cmd; c != nil; c = c.Parent() {
 		switch c.GroupID {
 		case experiments:
-			return usageError{fmt.Errorf("%s takes no --cluster: experiments run on new clusters of their own", cmd.CommandPath())}
+			return usageError{fmt.Errorf("%s takes no --cluster: an experiment creates a new cluster", cmd.CommandPath())}
 		case thisMachine:
-			return usageError{fmt.Errorf("%s takes no --cluster: it is for all of this machine", cmd.CommandPath())}
+			return usageError{fmt.Errorf("%s takes no --cluster: it concerns the whole machine", cmd.CommandPath())}
 		}
 	}
 	return nil

@@ -22,13 +22,13 @@ func (l *lab) runCommand() *cobra.Command {
 	var f runFlags
 	cmd := withFormats(&cobra.Command{
 		Use: "run FILE…", Short: "Run scenarios, or multi-peer test files (NAME.cmd), each on a new cluster",
-		Long: `Run scenarios and say whether what they await came true. FILE is a file, gallery/NAME
-one of those that peerlab gallery lists, and gallery all of them. The exit status is 0
-when all pass, 1 when one fails, 2 when a scenario has mistakes, and 3 when none fails
-but one is inconclusive: a fault had no effect, the host was too busy, a peer was lost,
-or something cannot be done here. What happened is saved in --out, from which the same
-command goes on when it was interrupted; junit.xml there has the verdicts for CI systems.
-docs/scenarios.md describes the language.`,
+		Long: `Run scenarios and report whether their expectations hold. FILE is a file, gallery/NAME
+is a built-in scenario that peerlab gallery lists, and gallery is all of them. The exit
+status is 0 if all pass, 1 if one fails, 2 if a scenario has mistakes, and 3 if none
+fails but one is inconclusive: a fault had no effect, the host was too busy, a peer was
+lost, or this host cannot do something. The results are saved in --out. After an
+interruption the same command continues from there. The file junit.xml there has the
+verdicts for CI systems. docs/scenarios.md describes the language.`,
 		Example: "  peerlab run gallery/crash\n  peerlab run gallery --engine sim\n  peerlab run my.txt --set LOSS=30% --repeat 20 --out results",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !f.helpMD {
@@ -49,7 +49,7 @@ docs/scenarios.md describes the language.`,
 		},
 	}, formatJSON)
 	flags := cmd.Flags()
-	f.add(flags, "docker", "run each `N` times: distributions and a confidence interval", "the first run")
+	f.add(flags, "docker", "run each `N` times, for distributions and confidence intervals", "the first run")
 	l.limits.add(flags)
 	flags.BoolVar(&f.helpMD, "help-verbs", false, "print the reference of verbs and conditions, as Markdown")
 	return cmd
@@ -133,7 +133,7 @@ func whatOf(all []*scenarios.Scenario) string {
 func tellCleanup(ctx context.Context, engine string, say func(string)) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
 		if engine == "docker" {
-			say("interrupted: removing the containers and networks of what is under way, which takes some seconds")
+			say("interrupted: removing the containers and networks of unfinished runs, which takes some seconds")
 		}
 	})
 }
@@ -168,7 +168,7 @@ func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (obse
 	defer tellCleanup(cmd.Context(), f.engine, say)()
 	done, err := b.Run(cmd.Context(), plans)
 	if err != nil && cmd.Context().Err() != nil {
-		err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(done), len(plans)*f.repeat, b.Dir)
+		err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s continues from there", len(done), len(plans)*f.repeat, b.Dir)
 	}
 	verdict := observe.Pass
 	for _, d := range done {

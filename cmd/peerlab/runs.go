@@ -39,11 +39,11 @@ type results struct {
 
 func (l *lab) runsCommand() *cobra.Command {
 	cmd := withFormats(&cobra.Command{
-		Use: "runs", Short: "List what run, sweep and compare have left, show or remove it", Args: exactly(0, "no argument, or one of show, prune"),
+		Use: "runs", Short: "List, show or remove the results of run, sweep and compare", Args: exactly(0, "no argument, or one of show, prune"),
 		Long: `List the results of run, sweep and compare without --out, the oldest first. They are in
 $XDG_STATE_HOME/peerlab/runs, by default ~/.local/state/peerlab/runs, and stay there
-until peerlab runs prune removes them. ID is what the list shows, or so much of its
-beginning or end that no other has it; last is the newest. peerlab check takes it, too.`,
+until peerlab runs prune removes them. ID is an ID of the list, or a beginning or end
+of it that no other ID has; last is the newest. peerlab check takes an ID, too.`,
 		Example: "  peerlab runs\n  peerlab runs show last\n  peerlab runs prune --older 30d",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			runs, ids, err := l.resultIDs()

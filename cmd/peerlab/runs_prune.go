@@ -23,7 +23,7 @@ type pruneFlags struct {
 func (l *lab) runsPruneCommand() *cobra.Command {
 	var f pruneFlags
 	cmd := withFormats(&cobra.Command{
-		Use: "prune [ID…]", Short: "Remove results: those named, or all but the newest, or all that are old",
+		Use: "prune [ID…]", Short: "Remove results: by name, all but the newest, or all old ones",
 		Long: `Remove results of run, sweep and compare: those with these IDs, or all but the newest
 N, or all that are older; with both flags what both say. What a command still works on
 stays.`,
@@ -33,8 +33,8 @@ stays.`,
 	}, formatJSON)
 	flags := cmd.Flags()
 	flags.IntVar(&f.keep, "keep", 0, "keep the newest `N`")
-	flags.StringVar(&f.older, "older", "", "only what is older than `DURATION`, such as 30d or 12h")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be removed, and remove nothing")
+	flags.StringVar(&f.older, "older", "", "only results older than `DURATION`, such as 30d or 12h")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "only list what would be removed")
 	return cmd
 }
 
@@ -46,7 +46,7 @@ func (l *lab) prune(cmd *cobra.Command, f pruneFlags, args []string) error {
 	case len(args) == 0 && !keeps && !ages:
 		return usageError{errors.New("prune needs IDs, --keep N or --older DURATION, such as --older 30d")}
 	case keeps && f.keep < 0:
-		return usageError{fmt.Errorf("--keep %d: want 0 or more", f.keep)}
+		return usageError{fmt.Errorf("--keep must be 0 or more, not %d", f.keep)}
 	}
 	age, err := parseAge(f.older)
 	if err != nil {
@@ -111,7 +111,7 @@ func (l *lab) remove(cmd *cobra.Command, dirs []string, dryRun bool) error {
 		fmt.Fprintf(out, "%s %s\n", verb, id)
 	}
 	for _, id := range told.Kept {
-		fmt.Fprintf(out, "kept %s: it is under way\n", id)
+		fmt.Fprintf(out, "kept %s: it is still running\n", id)
 	}
 	results := "results"
 	if len(told.Removed) == 1 {
@@ -129,13 +129,13 @@ func parseAge(text string) (time.Duration, error) {
 	if days, is := strings.CutSuffix(text, "d"); is {
 		n, err := strconv.Atoi(days)
 		if err != nil || n < 0 || n > 36500 {
-			return 0, fmt.Errorf("%q: want days such as 30d, or a duration such as 12h", text)
+			return 0, fmt.Errorf("%q is not a number of days such as 30d or a duration such as 12h", text)
 		}
 		return time.Duration(n) * 24 * time.Hour, nil
 	}
 	age, err := time.ParseDuration(text)
 	if err != nil || age < 0 {
-		return 0, fmt.Errorf("%q: want days such as 30d, or a duration such as 12h", text)
+		return 0, fmt.Errorf("%q is not a number of days such as 30d or a duration such as 12h", text)
 	}
 	return age, nil
 }

@@ -14,7 +14,7 @@ import (
 
 func (l *lab) runsShowCommand() *cobra.Command {
 	return withFormats(&cobra.Command{
-		Use: "show ID…", Short: "Show what runs came to, and the story of each that did not pass", Args: atLeast(1, "an ID that peerlab runs lists, or last"),
+		Use: "show ID…", Short: "Show the verdicts of runs, and the story of each that did not pass", Args: atLeast(1, "an ID that peerlab runs lists, or last"),
 		ValidArgsFunction: l.completeResults,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dirs, err := l.findAllResults(args)
@@ -29,11 +29,11 @@ func (l *lab) runsShowCommand() *cobra.Command {
 					return err
 				}
 				if len(done) == 0 && !l.json() {
-					state := "unfinished: it ended before a run was complete"
+					state := "unfinished: the command ended before a run was complete"
 					if isRunning(dir) {
-						state = "under way: no run is complete yet"
+						state = "still running: no run is complete yet"
 					}
-					fmt.Fprintf(out, "%s is %s\nwhat happened is in %s\n", filepath.Base(dir), state, dir)
+					fmt.Fprintf(out, "%s is %s\nits files are in %s\n", filepath.Base(dir), state, dir)
 					continue
 				}
 				for _, d := range done {

@@ -34,7 +34,7 @@ func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*scenarioHost,
 			return nil, usageError{errors.New("--memory, --pids and --health-checks are for containers: virtual time has none")}
 		}
 		if tune {
-			return nil, usageError{errors.New("--tune-host is for containers: peers in virtual time share no table of neighbors")}
+			return nil, usageError{errors.New("--tune-host is for containers: peers in virtual time share no neighbor table")}
 		}
 		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
 		return &scenarioHost{simulate, settings.Limit(), settings.Restore}, nil
@@ -55,7 +55,7 @@ func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*scenarioHost,
 		}
 		return &scenarioHost{run, 0, func() { tuner.restore(); _ = d.Close() }}, nil
 	}
-	return nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
+	return nil, usageError{fmt.Errorf("--engine %q must be docker or sim", engine)}
 }
 
 // abandonAfter is how long an interrupted simulation may take to end.

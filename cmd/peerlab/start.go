@@ -12,7 +12,7 @@ import (
 func (l *lab) startCommand() *cobra.Command {
 	var move bool
 	cmd := l.onPeers(&cobra.Command{
-		Use: "start", Short: "Start peers that have ended, at the same address or a new one",
+		Use: "start", Short: "Start stopped peers, at the same address or a new one",
 	}, []testbed.State{testbed.Stopped}, func(ctx context.Context, c *docker.Cluster, names []string) error {
 		if move {
 			for _, name := range names { // each takes the address after the one before
@@ -23,6 +23,6 @@ func (l *lab) startCommand() *cobra.Command {
 		}
 		return c.Start(ctx, names...)
 	})
-	cmd.Flags().BoolVar(&move, "new-address", false, "at an address that nobody in the cluster has")
+	cmd.Flags().BoolVar(&move, "new-address", false, "give each peer an address that no other peer has")
 	return cmd
 }

@@ -180,7 +180,7 @@ func oneLine(err error, interrupted bool) string {
 		switch {
 		case strings.HasPrefix(lines[0], "interrupted"):
 		case errors.As(err, new(*url.Error)) && errors.Is(err, context.Canceled): // its text is a URL of Docker's
-			lines[0] = "interrupted while Docker was asked"
+			lines[0] = "interrupted during a request to Docker"
 		default:
 			lines[0] = "interrupted: " + lines[0]
 		}

@@ -15,14 +15,14 @@ import (
 func (l *lab) stopCommand() *cobra.Command {
 	var cmd *cobra.Command
 	cmd = l.onPeers(&cobra.Command{
-		Use: "stop", Short: "Have peers leave (SIGTERM); kill those that have not after 10 s",
+		Use: "stop", Short: "Ask peers to leave (SIGTERM); kill those still running after 10 s",
 	}, runningOrPaused, func(ctx context.Context, c *docker.Cluster, names []string) error {
 		peers, err := c.Peers(ctx)
 		if err != nil {
 			return err
 		}
 		if idle := stopped(peers, names); len(idle) > 0 {
-			fmt.Fprintf(cmd.ErrOrStderr(), "nothing to stop in %s: not running\n", strings.Join(idle, ", "))
+			fmt.Fprintf(cmd.ErrOrStderr(), "nothing to stop: %s not running\n", strings.Join(idle, ", "))
 		}
 		return c.Stop(ctx, names...)
 	})

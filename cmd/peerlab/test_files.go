@@ -29,7 +29,7 @@ func (l *lab) checkTestFiles(cmd *cobra.Command, files []string, scenarios bool)
 	}
 	for _, name := range []string{"set", "arm", "repeat", "out", "seed", "parallel"} {
 		if cmd.Flags().Changed(name) {
-			return usageError{fmt.Errorf("--%s is for scenarios: a test file (%s) has no use for it", name, files[0])}
+			return usageError{fmt.Errorf("--%s is for scenarios: the test file %s does not use it", name, files[0])}
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ type bridgeTester interface {
 // Bridge tries with an image whether packets pass between containers, and if
 // none does looks for what drops them.
 func Bridge(ctx context.Context, d bridgeTester, image string, root fs.FS) Check {
-	c := Check{Name: "bridge", State: "ok", Found: "packets pass between containers of one network"}
+	c := Check{Name: "bridge", State: "ok", Found: "packets get from one container to another on the same network"}
 	before := savedFirewall(ctx)
 	passes, err := d.TryBridge(ctx, image)
 	switch {
@@ -34,7 +34,7 @@ func Bridge(ctx context.Context, d bridgeTester, image string, root fs.FS) Check
 	case !passes:
 		c.State, c.Need = "missing", true
 		if !d.Endpoint().IsLocal() {
-			c.Found, c.Mend = nonePasses+": what drops them on Docker's host cannot be seen from here", "run peerlab doctor on that machine"
+			c.Found, c.Mend = nonePasses+": from here nobody can see what drops them on Docker's host", "run peerlab doctor on that machine"
 			break
 		}
 		c.Found, c.Mend = whatDrops(before, savedFirewall(ctx), readNumber(root, "proc/sys/net/bridge/bridge-nf-call-iptables") == 1)
@@ -42,7 +42,7 @@ func Bridge(ctx context.Context, d bridgeTester, image string, root fs.FS) Check
 	return c
 }
 
-const nonePasses = "no packet passes between two containers of one network"
+const nonePasses = "no packet gets from one container to another on the same network"
 
 // savedFirewall returns the rules of iptables with what they have counted, of both
 // its kinds, "" where they cannot be read.

@@ -49,7 +49,7 @@ func Kernel(root fs.FS, tried []fabric.Feature) []Check {
 		case "missing":
 			c.Found, c.Mend = "no "+f.gives, f.without
 		case "unknown":
-			c.Mend = "neither the kernel's configuration nor its modules can be read here: sudo modprobe " + f.module + " tells"
+			c.Mend = "the kernel's configuration and modules cannot be read here: try sudo modprobe " + f.module
 		}
 		checks = append(checks, c)
 	}

@@ -72,7 +72,7 @@ func kernelLimits(root fs.FS, needed int) []limit {
 	arp := limit{name: "ARP table", room: -1, has: "cannot be read"}
 	if t, err := neighbors.ReadThresholds(root); err == nil {
 		arp.room, arp.has = t.Peers(), fmt.Sprintf("%d neighbors (gc_thresh3)", t.Most)
-		arp.mend = "with more packets are lost, when a table that all share is full: " + t.For(0, neighbors.Needed(needed)).Command() + ", or --tune-host of up and run"
+		arp.mend = "with more peers the table, which all containers share, is full and packets are lost: " + t.For(0, neighbors.Needed(needed)).Command() + ", or --tune-host of up and run"
 	}
 	return []limit{threads, arp}
 }
@@ -120,7 +120,7 @@ func ContainerLimits(about docker.About) Check {
 		lacks = append(lacks, "pids")
 	}
 	if len(lacks) > 0 {
-		c.State, c.Found = "missing", "containers may take all there is: the kernel has no control group for "+strings.Join(lacks, ", ")
+		c.State, c.Found = "missing", "containers can use everything: the kernel has no control group for "+strings.Join(lacks, ", ")
 		c.Mend = "boot it with cgroup_enable=memory, or one with CONFIG_MEMCG and CONFIG_CGROUP_PIDS"
 	}
 	return c

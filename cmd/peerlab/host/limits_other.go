@@ -4,5 +4,5 @@ package host
 
 // openFiles knows no limit of this program.
 func openFiles() limit {
-	return limit{name: "open files", room: -1, has: "no limit that could be read"}
+	return limit{name: "open files", room: -1, has: "the limit cannot be read"}
 }

@@ -21,7 +21,7 @@ func Proxy(env func(string) string, dockerHost string) Check {
 	var found []string
 	path, inContainers, err := containerProxies(env, dockerHost)
 	if err != nil {
-		c.State, c.Mend = "unknown", "mend the file: docker cannot read it either"
+		c.State, c.Mend = "unknown", "fix the file: docker cannot read it either"
 		found = append(found, err.Error())
 	}
 	if len(inContainers) > 0 {
