@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"peerlab/internal/usage"
-
 	"github.com/spf13/pflag"
+
+	"peerlab/internal/usage"
 )
 
 // lookup is os.LookupEnv, or a test's stand-in for it.

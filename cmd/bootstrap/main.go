@@ -9,10 +9,10 @@ import (
 	"os/signal"
 	"syscall"
 
-	"peerlab/internal/usage"
-
 	// The image holds no certificate authorities, and stores are in clouds.
 	_ "golang.org/x/crypto/x509roots/fallback"
+
+	"peerlab/internal/usage"
 )
 
 func main() {

@@ -6,12 +6,12 @@ import (
 	"io"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/testbed"
-
-	"github.com/spf13/cobra"
 )
 
 // checkTestFiles refuses what is asked of multi-peer test files and would do
