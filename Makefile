@@ -22,7 +22,7 @@ UNITS    = $$(go list ./... | grep -v '^peerlab/e2e$$')
 # What keeps a processor busy in virtual time, and what starts containers or
 # changes this host's network: each for itself, or they would feel each other.
 SIMULATED = peerlab/(scenarios|testbed/sim)(/|$$)
-HOSTED    = peerlab/(testbed/(docker|fabric)|cmd/(peerlab|fabric))(/|$$)
+HOSTED    = peerlab/(testbed/(docker|fabric)(/|$$)|cmd/(peerlab|fabric)$$)
 BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w'
 
 .PHONY: help
@@ -262,10 +262,11 @@ cross: ## go vet for other systems, tests included: linux/arm64, darwin/arm64, w
 	done
 
 # What a contributor runs all the time. The gallery, and whatever needs Docker, is
-# left to make test.
+# left to make test. Many packages mostly wait, so that more of them run than there
+# are processors.
 .PHONY: check
 check: lint ## quick: lint, and the tests that need neither Docker nor the race detector
-	@go test -short -count=1 -skip '^TestGallery' $$(go list ./... | grep -Ev '$(HOSTED)|^peerlab/e2e$$')
+	@go test -short -count=1 -p $$((2 * $$(nproc))) -skip '^TestGallery' $$(go list ./... | grep -Ev '$(HOSTED)|^peerlab/e2e$$')
 
 .PHONY: pre-commit
 pre-commit: format generate docs api check ## what a commit should have gone through

@@ -71,9 +71,13 @@ func TestConcurrent(t *testing.T) {
 }
 
 // TestTenThousandJoinsAndLeaves ends with a list that holds exactly those that
-// joined last and did not leave.
+// joined last and did not leave. With -short it is two thousand of them.
 func TestTenThousandJoinsAndLeaves(t *testing.T) {
-	const clients, each, stay = 100, 50, 2
+	const clients, stay = 100, 2
+	each := 50
+	if testing.Short() {
+		each = 10
+	}
 	h := NewHandler(store.NewMemory(bootstrap.Limit, 2), quiet)
 	// A request that an overloaded service gave up is made again, as a peer does.
 	demand := func(path, body string) {
@@ -91,7 +95,7 @@ func TestTenThousandJoinsAndLeaves(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range clients {
 		all.Go(func() {
-			for n := range each { // two requests each: 10,000 in all
+			for n := range each { // two requests each
 				id := fmt.Sprintf("id%d-%d", i, n)
 				demand("/join", fmt.Sprintf("%s peer%d 127.0.0.1 7946 tcp 0 %d", id, i, n))
 				if n < each-stay {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"peerlab/internal/usage"
 )
 
 // lookup is os.LookupEnv, or a test's stand-in for it.
@@ -30,14 +32,14 @@ func fromEnv(flags *pflag.FlagSet, env lookup) error {
 		name := "BOOTSTRAP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if v := env.get(name); v != "" {
 			if err := flags.Set(f.Name, v); err != nil {
-				wrong = usageError{fmt.Errorf("environment %s=%q: want a value of type %s", name, v, f.Value.Type())}
+				wrong = usage.Wrong(fmt.Errorf("environment variable %s=%q is not a value of type %s", name, v, f.Value.Type()))
 			}
 			return
 		}
 		// The habit of Cloud Run and others to say nothing but the port.
 		if port := env.get("PORT"); f.Name == "listen" && port != "" {
 			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-				wrong = usageError{fmt.Errorf("environment PORT=%q: want a number from 1 to 65535", port)}
+				wrong = usage.Wrong(fmt.Errorf("environment variable PORT=%q is not a number between 1 and 65535", port))
 				return
 			}
 			wrong = flags.Set("listen", ":"+port)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"peerlab/internal/usage"
 )
 
 // healthTimeout is below the three seconds after which Docker gives up on a
@@ -20,7 +22,7 @@ const healthTimeout = 2 * time.Second
 func checkHealth(ctx context.Context, base string, own bool, out io.Writer) error {
 	u, err := url.Parse(base)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-		return usageError{fmt.Errorf("--url %q: want http://HOST:PORT", base)}
+		return usage.Wrong(fmt.Errorf("--url %q must be like http://HOST:PORT", base))
 	}
 	shown := u.JoinPath("healthz").Redacted()
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)

@@ -47,16 +47,14 @@ func newRoot(env lookup, stderr io.Writer) *cobra.Command {
 	var s settings
 	root := &cobra.Command{
 		Use:   "bootstrap",
-		Short: "Tell new peers whom to contact first",
-		Long: `The bootstrap service keeps the addresses of a few peers and gives them to new
-ones. It answers HTTP until SIGTERM or SIGINT.
+		Short: "Give new peers the addresses of peers to contact first",
+		Long: `The bootstrap service keeps the addresses of a few peers and gives them to new peers.
+It serves HTTP until SIGTERM or SIGINT.
 
-Every flag can be set by an environment variable as well, --max-peers by
-BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
---listen nor BOOTSTRAP_LISTEN is given.`,
-		Args:          onlyCommands,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+An environment variable can set every flag, too: BOOTSTRAP_MAX_PEERS sets --max-peers,
+and so on. The flag takes precedence. PORT sets the port if neither --listen nor
+BOOTSTRAP_LISTEN is given.`,
+		Args: onlyCommands,
 		// 0, cobra's own default, suggests nothing where Args is set.
 		SuggestionsMinimumDistance: 2,
 		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -74,7 +72,7 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 				s.tokens, err = readTokens(s.tokensFile, env)
 			}
 			if err != nil {
-				return usageError{err}
+				return usage.Wrong(err)
 			}
 			options := &slog.HandlerOptions{Level: level}
 			var handler slog.Handler = slog.NewTextHandler(stderr, options)
@@ -87,31 +85,30 @@ BOOTSTRAP_MAX_PEERS and so on; the flag wins. PORT sets the port where neither
 	}
 	usage.Help(root)
 	root.Version = usage.Version()
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.Flags()
-	f.StringVar(&s.listen, "listen", ":8080", "address to answer on, `HOST:PORT`")
-	f.IntVar(&s.maxPeers, "max-peers", 2, "how many peers to keep, until a client sets another number")
-	f.IntVar(&s.minRefill, "min-refill-candidates", 2, "what to tell clients about refill, until a client sets another number")
-	f.StringVar(&s.store, "store", "memory:", "`URL` of what keeps the list: memory:, bolt:PATH, etcd://HOST:PORT[,HOST:PORT]/PREFIX, firestore://PROJECT")
+	f.StringVar(&s.listen, "listen", ":8080", "address to listen on, `HOST:PORT`")
+	f.IntVar(&s.maxPeers, "max-peers", 2, "number of peers to keep, until a client changes it")
+	f.IntVar(&s.minRefill, "min-refill-candidates", 2, "number of refill candidates that clients are told, until a client changes it")
+	f.StringVar(&s.store, "store", "memory:", "`URL` of the store for the list: memory:, bolt:PATH, etcd://HOST:PORT[,HOST:PORT]/PREFIX, firestore://PROJECT")
 	f.BoolVar(&s.setAside, "set-aside", false, "rename a damaged bolt file and start with an empty list")
-	f.DurationVar(&s.ttl, "ttl", server.DefaultTTL, "after how long a peer that does not renew goes, 3s to 24h")
-	f.DurationVar(&s.legacyTTL, "legacy-ttl", server.DefaultLegacyTTL, "the same for peers of the legacy API, which never renew; 0 for never")
+	f.DurationVar(&s.ttl, "ttl", server.DefaultTTL, "time after which a peer that does not renew is removed, 3s to 24h")
+	f.DurationVar(&s.legacyTTL, "legacy-ttl", server.DefaultLegacyTTL, "the same for peers of the legacy API, which cannot renew; 0 for never")
 	f.StringVar(&s.tokensFile, "tokens-file", "", "`FILE` of lines like admin TOKEN, for read, write and admin; also BOOTSTRAP_READ_TOKEN, BOOTSTRAP_WRITE_TOKEN, BOOTSTRAP_ADMIN_TOKEN")
-	f.StringVar(&s.tlsCert, "tls-cert", "", "PEM `FILE` of the certificate chain; read again when it changes")
+	f.StringVar(&s.tlsCert, "tls-cert", "", "PEM `FILE` of the certificate chain; reloaded when it changes")
 	f.StringVar(&s.tlsKey, "tls-key", "", "PEM `FILE` of its key")
 	f.BoolVar(&s.allowLoopback, "allow-loopback", false, "accept peers at loopback addresses (default: with --store memory:)")
-	f.IntVar(&s.rate, "rate", 6000, "requests a minute from one client; 0 for any number")
+	f.IntVar(&s.rate, "rate", 6000, "requests per minute from one client; 0 for no limit")
 	f.StringSliceVar(&s.trustedProxies, "trusted-proxies", nil, "`NETWORKS`, as in 10.0.0.0/8, whose X-Forwarded-For names the client")
-	f.StringSliceVar(&s.hosts, "host", nil, "`NAME` by which clients call this service, where that needs neither a token nor TLS; addresses and names without a dot are known")
+	f.StringSliceVar(&s.hosts, "host", nil, "`NAME` that clients use for this service if it needs neither a token nor TLS; addresses and names without a dot are always accepted")
 	f.StringSliceVar(&s.networks, "networks", nil, "`NETWORKS`, as in 10.0.0.0/8, whose peers may be registered (default: any)")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 
 	health := &cobra.Command{
 		Use:   "health",
-		Short: "Exit with 0 if the service answers, with 1 if not",
-		Long: `Ask a running service for its health: the check for a container without a shell.
-Without --url it asks this machine, on the port that BOOTSTRAP_LISTEN or PORT sets.`,
+		Short: "Check that the service answers: exit with 0 if it does, with 1 if not",
+		Long: `Ask a running service for its health. This is the health check for a container without
+a shell. Without --url it asks this machine, on the port of BOOTSTRAP_LISTEN or PORT.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			own := s.healthBase == ""
@@ -145,7 +142,7 @@ func (s settings) validate() (slog.Level, error) {
 	case s.logFormat != "text" && s.logFormat != "json":
 		return 0, fmt.Errorf("--log-format %q: want text or json", s.logFormat)
 	case s.ttl < server.MinTTL || s.ttl > server.MaxTTL:
-		return 0, fmt.Errorf("--ttl %s: want 3s to 24h", s.ttl)
+		return 0, fmt.Errorf("--ttl must be between 3s and 24h, not %s", s.ttl)
 	case s.legacyTTL < 0:
 		return 0, fmt.Errorf("--legacy-ttl %s: want a duration, or 0 for never", s.legacyTTL)
 	case s.rate < 0:
@@ -203,12 +200,12 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = ", did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return usageError{fmt.Errorf("unknown command %q%s", args[0], hint)}
+	return usage.Wrong(fmt.Errorf("unknown command %q%s", args[0], hint))
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s takes no argument, got %q", cmd.Name(), args[0])}
+		return usage.Wrong(fmt.Errorf("%s takes no argument, got %q", cmd.Name(), args[0]))
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peerlab/internal/terminal"
 	"peerlab/internal/usage"
 	"peerlab/testbed/fabric"
 )
@@ -28,9 +26,6 @@ import (
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
-
-// usageError is wrong usage, as opposed to a failure: it exits with status 2.
-type usageError struct{ error }
 
 // run is the whole program and returns its exit status. It ends when ctx does,
 // or on SIGTERM or SIGINT, with everything removed that it made.
@@ -40,31 +35,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := &cobra.Command{
 		Use:               "fabric",
 		Short:             "Cut, degrade and measure the links between peers",
-		Args:              wrong(cobra.NoArgs),
-		SilenceErrors:     true,
-		SilenceUsage:      true,
+		Args:              wrongUsage(cobra.NoArgs),
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("choose a command: agent, probe or features")}
+			return usage.Wrong(errors.New("choose a command: agent, probe or features"))
 		},
 	}
 	usage.Help(root)
 	root.Version = usage.Version()
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(agentCommand(stdout, stderr), probeCommand(stdin, stdout), featuresCommand(stdout))
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	if usage, ok := errors.AsType[usageError](err); ok {
-		fmt.Fprintf(stderr, "fabric: %s (see fabric --help)\n", terminal.Line(usage.Error()))
-		return 2
-	}
-	fmt.Fprintf(stderr, "fabric: %s\n", terminal.Line(err.Error()))
-	return 1
+	return usage.Execute(ctx, root, args, stdout, stderr)
 }
 
 func agentCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -73,15 +53,15 @@ func agentCommand(stdout, stderr io.Writer) *cobra.Command {
 	var uid int
 	cmd := &cobra.Command{
 		Use:   "agent --lab NAME --bridge DEVICE",
-		Short: "Keep a lab's matrix in force, as clients say",
-		Long: `Keep a lab's matrix in force, as clients say. It needs the host's network and
+		Short: "Keep the link rules of a lab in force, as clients set them",
+		Long: `Keep the link rules of a lab in force, as clients set them. It needs the host's network and
 NET_ADMIN. It ends on SIGTERM or SIGINT, and when the bridge is gone; then all
 its rules and queues are, too. To standard output it writes each change of the
 links, as an event.`,
-		Args: wrong(cobra.NoArgs),
+		Args: wrongUsage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if config.Lab == "" || config.Bridge == "" {
-				return usageError{errors.New("--lab and --bridge must be given")}
+				return usage.Wrong(errors.New("--lab and --bridge must be given"))
 			}
 			// A matrix of 2,500 pairs makes 5 MB of garbage in as many
 			// milliseconds; collected each time, it would be late by half as many.
@@ -124,7 +104,7 @@ func probeCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 		Short: "Send and receive what standard input says, until it ends",
 		Long: `Send and receive packets as standard input says, until it ends, and tell on
 standard output what came. It needs the network of the peer and no privilege.`,
-		Args: wrong(cobra.NoArgs),
+		Args: wrongUsage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			probe, err := fabric.NewProbe(port)
 			if err != nil {
@@ -149,7 +129,7 @@ func featuresCommand(stdout io.Writer) *cobra.Command {
 		Short: "Say as JSON what the kernel can, by trying it",
 		Long: `Say as JSON what the kernel can, by trying it. It needs NET_ADMIN, but not the
 host's network, and leaves nothing.`,
-		Args: wrong(cobra.NoArgs),
+		Args: wrongUsage(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			features, err := fabric.Detect()
 			if err != nil {
@@ -160,11 +140,11 @@ host's network, and leaves nothing.`,
 	}
 }
 
-// wrong makes a failed check of arguments wrong usage.
-func wrong(check cobra.PositionalArgs) cobra.PositionalArgs {
+// wrongUsage marks a failed check of arguments as a mistake in the command line.
+func wrongUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{err}
+			return usage.Wrong(err)
 		}
 		return nil
 	}

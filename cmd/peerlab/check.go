@@ -19,12 +19,13 @@ import (
 // checkCommand judges saved runs again.
 func (l *lab) checkCommand() *cobra.Command {
 	return withFormats(&cobra.Command{
-		Use: "check DIR… [NAME…]", Short: "Judge saved runs again, with the checks and conditions of this program",
-		Long: `Judge saved runs again: what the lines of the scenario asked (await, hold, check,
-measure), each by the part of the history that it had, with the checks and conditions
-of this program. DIR is a run's directory, or one that holds some, such as --out of
-peerlab run, or what peerlab runs lists (last is the newest). NAME asks for one more check or measure, of all of the history: ` + strings.Join(asked(), ", ") + `
-(a directory of such a name is ./NAME). The exit status is that of peerlab run.`,
+		Use: "check DIR… [NAME…]", Short: "Evaluate saved runs again, with the checks and conditions of this program",
+		Long: `Evaluate saved runs again, with the checks and conditions of this program: the lines
+await, hold, check and measure of the scenario, each over the same part of the history
+as in the run. DIR is the directory of a run, a directory of several runs such as the
+one of --out, or an ID that peerlab runs lists (last is the newest). NAME is a further
+check or measure, over the whole history: ` + strings.Join(asked(), ", ") + `
+(write ./NAME for a directory with such a name). The exit status is as for peerlab run.`,
 		Args: atLeast(1, "the directory of a saved run"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			proposed, directive := completeChecks(cmd, args, word)
@@ -86,7 +87,7 @@ func (l *lab) savedPlace(word string) (string, error) {
 	}
 	dir, err := l.findResults(word)
 	if err != nil {
-		return "", fmt.Errorf("there is no directory %s, and no results of that name: peerlab runs lists them", word)
+		return "", fmt.Errorf("no directory and no results are named %s: peerlab runs lists the results", word)
 	}
 	return dir, nil
 }

@@ -15,7 +15,7 @@ import (
 func (l *lab) clustersCommand() *cobra.Command {
 	var quiet bool
 	cmd := withFormats(&cobra.Command{
-		Use: "clusters", Short: "List the clusters there are: of peerlab up, Compose, runs and by hand", Args: exactly(0, "no argument"),
+		Use: "clusters", Short: "List all clusters: of peerlab up, Compose, runs and those started by hand", Args: exactly(0, "no argument"),
 		Example: "  peerlab clusters\n  peerlab clusters -q          # names only",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := l.connect(cmd.Context())
@@ -36,11 +36,11 @@ func (l *lab) clustersCommand() *cobra.Command {
 
 // namesOnly adds -q to a command that lists something.
 func namesOnly(cmd *cobra.Command, quiet *bool) {
-	cmd.Flags().BoolVarP(quiet, "quiet", "q", false, "names only, one a line")
+	cmd.Flags().BoolVarP(quiet, "quiet", "q", false, "print only names, one on each line")
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if format := cmd.Flag("format"); *quiet && format.Changed && format.Value.String() != formatText {
-			return usageError{fmt.Errorf("--quiet and --format %s exclude each other", format.Value)}
+			return usageError{fmt.Errorf("--quiet and --format %s cannot be used together", format.Value)}
 		}
 		return run(cmd, args)
 	}

@@ -32,13 +32,13 @@ var compared = [2]string{"sim", "docker"}
 func (l *lab) compareCommand() *cobra.Command {
 	var f compareFlags
 	cmd := withFormats(&cobra.Command{
-		Use: "compare [FILE…]", Short: "Run scenarios on both engines and say where the answers differ",
-		Long: `Run scenarios, or the whole gallery, in virtual time and on containers, and print
-a table of verdicts and of how long it took to notice each failure: in Markdown, unless
-the output is a terminal and --markdown does not ask for it. The exit
-status is 1 if an answer differs: another verdict, another result of a check, or a
-latency out of the bounds that docs/engines.md states; it is 3 if none differs but one
-is inconclusive. What is complete in --out is not run again.`,
+		Use: "compare [FILE…]", Short: "Run scenarios on both engines and compare the verdicts",
+		Long: `Run scenarios, or the whole gallery, in virtual time and on containers. Print a table
+of the verdicts and of the time until each failure was detected, in Markdown unless the
+output is a terminal. The exit status is 1 if the engines differ: in a verdict, in the
+result of a check, or in a latency by more than docs/engines.md allows. It is 3 if they
+do not differ but a run is inconclusive. Runs that are complete in --out are not run
+again.`,
 		Example:           "  peerlab compare gallery/crash --repeat 3\n  peerlab compare --out engines --write docs/engines-compared.md",
 		ValidArgsFunction: completeScenarios(true, wholeGallery),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -55,17 +55,17 @@ is inconclusive. What is complete in --out is not run again.`,
 	}, formatJSON)
 	flags := cmd.Flags()
 	flags.IntVar(&f.repeat, "repeat", 1, "run each `N` times on each engine")
-	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one, which peerlab runs lists)")
-	flags.BoolVar(&f.markdown, "markdown", false, "a Markdown table, in a terminal, too")
-	flags.StringVar(&f.write, "write", "", "put the table into this `FILE`, too")
-	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
+	flags.StringVar(&f.out, "out", "", "`DIR` for the results (default: a new one, which peerlab runs lists)")
+	flags.BoolVar(&f.markdown, "markdown", false, "print a Markdown table on a terminal, too")
+	flags.StringVar(&f.write, "write", "", "also write the table to this `FILE`")
+	flags.BoolVar(&f.quiet, "quiet", false, "print no progress")
 	tuneFlag(flags, &f.tuning)
 	return cmd
 }
 
 func (l *lab) compare(cmd *cobra.Command, f compareFlags, args []string) error {
 	if f.repeat < 1 {
-		return usageError{errors.New("--repeat must be 1 or more")}
+		return usageError{fmt.Errorf("--repeat must be 1 or more, not %d", f.repeat)}
 	}
 	// Both engines are there, and take all scenarios, before the first runs on one.
 	var batches [2]*scenarios.Batch
@@ -145,7 +145,7 @@ func comparable(ctx context.Context, b *scenarios.Batch, args []string) ([]*scen
 		return nil, err
 	}
 	if len(files) > 0 {
-		return nil, usageError{fmt.Errorf("%s: multi-peer test files cannot be compared", files[0])}
+		return nil, usageError{fmt.Errorf("%s: cannot compare multi-peer test files", files[0])}
 	}
 	plans, err := b.Plans(ctx)
 	if errors.As(err, new(scenarios.Problems)) {
@@ -172,7 +172,7 @@ func (l *lab) onEngine(cmd *cobra.Command, f compareFlags, b *scenarios.Batch, p
 	defer tellCleanup(ctx, b.Engine, say)()
 	done, err := b.Run(ctx, plans)
 	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("interrupted: the same command with --out %s goes on from there", filepath.Dir(b.Dir))
+		err = fmt.Errorf("interrupted: the same command with --out %s continues from there", filepath.Dir(b.Dir))
 	}
 	return done, err
 }

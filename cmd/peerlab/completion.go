@@ -265,9 +265,6 @@ func (l *lab) members(cmd *cobra.Command) (all []testbed.Peer) {
 // names are those of the cluster, none if it cannot be asked.
 func (l *lab) names(cmd *cobra.Command) []string { return namesOf(l.members(cmd)) }
 
-// anyState is every state of a peer.
-var anyState = []testbed.State{testbed.Running, testbed.Paused, testbed.Stopped}
-
 // described are the names of those in one of some states, each with its state.
 func described(members []testbed.Peer, states []testbed.State) (names []string) {
 	for _, m := range members {

@@ -20,9 +20,9 @@ type containerLimits struct {
 }
 
 func (l *containerLimits) add(flags *pflag.FlagSet) {
-	flags.Var(&l.memory, "memory", fmt.Sprintf("`SIZE` of memory a peer's container may take, such as 512m or 1g; 0 for no limit (%s)", memoryFlag(docker.DefaultMemory)))
-	flags.Var(&l.pids, "pids", fmt.Sprintf("`N` processes and threads a peer's container may have; 0 for no limit (%d)", docker.DefaultPIDs))
-	flags.BoolVar(&l.health, "health-checks", false, "have Docker run the images' health checks, each of which starts a process in the container")
+	flags.Var(&l.memory, "memory", fmt.Sprintf("memory limit of each peer's container, a `SIZE` such as 512m or 1g; 0 for no limit (%s)", memoryFlag(docker.DefaultMemory)))
+	flags.Var(&l.pids, "pids", fmt.Sprintf("limit of processes and threads in each peer's container, a number `N`; 0 for no limit (%d)", docker.DefaultPIDs))
+	flags.BoolVar(&l.health, "health-checks", false, "let Docker run the images' health checks, each of which starts a process in the container")
 }
 
 // set puts them into the options of a cluster.
@@ -43,7 +43,7 @@ type memoryFlag int64
 func (f *memoryFlag) Set(text string) error {
 	n, err := units.RAMInBytes(text)
 	if err != nil || n < 0 {
-		return errors.New("want a size such as 256m or 1g, or 0")
+		return errors.New("it must be a size such as 256m or 1g, or 0")
 	}
 	if *f = memoryFlag(n); n == 0 {
 		*f = noLimit
@@ -75,7 +75,7 @@ type pidsFlag int64
 func (f *pidsFlag) Set(text string) error {
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return errors.New("want a number, or 0")
+		return errors.New("it must be a number, or 0")
 	}
 	if *f = pidsFlag(n); n == 0 {
 		*f = noLimit

@@ -9,21 +9,6 @@ import (
 	"peerlab/testbed/docker"
 )
 
-func TestCheckLimits(t *testing.T) {
-	for _, test := range []struct {
-		about       docker.About
-		state, says string
-	}{
-		{docker.About{MemoryLimit: true, PIDsLimit: true}, "ok", "memory and processes"},
-		{docker.About{PIDsLimit: true}, "missing", "control group for memory"},
-		{docker.About{}, "missing", "memory, pids"},
-	} {
-		if c := checkLimits(test.about); c.State != test.state || !strings.Contains(c.Found, test.says) {
-			t.Errorf("%+v: %+v", test.about, c)
-		}
-	}
-}
-
 // TestComposeLimits wants the limits of peerlab up in docker-compose.yml. That of
 // processes is a number: docker-compose 1.29 takes what comes from a variable for
 // text, and fails.

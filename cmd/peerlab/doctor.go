@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peerlab/cmd/peerlab/host"
 	"peerlab/internal/terminal"
 	"peerlab/internal/terminal/layout"
 	"peerlab/testbed"
@@ -18,27 +19,18 @@ import (
 	"peerlab/testbed/fabric"
 )
 
-// check is one thing doctor has looked at.
-type check struct {
-	Name  string `json:"name"`
-	State string `json:"state"` // ok, missing or unknown
-	Found string `json:"found"`
-	Mend  string `json:"mend,omitempty"`
-	need  bool   // without it nothing works
-}
-
 func (l *lab) doctorCommand(env func(string) string) *cobra.Command {
 	var peers int
 	cmd := withFormats(&cobra.Command{
-		Use: "doctor", Short: "Say what will and will not work on this machine, and how to mend it", Args: exactly(0, "no argument"),
-		Long: `Look at Docker, the images, proxies, the kernel, its limits and the memory. What the kernel
-can do to links is tried, and whether packets pass between containers, in containers
-that leave nothing. It changes nothing. The
-exit status is 1 if no cluster can be started here.`,
+		Use: "doctor", Short: "Check what works on this machine, and how to fix what does not", Args: exactly(0, "no argument"),
+		Long: `Check Docker, the images, proxies, the kernel, its limits and the memory. Temporary
+containers try which faults of links the kernel supports, and whether packets get
+from one container to another. The command changes nothing. Its exit status is 1 if
+no cluster can be started here.`,
 		Example: "  peerlab doctor\n  peerlab doctor --peers 200",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if peers < 1 || peers > testbed.MaxPeers {
-				return usageError{fmt.Errorf("--peers %d: want 1 to %d", peers, testbed.MaxPeers)}
+				return usageError{fmt.Errorf("--peers must be between 1 and %[2]d, not %[1]d", peers, testbed.MaxPeers)}
 			}
 			checks := l.checkAll(cmd.Context(), os.DirFS("/"), env, peers)
 			if err := context.Cause(cmd.Context()); err != nil { // what was asked then is no finding
@@ -48,35 +40,33 @@ exit status is 1 if no cluster can be started here.`,
 				return err
 			}
 			for _, c := range checks {
-				if c.need && c.State != "ok" {
-					return errors.New("no cluster can be started here: see what is missing above")
+				if c.Need && c.State != "ok" {
+					return errors.New("no cluster can be started here: see above for what is missing")
 				}
 			}
 			return nil
 		},
 	}, formatJSON)
-	cmd.Flags().IntVar(&peers, "peers", 5, "say what is missing for a cluster of `N`")
+	cmd.Flags().IntVar(&peers, "peers", 5, "check the limits for a cluster of `N` peers")
 	return cmd
 }
 
-func (l *lab) checkAll(ctx context.Context, root fs.FS, env func(string) string, peers int) []check {
+func (l *lab) checkAll(ctx context.Context, root fs.FS, env func(string) string, peers int) []host.Check {
 	checks, features := l.checkDocker(ctx, root, peers)
 	where, _ := docker.CurrentEndpoint() // checkDocker tells of an error
-	checks = append(checks, checkProxy(env, where.Host))
+	checks = append(checks, host.Proxy(env, where.Host))
 	if !where.IsLocal() {
-		return append(checks, check{
+		return append(checks, host.Check{
 			Name: "links", State: "missing", Found: "Docker runs elsewhere: links cannot be cut or degraded from here",
-			Mend: "run peerlab on that machine; its doctor tells of its kernel, too",
+			Mend: "run peerlab on that machine, where peerlab doctor also checks the kernel",
 		})
 	}
-	checks = append(checks, checkKernel(root, features)...)
-	for _, one := range append(hostLimits(root, peers), openFiles()) {
-		checks = append(checks, one.check(peers))
-	}
-	return append(checks, checkPorts()...)
+	checks = append(checks, host.Kernel(root, features)...)
+	checks = append(checks, host.Limits(root, peers)...)
+	return append(checks, host.Ports(strings.TrimPrefix(localBootstrap, "http://"))...)
 }
 
-func (l *lab) printChecks(cmd *cobra.Command, checks []check) error {
+func (l *lab) printChecks(cmd *cobra.Command, checks []host.Check) error {
 	if l.json() {
 		return printJSON(cmd, checks)
 	}
@@ -93,79 +83,58 @@ func (l *lab) printChecks(cmd *cobra.Command, checks []check) error {
 
 // checkDocker looks at the daemon. Where it can, it asks the kernel what it can
 // do to links.
-func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]check, []fabric.Feature) {
+func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]host.Check, []fabric.Feature) {
 	d, err := l.connect(ctx)
 	if err != nil {
-		return []check{{Name: "Docker", State: "missing", Found: err.Error(), need: true}}, nil
+		return []host.Check{{Name: "Docker", State: "missing", Found: err.Error(), Need: true}}, nil
 	}
 	defer d.Close()
 	about, err := d.About(ctx)
 	if err != nil {
-		return []check{{Name: "Docker", State: "unknown", Found: err.Error(), need: true}}, nil
+		return []host.Check{{Name: "Docker", State: "unknown", Found: err.Error(), Need: true}}, nil
 	}
-	checks := []check{{
-		Name: "Docker", State: "ok", need: true,
+	checks := []host.Check{{
+		Name: "Docker", State: "ok", Need: true,
 		Found: fmt.Sprintf("%s at %s, API %s, %s, cgroup v%s", about.Version, d.Endpoint(), about.API, about.Kernel, about.Cgroup),
 	}}
 	if !strings.EqualFold(about.OS, "linux") {
 		checks[0].State, checks[0].Mend = "missing", "switch Docker to Linux containers"
 	}
-	quota := check{Name: "throttle", State: "ok", Found: "CPU quotas"}
+	quota := host.Check{Name: "throttle", State: "ok", Found: "CPU quotas"}
 	if !about.Quota {
 		quota.State, quota.Found, quota.Mend = "missing", "the kernel has no CPU quotas", "boot one with CONFIG_CFS_BANDWIDTH"
 	}
-	checks = append(checks, quota, checkLimits(about))
+	checks = append(checks, quota, host.ContainerLimits(about))
 	for _, image := range []string{"peerlab-peer", "peerlab-bootstrap"} {
 		checks = append(checks, hasImage(ctx, d, image, true))
 	}
 	fabricImage := hasImage(ctx, d, cmp.Or(l.fabric, "peerlab-fabric"), false)
 	if fabricImage.State == "missing" {
-		fabricImage.Found = "not here: links cannot be cut or degraded"
+		fabricImage.Found = "not found: links cannot be cut or degraded"
 	}
-	memory := limit{
-		name: "memory", room: int(about.Memory / perPeer), has: fmt.Sprintf("%.1f GiB, %d processors", float64(about.Memory)/(1<<30), about.CPUs),
-		mend: "give Docker more memory",
-	}
-	clusters := check{Name: "clusters", State: "ok", Found: "none"}
+	clusters := host.Check{Name: "clusters", State: "ok", Found: "none"}
 	if names, err := d.Clusters(ctx); err != nil {
 		clusters.State, clusters.Found = "unknown", err.Error()
 	} else if len(names) > 0 {
 		clusters.Found = strings.Join(names, ", ")
 	}
-	checks = append(checks, fabricImage, memory.check(peers), clusters)
+	checks = append(checks, fabricImage, host.Memory(about, peers), clusters)
 	if fabricImage.State != "ok" {
 		return checks, nil
 	}
 	features, err := d.Features(ctx, l.fabric)
 	if err != nil {
-		checks = append(checks, check{Name: "links", State: "unknown", Found: err.Error()})
+		checks = append(checks, host.Check{Name: "links", State: "unknown", Found: err.Error()})
 	}
-	return append(checks, checkBridge(ctx, d, l.fabric, root)), features
+	return append(checks, host.Bridge(ctx, d, l.fabric, root)), features
 }
 
-// checkLimits says whether the kernel keeps containers to their limits.
-func checkLimits(about docker.About) check {
-	c := check{Name: "limits", State: "ok", Found: "memory and processes of containers"}
-	var lacks []string
-	if !about.MemoryLimit {
-		lacks = append(lacks, "memory")
-	}
-	if !about.PIDsLimit {
-		lacks = append(lacks, "pids")
-	}
-	if len(lacks) > 0 {
-		c.State, c.Found = "missing", "containers may take all there is: the kernel has no control group for "+strings.Join(lacks, ", ")
-		c.Mend = "boot it with cgroup_enable=memory, or one with CONFIG_MEMCG and CONFIG_CGROUP_PIDS"
-	}
-	return c
-}
-
-func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) check {
-	c := check{Name: "image " + image, State: "ok", Found: "here", need: need}
+func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) host.Check {
+	c := host.Check{Name: "image " + image, State: "ok", Found: "found", Need: need}
 	if has, err := d.HasImage(ctx, image); err != nil {
 		c.State, c.Found = "unknown", err.Error()
 	} else if !has {
-		c.State, c.Found, c.Mend = "missing", "not here", "make image builds it"
+		c.State, c.Found, c.Mend = "missing", "not found", "make image builds it"
 	}
 	return c
 }

@@ -33,7 +33,7 @@ const oldBootstrap = "BOOTSTRAP_DATA_SERVER"
 func (l *lab) envCommand(env func(string) string) *cobra.Command {
 	return withFormats(&cobra.Command{
 		Use:   "env local|cloud",
-		Short: "Print what makes a shell's peers use one bootstrap service or the other",
+		Short: "Print shell commands that select a bootstrap service for peers",
 		Long: `Print shell commands that set PEER_BOOTSTRAP, and PEER_BOOTSTRAP_TOKEN where there
 is a token, for the service on this machine or for the one in the cloud.
 
@@ -47,7 +47,7 @@ $XDG_CONFIG_HOME/peerlab/config.json (~/.config without that variable):
 		ValidArgs: []string{"local\tthe service on this machine", "cloud\tthe one in the cloud"},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] != "local" && args[0] != "cloud" {
-				return usageError{errors.New("env needs one of local, cloud")}
+				return usageError{errors.New("env needs an argument: local or cloud")}
 			}
 			return nil
 		},
@@ -57,7 +57,7 @@ $XDG_CONFIG_HOME/peerlab/config.json (~/.config without that variable):
 				return err
 			}
 			if env(oldBootstrap) != "" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s is not asked here: PEER_BOOTSTRAP replaces it, and PEERLAB_LOCAL_BOOTSTRAP and PEERLAB_CLOUD_BOOTSTRAP say where the services are\n", oldBootstrap)
+				fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s is not used here: PEER_BOOTSTRAP replaces it, and PEERLAB_LOCAL_BOOTSTRAP and PEERLAB_CLOUD_BOOTSTRAP hold the URLs of the services\n", oldBootstrap)
 			}
 			if p.inClear {
 				fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s: the token is sent without encryption: use https\n", args[0])
@@ -89,7 +89,7 @@ func find(name string, env func(string) string) (place, error) {
 		p.Bootstrap = localBootstrap
 	}
 	if p.Bootstrap == "" {
-		return place{}, fmt.Errorf("where the bootstrap service is in the %s is not set: set %sBOOTSTRAP to its URL, or put it into %s", name, prefix, path)
+		return place{}, fmt.Errorf("the URL of the bootstrap service for %s is not set: set %sBOOTSTRAP, or add it to %s", name, prefix, path)
 	}
 	for u := range strings.SplitSeq(p.Bootstrap, ",") {
 		client, err := bootstrap.NewClient(strings.TrimSpace(u), nil)

@@ -65,17 +65,17 @@ func (l *lab) eventsCommand() *cobra.Command {
 	cmd := withFormats(&cobra.Command{
 		Use: "events [PEER…]", Short: "Show what peers reported, in the order in which it happened",
 		ValidArgsFunction: l.completePeers(anyState...),
-		Long: `Show what all peers reported since the cluster was made, in the order in which it
-happened, or what the named ones did and what was done to them. With --follow, what
-they report from then on comes too, until the cluster is gone; the order is then kept
-among events less than a tenth of a second apart in arriving.
+		Long: `Show what all peers reported since the cluster was created, in the order in which it
+happened. With names, show what those peers did and what was done to them. With
+--follow, also show what they report from now on, until the cluster is gone; events
+that arrive within a tenth of a second are then put in order.
 
 --kind names kinds of events, such as member.dead, or all of a layer, such as member:
 
 ` + kindsHelp() + `
-peer.traffic and peer.queues, which every peer reports each five seconds, are shown
-where --kind names them or is all, and by --format json without --follow, which leaves nothing
-out. --format json writes a JSON object a line.`,
+Every peer reports peer.traffic and peer.queues every five seconds. They are shown if
+--kind names them or is all, and by --format json without --follow, which shows every
+event. --format json writes one JSON object on each line.`,
 		Example: "  peerlab events --since 5m --kind member.suspect,member.dead\n  peerlab events --follow --peer alice --kind member,lab\n  peerlab events --format json >events.jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var f eventFilter
@@ -84,7 +84,7 @@ out. --format json writes a JSON object a line.`,
 				return err
 			}
 			if f.Since.After(time.Now()) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "--since %s is yet to come: nothing has happened since then\n", since)
+				fmt.Fprintf(cmd.ErrOrStderr(), "--since %s is in the future: nothing has happened since then\n", since)
 			}
 			if f.Kinds, err = event.ParseKinds(kinds, scenarios.EventKinds()); err != nil {
 				return usageError{fmt.Errorf("--kind: %w", err)}
@@ -112,9 +112,9 @@ out. --format json writes a JSON object a line.`,
 		},
 	}, formatJSON)
 	flags := cmd.Flags()
-	flags.BoolVarP(&follow, "follow", "f", false, "until the cluster is gone, or Ctrl-C")
-	flags.StringSliceVar(&kinds, "kind", nil, "only of this `KIND` or layer; several with commas, or repeated")
-	flags.StringSliceVar(&peers, "peer", nil, "only of and about this `PEER`, as an argument is; several with commas, or repeated")
+	flags.BoolVarP(&follow, "follow", "f", false, "keep printing until the cluster is gone, or Ctrl-C")
+	flags.StringSliceVar(&kinds, "kind", nil, "only events of this `KIND` or layer; repeatable, or several with commas")
+	flags.StringSliceVar(&peers, "peer", nil, "only events of and about this `PEER`, like an argument; repeatable, or several with commas")
 	sinceFlag(flags, &since)
 	return cmd
 }
@@ -160,7 +160,7 @@ func (l *lab) printEvents(out io.Writer, events []event.Event, f eventFilter) er
 }
 
 func sinceFlag(flags *pflag.FlagSet, since *string) {
-	flags.StringVar(since, "since", "", "only from `WHEN` on: 5m ago, at 15:04:05 today, or a time such as 2026-01-02T15:04:05Z")
+	flags.StringVar(since, "since", "", "only what came after `WHEN`: 5m (ago), 15:04:05 (today), or a time such as 2026-01-02T15:04:05Z")
 }
 
 // parseSince reads --since; "" is the zero time.

@@ -32,13 +32,13 @@ type exploreFlags struct {
 func (l *lab) exploreCommand() *cobra.Command {
 	var f exploreFlags
 	cmd := withFormats(&cobra.Command{
-		Use: "explore [KEY=VALUE…]", Short: "Look for bugs: run fault schedules made at random, and shrink what fails",
-		Long: `Make schedules of faults at random, run them as scenarios with every check on, and
-make the first that fails as small as possible: a scenario file that still fails, for
-peerlab run. KEY=VALUE are settings as in a scenario's cluster line, such as rejoin=0
-or SuspicionMult=2. The same seed makes the same schedules; what memberlist draws at
-random is another thing each time. The exit status is 0 when all pass, 1 when one
-fails, and 3 when none fails but one is inconclusive. docs/explore.md tells more.`,
+		Use: "explore [KEY=VALUE…]", Short: "Look for bugs: run random fault schedules, and shrink those that fail",
+		Long: `Generate random fault schedules and run them as scenarios with every check. The first
+one that fails is shrunk to a scenario file that is as small as possible and still
+fails, for peerlab run. KEY=VALUE are settings as in the cluster line of a scenario,
+such as rejoin=0 or SuspicionMult=2. The same seed generates the same schedules, but
+memberlist's own random choices differ each time. The exit status is 0 if all pass, 1
+if one fails, and 3 if none fails but one is inconclusive. See docs/explore.md.`,
 		Example:           "  peerlab explore\n  peerlab explore --peers 8 --for 10m --seed 42 --runs 1000\n  peerlab explore --checks views rejoin=0",
 		ValidArgsFunction: completeSettings,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,15 +50,15 @@ fails, and 3 when none fails but one is inconclusive. docs/explore.md tells more
 		},
 	}, formatJSON)
 	flags := cmd.Flags()
-	flags.IntVar(&f.Peers, "peers", 8, "`N` peers")
+	flags.IntVar(&f.Peers, "peers", 8, "`N` peers in each cluster")
 	flags.DurationVar(&f.For, "for", 10*time.Minute, "`DURATION` of each schedule, in the time of its engine")
-	flags.Uint64Var(&f.Seed, "seed", 0, "of the first schedule; the next have the next (a new one)")
-	flags.IntVar(&f.Runs, "runs", 100, "`N` schedules; 0 goes on until interrupted")
-	flags.StringSliceVar(&f.Checks, "checks", explore.Checks(), "what is judged")
-	flags.BoolVar(&f.Shaping, "netem", false, "delay, duplicate and reorder packets, too, which Docker needs netem for")
-	flags.DurationVar(&f.Shrinking, "shrink", time.Minute, "`DURATION` that shrinking may take; 0 leaves what was found as it is")
+	flags.Uint64Var(&f.Seed, "seed", 0, "seed of the first schedule; each further one has the next seed (default: a new one)")
+	flags.IntVar(&f.Runs, "runs", 100, "`N` schedules; 0 means until interrupted")
+	flags.StringSliceVar(&f.Checks, "checks", explore.Checks(), "checks to evaluate")
+	flags.BoolVar(&f.Shaping, "netem", false, "also delay, duplicate and reorder packets; Docker needs netem for that")
+	flags.DurationVar(&f.Shrinking, "shrink", time.Minute, "`DURATION` that shrinking may take; 0 does not shrink")
 	f.add(flags, "sim")
-	flags.StringVar(&f.out, "out", "", "`FILE` for the schedule that fails (found-SEED.txt, or found-SEED-2.txt if there is one)")
+	flags.StringVar(&f.out, "out", "", "`FILE` for the failing schedule (default: found-SEED.txt, or found-SEED-2.txt if that exists)")
 	return cmd
 }
 
@@ -104,7 +104,7 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 	found := sum.Finding
 	if found != nil {
 		if f.out, err = saveFinding(f.out, found); err != nil {
-			return fmt.Errorf("save what was found: %w", err)
+			return fmt.Errorf("save the finding: %w", err)
 		}
 	}
 	if l.json() {
@@ -118,7 +118,7 @@ func (l *lab) explore(cmd *cobra.Command, f exploreFlags) error {
 	case found != nil:
 		return exit(observe.Fail)
 	case cmd.Context().Err() != nil && f.Runs > 0:
-		return fmt.Errorf("interrupted after %d of %d schedules: --seed %d goes on from there", sum.Done, f.Runs, f.Seed+uint64(sum.Done))
+		return fmt.Errorf("interrupted after %d of %d schedules: --seed %d continues from there", sum.Done, f.Runs, f.Seed+uint64(sum.Done))
 	case sum.Unable > 0:
 		return exit(observe.Inconclusive)
 	}

@@ -16,14 +16,14 @@ func TestExploreAndSweepMisused(t *testing.T) {
 		"there is no check":   {"explore", "--checks", "chess"},
 		"want key=value":      {"explore", "rejoin"},
 		"must not be neg":     {"explore", "--runs", "-1"},
-		"one of docker, sim":  {"explore", "--engine", "swarm"},
+		"docker or sim":       {"explore", "--engine", "swarm"},
 		"sweep needs one":     {"sweep"},
 		"sweep needs --vary":  {"sweep", "gallery/crash"},
 		"uses $LOSE: write":   {"sweep", "gallery/crash", "--vary", "lose=2"},
 		"varies twice":        {"sweep", "gallery/crash", "--vary", "rejoin=0,5s", "--vary", "REJOIN=0"},
 		"more than 100000":    {"sweep", "gallery/crash", "--vary", "SuspicionMult=1..900", "--repeat", "1000"},
 		"want NAME=VALUES":    {"sweep", "gallery/crash", "--vary", "x"},
-		"--repeat must be 1":  {"sweep", "gallery/crash", "--vary", "x=1", "--repeat", "0"},
+		"--repeat must be":    {"sweep", "gallery/crash", "--vary", "x=1", "--repeat", "0"},
 		"--repeat must be 1 ": {"compare", "--repeat", "0"},
 	} {
 		status, _, stderr := call(nil, args...)

@@ -50,7 +50,7 @@ func (l *lab) checkFormat(cmd *cobra.Command) error {
 	case l.format == formatJSON || l.format == formatWide:
 		return l.noFormat(cmd.CommandPath(), cmd.Annotations[insteadAnnotation])
 	}
-	return usageError{fmt.Errorf("--format %q: one of %s", l.format, strings.Join(has, ", "))}
+	return usageError{fmt.Errorf("--format %q must be one of %s", l.format, strings.Join(has, ", "))}
 }
 
 // noFormat is the error for a --format that what the user asked for does not have.

@@ -24,10 +24,10 @@ type scenarioJSON struct {
 func (l *lab) galleryCommand() *cobra.Command {
 	var markdown, quiet bool
 	cmd := withFormats(&cobra.Command{
-		Use: "gallery [NAME]", Short: "List the scenarios that are built in, or print one of them",
+		Use: "gallery [NAME]", Short: "List the built-in scenarios, or print one of them",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{fmt.Errorf("gallery takes one name at most: see %s --help", cmd.CommandPath())}
+				return usageError{fmt.Errorf("gallery takes at most one name: see %s --help", cmd.CommandPath())}
 			}
 			return nil
 		},
@@ -86,7 +86,7 @@ func (l *lab) galleryCommand() *cobra.Command {
 			return table.Write(cmd.OutOrStdout())
 		},
 	}, formatJSON)
-	cmd.Flags().BoolVar(&markdown, "markdown", false, "a Markdown table, with threads, arms, engines and what was seen")
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "print a Markdown table, with threads, arms, engines and observations")
 	namesOnly(cmd, &quiet)
 	return cmd
 }

@@ -18,7 +18,7 @@ import (
 func TestHintsNameTheCluster(t *testing.T) {
 	step := regexp.MustCompile(`\bpeerlab (attach|exec|logs|events|kill|stop|start|restart|pause|resume|throttle|partition|cut|link|heal|links|ps|down)\b`)
 	help := []string{"Long", "Short", "Example", "Use"}
-	for _, dir := range []string{".", "../../testbed", "../../testbed/docker", "../../scenarios"} {
+	for _, dir := range []string{".", "host", "../../testbed", "../../testbed/docker", "../../scenarios"} {
 		names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)

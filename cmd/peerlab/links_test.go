@@ -217,10 +217,10 @@ func TestDoing(t *testing.T) {
 		{"heal", two, nil, true, "healing all links"},
 		{"heal alice, who has the last", two, nil, false, "healing 2 links: then all are healthy"},
 		{"heal the last link", one, nil, false, "healing one link: then all are healthy"},
-		{"heal of healthy links", nil, nil, true, "nothing changes: all links are healthy already"},
-		{"the same again", one, one, false, "nothing changes: the links are like that already"},
-		{"a new one", one, two, false, "changing one link and measuring what that does"},
-		{"two new ones", nil, two, false, "changing 2 links and measuring what that does"},
+		{"heal of healthy links", nil, nil, true, "nothing changes: all links are already healthy"},
+		{"the same again", one, one, false, "nothing changes: the links already are like that"},
+		{"a new one", one, two, false, "changing one link and measuring the effect"},
+		{"two new ones", nil, two, false, "changing 2 links and measuring the effect"},
 	} {
 		if got := doing(tc.now, tc.want, tc.all); got != tc.says {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.says)

@@ -17,12 +17,12 @@ func (l *lab) logsCommand() *cobra.Command {
 		Use: "logs PEER…", Short: "Show what peers wrote: events to standard output, their logs to standard error",
 		Long: `Show what peers wrote: events to standard output, their logs to standard error. The
 lines of several peers, such as alice,bob or all, begin with the name. --tail and
---since choose a part, of each peer.`,
+--since select a part of the output of each peer.`,
 		Example: "  peerlab logs alice --tail 20 --follow\n  peerlab logs all --since 5m >events.jsonl",
 		Args:    atLeast(1, "the name of a peer"), ValidArgsFunction: l.completePeers(anyState...),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("tail") && part.Tail < 1 {
-				return usageError{fmt.Errorf("--tail %d: want how many lines, from 1", part.Tail)}
+				return usageError{fmt.Errorf("--tail must be 1 or more, not %d", part.Tail)}
 			}
 			var err error
 			if part.Since, err = parseSince(since); err != nil {
@@ -45,8 +45,8 @@ lines of several peers, such as alice,bob or all, begin with the name. --tail an
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVarP(&part.Follow, "follow", "f", false, "until the peer ends, or Ctrl-C")
-	flags.IntVarP(&part.Tail, "tail", "n", 0, "only the last `N` lines, events and log counted together")
+	flags.BoolVarP(&part.Follow, "follow", "f", false, "keep printing until the peer ends, or Ctrl-C")
+	flags.IntVarP(&part.Tail, "tail", "n", 0, "only the last `N` lines, counting events and log together")
 	sinceFlag(flags, &since)
 	rawFlag(cmd, &raw)
 	return annotate(cmd, insteadAnnotation, "events has, of the events in it")

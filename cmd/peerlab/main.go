@@ -4,21 +4,14 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"peerlab/internal/terminal"
-	"peerlab/internal/usage"
-	"peerlab/internal/usage/man"
 	"peerlab/testbed/docker"
 )
 
@@ -100,71 +93,4 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 		cancel(nil)
 		<-done
 	}
-}
-
-// oneLine is what is said of an error: of several, the first few.
-func oneLine(err error, interrupted bool) string {
-	const shown = 3
-	lines := strings.Split(err.Error(), "\n")
-	if interrupted {
-		// The rest is how each of the requests under way ended.
-		lines = lines[:1]
-		switch {
-		case strings.HasPrefix(lines[0], "interrupted"):
-		case errors.As(err, new(*url.Error)) && errors.Is(err, context.Canceled): // its text is a URL of Docker's
-			lines[0] = "interrupted while Docker was asked"
-		default:
-			lines[0] = "interrupted: " + lines[0]
-		}
-	}
-	if more := len(lines) - shown; more > 0 {
-		lines = append(lines[:shown], fmt.Sprintf("and %d more", more))
-	}
-	return terminal.Line(strings.Join(lines, "; "))
-}
-
-func newRoot(env func(string) string) *cobra.Command {
-	root := &cobra.Command{
-		Use: "peerlab", Short: "The laboratory's own tool",
-		SilenceErrors: true, SilenceUsage: true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return usageError{usage.UnknownCommand(cmd, args[0])}
-		},
-	}
-	usage.Help(root)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	l := addLab(root, env)
-	var version bool
-	root.Flags().BoolVar(&version, "version", false, "print the version")
-	withFormats(root, formatJSON)
-	root.RunE = func(cmd *cobra.Command, _ []string) error {
-		if version {
-			return l.printVersion(cmd)
-		}
-		if err := l.noJSON("help"); err != nil {
-			return err
-		}
-		return cmd.Help()
-	}
-	root.AddCommand(l.envCommand(env), l.versionCommand(), man.Command())
-	l.addCompletion(root)
-	return root
-}
-
-// refuseUnknown has "peerlab nosuchword --help" and "peerlab help nosuchword" be
-// wrong usage: the error is put into refused. Cobra looks at --help before it
-// looks at arguments, shows the help of the root, and ends well.
-func refuseUnknown(root *cobra.Command, refused *error) {
-	help := root.HelpFunc()
-	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-		if words := cmd.Flags().Args(); cmd == root && len(words) > 0 {
-			*refused = usageError{usage.UnknownCommand(root, words[0])}
-			return
-		}
-		help(cmd, args)
-	})
-	root.SetHelpCommand(helpCommand(root))
 }

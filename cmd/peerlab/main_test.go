@@ -37,13 +37,13 @@ func TestEnv(t *testing.T) {
 	}{
 		{"local by default", "local", nil, 0, "export PEER_BOOTSTRAP='http://127.0.0.1:8080'\nunset PEER_BOOTSTRAP_TOKEN\n"},
 		{"local elsewhere", "local", map[string]string{"PEERLAB_LOCAL_BOOTSTRAP": "http://10.0.0.1:80,http://10.0.0.2:80"}, 0, "export PEER_BOOTSTRAP='http://10.0.0.1:80,http://10.0.0.2:80'\nunset PEER_BOOTSTRAP_TOKEN\n"},
-		{"cloud not set", "cloud", nil, 1, "set PEERLAB_CLOUD_BOOTSTRAP to its URL"},
+		{"cloud not set", "cloud", nil, 1, "set PEERLAB_CLOUD_BOOTSTRAP, or add it to"},
 		{"cloud from the file", "cloud", map[string]string{"XDG_CONFIG_HOME": dir}, 0, "export PEER_BOOTSTRAP='https://cloud.example'\nexport PEER_BOOTSTRAP_TOKEN='from-file'\n"},
 		{"another cloud keeps its token", "cloud", map[string]string{"XDG_CONFIG_HOME": dir, "PEERLAB_CLOUD_BOOTSTRAP": "https://b.example"}, 0, "export PEER_BOOTSTRAP='https://b.example'\nunset PEER_BOOTSTRAP_TOKEN\n"},
 		{"a token in clear", "cloud", map[string]string{"PEERLAB_CLOUD_BOOTSTRAP": "http://c.example", "PEERLAB_CLOUD_TOKEN": "secret"}, 0, "peerlab: cloud: the token is sent without encryption: use https\n"},
-		{"the predecessor's variable", "local", map[string]string{"BOOTSTRAP_DATA_SERVER": "http://10.0.0.1:8080"}, 0, "peerlab: BOOTSTRAP_DATA_SERVER is not asked here: PEER_BOOTSTRAP replaces it"},
+		{"the predecessor's variable", "local", map[string]string{"BOOTSTRAP_DATA_SERVER": "http://10.0.0.1:8080"}, 0, "peerlab: BOOTSTRAP_DATA_SERVER is not used here: PEER_BOOTSTRAP replaces it"},
 		{"not a URL", "cloud", map[string]string{"PEERLAB_CLOUD_BOOTSTRAP": "$(reboot)"}, 1, "want http://HOST:PORT"},
-		{"unknown place", "moon", nil, 2, "one of local, cloud"},
+		{"unknown place", "moon", nil, 2, "local or cloud"},
 	} {
 		if test.vars == nil {
 			test.vars = map[string]string{}
@@ -76,7 +76,7 @@ func TestEvalIsSafe(t *testing.T) {
 
 func TestWrongUse(t *testing.T) {
 	for args, want := range map[string]string{
-		"enw": "did you mean env?", "env": "one of local, cloud", "env local cloud": "one of local, cloud",
+		"enw": "did you mean env?", "env": "local or cloud", "env local cloud": "local or cloud",
 		"version x": "no argument", "--nope": "unknown flag",
 	} {
 		if status, out, errs := call(nil, strings.Fields(args)...); status != 2 || !strings.Contains(errs, want) || out != "" || strings.Count(errs, "\n") != 1 {
@@ -128,7 +128,7 @@ func TestOneLine(t *testing.T) {
 		{several, false, "a; b; c; and 2 more"},
 		{several, true, "interrupted: a"},
 		{errors.New("interrupted: nothing is left"), true, "interrupted: nothing is left"},
-		{fmt.Errorf("set links: %w", &url.Error{Op: "Post", URL: "http://%2Fvar/x", Err: context.Canceled}), true, "interrupted while Docker was asked"},
+		{fmt.Errorf("set links: %w", &url.Error{Op: "Post", URL: "http://%2Fvar/x", Err: context.Canceled}), true, "interrupted during a request to Docker"},
 	} {
 		if got := oneLine(test.err, test.interrupted); got != test.want {
 			t.Errorf("%q, interrupted %t: %q, want %q", test.err, test.interrupted, got, test.want)

@@ -8,14 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"peerlab/event"
 	"peerlab/internal/terminal"
 	"peerlab/internal/terminal/layout"
 	"peerlab/observe"
 	"peerlab/testbed"
-	"peerlab/testbed/docker"
 )
 
 // inForce is what links tells as JSON.
@@ -62,27 +59,6 @@ func probes(events []event.Event) (measured []probe) {
 	return measured
 }
 
-// showLinks prints what is in force.
-func (l *lab) showLinks(cmd *cobra.Command, c *docker.Cluster, state *docker.LinkState, measured []probe) error {
-	if l.json() {
-		return printJSON(cmd, newInForce(state.Links, state.Until, measured))
-	}
-	out := cmd.OutOrStdout()
-	colors := l.palette(out)
-	if err := printProbes(out, measured); err != nil {
-		return err
-	}
-	if len(state.Links) == 0 {
-		_, err := fmt.Fprintln(out, colors.words("all links are healthy", "healthy"))
-		return err
-	}
-	if err := printLinks(out, colors, state.Links, namesOf(state.Peers)); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(out, ending(state.Until, time.Now(), c.Command("heal")))
-	return err
-}
-
 // ending says until when links are as they are; heal is the command that ends it
 // before.
 func ending(until, now time.Time, heal string) string {
@@ -109,7 +85,7 @@ func printProbes(out io.Writer, measured []probe) error {
 	})
 	for i, p := range measured {
 		if i >= shown && p.Error == "" && len(measured) > i+1 {
-			table.Row("measured", fmt.Sprintf("%d more do as they should", len(measured)-i))
+			table.Row("measured", fmt.Sprintf("%d more links behave as declared", len(measured)-i))
 			break
 		}
 		table.Row("measured", terminal.Line(p.From)+" -> "+terminal.Line(p.To), terminal.Join(p.Text+" "+p.Error))

@@ -89,7 +89,7 @@ func TestPrintProbes(t *testing.T) {
 	if err := printProbes(&out, many); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Split(out.String(), "\n"); len(lines) != 8 || !strings.Contains(lines[5], "without effect") || !strings.Contains(lines[6], "20 more do as they should") {
+	if lines := strings.Split(out.String(), "\n"); len(lines) != 8 || !strings.Contains(lines[5], "without effect") || !strings.Contains(lines[6], "20 more links behave as declared") {
 		t.Errorf("%s", &out)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // tuneFlag is the flag --tune-host.
 func tuneFlag(flags *pflag.FlagSet, tune *bool) {
-	flags.BoolVar(tune, "tune-host", false, "give the host's table of neighbors room for the peers, and take that back at the end (root)")
+	flags.BoolVar(tune, "tune-host", false, "enlarge the host's neighbor (ARP) table for the peers, and restore it at the end (needs root)")
 }
 
 // hostTuner sees to it that the host of a daemon has room for the neighbors of
@@ -95,7 +95,7 @@ func lacksNeighbors(table neighbors.Table, peers int) string {
 	if needed <= table.Room() {
 		return ""
 	}
-	return fmt.Sprintf("%d peers that all know each other take %d entries in the host's table of neighbors (ARP), which holds %d for all containers and has %d: when it is full, packets are lost for no fault of yours",
+	return fmt.Sprintf("%d peers that all know each other take %d entries in the host's neighbor (ARP) table, which holds %d for all containers and already has %d: when it is full, the host loses packets",
 		peers, needed, table.Most, table.Entries)
 }
 

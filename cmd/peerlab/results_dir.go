@@ -22,7 +22,7 @@ func (l *lab) runsDir() (string, error) {
 	if !filepath.IsAbs(state) { // a relative one does not count, says the XDG specification
 		home := l.env("HOME")
 		if home == "" {
-			return "", errors.New("no place for results: neither XDG_STATE_HOME nor HOME is set")
+			return "", errors.New("no directory for results: neither XDG_STATE_HOME nor HOME is set")
 		}
 		state = filepath.Join(home, ".local", "state")
 	}
@@ -37,7 +37,7 @@ const lockFile = "running.lock"
 func (l *lab) resultsDir(out, command, what string) (dir string, release func(), err error) {
 	if out != "" {
 		if info, err := os.Stat(out); err == nil && !info.IsDir() {
-			return "", nil, usageError{fmt.Errorf("--out %s is a file: want a directory", out)}
+			return "", nil, usageError{fmt.Errorf("--out %s is a file, not a directory", out)}
 		}
 		dir, err = filepath.Abs(out)
 		return dir, func() {}, err
@@ -47,11 +47,11 @@ func (l *lab) resultsDir(out, command, what string) (dir string, release func(),
 		return "", nil, fmt.Errorf("%w: name a directory with --out", err)
 	}
 	if dir, err = newResults(runs, time.Now(), command, what); err != nil {
-		return "", nil, fmt.Errorf("a place for what happens: %w", err)
+		return "", nil, fmt.Errorf("create a directory for the results: %w", err)
 	}
 	lock := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(atomicfile.Private))
 	if err := lock.Lock(); err != nil { // who looks whether it runs lets go of it soon
-		return "", nil, fmt.Errorf("a place for what happens: %w", err)
+		return "", nil, fmt.Errorf("create a directory for the results: %w", err)
 	}
 	return dir, func() {
 		_ = lock.Unlock()
@@ -144,9 +144,9 @@ func (l *lab) findResults(id string) (string, error) {
 	}
 	switch len(like) {
 	case 0:
-		return "", fmt.Errorf("there are no results %q: peerlab runs lists them", id)
+		return "", fmt.Errorf("no results are named %q: peerlab runs lists them", id)
 	case 1:
 		return filepath.Join(runs, like[0]), nil
 	}
-	return "", fmt.Errorf("%q is more than one: %s and %s, for instance", id, like[0], like[1])
+	return "", fmt.Errorf("%q is ambiguous: it means %s or %s, for instance", id, like[0], like[1])
 }

@@ -6,74 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"peerlab/internal/terminal"
 	"peerlab/observe"
 	"peerlab/scenarios"
-	"peerlab/testbed"
-	"peerlab/testbed/docker"
-	"peerlab/testbed/heap"
-	"peerlab/testbed/sim"
 )
-
-// engineFlags are those of every command that runs scenarios.
-type engineFlags struct {
-	engine   string
-	parallel int
-	quiet    bool
-	tuning   bool
-}
-
-func (f *engineFlags) add(flags *pflag.FlagSet, engine string) {
-	flags.StringVar(&f.engine, "engine", engine, "`docker|sim`: real containers, or peers in this process in virtual time")
-	flags.IntVar(&f.parallel, "parallel", 0, "run `N` at the same time (as many as this host carries)")
-	flags.BoolVar(&f.quiet, "quiet", false, "no progress")
-	tuneFlag(flags, &f.tuning)
-}
-
-func (f *engineFlags) check() error {
-	if f.parallel < 0 {
-		return usageError{fmt.Errorf("--parallel %d: want 1 or more, or 0 for as many as this host carries", f.parallel)}
-	}
-	return nil
-}
-
-// batchFlags are those of run and sweep.
-type batchFlags struct {
-	engineFlags
-	set    []string
-	arm    string
-	repeat int
-	out    string
-	seed   uint64
-}
-
-// add adds the flags, with what --repeat does and which is the first run of a seed.
-func (f *batchFlags) add(flags *pflag.FlagSet, engine, repeat, first string) {
-	f.engineFlags.add(flags, engine)
-	flags.StringArrayVar(&f.set, "set", nil, "`VAR=value` of a scenario's variable; repeatable")
-	flags.StringVar(&f.arm, "arm", "", "run only this `ARM`")
-	flags.IntVar(&f.repeat, "repeat", 1, repeat)
-	flags.StringVar(&f.out, "out", "", "`DIR` for what happened (a new one, which peerlab runs lists)")
-	flags.Uint64Var(&f.seed, "seed", 1, "of the simulator's randomness in "+first+"; the next have the next")
-}
-
-// batch returns what the flags ask for.
-func (f *batchFlags) batch() (b scenarios.Batch, err error) {
-	set, err := scenarios.ParseSet(f.set)
-	if err != nil {
-		return b, usageError{fmt.Errorf("--set %w", err)}
-	}
-	if f.repeat < 1 || f.repeat > 100_000 {
-		return b, usageError{fmt.Errorf("--repeat must be 1 to 100000, not %d", f.repeat)}
-	}
-	b = scenarios.Batch{Engine: f.engine, Arm: f.arm, Set: set, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}
-	return b, f.check()
-}
 
 type runFlags struct {
 	batchFlags
@@ -84,13 +22,13 @@ func (l *lab) runCommand() *cobra.Command {
 	var f runFlags
 	cmd := withFormats(&cobra.Command{
 		Use: "run FILE…", Short: "Run scenarios, or multi-peer test files (NAME.cmd), each on a new cluster",
-		Long: `Run scenarios and say whether what they await came true. FILE is a file, gallery/NAME
-one of those that peerlab gallery lists, and gallery all of them. The exit status is 0
-when all pass, 1 when one fails, 2 when a scenario has mistakes, and 3 when none fails
-but one is inconclusive: a fault had no effect, the host was too busy, a peer was lost,
-or something cannot be done here. What happened is saved in --out, from which the same
-command goes on when it was interrupted; junit.xml there has the verdicts for CI systems.
-docs/scenarios.md describes the language.`,
+		Long: `Run scenarios and report whether their expectations hold. FILE is a file, gallery/NAME
+is a built-in scenario that peerlab gallery lists, and gallery is all of them. The exit
+status is 0 if all pass, 1 if one fails, 2 if a scenario has mistakes, and 3 if none
+fails but one is inconclusive: a fault had no effect, the host was too busy, a peer was
+lost, or this host cannot do something. The results are saved in --out. After an
+interruption the same command continues from there. The file junit.xml there has the
+verdicts for CI systems. docs/scenarios.md describes the language.`,
 		Example: "  peerlab run gallery/crash\n  peerlab run gallery --engine sim\n  peerlab run my.txt --set LOSS=30% --repeat 20 --out results",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !f.helpMD {
@@ -111,7 +49,7 @@ docs/scenarios.md describes the language.`,
 		},
 	}, formatJSON)
 	flags := cmd.Flags()
-	f.add(flags, "docker", "run each `N` times: distributions and a confidence interval", "the first run")
+	f.add(flags, "docker", "run each `N` times, for distributions and confidence intervals", "the first run")
 	l.limits.add(flags)
 	flags.BoolVar(&f.helpMD, "help-verbs", false, "print the reference of verbs and conditions, as Markdown")
 	return cmd
@@ -195,7 +133,7 @@ func whatOf(all []*scenarios.Scenario) string {
 func tellCleanup(ctx context.Context, engine string, say func(string)) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
 		if engine == "docker" {
-			say("interrupted: removing the containers and networks of what is under way, which takes some seconds")
+			say("interrupted: removing the containers and networks of unfinished runs, which takes some seconds")
 		}
 	})
 }
@@ -230,7 +168,7 @@ func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (obse
 	defer tellCleanup(cmd.Context(), f.engine, say)()
 	done, err := b.Run(cmd.Context(), plans)
 	if err != nil && cmd.Context().Err() != nil {
-		err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(done), len(plans)*f.repeat, b.Dir)
+		err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s continues from there", len(done), len(plans)*f.repeat, b.Dir)
 	}
 	verdict := observe.Pass
 	for _, d := range done {
@@ -240,96 +178,4 @@ func (l *lab) runBatch(cmd *cobra.Command, b *scenarios.Batch, f runFlags) (obse
 		return verdict, err
 	}
 	return verdict, errors.Join(err, l.printRuns(cmd, done, b.Dir))
-}
-
-// host is what runs something on an engine.
-type host struct {
-	scenarios.Host
-	// memory is how much the clusters may take that run in this process, in bytes;
-	// 0 where none do.
-	memory int64
-	close  func() // ends the use of it
-}
-
-// host returns what runs something on an engine; with tune it may change limits of
-// the host of containers, until it is closed.
-func (l *lab) host(cmd *cobra.Command, engine string, tune bool) (*host, error) {
-	ctx := cmd.Context()
-	switch engine {
-	case "sim":
-		if l.limits.changed() {
-			return nil, usageError{errors.New("--memory, --pids and --health-checks are for containers: virtual time has none")}
-		}
-		if tune {
-			return nil, usageError{errors.New("--tune-host is for containers: peers in virtual time share no table of neighbors")}
-		}
-		settings := heap.Set(func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", text) })
-		return &host{simulate, settings.Limit(), settings.Restore}, nil
-	case "docker":
-		var o docker.Options
-		l.limits.set(&o)
-		if err := o.CheckLimits(); err != nil {
-			return nil, usageError{err}
-		}
-		d, err := l.connect(ctx)
-		if err != nil {
-			return nil, err
-		}
-		tuner := &hostTuner{daemon: d, tune: tune, errs: cmd.ErrOrStderr()}
-		f := tunedFactory{docker.NewFactory(d, o), tuner}
-		run := func(ctx context.Context, _ uint64, do func(context.Context, testbed.Factory) error) error {
-			return do(ctx, f)
-		}
-		return &host{run, 0, func() { tuner.restore(); _ = d.Close() }}, nil
-	}
-	return nil, usageError{fmt.Errorf("--engine %q: one of docker, sim", engine)}
-}
-
-// abandonAfter is how long an interrupted simulation may take to end.
-const abandonAfter = 300 * time.Millisecond
-
-// simulate is sim.Run, but leaves an interrupted simulation behind where that
-// takes long to end, as thousands of connections do: the program ends, and
-// nothing of a simulation is outside of it.
-func simulate(ctx context.Context, seed uint64, do func(context.Context, testbed.Factory) error) error {
-	ended := make(chan error, 1)
-	go func() { ended <- sim.Run(ctx, seed, do) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-ended:
-		return err
-	case <-time.After(abandonAfter):
-		return context.Cause(ctx)
-	}
-}
-
-// runTestFile runs a multi-peer test file.
-func runTestFile(ctx context.Context, host scenarios.Host, name string, out io.Writer) (observe.Verdict, error) {
-	f, err := scenarios.ReadTest(name)
-	if err != nil {
-		return "", problems{err}
-	}
-	ok := false
-	var summary strings.Builder
-	err = host(ctx, 1, func(ctx context.Context, factory testbed.Factory) (err error) {
-		ok, err = f.Run(ctx, factory, &summary)
-		return err
-	})
-	if ctx.Err() != nil { // it may still be running
-		return "", context.Cause(ctx)
-	}
-	for line := range strings.Lines(summary.String()) {
-		fmt.Fprintln(out, terminal.Line(strings.TrimSuffix(line, "\n")))
-	}
-	switch {
-	case err != nil:
-		return observe.Inconclusive, fmt.Errorf("%s: %w", name, err)
-	case !ok:
-		return observe.Fail, nil
-	}
-	return observe.Pass, nil
 }

@@ -37,8 +37,8 @@ func TestRunExitsWithTheVerdict(t *testing.T) {
 		{"lint.txt", "cluster 3\nstrat\nkill dave\n", nil, 2, "", "lint.txt:2:1: there is no verb and no peer \"strat\": did you mean start?"},
 		{"set.txt", cluster, []string{"--set", "SEEM=2"}, 2, "", "no such variable: did you mean SEEN?"},
 		{"quiet.txt", cluster, []string{"--quiet"}, 0, "pass", ""},
-		{"engine.txt", cluster, []string{"--engine", "moon"}, 2, "", `--engine "moon": one of docker, sim`},
-		{"repeat.txt", cluster, []string{"--repeat", "0"}, 2, "", "--repeat must be 1 to 100000, not 0"},
+		{"engine.txt", cluster, []string{"--engine", "moon"}, 2, "", `--engine "moon" must be docker or sim`},
+		{"repeat.txt", cluster, []string{"--repeat", "0"}, 2, "", "--repeat must be between 1 and 100000, not 0"},
 		{"arm.txt", cluster, []string{"--arm", "x"}, 2, "", `there is no arm "x"`},
 		{"ok.cmd", "alice init\nalice members\n", nil, 0, "members                                                      OK", ""},
 		{"bad.cmd", "alice init\nalice nonsense\n", nil, 1, "FAILED: unknown command", ""},
@@ -153,9 +153,9 @@ func TestClusterOfNoUse(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	vars := map[string]string{"PEERLAB_CLUSTER": "big", "XDG_STATE_HOME": t.TempDir()}
 	for words, want := range map[string]string{
-		"run --engine sim gallery/crash": "run takes no --cluster: experiments run on new clusters",
+		"run --engine sim gallery/crash": "run takes no --cluster: an experiment creates a new cluster",
 		"runs prune --keep 0":            "runs prune takes no --cluster",
-		"clean":                          "clean takes no --cluster: it is for all of this machine",
+		"clean":                          "clean takes no --cluster: it concerns the whole machine",
 	} {
 		args := append(strings.Fields(words), "--cluster", "big")
 		if status, out, errs := call(vars, args...); status != 2 || out != "" || !strings.Contains(errs, want) || strings.Count(errs, "\n") != 1 {

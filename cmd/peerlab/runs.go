@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -40,11 +39,11 @@ type results struct {
 
 func (l *lab) runsCommand() *cobra.Command {
 	cmd := withFormats(&cobra.Command{
-		Use: "runs", Short: "List what run, sweep and compare have left, show or remove it", Args: exactly(0, "no argument, or one of show, prune"),
+		Use: "runs", Short: "List, show or remove the results of run, sweep and compare", Args: exactly(0, "no argument, or one of show, prune"),
 		Long: `List the results of run, sweep and compare without --out, the oldest first. They are in
 $XDG_STATE_HOME/peerlab/runs, by default ~/.local/state/peerlab/runs, and stay there
-until peerlab runs prune removes them. ID is what the list shows, or so much of its
-beginning or end that no other has it; last is the newest. peerlab check takes it, too.`,
+until peerlab runs prune removes them. ID is an ID of the list, or a beginning or end
+of it that no other ID has; last is the newest. peerlab check takes an ID, too.`,
 		Example: "  peerlab runs\n  peerlab runs show last\n  peerlab runs prune --older 30d",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			runs, ids, err := l.resultIDs()
@@ -172,61 +171,6 @@ func someOf(names []string) string {
 	return terminal.Line(text)
 }
 
-func (l *lab) runsShowCommand() *cobra.Command {
-	return withFormats(&cobra.Command{
-		Use: "show ID…", Short: "Show what runs came to, and the story of each that did not pass", Args: atLeast(1, "an ID that peerlab runs lists, or last"),
-		ValidArgsFunction: l.completeResults,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			dirs, err := l.findAllResults(args)
-			if err != nil {
-				return usageError{err}
-			}
-			out, colors := cmd.OutOrStdout(), l.palette(cmd.OutOrStdout())
-			all := []runJSON{}
-			for _, dir := range dirs {
-				done, err := savedRuns(dir)
-				if err != nil {
-					return err
-				}
-				if len(done) == 0 && !l.json() {
-					state := "unfinished: it ended before a run was complete"
-					if isRunning(dir) {
-						state = "under way: no run is complete yet"
-					}
-					fmt.Fprintf(out, "%s is %s\nwhat happened is in %s\n", filepath.Base(dir), state, dir)
-					continue
-				}
-				for _, d := range done {
-					if d.Result == nil {
-						_, err := observe.LoadResult(d.Dir)
-						fmt.Fprintf(cmd.ErrOrStderr(), "peerlab: %s\n", terminal.Join(err.Error()))
-					}
-				}
-				done = slices.DeleteFunc(done, func(d *scenarios.Done) bool { return d.Result == nil })
-				for _, d := range done {
-					all = append(all, runOf(d))
-				}
-				if l.json() {
-					continue
-				}
-				for _, d := range done {
-					if d.Story = d.SavedStory(); d.Verdict != observe.Pass {
-						fmt.Fprintf(out, "%s %s: %s: %s\n", terminal.Line(d.Name), filepath.Base(d.Dir), colors.cell(string(d.Verdict)), terminal.Join(d.Reason))
-					}
-					printWrapped(out, storyLines(colors, d.Story)...)
-				}
-				if err := l.printRuns(cmd, done, dir); err != nil {
-					return err
-				}
-			}
-			if l.json() {
-				return printJSON(cmd, all)
-			}
-			return nil
-		},
-	}, formatJSON)
-}
-
 // completeResults completes the IDs of results.
 func (l *lab) completeResults(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	_, ids, _ := l.resultIDs()
@@ -235,130 +179,4 @@ func (l *lab) completeResults(_ *cobra.Command, args []string, _ string) ([]stri
 		ids = append(ids, "last\tthe newest")
 	}
 	return ids, noFiles
-}
-
-type pruneFlags struct {
-	keep   int
-	older  string
-	dryRun bool
-}
-
-func (l *lab) runsPruneCommand() *cobra.Command {
-	var f pruneFlags
-	cmd := withFormats(&cobra.Command{
-		Use: "prune [ID…]", Short: "Remove results: those named, or all but the newest, or all that are old",
-		Long: `Remove results of run, sweep and compare: those with these IDs, or all but the newest
-N, or all that are older; with both flags what both say. What a command still works on
-stays.`,
-		Example:           "  peerlab runs prune --older 30d\n  peerlab runs prune --keep 20 --dry-run\n  peerlab runs prune last",
-		ValidArgsFunction: l.completeResults,
-		RunE:              func(cmd *cobra.Command, args []string) error { return l.prune(cmd, f, args) },
-	}, formatJSON)
-	flags := cmd.Flags()
-	flags.IntVar(&f.keep, "keep", 0, "keep the newest `N`")
-	flags.StringVar(&f.older, "older", "", "only what is older than `DURATION`, such as 30d or 12h")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be removed, and remove nothing")
-	return cmd
-}
-
-func (l *lab) prune(cmd *cobra.Command, f pruneFlags, args []string) error {
-	keeps, ages := cmd.Flags().Changed("keep"), f.older != ""
-	switch {
-	case len(args) > 0 && (keeps || ages):
-		return usageError{errors.New("prune takes IDs, or --keep and --older, not both")}
-	case len(args) == 0 && !keeps && !ages:
-		return usageError{errors.New("prune needs IDs, --keep N or --older DURATION, such as --older 30d")}
-	case keeps && f.keep < 0:
-		return usageError{fmt.Errorf("--keep %d: want 0 or more", f.keep)}
-	}
-	age, err := parseAge(f.older)
-	if err != nil {
-		return usageError{fmt.Errorf("--older %w", err)}
-	}
-	runs, ids, err := l.resultIDs()
-	if err != nil {
-		return err
-	}
-	dirs, err := l.findAllResults(args)
-	if err != nil {
-		return usageError{err}
-	}
-	if len(args) == 0 {
-		slices.Sort(ids)
-		if keeps {
-			ids = ids[:max(0, len(ids)-f.keep)]
-		}
-		for _, id := range ids {
-			if began, err := time.ParseInLocation(idTime, id[:len(idTime)], time.Local); err == nil && time.Since(began) >= age {
-				dirs = append(dirs, filepath.Join(runs, id))
-			}
-		}
-	}
-	return l.remove(cmd, dirs, f.dryRun)
-}
-
-// removed is what prune tells as JSON.
-type removed struct {
-	Removed []string `json:"removed"`
-	// Kept are those on which a command still works.
-	Kept   []string `json:"kept"`
-	Bytes  int64    `json:"bytes"`
-	DryRun bool     `json:"dry_run,omitempty"`
-}
-
-func (l *lab) remove(cmd *cobra.Command, dirs []string, dryRun bool) error {
-	told := removed{Removed: []string{}, Kept: []string{}, DryRun: dryRun}
-	for _, dir := range dirs {
-		if isRunning(dir) {
-			told.Kept = append(told.Kept, filepath.Base(dir))
-			continue
-		}
-		bytes, err := size(dir)
-		if err == nil && !dryRun {
-			err = os.RemoveAll(dir)
-		}
-		if err != nil {
-			return fmt.Errorf("remove results: %w", err)
-		}
-		told.Bytes += bytes
-		told.Removed = append(told.Removed, filepath.Base(dir))
-	}
-	if l.json() {
-		return printJSON(cmd, told)
-	}
-	out, verb := cmd.OutOrStdout(), "removed"
-	if dryRun {
-		verb = "would remove"
-	}
-	for _, id := range told.Removed {
-		fmt.Fprintf(out, "%s %s\n", verb, id)
-	}
-	for _, id := range told.Kept {
-		fmt.Fprintf(out, "kept %s: it is under way\n", id)
-	}
-	results := "results"
-	if len(told.Removed) == 1 {
-		results = "result"
-	}
-	_, err := fmt.Fprintf(out, "%s %d %s, %s\n", verb, len(told.Removed), results, units.BytesSize(float64(told.Bytes)))
-	return err
-}
-
-// parseAge reads a duration, which may be in days. An empty one is 0.
-func parseAge(text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
-	}
-	if days, is := strings.CutSuffix(text, "d"); is {
-		n, err := strconv.Atoi(days)
-		if err != nil || n < 0 || n > 36500 {
-			return 0, fmt.Errorf("%q: want days such as 30d, or a duration such as 12h", text)
-		}
-		return time.Duration(n) * 24 * time.Hour, nil
-	}
-	age, err := time.ParseDuration(text)
-	if err != nil || age < 0 {
-		return 0, fmt.Errorf("%q: want days such as 30d, or a duration such as 12h", text)
-	}
-	return age, nil
 }

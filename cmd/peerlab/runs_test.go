@@ -113,7 +113,7 @@ func TestRunsShowUnfinished(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	defer lock.Unlock()
-	show(" is under way: ")
+	show(" is still running: ")
 	if status, out, _ := call(vars, "runs", "show", "last", "--format", "json"); status != 0 || strings.TrimSpace(out) != "[]" {
 		t.Errorf("%d %s", status, out)
 	}
@@ -158,18 +158,18 @@ func TestRunsPrune(t *testing.T) {
 		left   int
 	}{
 		{"", 2, "prune needs IDs, --keep N or --older", 5},
-		{"--older 1", 2, "want days such as 30d", 5},
-		{"--older -1h", 2, "want days such as 30d", 5},
-		{"--keep -1", 2, "want 0 or more", 5},
+		{"--older 1", 2, "not a number of days such as 30d", 5},
+		{"--older -1h", 2, "not a number of days such as 30d", 5},
+		{"--keep -1", 2, "must be 0 or more", 5},
 		{"--keep 1 old", 2, "not both", 5},
-		{"nosuch", 2, `there are no results "nosuch"`, 5},
-		{"run", 2, `there are no results "run"`, 5},
-		{"2020", 2, `"2020" is more than one`, 5},
-		{"../../..", 2, "there are no results", 5},
+		{"nosuch", 2, `no results are named "nosuch"`, 5},
+		{"run", 2, `no results are named "run"`, 5},
+		{"2020", 2, `"2020" is ambiguous`, 5},
+		{"../../..", 2, "no results are named", 5},
 		{"--older 30d --dry-run", 0, "would remove " + ids[1], 5},
 		{"old", 0, "removed 1 result, ", 4},
 		{"--keep 4", 0, "removed 0 results", 4},
-		{"--older 30d", 0, "kept " + ids[2] + ": it is under way", 3},
+		{"--older 30d", 0, "kept " + ids[2] + ": it is still running", 3},
 		{"--keep 0", 0, "removed " + ids[3], 2},
 	} {
 		status, out, errs := call(vars, append([]string{"runs", "prune"}, strings.Fields(test.args)...)...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -167,4 +168,25 @@ func printErrorJSON(w io.Writer, err error, status int) {
 		return // there is nothing in it that cannot be encoded
 	}
 	_, _ = w.Write(append(terminal.EscapeJSON(line), '\n'))
+}
+
+// oneLine is what is said of an error: of several, the first few.
+func oneLine(err error, interrupted bool) string {
+	const shown = 3
+	lines := strings.Split(err.Error(), "\n")
+	if interrupted {
+		// The rest is how each of the requests under way ended.
+		lines = lines[:1]
+		switch {
+		case strings.HasPrefix(lines[0], "interrupted"):
+		case errors.As(err, new(*url.Error)) && errors.Is(err, context.Canceled): // its text is a URL of Docker's
+			lines[0] = "interrupted during a request to Docker"
+		default:
+			lines[0] = "interrupted: " + lines[0]
+		}
+	}
+	if more := len(lines) - shown; more > 0 {
+		lines = append(lines[:shown], fmt.Sprintf("and %d more", more))
+	}
+	return terminal.Line(strings.Join(lines, "; "))
 }

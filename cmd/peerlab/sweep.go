@@ -26,15 +26,14 @@ type sweepFlags struct {
 func (l *lab) sweepCommand() *cobra.Command {
 	var f sweepFlags
 	cmd := withFormats(&cobra.Command{
-		Use: "sweep FILE", Short: "Run a scenario with every combination of some values, and compare what was measured",
-		Long: `Run a scenario, or gallery/NAME, with every combination of the values that --vary
-names, and print a table of what its measure lines measured; DIR/sweep.csv has a row for
-each run. A name in lower case is a variable of the scenario ($LOSS for loss) or, if it
-has none of that name, a setting of its cluster line, such as rejoin; one with capital
-and small letters is a field of memberlist's configuration. Settings take the place of
-those in the cluster line. What is complete in --out is not run again. The exit status
-is 0 when all runs pass, 1 when one fails, and 3 when none fails but one is
-inconclusive. docs/sweeps.md tells more.`,
+		Use: "sweep FILE", Short: "Run a scenario with every combination of some values, and compare the measurements",
+		Long: `Run a scenario, or gallery/NAME, with every combination of the values of --vary, and
+print a table of its measurements; DIR/sweep.csv has a row for each run. A lower-case
+name is a variable of the scenario ($LOSS for loss) or, if there is no such variable, a
+setting of the cluster line, such as rejoin. A name in mixed case is a field of
+memberlist's configuration. These settings replace those of the cluster line. Runs that
+are complete in --out are not run again. The exit status is 0 if all runs pass, 1 if
+one fails, and 3 if none fails but one is inconclusive. See docs/sweeps.md.`,
 		Example: "  peerlab sweep gallery/crash --vary SuspicionMult=2..6 --repeat 10\n  peerlab sweep my.txt --vary loss=0,10,30% --vary rejoin=0,5s --out sweep",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -119,7 +118,7 @@ func (l *lab) sweep(cmd *cobra.Command, f sweepFlags, file string) error {
 		verdict = scenarios.Worse(verdict, r.Verdict)
 	}
 	if ctx.Err() != nil {
-		err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s goes on from there", len(runs), total, s.Dir)
+		err = fmt.Errorf("interrupted after %d of %d runs: the same command with --out %s continues from there", len(runs), total, s.Dir)
 	}
 	if err != nil {
 		return after(verdict, err)

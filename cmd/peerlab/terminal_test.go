@@ -160,7 +160,7 @@ func TestColor(t *testing.T) {
 			t.Errorf("check %s: %q", mode, out)
 		}
 	}
-	if status, _, errs := call(vars, "gallery", "--color", "blue"); status != 2 || !strings.Contains(errs, `--color "blue": one of auto, always, never`) {
+	if status, _, errs := call(vars, "gallery", "--color", "blue"); status != 2 || !strings.Contains(errs, `--color "blue" must be one of auto, always, never`) {
 		t.Errorf("%d %s", status, errs)
 	}
 	if status, out, _ := call(vars, "__complete", "gallery", "--color", ""); status != 0 || !strings.Contains(out, "auto\nalways\nnever\n") {

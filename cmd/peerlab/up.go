@@ -49,18 +49,18 @@ type upFlags struct {
 func (l *lab) upCommand() *cobra.Command {
 	var f upFlags
 	cmd := withFormats(&cobra.Command{
-		Use: "up [N]", Short: "Start a cluster of N peers (5) and its bootstrap service; return when each sees all",
+		Use: "up [N]", Short: "Start a cluster of N peers (5) and wait until every peer sees the whole cluster",
 		Long: `Start a bootstrap service and N peers, 5 by default, in containers on a network of
-their own, and return when each peer sees all. The cluster stays until peerlab
-down. When peerlab up is interrupted or killed, what it has started is removed.
+their own, and wait until every peer sees the whole cluster. The cluster runs until
+peerlab down. If peerlab up is interrupted or killed, it removes what it has started.
 
 The profile is local with RetransmitMult=4 for up to ten peers, and lan for more.
-With --profile local it is memberlist's own, whose RetransmitMult is 2: gossip now
-and then misses somebody, who learns of another from a push/pull, up to 45 s later.`,
+With --profile local it is memberlist's own, whose RetransmitMult is 2: gossip
+sometimes misses a peer, which then learns the news from a push/pull, up to 45 s later.`,
 		Example: "  peerlab up\n  peerlab up 20 --cluster big --profile wan --set SuspicionMult=2 --rejoin 0",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{errors.New("up takes one argument: how many peers")}
+				return usageError{errors.New("up takes one argument: the number of peers")}
 			}
 			return nil
 		},
@@ -70,7 +70,7 @@ and then misses somebody, who learns of another from a push/pull, up to 45 s lat
 			if len(args) == 1 {
 				var err error
 				if n, err = strconv.Atoi(args[0]); err != nil || n < 1 || n > testbed.MaxPeers {
-					return usageError{fmt.Errorf("%q: how many peers? want 1 to %d", args[0], testbed.MaxPeers)}
+					return usageError{fmt.Errorf("the number of peers must be between 1 and %[2]d, not %[1]q", args[0], testbed.MaxPeers)}
 				}
 			}
 			o, err := f.options(l.cluster, n)
@@ -84,14 +84,14 @@ and then misses somebody, who learns of another from a push/pull, up to 45 s lat
 	flags := cmd.Flags()
 	flags.StringVar(&f.Profile, "profile", "", "memberlist's defaults for `"+strings.Join(memberlistconfig.Profiles(), "|")+"` (local with "+ample+" for up to 10 peers, lan for more)")
 	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
-	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often a peer contacts missing ones; 0 for never")
+	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often a peer contacts missing peers; 0 for never")
 	flags.StringVar(&f.subnet, "subnet", "", "`RANGE` of addresses, such as 10.78.0.0/24 (a free one)")
 	flags.StringVar(&f.image, "image", "", "`IMAGE` of the peers (peerlab-peer, or peerlab- and the adapter)")
-	flags.StringVar(&f.adapter, "adapter", "", "how the image's peers are spoken to: `"+strings.Join(adapter.Names(), "|")+"`")
+	flags.StringVar(&f.adapter, "adapter", "", "how to talk to the image's peers: `"+strings.Join(adapter.Names(), "|")+"`")
 	flags.StringVar(&f.service, "bootstrap-image", "", "`IMAGE` of the bootstrap service (peerlab-bootstrap)")
 	l.limits.add(flags)
-	flags.BoolVar(&f.tuning, "tune-host", false, "give the host's table of neighbors room for the peers, until peerlab down (root)")
-	flags.DurationVar(&f.patience, "timeout", time.Minute, "how long to wait until each peer sees all")
+	flags.BoolVar(&f.tuning, "tune-host", false, "enlarge the host's neighbor (ARP) table for the peers until peerlab down (needs root)")
+	flags.DurationVar(&f.patience, "timeout", time.Minute, "how long to wait until every peer sees the whole cluster")
 	return cmd
 }
 
@@ -150,7 +150,7 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, f upFlags) error {
 	if set := o.Settings["set"]; set != "" {
 		profile += ", " + set
 	}
-	p.say("creating the cluster %s of %d, profile %s", o.Name, len(o.Peers), profile)
+	p.say("creating cluster %s with %d peers, profile %s", o.Name, len(o.Peers), profile)
 	tuner := &hostTuner{daemon: d, tune: f.tuning, errs: cmd.ErrOrStderr()}
 	if o.Tuning, err = tuner.prepare(ctx, len(o.Peers)); err != nil {
 		return err
@@ -160,7 +160,7 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, f upFlags) error {
 		tuner.restore()
 	}
 	if ctx.Err() != nil && err != nil {
-		return errors.New("interrupted: nothing is left")
+		return errors.New("interrupted: nothing was left behind")
 	}
 	if err != nil {
 		return err
@@ -172,14 +172,14 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, f upFlags) error {
 	if err == nil {
 		p.say("starting the peers")
 		err = during(func() error { return c.Start(ctx, o.Peers...) }, func() {
-			p.say("  %d of %d started, after %s", started(c.Done()), len(o.Peers), p.took())
+			p.say("  %d of %d peers started, after %s", started(c.Done()), len(o.Peers), p.took())
 		})
 	}
 	if err == nil {
 		waiting, cancel := context.WithTimeout(ctx, patience)
 		err = seen.wait(waiting, c.History(), func(whole int) {
 			if whole == len(o.Peers) || !p.quick() {
-				p.say("  %d of %d see all, after %s", whole, len(o.Peers), p.took())
+				p.say("  %d of %d peers see the whole cluster, after %s", whole, len(o.Peers), p.took())
 			}
 		}, func() {
 			if why := seen.why(o.Settings); why != "" {
@@ -204,18 +204,18 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, f upFlags) error {
 		return err
 	}
 	if why != "" {
-		return fmt.Errorf("%s; the cluster stays, %s removes it", why, c.Command("down"))
+		return fmt.Errorf("%s; the cluster is still there, %s removes it", why, c.Command("down"))
 	}
 	if err != nil {
 		behind := seen.behind()[0]
-		return fmt.Errorf("%s does not see all after %s: see %s, and peerlab doctor --peers %d for what this host lacks; the cluster stays, %s removes it",
+		return fmt.Errorf("%s does not see the whole cluster after %s: look at %s, and let peerlab doctor --peers %d check this host; the cluster is still there, %s removes it",
 			behind, patience, c.Command("logs", behind), len(o.Peers), c.Command("down"))
 	}
 	hint := c.Command("attach", o.Peers[0]) + " opens a shell in a peer"
 	if o.Adapter.Shell() == nil {
 		hint = c.Command("exec", o.Peers[0], "--", "LINE") + " runs a command of " + o.Adapter.Name()
 	}
-	p.say("a cluster of %d after %s: %s", len(o.Peers), p.took(), hint)
+	p.say("a cluster of %d peers after %s: %s", len(o.Peers), p.took(), hint)
 	return l.printPeers(cmd, peers)
 }
 
@@ -228,7 +228,7 @@ func blocked(ctx context.Context, c *docker.Cluster, v *view) string {
 			continue
 		}
 		if m, err := c.Measure(ctx, from, to); err == nil && m.Arrived == 0 && !m.TCP {
-			return fmt.Sprintf("no packet passes from %s to %s, as was measured: something on this host drops what containers send each other, such as its firewall; peerlab doctor looks for it", from, to)
+			return fmt.Sprintf("a measurement shows that no packet gets from %s to %s: something on this host, such as its firewall, drops packets between containers; peerlab doctor looks for it", from, to)
 		}
 		break
 	}

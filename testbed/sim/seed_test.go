@@ -13,9 +13,12 @@ import (
 // TestOneSeed measures how much runs with one seed differ, beside runs with
 // several: ten peers join, a tenth of all packets is lost, one crashes. What the
 // seed decides is little, so that the two differ about as much: docs/engines.md
-// has the figures of go test -v -run OneSeed.
+// has the figures of go test -v -run OneSeed. With -short there are fewer runs.
 func TestOneSeed(t *testing.T) {
-	const runs = 20
+	runs := 20
+	if testing.Short() {
+		runs = 4
+	}
 	measure := func(seed func(i int) uint64) (deaths []float64, events []float64) {
 		for i := range runs {
 			err := Run(t.Context(), seed(i), func(ctx context.Context, f testbed.Factory) error {
@@ -48,8 +51,8 @@ func TestOneSeed(t *testing.T) {
 		return deaths, events
 	}
 	for what, seed := range map[string]func(int) uint64{
-		"one seed":  func(int) uint64 { return 1 },
-		"20 seeds ": func(i int) uint64 { return uint64(i) },
+		"one seed":    func(int) uint64 { return 1 },
+		"a seed each": func(i int) uint64 { return uint64(i) },
 	} {
 		deaths, events := measure(seed)
 		mean, sd := spread(deaths)

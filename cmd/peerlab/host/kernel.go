@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"bufio"
@@ -31,12 +31,12 @@ var features = []feature{
 	{"CONFIG_NET_SCH_TBF", "sch_tbf", "sch_tbf", "limits of rate", "links cannot be limited in rate here: modprobe sch_tbf, or boot a distribution's kernel"},
 }
 
-// checkKernel says what the kernel has: as was tried, or else as can be read.
-func checkKernel(root fs.FS, tried []fabric.Feature) []check {
+// Kernel says what the kernel has: as was tried, or else as can be read.
+func Kernel(root fs.FS, tried []fabric.Feature) []Check {
 	k := readKernel(root)
-	var checks []check
+	var checks []Check
 	for _, f := range features {
-		c := check{Name: "kernel " + f.module, State: k.has(f), Found: f.gives}
+		c := Check{Name: "kernel " + f.module, State: k.has(f), Found: f.gives}
 		for _, t := range tried {
 			if t.Name != f.asked {
 				continue
@@ -49,7 +49,7 @@ func checkKernel(root fs.FS, tried []fabric.Feature) []check {
 		case "missing":
 			c.Found, c.Mend = "no "+f.gives, f.without
 		case "unknown":
-			c.Mend = "neither the kernel's configuration nor its modules can be read here: sudo modprobe " + f.module + " tells"
+			c.Mend = "the kernel's configuration and modules cannot be read here: try sudo modprobe " + f.module
 		}
 		checks = append(checks, c)
 	}

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -39,7 +39,7 @@ func TestWhatDrops(t *testing.T) {
 		{"a policy of another table", firewallSaved, strings.Replace(firewallSaved, "[1:60]", "[3:180]", 1), true, "the chain PREROUTING of the table raw drops them", "iptables -t raw -I PREROUTING -m physdev --physdev-is-in -j ACCEPT"},
 		{"nothing of iptables", firewallSaved, firewallSaved, true, "firewall sees them", "nft list ruleset"},
 		{"not root", "", "", true, "firewall sees them", "sudo peerlab doctor"},
-		{"the switch is off", firewallSaved, firewallSaved, false, "no packet passes", "nft list ruleset"},
+		{"the switch is off", firewallSaved, firewallSaved, false, "no packet gets from one container to another", "nft list ruleset"},
 	} {
 		found, mend := whatDrops(test.before, test.after, test.filtered)
 		if !strings.Contains(found, test.found) || !strings.Contains(mend, test.mend) || !test.filtered && strings.Contains(found+mend, "bridge-nf") {
@@ -68,12 +68,12 @@ func TestFirewallOfAnotherHost(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", dir)
-	here := checkBridge(t.Context(), deafBridge{}, "", os.DirFS(dir))
+	here := Bridge(t.Context(), deafBridge{}, "", os.DirFS(dir))
 	if here.State != "missing" || !strings.Contains(here.Found, "the chain FORWARD ") {
 		t.Errorf("here: %+v", here)
 	}
-	there := checkBridge(t.Context(), deafBridge{docker.Endpoint{Host: "tcp://elsewhere:2375"}}, "", os.DirFS(dir))
-	if there.State != "missing" || strings.Contains(there.Found+there.Mend, "FORWARD") || !strings.Contains(there.Found, "cannot be seen from here") || !strings.Contains(there.Mend, "doctor on that machine") {
+	there := Bridge(t.Context(), deafBridge{docker.Endpoint{Host: "tcp://elsewhere:2375"}}, "", os.DirFS(dir))
+	if there.State != "missing" || strings.Contains(there.Found+there.Mend, "FORWARD") || !strings.Contains(there.Found, "nobody can see what drops them") || !strings.Contains(there.Mend, "doctor on that machine") {
 		t.Errorf("elsewhere: %+v", there)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -16,25 +16,25 @@ import (
 // pass through the host's firewall.
 const bridgeSetting = "net.bridge.bridge-nf-call-iptables"
 
-// bridgeHost is a Docker daemon as checkBridge needs it.
-type bridgeHost interface {
+// bridgeTester is a Docker daemon as Bridge needs it.
+type bridgeTester interface {
 	Endpoint() docker.Endpoint
 	TryBridge(ctx context.Context, image string) (passes bool, err error)
 }
 
-// checkBridge tries with an image whether packets pass between containers, and if
+// Bridge tries with an image whether packets pass between containers, and if
 // none does looks for what drops them.
-func checkBridge(ctx context.Context, d bridgeHost, image string, root fs.FS) check {
-	c := check{Name: "bridge", State: "ok", Found: "packets pass between containers of one network"}
+func Bridge(ctx context.Context, d bridgeTester, image string, root fs.FS) Check {
+	c := Check{Name: "bridge", State: "ok", Found: "packets get from one container to another on the same network"}
 	before := savedFirewall(ctx)
 	passes, err := d.TryBridge(ctx, image)
 	switch {
 	case err != nil:
 		c.State, c.Found = "unknown", err.Error()
 	case !passes:
-		c.State, c.need = "missing", true
+		c.State, c.Need = "missing", true
 		if !d.Endpoint().IsLocal() {
-			c.Found, c.Mend = nonePasses+": what drops them on Docker's host cannot be seen from here", "run peerlab doctor on that machine"
+			c.Found, c.Mend = nonePasses+": from here nobody can see what drops them on Docker's host", "run peerlab doctor on that machine"
 			break
 		}
 		c.Found, c.Mend = whatDrops(before, savedFirewall(ctx), readNumber(root, "proc/sys/net/bridge/bridge-nf-call-iptables") == 1)
@@ -42,7 +42,7 @@ func checkBridge(ctx context.Context, d bridgeHost, image string, root fs.FS) ch
 	return c
 }
 
-const nonePasses = "no packet passes between two containers of one network"
+const nonePasses = "no packet gets from one container to another on the same network"
 
 // savedFirewall returns the rules of iptables with what they have counted, of both
 // its kinds, "" where they cannot be read.

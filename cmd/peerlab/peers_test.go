@@ -19,7 +19,7 @@ func TestStopped(t *testing.T) {
 // A change without an end says so where there was one.
 func TestEndless(t *testing.T) {
 	until := time.Now().Add(time.Minute)
-	if got := endless(until, 0, 2); !strings.Contains(got, until.Format("15:04:05")+" now stays") {
+	if got := endless(until, 0, 2); !strings.Contains(got, "at "+until.Format("15:04:05")+" now stay") {
 		t.Errorf("%q", got)
 	}
 	for _, got := range []string{endless(time.Time{}, 0, 2), endless(until, time.Second, 2), endless(until, 0, 0)} {

@@ -1,11 +1,11 @@
-package main
+package host
 
 import (
 	"strings"
 	"testing"
 	"testing/fstest"
 
-	"peerlab/testbed/fabric"
+	"peerlab/testbed/docker"
 )
 
 func TestHostLimits(t *testing.T) {
@@ -15,7 +15,7 @@ func TestHostLimits(t *testing.T) {
 		"proc/sys/net/ipv4/neigh/default/gc_thresh3": file("1024\n"), "proc/sys/net/ipv4/neigh/default/gc_thresh2": file("512\n"),
 	}
 	states := func(root fstest.MapFS, peers int) (s []string) {
-		for _, l := range hostLimits(root, peers) {
+		for _, l := range kernelLimits(root, peers) {
 			c := l.check(peers)
 			s = append(s, c.Name+" "+c.State)
 			if (c.State == "missing") != (c.Mend != "") {
@@ -41,13 +41,17 @@ func TestHostLimits(t *testing.T) {
 	}
 }
 
-func TestKernelTried(t *testing.T) {
-	tried := []fabric.Feature{{Name: "nf_tables"}, {Name: "sch_netem", Missing: "it is not there"}}
-	got := make(map[string]string)
-	for _, c := range checkKernel(fstest.MapFS{}, tried) {
-		got[c.Name] = c.State
-	}
-	if got["kernel nft_meta_bridge"] != "ok" || got["kernel sch_netem"] != "missing" || got["kernel sch_tbf"] != "unknown" {
-		t.Errorf("%v", got)
+func TestContainerLimits(t *testing.T) {
+	for _, test := range []struct {
+		about       docker.About
+		state, says string
+	}{
+		{docker.About{MemoryLimit: true, PIDsLimit: true}, "ok", "memory and processes"},
+		{docker.About{PIDsLimit: true}, "missing", "control group for memory"},
+		{docker.About{}, "missing", "memory, pids"},
+	} {
+		if c := ContainerLimits(test.about); c.State != test.state || !strings.Contains(c.Found, test.says) {
+			t.Errorf("%+v: %+v", test.about, c)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"encoding/json"
@@ -15,13 +15,13 @@ import (
 	"peerlab/testbed/docker"
 )
 
-// checkProxy tells which proxies are set, and who uses them.
-func checkProxy(env func(string) string, dockerHost string) check {
-	c := check{Name: "proxy", State: "ok", Found: "none"}
+// Proxy tells which proxies are set, and who uses them.
+func Proxy(env func(string) string, dockerHost string) Check {
+	c := Check{Name: "proxy", State: "ok", Found: "none"}
 	var found []string
 	path, inContainers, err := containerProxies(env, dockerHost)
 	if err != nil {
-		c.State, c.Mend = "unknown", "mend the file: docker cannot read it either"
+		c.State, c.Mend = "unknown", "fix the file: docker cannot read it either"
 		found = append(found, err.Error())
 	}
 	if len(inContainers) > 0 {
@@ -78,9 +78,9 @@ func withoutUser(proxy string) string {
 	return proxy
 }
 
-// daemonProxy returns the proxy through which a daemon elsewhere is asked, ""
+// DaemonProxy returns the proxy through which a daemon elsewhere is asked, ""
 // for none.
-func daemonProxy(dockerHost string) string {
+func DaemonProxy(dockerHost string) string {
 	u, err := url.Parse(dockerHost)
 	if err != nil || u.Scheme != "tcp" {
 		return ""

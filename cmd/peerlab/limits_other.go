@@ -1,8 +1,0 @@
-//go:build !unix
-
-package main
-
-// openFiles knows no limit of this program.
-func openFiles() limit {
-	return limit{name: "open files", room: -1, has: "no limit that could be read"}
-}
