@@ -91,7 +91,7 @@ func (c *Cluster) do(kind event.Kind, text string, m container, action events.Ac
 		addr = m.Addr.String()
 	}
 	c.record(kind, m.Name, addr, text)
-	withdraw := c.others.expect(deed{m.id, action})
+	withdraw := c.external.Expect(m.id, action)
 	err := f()
 	if err != nil {
 		withdraw()

@@ -2,10 +2,7 @@ package docker
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
 	"slices"
@@ -13,11 +10,11 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/record"
 )
 
 // recordLinks records a change of links, once: the agent tells of those of this
@@ -80,7 +77,7 @@ func (c *Cluster) followAgents(members map[string]container) {
 		members := maps.Clone(members) // the caller's will change
 		c.running.Go(func() {
 			names := func() map[netip.Addr]string { return c.addresses(members) }
-			err := c.daemon.changes(c.ctx, id, true, names, c.recordLinks, func(err error) { c.problem("", err) })
+			err := c.readLinkChanges(c.ctx, id, true, names, c.recordLinks, func(err error) { c.problem("", err) })
 			if err != nil && c.ctx.Err() == nil {
 				c.problem("", err)
 			}
@@ -113,16 +110,10 @@ func allNames(members []container, told []event.Event) map[netip.Addr]string {
 	return names
 }
 
-// maxChange is the longest line of an agent's journal, in bytes: one that has a
-// link of its own for each pair of 1,000 peers fits.
-const maxChange = 64 << 20
-
-// changes reads the changes of links that an agent wrote, with names in place of
-// addresses; with follow until it ends. What changes nothing, such as a lease or the
-// address of a peer that moved, is left out. Of what else it wrote, the first line is
-// a problem, and so are changes that are missing.
-func (d *Daemon) changes(ctx context.Context, id string, follow bool, names func() map[netip.Addr]string, tell func(testbed.Links, time.Time), problem func(error)) error {
-	log, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
+// readLinkChanges reads what an agent wrote (record.ReadLinkChanges); with follow
+// until the agent ends.
+func (c *Cluster) readLinkChanges(ctx context.Context, id string, follow bool, names func() map[netip.Addr]string, add func(testbed.Links, time.Time), problem func(error)) error {
+	log, err := c.daemon.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil // it has just gone, or is about to, with its network
 	}
@@ -130,70 +121,7 @@ func (d *Daemon) changes(ctx context.Context, id string, follow bool, names func
 		return fmt.Errorf("read what was done to links: %w", err)
 	}
 	defer log.Close()
-	bad := false
-	refuse := func(err error) {
-		if !bad {
-			problem(fmt.Errorf("what the fabric's agent tells: %s", clip(err.Error())))
-		}
-		bad = true
-	}
-	last := uint64(0)
-	var before testbed.Links
-	w := lineWriter{
-		limit: maxChange,
-		line: func(line []byte) {
-			e, links, err := parseChange(line)
-			if err != nil {
-				refuse(err)
-				return
-			}
-			links = byName(links, names())
-			changes := before.Changed(links) > 0
-			if e.Seq != last+1 {
-				problem(fmt.Errorf("change %d of links came after %d: what was between is lost, as by a rotation of Docker's log", e.Seq, last))
-				changes = true
-			}
-			if last, before = e.Seq, links; changes {
-				tell(links, e.Time)
-			}
-		},
-		long: func() { refuse(fmt.Errorf("a change of more than %d MiB was dropped", maxChange>>20)) },
-	}
-	if _, err := stdcopy.StdCopy(&w, io.Discard, log); err != nil {
-		return fmt.Errorf("read what was done to links: %w", err)
-	}
-	return nil
-}
-
-// parseChange parses a line of an agent's journal.
-func parseChange(line []byte) (e event.Event, links testbed.Links, err error) {
-	if err = json.Unmarshal(line, &e); err == nil {
-		links, err = testbed.ParseLinks(e.Text)
-	}
-	switch {
-	case err != nil:
-	case e.Kind != links.Kind():
-		err = fmt.Errorf("%q is no change of links", clip(string(e.Kind)))
-	case e.Time.IsZero():
-		err = errors.New("a change of links without a time")
-	}
-	return e, links, err
-}
-
-// byName puts names in place of addresses. Where nobody is now, the address
-// stays.
-func byName(links testbed.Links, names map[netip.Addr]string) testbed.Links {
-	name := func(addr string) string {
-		if parsed, err := netip.ParseAddr(addr); err == nil && names[parsed] != "" {
-			return names[parsed]
-		}
-		return addr
-	}
-	named := make(testbed.Links, len(links))
-	for pair, link := range links {
-		named[testbed.Pair{From: name(pair.From), To: name(pair.To)}] = link
-	}
-	return named
+	return record.ReadLinkChanges(log, names, add, problem)
 }
 
 // changed returns the changes of links so far, as far as the agent lives.
@@ -206,7 +134,7 @@ func (c *Cluster) changed(ctx context.Context, members []container, told []event
 	names := func() map[netip.Addr]string { return byAddr }
 	for _, id := range ids {
 		last := time.Now()
-		err := c.daemon.changes(ctx, id, false, names, func(links testbed.Links, at time.Time) {
+		err := c.readLinkChanges(ctx, id, false, names, func(links testbed.Links, at time.Time) {
 			last = at
 			events = append(events, event.Event{Time: at, Peer: testbed.Lab, Kind: links.Kind(), Text: links.String()})
 		}, func(err error) {

@@ -15,6 +15,7 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/record"
 )
 
 // atOnce bounds how many containers are started, or otherwise worked on, at
@@ -24,12 +25,12 @@ const atOnce = 8
 
 // Cluster is the engine on containers.
 type Cluster struct {
-	daemon  *Daemon
-	name    string
-	flag    string  // what --cluster has to say for a command to mean this one, "" if it need not
-	made    *making // nil for one that was found
-	history *testbed.History
-	others  *others
+	daemon   *Daemon
+	name     string
+	flag     string  // what --cluster has to say for a command to mean this one, "" if it need not
+	made     *making // nil for one that was found
+	history  *testbed.History
+	external *record.ExternalEvents
 
 	ctx     context.Context // of what follows the cluster
 	end     context.CancelFunc
@@ -63,7 +64,7 @@ type making struct {
 func newCluster(d *Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
-		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
+		daemon: d, name: name, history: testbed.NewHistory(), external: record.NewExternalEvents(),
 		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
 		turns: make(map[string]chan struct{}), throttles: make(map[string]string), off: make(map[string]string), wires: newWires(),
 	}
@@ -234,7 +235,7 @@ func (c *Cluster) finish(ctx context.Context) error {
 // Remove removes the containers and networks of the cluster, however it was
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
-	c.others.rest()
+	c.external.Mute()
 	// First, for links that go with their network are not lost.
 	beside := c.wires.close(context.WithoutCancel(ctx), c.daemon)
 	err := c.daemon.removeCluster(ctx, c.name)

@@ -13,6 +13,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/record"
 )
 
 // reader puts what one peer reports into the history, through all its lives.
@@ -22,7 +23,7 @@ type reader struct {
 	cluster *Cluster
 	name    string
 	id      string
-	output  *outputDecoder
+	output  *record.OutputDecoder
 	wake    chan struct{}      // there may be more: the peer was started
 	drains  chan chan struct{} // to be closed once all there is has been read
 }
@@ -53,7 +54,7 @@ func (c *Cluster) followAll() {
 	}
 	for {
 		// Asked for first: what starts after the list was made is told.
-		stream := c.daemon.api.Events(c.ctx, client.EventsListOptions{Since: since, Filters: told()})
+		stream := c.daemon.api.Events(c.ctx, client.EventsListOptions{Since: since, Filters: record.EventFilters()})
 		members := c.wakeReaders()
 		if members != nil && len(members) == 0 {
 			c.conclude()
@@ -129,7 +130,7 @@ func (c *Cluster) rest() bool {
 // It says whether there was one: then nothing is new but that the peer runs, and
 // Docker need not list all containers for each of fifty that start together.
 func (c *Cluster) wokeOwn(id string) bool {
-	if !c.others.asked(deed{id, events.ActionStart}) {
+	if !c.external.Expects(id, events.ActionStart) {
 		return false
 	}
 	c.mu.Lock()
@@ -168,7 +169,7 @@ func (c *Cluster) wakeReaders() map[string]container {
 		}
 		r := c.readers[m.id]
 		if r == nil {
-			output, err := newOutputDecoder(m, c.history.Add, func(err error) { c.problem(m.Name, err) })
+			output, err := record.NewOutputDecoder(m.Name, m.adapter, c.history.Add, func(err error) { c.problem(m.Name, err) })
 			if err != nil {
 				c.problem(m.Name, err)
 				continue
@@ -241,8 +242,8 @@ func (r *reader) run() {
 // read adds all that has been written since the last read, until the peer's
 // process ends.
 func (r *reader) read() error {
-	o := client.ContainerLogsOptions{ShowStdout: true, Follow: true, Timestamps: r.output.stamped}
-	if since := r.output.resume(); !since.IsZero() {
+	o := client.ContainerLogsOptions{ShowStdout: true, Follow: true, Timestamps: r.output.Stamped()}
+	if since := r.output.Resume(); !since.IsZero() {
 		// An event is stamped before it is written: the daemon's stamp of the
 		// line is not earlier.
 		o.Since = stamp(since)
@@ -250,7 +251,7 @@ func (r *reader) read() error {
 	log, err := r.cluster.daemon.api.ContainerLogs(r.cluster.ctx, r.id, o)
 	if err == nil {
 		defer log.Close()
-		err = r.output.read(log, true)
+		err = r.output.Read(log, true)
 	}
 	if err != nil {
 		return fmt.Errorf("read what %s reports: %w", r.name, err)

@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/record"
 )
 
 // LogRange says which part of what a peer wrote is meant. The zero value is all so
@@ -74,7 +75,7 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		return err
 	})
 	told := slices.Concat(reported...)
-	done, forgotten := c.done(ctx, members, newOthers(), time.Now())
+	done, forgotten := c.done(ctx, members, record.NewExternalEvents(), time.Now())
 	changed, lost := c.changed(ctx, members, told)
 	lab := testbed.Sorted(slices.Concat(done, changed, slices.Concat(problems...)))
 	for i := range lab {
@@ -87,7 +88,7 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 // above 0, and what was wrong with it, each at the time of the event before.
 func (d *Daemon) reported(ctx context.Context, m container, tail int) (reported, problems []event.Event, err error) {
 	last := time.Unix(m.created, 0)
-	output, err := newOutputDecoder(m,
+	output, err := record.NewOutputDecoder(m.Name, m.adapter,
 		func(e event.Event) { reported, last = append(reported, e), e.Time },
 		func(err error) {
 			problems = append(problems, event.Event{Time: last, Peer: testbed.Lab, Kind: testbed.LabError, Member: m.Name, Error: err.Error()})
@@ -95,10 +96,10 @@ func (d *Daemon) reported(ctx context.Context, m container, tail int) (reported,
 	if err != nil {
 		return nil, nil, err
 	}
-	log, err := d.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: output.stamped, Tail: tailOf(tail)})
+	log, err := d.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: output.Stamped(), Tail: tailOf(tail)})
 	if err == nil {
 		defer log.Close()
-		err = output.read(log, m.State == testbed.Stopped)
+		err = output.Read(log, m.State == testbed.Stopped)
 	}
 	if err != nil {
 		return reported, problems, fmt.Errorf("read what %s reports: %w", m.Name, err)

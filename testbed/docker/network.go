@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/record"
 )
 
 // firstHost is the number of the bootstrap service's address within the
@@ -250,7 +251,7 @@ func checkOwners(members []container, n network.Inspect) error {
 	for id, e := range n.Containers {
 		for _, m := range members {
 			if m.Addr.IsValid() && m.Addr == e.IPv4Address.Addr() && m.id != id {
-				return fmt.Errorf("links %w: the container %s has the address of %s, %s: what is done to links would be done to it; disconnect it from the network %s", cannot, clip(e.Name), m.Name, m.Addr, n.Name)
+				return fmt.Errorf("links %w: the container %s has the address of %s, %s: what is done to links would be done to it; disconnect it from the network %s", cannot, record.Clip(e.Name), m.Name, m.Addr, n.Name)
 			}
 		}
 	}

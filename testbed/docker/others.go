@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -21,147 +19,8 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/record"
 )
-
-// others makes events of what Docker tells that others have done to peers:
-// another peerlab, docker kill, or nobody, when a process ended by itself. What
-// this engine does is in the history before it is done; Docker tells of that
-// too, and then others is silent.
-type others struct {
-	mu     sync.Mutex
-	own    map[deed][]time.Time // asked for by this engine, not heard of yet
-	ending map[string]bool      // by id: somebody else has sent it a signal that ends it
-	memory map[string]bool      // by id: the kernel has killed a process of it that took too much
-	rests  bool                 // all that comes is the removal of the cluster
-}
-
-// deed is something done to a container, in Docker's words.
-type deed struct {
-	id     string
-	action events.Action
-}
-
-// patience with Docker: what it has not told after so long, it did not see.
-const hearWithin = time.Minute
-
-func newOthers() *others {
-	return &others{own: make(map[deed][]time.Time), ending: make(map[string]bool), memory: make(map[string]bool)}
-}
-
-// expect tells that this engine is about to do something. The function it
-// returns takes that back.
-func (o *others) expect(d deed) (withdraw func()) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	at := time.Now()
-	o.own[d] = append(o.own[d], at)
-	return func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.own[d] = slices.DeleteFunc(o.own[d], at.Equal)
-	}
-}
-
-// rest has it tell of nothing more.
-func (o *others) rest() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.rests = true
-}
-
-// asked says whether this engine has done d and has not heard of it yet.
-func (o *others) asked(d deed) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.expected(d, false)
-}
-
-// expected says whether this engine has done d, and forgets it if once is all.
-func (o *others) expected(d deed, forget bool) bool {
-	o.own[d] = slices.DeleteFunc(o.own[d], func(at time.Time) bool { return time.Since(at) > hearWithin })
-	if len(o.own[d]) == 0 {
-		delete(o.own, d)
-		return false
-	}
-	if forget {
-		o.own[d] = o.own[d][1:]
-	}
-	return true
-}
-
-// tell makes an event of what Docker tells of a member, if it is somebody
-// else's doing.
-func (o *others) tell(msg events.Message, m container) (e event.Event, tells bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	e = event.Event{Time: time.Unix(0, msg.TimeNano), Member: m.Name}
-	if o.rests {
-		return e, false
-	}
-	if msg.Action == events.ActionKill {
-		if o.expected(deed{m.id, events.ActionDie}, false) {
-			return e, false
-		}
-		switch msg.Actor.Attributes["signal"] {
-		case "9":
-			e.Kind = testbed.LabKill
-		case "15", "2": // what stops our peers, and serf
-			e.Kind = testbed.LabStop
-		default:
-			return e, false
-		}
-		// A stop that was not obeyed becomes a kill: one event for both.
-		if o.ending[m.id] {
-			return e, false
-		}
-		o.ending[m.id] = true
-		return e, true
-	}
-	if msg.Action == events.ActionStart {
-		delete(o.memory, m.id)
-	}
-	if o.expected(deed{m.id, msg.Action}, true) {
-		return e, false
-	}
-	switch msg.Action {
-	case events.ActionOOM:
-		o.memory[m.id] = true // which may be that of a line it ran: its end comes next, or not
-		return e, false
-	case events.ActionStart:
-		e.Kind, e.Addr = testbed.LabStart, addrText(m.Addr)
-	case events.ActionDie:
-		if o.ending[m.id] {
-			delete(o.ending, m.id)
-			return e, false
-		}
-		e.Kind, e.Text = testbed.LabExit, msg.Actor.Attributes["exitCode"]
-		if o.memory[m.id] && e.Text == "137" {
-			e.Reason = testbed.OutOfMemory
-		}
-	case events.ActionPause:
-		e.Kind = testbed.LabPause
-	case events.ActionUnPause:
-		e.Kind = testbed.LabResume
-	case events.ActionUpdate:
-		e.Kind = testbed.LabThrottle
-	default:
-		return e, false
-	}
-	return e, true
-}
-
-// told is what Docker is to be asked for.
-func told() client.Filters {
-	f := make(client.Filters).Add("type", string(events.ContainerEventType), string(events.NetworkEventType))
-	for _, action := range []events.Action{
-		events.ActionConnect, events.ActionDisconnect, // of networks
-		events.ActionCreate, events.ActionStart, events.ActionKill, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate,
-		events.ActionOOM, events.ActionDestroy,
-	} {
-		f.Add("event", string(action))
-	}
-	return f
-}
 
 // hear records what Docker tells that others have done to one of the members.
 func (c *Cluster) hear(msg events.Message, members map[string]container) {
@@ -172,8 +31,8 @@ func (c *Cluster) hear(msg events.Message, members map[string]container) {
 	if !ours {
 		return
 	}
-	e, tells := c.others.tell(msg, m)
-	if !tells {
+	e, isExternal := c.external.Decode(msg, m.Peer)
+	if !isExternal {
 		return
 	}
 	if e.Kind == testbed.LabThrottle {
@@ -328,7 +187,7 @@ func (c *Cluster) recall() (since time.Time) {
 	members, err := c.daemon.list(c.ctx, c.name)
 	var done []event.Event
 	if err == nil {
-		done, err = c.done(c.ctx, members, c.others, now)
+		done, err = c.done(c.ctx, members, c.external, now)
 	}
 	if err != nil {
 		if c.ctx.Err() == nil {
@@ -362,8 +221,8 @@ func (c *Cluster) recall() (since time.Time) {
 
 // done returns what has been done to the members until a time: what Docker
 // remembers, and what shows in the containers of the rest.
-func (c *Cluster) done(ctx context.Context, members []container, o *others, until time.Time) ([]event.Event, error) {
-	all, seen, err := c.remembered(ctx, members, o, until)
+func (c *Cluster) done(ctx context.Context, members []container, external *record.ExternalEvents, until time.Time) ([]event.Event, error) {
+	all, seen, err := c.remembered(ctx, members, external, until)
 	if err != nil {
 		return all, err
 	}
@@ -373,7 +232,7 @@ func (c *Cluster) done(ctx context.Context, members []container, o *others, unti
 
 // remembered returns what has been done to the members until a time, as far as
 // Docker remembers: the latest 256 events of its host, of whatever kind.
-func (c *Cluster) remembered(ctx context.Context, members []container, o *others, until time.Time) (all []event.Event, seen memories, err error) {
+func (c *Cluster) remembered(ctx context.Context, members []container, external *record.ExternalEvents, until time.Time) (all []event.Event, seen memories, err error) {
 	byID := byID(members)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -381,7 +240,7 @@ func (c *Cluster) remembered(ctx context.Context, members []container, o *others
 		return nil, nil, nil
 	}
 	stream := c.daemon.api.Events(ctx, client.EventsListOptions{
-		Since: made(members), Until: stamp(until), Filters: told(),
+		Since: made(members), Until: stamp(until), Filters: record.EventFilters(),
 	})
 	last := make(map[string]int) // start of each: where it was at others is not known
 	seen = make(memories)
@@ -393,8 +252,8 @@ func (c *Cluster) remembered(ctx context.Context, members []container, o *others
 			if !ours {
 				continue
 			}
-			e, tells := o.tell(msg, m)
-			if !tells {
+			e, isExternal := external.Decode(msg, m.Peer)
+			if !isExternal {
 				continue
 			}
 			if e.Kind == testbed.LabThrottle && !c.daemon.everThrottled(ctx, m.id) {
@@ -492,7 +351,7 @@ func (c *Cluster) shows(ctx context.Context, m container, known memory, until ti
 	}
 	started, ended := parseTime(state.StartedAt), parseTime(state.FinishedAt)
 	if !started.IsZero() && known.started.IsZero() {
-		add(started, event.Event{Kind: testbed.LabStart, Addr: addrText(m.Addr)})
+		add(started, event.Event{Kind: testbed.LabStart, Addr: record.AddrText(m.Addr)})
 	}
 	if state.Paused && !known.paused {
 		add(until, event.Event{Kind: testbed.LabPause})
@@ -531,13 +390,6 @@ func parseTime(text string) time.Time {
 		return time.Time{}
 	}
 	return t
-}
-
-func addrText(addr netip.Addr) string {
-	if !addr.IsValid() {
-		return ""
-	}
-	return addr.String()
 }
 
 // everThrottled reports whether the processors of a container were limited at

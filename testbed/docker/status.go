@@ -14,6 +14,7 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/record"
 )
 
 // Status is a member of a cluster as Docker knows it.
@@ -54,7 +55,7 @@ func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
 	}
 	// Of pauses only Docker's events tell when they were. Where those are not to be
 	// had, the beginning of the process is what is known.
-	remembered, _, _ := c.remembered(ctx, members, newOthers(), time.Now())
+	remembered, _, _ := c.remembered(ctx, members, record.NewExternalEvents(), time.Now())
 	for i := range all {
 		all[i].notePauses(remembered)
 	}

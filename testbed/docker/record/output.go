@@ -1,8 +1,7 @@
-package docker
+package record
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,12 +15,12 @@ import (
 	"peerlab/testbed/docker/adapter"
 )
 
-// outputDecoder makes events of what one container writes, line by line. All
+// OutputDecoder makes events of what one container writes, line by line. All
 // readers use it, so that they believe the same: an event is of the peer whose
 // container wrote it, whatever name the line has, and never of the lab. What is
 // no event, or no event of this peer, is dropped and reported as a problem: the
 // first of such lines in a row, and then how many followed.
-type outputDecoder struct {
+type OutputDecoder struct {
 	peer    string
 	decode  adapter.Decoder
 	stamped bool
@@ -36,20 +35,24 @@ type outputDecoder struct {
 	resuming bool        // until the line after lastLine comes by
 }
 
-// newOutputDecoder returns a decoder for what a member writes, from the
-// beginning.
-func newOutputDecoder(m container, add func(event.Event), problem func(error)) (*outputDecoder, error) {
-	kind, err := adapter.Named(m.adapter)
+// NewOutputDecoder returns a decoder for what a peer writes, from the beginning.
+// adapterName is the name of the peer's kind, "" for ours. The decoder calls add
+// with each event and problem with what keeps the events from being complete.
+func NewOutputDecoder(peer, adapterName string, add func(event.Event), problem func(error)) (*OutputDecoder, error) {
+	kind, err := adapter.Named(adapterName)
 	if err != nil {
-		return nil, fmt.Errorf("what %s reports: %w", m.Name, err)
+		return nil, fmt.Errorf("what %s reports: %w", peer, err)
 	}
-	return &outputDecoder{peer: m.Name, decode: kind.Decoder(m.Name), stamped: kind.Stamped(), event: add, problem: problem}, nil
+	return &OutputDecoder{peer: peer, decode: kind.Decoder(peer), stamped: kind.Stamped(), event: add, problem: problem}, nil
 }
 
-// read decodes what Docker has of the container's output, until that ends. An
+// Stamped reports whether Docker has to put the time in front of each line.
+func (d *OutputDecoder) Stamped() bool { return d.stamped }
+
+// Read decodes what Docker has of the container's output, until that ends. An
 // unfinished line at the end is a problem if the peer has ended: else the rest
 // of it may follow.
-func (d *outputDecoder) read(log io.Reader, ended bool) error {
+func (d *OutputDecoder) Read(log io.Reader, ended bool) error {
 	w := lineWriter{stamped: d.stamped, line: d.line, long: d.long}
 	_, err := stdcopy.StdCopy(&w, io.Discard, log)
 	if err != nil {
@@ -63,15 +66,15 @@ func (d *outputDecoder) read(log io.Reader, ended bool) error {
 	return nil
 }
 
-// resume prepares for reading the output again from since, or from its beginning
+// Resume prepares for reading the output again from since, or from its beginning
 // if that is the zero time: events that were read before are skipped.
-func (d *outputDecoder) resume() (since time.Time) {
+func (d *OutputDecoder) Resume() (since time.Time) {
 	d.resuming = d.lastLine != nil
 	return d.last.Time
 }
 
 // line decodes one line.
-func (d *outputDecoder) line(line []byte) {
+func (d *OutputDecoder) line(line []byte) {
 	if d.resuming && bytes.Equal(line, d.lastLine) {
 		d.resuming, d.counted = false, d.last.Seq
 		return
@@ -91,7 +94,7 @@ func (d *outputDecoder) line(line []byte) {
 		return
 	}
 	if strings.HasPrefix(string(e.Kind), testbed.Lab+".") {
-		d.refuse(fmt.Errorf("%q is an event of the lab: no peer reports it", clip(string(e.Kind))))
+		d.refuse(fmt.Errorf("%q is an event of the lab: no peer reports it", Clip(string(e.Kind))))
 		return
 	}
 	gap, repeated := d.checkOrder(e)
@@ -112,7 +115,7 @@ func (d *outputDecoder) line(line []byte) {
 }
 
 // parse returns the event of a line, numbered.
-func (d *outputDecoder) parse(line []byte) (e event.Event, isEvent bool, err error) {
+func (d *OutputDecoder) parse(line []byte) (e event.Event, isEvent bool, err error) {
 	var at time.Time
 	if d.stamped {
 		stamp, text, _ := bytes.Cut(line, []byte(" "))
@@ -135,7 +138,7 @@ func (d *outputDecoder) parse(line []byte) (e event.Event, isEvent bool, err err
 
 // isNew reports whether e comes after the last event that was read: a later one
 // of the same life, or the first of another.
-func (d *outputDecoder) isNew(e event.Event) bool {
+func (d *OutputDecoder) isNew(e event.Event) bool {
 	if d.stamped || e.Seq == 1 {
 		return e.Time.After(d.last.Time)
 	}
@@ -144,11 +147,11 @@ func (d *outputDecoder) isNew(e event.Event) bool {
 
 // checkOrder reports whether e was there before, and else what is missing before
 // it.
-func (d *outputDecoder) checkOrder(e event.Event) (gap error, repeated bool) {
+func (d *OutputDecoder) checkOrder(e event.Event) (gap error, repeated bool) {
 	start := e.Seq == 1 && e.Kind == event.PeerStarted
 	switch {
 	case d.lastLine == nil && !start:
-		return fmt.Errorf("what there is begins with event %d, %s: Docker's log was rotated (max-size), or cut", e.Seq, clip(string(e.Kind))), false
+		return fmt.Errorf("what there is begins with event %d, %s: Docker's log was rotated (max-size), or cut", e.Seq, Clip(string(e.Kind))), false
 	case start:
 		return nil, e.Time.Equal(d.started)
 	case e.Seq <= d.last.Seq:
@@ -160,83 +163,31 @@ func (d *outputDecoder) checkOrder(e event.Event) (gap error, repeated bool) {
 }
 
 // long notes a line that was dropped because it was too long.
-func (d *outputDecoder) long() {
+func (d *OutputDecoder) long() {
 	if !d.resuming {
 		d.refuse(fmt.Errorf("a line of more than %d MiB was dropped", event.MaxLine>>20))
 	}
 }
 
-func (d *outputDecoder) refuse(err error) {
+func (d *OutputDecoder) refuse(err error) {
 	if d.refused++; d.refused == 1 {
-		d.problem(errors.New(clip(err.Error())))
+		d.problem(errors.New(Clip(err.Error())))
 	}
 }
 
 // endRefused tells how many lines in a row were dropped.
-func (d *outputDecoder) endRefused() {
+func (d *OutputDecoder) endRefused() {
 	if d.refused > 1 {
 		d.problem(fmt.Errorf("lines after it that were refused, too: %d", d.refused-1))
 	}
 	d.refused = 0
 }
 
-// clip shortens what somebody else wrote.
-func clip(text string) string {
+// Clip shortens what somebody else wrote.
+func Clip(text string) string {
 	const most = 200
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
-}
-
-// lineWriter calls line with each complete line, which is not kept, and long
-// once for each line of more than limit bytes, which it drops. It takes
-// no more memory than that, and time in proportion to what is written. What
-// Docker stamps it hands over line by line, so that there a line that a SIGKILL
-// has cut ends, too.
-type lineWriter struct {
-	line     func([]byte)
-	long     func() // nil is nobody
-	limit    int    // 0 is event.MaxLine
-	stamped  bool
-	rest     []byte // the beginning of a line
-	dropping bool   // until the end of the line
-}
-
-// Write implements io.Writer.
-func (w *lineWriter) Write(b []byte) (int, error) {
-	n, limit := len(b), cmp.Or(w.limit, event.MaxLine)
-	w.end()
-	for {
-		part, after, found := bytes.Cut(b, []byte("\n"))
-		switch {
-		case w.dropping:
-		case len(w.rest)+len(part) > limit:
-			w.rest, w.dropping = nil, true
-			if w.long != nil {
-				w.long()
-			}
-		case found && len(w.rest) == 0:
-			w.line(part)
-		default:
-			w.rest = append(w.rest, part...)
-			if found {
-				w.line(w.rest)
-			}
-		}
-		if !found {
-			return n, nil
-		}
-		w.rest, w.dropping, b = w.rest[:0], false, after
-	}
-}
-
-// end ends a line that was cut, if it can be told from one that is to go on.
-func (w *lineWriter) end() {
-	if w.stamped && (len(w.rest) > 0 || w.dropping) {
-		if !w.dropping {
-			w.line(w.rest)
-		}
-		w.rest, w.dropping = nil, false
-	}
 }
