@@ -136,11 +136,12 @@ func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]check, 
 	if fabricImage.State != "ok" {
 		return checks, nil
 	}
-	features, err := d.Features(ctx, l.fabric)
+	features, err := docker.Features(ctx, d, l.fabric)
 	if err != nil {
 		checks = append(checks, check{Name: "links", State: "unknown", Found: err.Error()})
 	}
-	return append(checks, checkBridge(ctx, d, l.fabric, root)), features
+	tryBridge := func(ctx context.Context) (bool, error) { return docker.TryBridge(ctx, d, l.fabric) }
+	return append(checks, checkBridge(ctx, d.Endpoint(), tryBridge, root)), features
 }
 
 // checkLimits says whether the kernel keeps containers to their limits.

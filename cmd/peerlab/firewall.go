@@ -16,24 +16,18 @@ import (
 // pass through the host's firewall.
 const bridgeSetting = "net.bridge.bridge-nf-call-iptables"
 
-// bridgeHost is a Docker daemon as checkBridge needs it.
-type bridgeHost interface {
-	Endpoint() docker.Endpoint
-	TryBridge(ctx context.Context, image string) (passes bool, err error)
-}
-
-// checkBridge tries with an image whether packets pass between containers, and if
-// none does looks for what drops them.
-func checkBridge(ctx context.Context, d bridgeHost, image string, root fs.FS) check {
+// checkBridge tries whether packets pass between containers of a daemon, and if none
+// does looks for what drops them.
+func checkBridge(ctx context.Context, where docker.Endpoint, try func(context.Context) (passes bool, err error), root fs.FS) check {
 	c := check{Name: "bridge", State: "ok", Found: "packets pass between containers of one network"}
 	before := savedFirewall(ctx)
-	passes, err := d.TryBridge(ctx, image)
+	passes, err := try(ctx)
 	switch {
 	case err != nil:
 		c.State, c.Found = "unknown", err.Error()
 	case !passes:
 		c.State, c.need = "missing", true
-		if !d.Endpoint().IsLocal() {
+		if !where.IsLocal() {
 			c.Found, c.Mend = nonePasses+": what drops them on Docker's host cannot be seen from here", "run peerlab doctor on that machine"
 			break
 		}

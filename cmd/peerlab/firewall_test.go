@@ -48,11 +48,8 @@ func TestWhatDrops(t *testing.T) {
 	}
 }
 
-// deafBridge is a daemon on whose networks no packet passes.
-type deafBridge struct{ at docker.Endpoint }
-
-func (b deafBridge) Endpoint() docker.Endpoint                       { return b.at }
-func (b deafBridge) TryBridge(context.Context, string) (bool, error) { return false, nil }
+// noPacketPasses is what is tried on a daemon on whose networks no packet passes.
+func noPacketPasses(context.Context) (bool, error) { return false, nil }
 
 // TestFirewallOfAnotherHost asks for what drops packets on this host and on another:
 // the rules of this one are none of the other's.
@@ -68,11 +65,11 @@ func TestFirewallOfAnotherHost(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", dir)
-	here := checkBridge(t.Context(), deafBridge{}, "", os.DirFS(dir))
+	here := checkBridge(t.Context(), docker.Endpoint{}, noPacketPasses, os.DirFS(dir))
 	if here.State != "missing" || !strings.Contains(here.Found, "the chain FORWARD ") {
 		t.Errorf("here: %+v", here)
 	}
-	there := checkBridge(t.Context(), deafBridge{docker.Endpoint{Host: "tcp://elsewhere:2375"}}, "", os.DirFS(dir))
+	there := checkBridge(t.Context(), docker.Endpoint{Host: "tcp://elsewhere:2375"}, noPacketPasses, os.DirFS(dir))
 	if there.State != "missing" || strings.Contains(there.Found+there.Mend, "FORWARD") || !strings.Contains(there.Found, "cannot be seen from here") || !strings.Contains(there.Mend, "doctor on that machine") {
 		t.Errorf("elsewhere: %+v", there)
 	}

@@ -126,7 +126,7 @@ func (l *lab) on(cmd *cobra.Command, f func(c *docker.Cluster) error) error {
 		return err
 	}
 	defer d.Close()
-	c, err := d.Find(cmd.Context(), l.cluster)
+	c, err := docker.Find(cmd.Context(), d, l.cluster)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func awaitEvents(t *testing.T, d *docker.Daemon, cluster string, n int, what str
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := d.Find(ctx, cluster)
+	c, err := docker.Find(ctx, d, cluster)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func (c *Cluster) Peers(ctx context.Context) ([]testbed.Peer, error) {
 	peers := make([]testbed.Peer, len(all))
 	err = each(all, func(i int, m container) (err error) {
 		if peers[i] = m.Peer; m.State == testbed.Stopped && m.Exit == 137 {
-			peers[i].Reason, err = c.daemon.reasonOfEnd(ctx, m.id)
+			peers[i].Reason, err = c.reasonOfEnd(ctx, m.id)
 		}
 		return err
 	})
@@ -53,8 +53,8 @@ func (c *Cluster) Peers(ctx context.Context) ([]testbed.Peer, error) {
 // reasonOfEnd returns why a container was killed, as Docker knows it: of one whose
 // process for a line took too much memory and that was killed later, it believes
 // the same.
-func (d *Daemon) reasonOfEnd(ctx context.Context, id string) (string, error) {
-	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+func (c *Cluster) reasonOfEnd(ctx context.Context, id string) (string, error) {
+	info, err := c.daemon.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):
 		return "", nil
@@ -114,7 +114,7 @@ func (c *Cluster) Start(ctx context.Context, names ...string) error {
 			}
 		}
 		return c.do(testbed.LabStart, "", m, events.ActionStart, func() error {
-			_, err := c.daemon.api.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
+			_, err := c.daemon.API.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
 			return err
 		})
 	})
@@ -130,7 +130,7 @@ func (c *Cluster) isEnding(ctx context.Context, m container) (ending bool, err e
 	if m.State != testbed.Running || m.Name == testbed.Bootstrap {
 		return false, nil
 	}
-	told, _, err := c.daemon.reported(ctx, m, endingTail)
+	told, _, err := c.reported(ctx, m, endingTail)
 	for _, e := range told {
 		switch e.Kind {
 		case event.PeerStarted:
@@ -144,7 +144,7 @@ func (c *Cluster) isEnding(ctx context.Context, m container) (ending bool, err e
 
 // awaitEnd waits until Docker tells that the process of a peer does not run.
 func (c *Cluster) awaitEnd(ctx context.Context, m container) error {
-	wait := c.daemon.api.ContainerWait(ctx, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
+	wait := c.daemon.API.ContainerWait(ctx, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
 	select {
 	case <-wait.Result:
 		return nil
@@ -169,7 +169,7 @@ func (c *Cluster) Stop(ctx context.Context, names ...string) error {
 		waiting, cancel := context.WithTimeoutCause(ctx, grace*time.Second+endPatience, errSilent)
 		defer cancel()
 		err := c.do(testbed.LabStop, "", m, events.ActionDie, func() error {
-			_, err := c.daemon.api.ContainerStop(waiting, m.id, client.ContainerStopOptions{Timeout: &seconds})
+			_, err := c.daemon.API.ContainerStop(waiting, m.id, client.ContainerStopOptions{Timeout: &seconds})
 			return err
 		})
 		if err != nil {
@@ -188,7 +188,7 @@ func (c *Cluster) Kill(ctx context.Context, names ...string) error {
 		waiting, cancel := context.WithTimeoutCause(ctx, endPatience, errSilent)
 		defer cancel()
 		err := c.do(testbed.LabKill, "", m, events.ActionDie, func() error {
-			_, err := c.daemon.api.ContainerKill(waiting, m.id, client.ContainerKillOptions{Signal: "KILL"})
+			_, err := c.daemon.API.ContainerKill(waiting, m.id, client.ContainerKillOptions{Signal: "KILL"})
 			return err
 		})
 		if err != nil {
@@ -219,7 +219,7 @@ func (c *Cluster) Pause(ctx context.Context, names ...string) error {
 			return err
 		}
 		return c.do(testbed.LabPause, "", m, events.ActionPause, func() error {
-			_, err := c.daemon.api.ContainerPause(ctx, m.id, client.ContainerPauseOptions{})
+			_, err := c.daemon.API.ContainerPause(ctx, m.id, client.ContainerPauseOptions{})
 			return err
 		})
 	})
@@ -242,7 +242,7 @@ func (c *Cluster) resume(ctx context.Context, m container) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, endPatience, errFrozen)
 	defer cancel()
 	err := c.do(testbed.LabResume, "", m, events.ActionUnPause, func() error {
-		_, err := c.daemon.api.ContainerUnpause(waiting, m.id, client.ContainerUnpauseOptions{})
+		_, err := c.daemon.API.ContainerUnpause(waiting, m.id, client.ContainerUnpauseOptions{})
 		return err
 	})
 	if err != nil {
@@ -265,7 +265,7 @@ func (c *Cluster) Throttle(ctx context.Context, cpus float64, names ...string) e
 	return c.on(ctx, "throttle", names, func(m container) error {
 		text := strconv.FormatFloat(cpus, 'g', -1, 64)
 		err := c.do(testbed.LabThrottle, text, m, events.ActionUpdate, func() error {
-			_, err := c.daemon.api.ContainerUpdate(ctx, m.id, client.ContainerUpdateOptions{Resources: &limit})
+			_, err := c.daemon.API.ContainerUpdate(ctx, m.id, client.ContainerUpdateOptions{Resources: &limit})
 			if err == nil {
 				c.noteThrottle(m.id, processors(limit))
 			}

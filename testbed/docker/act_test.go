@@ -48,11 +48,17 @@ func answer(r *http.Request, status int, body any) (*http.Response, error) {
 // clusterOf is a cluster of a daemon that answers like this.
 func clusterOf(t *testing.T, answers http.RoundTripper) *Cluster {
 	t.Helper()
+	return newCluster(daemonOf(t, answers, ""), "lab")
+}
+
+// daemonOf is a daemon that answers like this, on a host whose /proc is in root.
+func daemonOf(t *testing.T, answers http.RoundTripper, root string) *Daemon {
+	t.Helper()
 	d, err := client.New(client.WithHost("http://docker"), client.WithHTTPClient(&http.Client{Transport: answers}), client.WithAPIVersion(minAPI))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newCluster(&Daemon{api: d}, "lab")
+	return New(d, root)
 }
 
 // TestHaltedDaemon stops and kills a peer of a daemon that has come to a halt.

@@ -20,15 +20,6 @@ import (
 	"peerlab/testbed/fabric"
 )
 
-// The containers beside a cluster's: its agent and the probes. They carry the
-// label of the cluster and are removed with it.
-const (
-	helperLabel    = "peerlab.helper"
-	agentHelper    = "agent"
-	probeHelper    = "probe"
-	featuresHelper = "features" // beside none
-)
-
 // agentPatience bounds the start of an agent, a matter of half a second.
 const agentPatience = 20 * time.Second
 
@@ -77,7 +68,7 @@ func (c *Cluster) bridge(ctx context.Context, members []container) (lab, device 
 	if name == "" {
 		return "", "", fmt.Errorf("links %w: the peers are on no network", cannot)
 	}
-	info, err := c.daemon.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+	info, err := c.daemon.API.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
 	if err != nil {
 		return "", "", fmt.Errorf("look at the network %s: %w", name, err)
 	}
@@ -108,12 +99,12 @@ func networkOf(members []container) string {
 
 func (c *Cluster) fabricImage() string {
 	if c.made != nil {
-		return c.daemon.fabricImage(c.made.FabricImage)
+		return fabricImage(c.daemon, c.made.FabricImage)
 	}
-	return c.daemon.fabricImage("")
+	return fabricImage(c.daemon, "")
 }
 
-func (d *Daemon) fabricImage(image string) string {
+func fabricImage(d *Daemon, image string) string {
 	return cmp.Or(image, d.FabricImage, "peerlab-fabric")
 }
 
@@ -128,7 +119,7 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 		labels[helperLabel] = agentHelper
 	}
 	name := agentName(lab)
-	id, err := c.daemon.createHelper(ctx, name, labels,
+	id, err := createHelper(ctx, c.daemon, name, labels,
 		&api.Config{
 			Image: c.fabricImage(), AttachStderr: true,
 			Cmd: []string{"agent", "--lab", lab, "--bridge", bridge, "--uid", strconv.Itoa(os.Getuid())},
@@ -143,12 +134,12 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 		return err
 	}
 	said := bounded{limit: errorLimit}
-	ended, detach, err := c.daemon.listen(ctx, id, &said)
+	ended, detach, err := listen(ctx, c.daemon, id, &said)
 	if err != nil {
 		return err
 	}
 	defer detach()
-	if _, err := c.daemon.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+	if _, err := c.daemon.API.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return errors.Join(err, c.daemon.removeContainer(context.WithoutCancel(ctx), id))
 	}
 	waiting, stop := context.WithCancel(ctx)
@@ -171,7 +162,7 @@ func agentName(lab string) string { return "peerlab-fabric-" + lab }
 
 // createHelper creates a container that goes when it ends, with no rights but
 // those given, and the limits of a probe unless others are given.
-func (d *Daemon) createHelper(ctx context.Context, name string, labels map[string]string, config *api.Config, host *api.HostConfig) (id string, err error) {
+func createHelper(ctx context.Context, d *Daemon, name string, labels map[string]string, config *api.Config, host *api.HostConfig) (id string, err error) {
 	config.Labels = labels
 	if host.Resources.Memory == 0 {
 		host.Resources = probeLimits.resources()
@@ -183,7 +174,7 @@ func (d *Daemon) createHelper(ctx context.Context, name string, labels map[strin
 		return "", err
 	}
 	defer cancel()
-	made, err := d.api.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name, Config: config, HostConfig: host})
+	made, err := d.API.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name, Config: config, HostConfig: host})
 	if errdefs.IsNotFound(err) && strings.Contains(err.Error(), "image") {
 		return "", fmt.Errorf("links %w: %w: %s: make image builds ours", cannot, ErrNoImage, config.Image)
 	}
@@ -195,8 +186,8 @@ func (d *Daemon) createHelper(ctx context.Context, name string, labels map[strin
 
 // listen copies what a container writes to standard error until it ends, which
 // ends the context, or the function is called.
-func (d *Daemon) listen(ctx context.Context, id string, w io.Writer) (ended context.Context, detach func(), err error) {
-	attached, err := d.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stderr: true})
+func listen(ctx context.Context, d *Daemon, id string, w io.Writer) (ended context.Context, detach func(), err error) {
+	attached, err := d.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stderr: true})
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen to a container: %w", err)
 	}

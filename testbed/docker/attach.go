@@ -57,7 +57,7 @@ func (c *Cluster) Attach(ctx context.Context, name string, t Terminal) (status i
 	if shell == nil {
 		return 1, fmt.Errorf("a peer of kind %s has no shell: use %s", kind.Name(), c.Command("exec", name, "--", "LINE"))
 	}
-	made, err := c.daemon.api.ExecCreate(ctx, m.id, client.ExecCreateOptions{
+	made, err := c.daemon.API.ExecCreate(ctx, m.id, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, TTY: true,
 		Cmd: shell, Env: []string{"TERM=" + t.Term, "PEER_CLUSTER=" + c.name},
 		DetachKeys: "ctrl-@,ctrl-@", // Docker's own would swallow Ctrl-P
@@ -65,7 +65,7 @@ func (c *Cluster) Attach(ctx context.Context, name string, t Terminal) (status i
 	if err != nil {
 		return 1, fmt.Errorf("attach to %s: %w", name, err)
 	}
-	stream, err := c.daemon.api.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: true})
+	stream, err := c.daemon.API.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: true})
 	if err != nil {
 		return 1, fmt.Errorf("attach to %s: %w", name, err)
 	}
@@ -185,9 +185,9 @@ func (a *attachment) watch(ctx context.Context) {
 	for _, action := range []events.Action{events.ActionPause, events.ActionUnPause, events.ActionDie} {
 		filters.Add("event", string(action))
 	}
-	stream := daemon.api.Events(ctx, client.EventsListOptions{Filters: filters})
+	stream := daemon.API.Events(ctx, client.EventsListOptions{Filters: filters})
 	// What was done before Docker was asked is not told.
-	if info, err := daemon.api.ContainerInspect(ctx, a.container.id, client.ContainerInspectOptions{}); err == nil &&
+	if info, err := daemon.API.ContainerInspect(ctx, a.container.id, client.ContainerInspectOptions{}); err == nil &&
 		info.Container.State != nil && info.Container.State.Paused {
 		a.pause()
 	}
@@ -265,7 +265,7 @@ func (a *attachment) leave(shown <-chan error) (status int) {
 // its own doing.
 func (a *attachment) end(ctx context.Context) (status int, err error) {
 	daemon := a.cluster.daemon
-	ended, err := daemon.api.ExecInspect(ctx, a.execID, client.ExecInspectOptions{})
+	ended, err := daemon.API.ExecInspect(ctx, a.execID, client.ExecInspectOptions{})
 	if err == nil && ended.ExitCode == 0 && !ended.Running {
 		return 0, nil
 	}
@@ -278,7 +278,7 @@ func (a *attachment) end(ctx context.Context) (status int, err error) {
 	case exit = <-a.died:
 	case <-waiting.Done():
 	}
-	info, err := daemon.api.ContainerInspect(ctx, a.container.id, client.ContainerInspectOptions{})
+	info, err := daemon.API.ContainerInspect(ctx, a.container.id, client.ContainerInspectOptions{})
 	state := info.Container.State
 	switch {
 	case errdefs.IsNotFound(err), err == nil && state != nil && state.Status == api.StateRemoving:
@@ -347,6 +347,6 @@ func (c *Cluster) resizes(ctx context.Context, id string, t Terminal) {
 }
 
 func (c *Cluster) resize(ctx context.Context, id string, columns, rows int) error {
-	_, err := c.daemon.api.ExecResize(ctx, id, client.ExecResizeOptions{Height: uint(max(rows, 1)), Width: uint(max(columns, 1))})
+	_, err := c.daemon.API.ExecResize(ctx, id, client.ExecResizeOptions{Height: uint(max(rows, 1)), Width: uint(max(columns, 1))})
 	return err
 }

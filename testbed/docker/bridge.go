@@ -16,12 +16,12 @@ import (
 // TryBridge reports whether packets pass between two containers of one network, on
 // a network made for that and removed again. The image, "" for the daemon's, is
 // that of the fabric. On some hosts the firewall drops such packets.
-func (d *Daemon) TryBridge(ctx context.Context, image string) (passes bool, err error) {
-	return d.tryBridge(ctx, image, "")
+func TryBridge(ctx context.Context, d *Daemon, image string) (passes bool, err error) {
+	return tryBridge(ctx, d, image, "")
 }
 
 // tryBridge is TryBridge on a device of that name, "" for any.
-func (d *Daemon) tryBridge(ctx context.Context, image, device string) (passes bool, err error) {
+func tryBridge(ctx context.Context, d *Daemon, image, device string) (passes bool, err error) {
 	name := "peerlab-try-" + strings.ToLower(newRun()[:8])
 	labels := map[string]string{helperLabel: probeHelper, ownerLabel: string(thisProcess())}
 	options := client.NetworkCreateOptions{Driver: "bridge", Labels: labels}
@@ -32,7 +32,7 @@ func (d *Daemon) tryBridge(ctx context.Context, image, device string) (passes bo
 	if err != nil {
 		return false, err
 	}
-	made, err := d.api.NetworkCreate(asking, name, options)
+	made, err := d.API.NetworkCreate(asking, name, options)
 	cancel()
 	if err != nil {
 		return false, fmt.Errorf("try a network: %w", err)
@@ -45,24 +45,24 @@ func (d *Daemon) tryBridge(ctx context.Context, image, device string) (passes bo
 			_ = p.Close()
 		}
 		_, removed := d.removeContainers(ctx, ids)
-		_, gone := d.api.NetworkRemove(ctx, made.ID, client.NetworkRemoveOptions{})
+		_, gone := d.API.NetworkRemove(ctx, made.ID, client.NetworkRemoveOptions{})
 		err = errors.Join(err, removed, gone)
 	}()
 	at := make(map[netip.Addr]*fabric.Prober)
 	var addrs []netip.Addr
 	for range 2 {
-		id, err := d.createHelper(ctx, "", labels, probeConfig(d.fabricImage(image)),
+		id, err := createHelper(ctx, d, "", labels, probeConfig(fabricImage(d, image)),
 			&api.HostConfig{NetworkMode: api.NetworkMode(name), LogConfig: api.LogConfig{Type: "none"}})
 		if err != nil {
 			return false, err
 		}
 		ids = append(ids, id)
-		p, err := d.beginProbe(ctx, id)
+		p, err := beginProbe(ctx, d, id)
 		if err != nil {
 			return false, fmt.Errorf("try a network: %w", err)
 		}
 		probers = append(probers, p)
-		info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		info, err := d.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err != nil {
 			return false, fmt.Errorf("try a network: %w", err)
 		}

@@ -42,11 +42,11 @@ func (c *Cluster) Done() []event.Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e event.Event) bool { return e.Peer != testbed.Lab })
 }
 
-// agents returns the ids of the containers of the cluster's agents. Labels alone
+// agentIDs returns the ids of the containers of the cluster's agents. Labels alone
 // make none: those of an image are its container's, too.
-func (d *Daemon) agents(ctx context.Context, cluster string) (ids []string, err error) {
-	filters := make(client.Filters).Add("label", clusterLabel+"="+cluster, helperLabel+"="+agentHelper)
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+func (c *Cluster) agentIDs(ctx context.Context) (ids []string, err error) {
+	filters := make(client.Filters).Add("label", clusterLabel+"="+c.name, helperLabel+"="+agentHelper)
+	all, err := c.daemon.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		return nil, fmt.Errorf("list the agents: %w", err)
 	}
@@ -60,7 +60,7 @@ func (d *Daemon) agents(ctx context.Context, cluster string) (ids []string, err 
 
 // followAgents starts a reader for every agent that has none.
 func (c *Cluster) followAgents(members map[string]container) {
-	ids, err := c.daemon.agents(c.ctx, c.name)
+	ids, err := c.agentIDs(c.ctx)
 	if err != nil {
 		if c.ctx.Err() == nil {
 			c.problem("", err)
@@ -113,7 +113,7 @@ func allNames(members []container, told []event.Event) map[netip.Addr]string {
 // readLinkChanges reads what an agent wrote (record.ReadLinkChanges); with follow
 // until the agent ends.
 func (c *Cluster) readLinkChanges(ctx context.Context, id string, follow bool, names func() map[netip.Addr]string, add func(testbed.Links, time.Time), problem func(error)) error {
-	log, err := c.daemon.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
+	log, err := c.daemon.API.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Follow: follow})
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil // it has just gone, or is about to, with its network
 	}
@@ -126,7 +126,7 @@ func (c *Cluster) readLinkChanges(ctx context.Context, id string, follow bool, n
 
 // changed returns the changes of links so far, as far as the agent lives.
 func (c *Cluster) changed(ctx context.Context, members []container, told []event.Event) (events []event.Event, err error) {
-	ids, err := c.daemon.agents(ctx, c.name)
+	ids, err := c.agentIDs(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := daemon.api.ContainerInspect(t.Context(), picked[0].id, client.ContainerInspectOptions{})
+	info, err := daemon.API.ContainerInspect(t.Context(), picked[0].id, client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestClean(t *testing.T) {
 	}{{dead, false, 0, 0}, {dead, true, 0, 1}, {thisProcess(), false, 1, 1}} {
 		label := "peerlab.test=" + newRun()
 		key, value, _ := strings.Cut(label, "=")
-		made, err := daemon.api.NetworkCreate(t.Context(), "peerlab-"+value, client.NetworkCreateOptions{
+		made, err := daemon.API.NetworkCreate(t.Context(), "peerlab-"+value, client.NetworkCreateOptions{
 			Labels: map[string]string{ownerLabel: string(test.owner), key: value},
 		})
 		if err != nil {
@@ -52,7 +52,7 @@ func TestClean(t *testing.T) {
 		image := makeImage(t, map[string]string{imageOwnerLabel: string(test.owner), key: value})
 		user := client.ContainerCreateResult{}
 		if test.used {
-			user, err = daemon.api.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &api.Config{Image: image, Cmd: []string{"none"}}})
+			user, err = daemon.API.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &api.Config{Image: image, Cmd: []string{"none"}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +71,7 @@ func TestClean(t *testing.T) {
 		if got := countImages(t, label); got != test.images {
 			t.Errorf("of %s, %d images are there, want %d (used: %t)", test.owner, got, test.images, test.used)
 		}
-		_, _ = daemon.api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{})
+		_, _ = daemon.API.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{})
 		_, _ = daemon.sweepImages(context.Background(), key, func(labels map[string]string) bool { return labels[key] == value })
 	}
 }
@@ -87,7 +87,7 @@ func makeImage(t *testing.T, labels map[string]string) string {
 	if err := tar.NewWriter(&empty).Close(); err != nil {
 		t.Fatal(err)
 	}
-	made, err := daemon.api.ImageImport(t.Context(), client.ImageImportSource{Source: &empty, SourceName: "-"}, "", client.ImageImportOptions{Changes: changes})
+	made, err := daemon.API.ImageImport(t.Context(), client.ImageImportSource{Source: &empty, SourceName: "-"}, "", client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func makeImage(t *testing.T, labels map[string]string) string {
 // countImages counts the images with a label.
 func countImages(t *testing.T, label string) int {
 	t.Helper()
-	all, err := daemon.api.ImageList(t.Context(), client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
+	all, err := daemon.API.ImageList(t.Context(), client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestCreateRefuses(t *testing.T) {
 	needDocker(t)
 	t.Parallel()
 	taken := create(t, options())
-	info, err := daemon.api.NetworkInspect(t.Context(), taken.networkName(), client.NetworkInspectOptions{})
+	info, err := daemon.API.NetworkInspect(t.Context(), taken.networkName(), client.NetworkInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"a peer called bootstrap", change(func(o *Options) { o.Peers = []string{"bootstrap"} }), nil, "taken"},
 		{"too many", change(func(o *Options) { o.Peers = make([]string, 1001) }), nil, "at most 1000"},
 	} {
-		c, err := daemon.Create(t.Context(), test.o)
+		c, err := Create(t.Context(), daemon, test.o)
 		if err == nil {
 			t.Errorf("%s is accepted", test.name)
 			_ = c.Close(context.Background())
@@ -200,16 +200,16 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 	}
 	network := func(name string) string {
 		t.Helper()
-		made, err := daemon.api.NetworkCreate(ctx, project+"_"+name, client.NetworkCreateOptions{Labels: labels("")})
+		made, err := daemon.API.NetworkCreate(ctx, project+"_"+name, client.NetworkCreateOptions{Labels: labels("")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _, _ = daemon.api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}) })
+		t.Cleanup(func() { _, _ = daemon.API.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}) })
 		return made.ID
 	}
 	container := func(service, image, network string) string {
 		t.Helper()
-		made, err := daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		made, err := daemon.API.ContainerCreate(ctx, client.ContainerCreateOptions{
 			Config:     &api.Config{Image: image, Labels: labels(service), Cmd: []string{"run"}},
 			HostConfig: &api.HostConfig{NetworkMode: api.NetworkMode(network)},
 		})
@@ -226,7 +226,7 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 	container("db", other, database)
 	container("web", other, shared)
 
-	c, err := daemon.Find(ctx, project)
+	c, err := Find(ctx, daemon, project)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 		t.Error(err)
 	}
 	for id, stays := range map[string]bool{peers: false, database: true, shared: true} {
-		_, err := daemon.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+		_, err := daemon.API.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
 		if stays != (err == nil) {
 			t.Errorf("the network %.12s should stay: %t; %v", id, stays, err)
 		}

@@ -18,11 +18,6 @@ import (
 	"peerlab/testbed/docker/record"
 )
 
-// atOnce bounds how many containers are started, or otherwise worked on, at
-// the same time: the daemon takes no more in the same time, and what runs
-// already would feel it.
-const atOnce = 8
-
 // Cluster is the engine on containers.
 type Cluster struct {
 	daemon   *Daemon
@@ -77,11 +72,11 @@ func (c *Cluster) Name() string { return c.name }
 // each peer. Start starts them. The program must begin with WatchIfAsked. The
 // errors are ErrNoEntry, ErrExists, ErrNoImage and ErrSubnet, among others; then
 // nothing is left.
-func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
+func Create(ctx context.Context, d *Daemon, o Options) (*Cluster, error) {
 	if err := mayWatch(); err != nil {
 		return nil, err
 	}
-	if err := d.check(ctx, &o); err != nil {
+	if err := o.complete(ctx, d); err != nil {
 		return nil, err
 	}
 	m := &making{Options: o, run: newRun()}
@@ -154,7 +149,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		return err
 	}
 	defer cancel()
-	_, err = c.daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	_, err = c.daemon.API.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: c.networkName() + "-" + name,
 		Config: &api.Config{
 			Image: image, Hostname: name, Labels: labels,
@@ -243,21 +238,4 @@ func (c *Cluster) Remove(ctx context.Context) error {
 		c.made.watchdog.leaveTo() // it has more patience
 	}
 	return errors.Join(beside, err, c.finish(ctx))
-}
-
-// each calls f for every item, a bounded number at the same time, and joins
-// the errors.
-func each[T any](items []T, f func(int, T) error) error {
-	errs := make([]error, len(items))
-	slots := make(chan struct{}, atOnce)
-	var working sync.WaitGroup
-	for i, item := range items {
-		slots <- struct{}{}
-		working.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = f(i, item)
-		})
-	}
-	working.Wait()
-	return errors.Join(errs...)
 }

@@ -19,23 +19,18 @@ import (
 	"github.com/moby/moby/client/pkg/versions"
 )
 
-// Errors of Connect, Create and Find.
+// Errors of Connect.
 var (
 	ErrNoDocker = errors.New("no Docker daemon answers")
 	ErrDenied   = errors.New("no permission to use Docker")
 	ErrOld      = errors.New("the Docker daemon is too old")
-	ErrNoImage  = errors.New("there is no such image")
-	ErrSubnet   = errors.New("the range of addresses is in use")
-	ErrExists   = errors.New("the cluster exists already")
-	ErrNone     = errors.New("no such cluster")
-	ErrSeveral  = errors.New("there are several clusters")
 )
 
 // minAPI is that of Docker 20.10.
 const minAPI = "1.41"
 
-// patience bounds the first question to the daemon.
-const patience = 5 * time.Second
+// connectTimeout bounds the first question to the daemon.
+const connectTimeout = 5 * time.Second
 
 // Daemon is a connection to a Docker daemon. Its methods may be called
 // concurrently.
@@ -44,8 +39,9 @@ type Daemon struct {
 	// that do not say; empty means peerlab-fabric. It is not to be changed once
 	// the Daemon is used.
 	FabricImage string
+	// API is for what this package has no method for.
+	API *client.Client
 
-	api       *client.Client
 	endpoint  Endpoint
 	neighbors neighborTable
 }
@@ -69,7 +65,7 @@ func (e Endpoint) connect(ctx context.Context) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w at %s: see DOCKER_HOST and its kin: %w", ErrNoDocker, e, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	pong, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
 	switch {
@@ -86,18 +82,26 @@ func (e Endpoint) connect(ctx context.Context) (*Daemon, error) {
 		_ = api.Close()
 		return nil, err
 	}
-	d := &Daemon{api: api, endpoint: e}
+	root := ""
 	if e.IsLocal() {
-		d.neighbors.root = "/"
+		root = "/"
 	}
+	d := New(api, root)
+	d.endpoint = e
 	return d, nil
+}
+
+// New returns a Daemon that uses a client. The root is the directory with /proc of
+// the daemon's host, "" if that is another host.
+func New(api *client.Client, root string) *Daemon {
+	return &Daemon{API: api, neighbors: neighborTable{root: root}}
 }
 
 // Endpoint is where the daemon is.
 func (d *Daemon) Endpoint() Endpoint { return d.endpoint }
 
 // Close drops the connections.
-func (d *Daemon) Close() error { return d.api.Close() }
+func (d *Daemon) Close() error { return d.API.Close() }
 
 // denied says whether the socket may not be opened: the client's own error
 // says so in text only.

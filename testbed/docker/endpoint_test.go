@@ -147,7 +147,7 @@ func TestContexts(t *testing.T) {
 				t.Errorf("%s: %v", test.name, err)
 				continue
 			}
-			if got := d.api.DaemonHost(); got != e.Host || d.Endpoint().String() != e.String() || !e.IsLocal() {
+			if got := d.API.DaemonHost(); got != e.Host || d.Endpoint().String() != e.String() || !e.IsLocal() {
 				t.Errorf("%s: it is connected to %s", test.name, got)
 			}
 			_ = d.Close()

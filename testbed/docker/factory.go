@@ -82,7 +82,7 @@ func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, e
 		}
 		o.Own[name] = own
 	}
-	c, err := f.daemon.Create(ctx, o)
+	c, err := Create(ctx, f.daemon, o)
 	if err != nil {
 		return nil, err // not a *Cluster that is nil
 	}
@@ -111,7 +111,7 @@ func (f *Factory) Check(ctx context.Context, links testbed.Links) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.features == nil {
-		features, err := f.daemon.Features(ctx, f.base.FabricImage)
+		features, err := Features(ctx, f.daemon, f.base.FabricImage)
 		if err != nil {
 			return err
 		}
@@ -122,23 +122,23 @@ func (f *Factory) Check(ctx context.Context, links testbed.Links) error {
 
 // Features says what the kernel that the daemon runs on can do to links, by
 // trying it in a container of the image, "" for the daemon's. Nothing is left.
-func (d *Daemon) Features(ctx context.Context, image string) ([]fabric.Feature, error) {
+func Features(ctx context.Context, d *Daemon, image string) ([]fabric.Feature, error) {
 	labels := map[string]string{helperLabel: featuresHelper, ownerLabel: string(thisProcess())}
-	id, err := d.createHelper(ctx, "", labels,
-		&api.Config{Image: d.fabricImage(image), Cmd: []string{"features"}, AttachStdout: true, AttachStderr: true},
+	id, err := createHelper(ctx, d, "", labels,
+		&api.Config{Image: fabricImage(d, image), Cmd: []string{"features"}, AttachStdout: true, AttachStderr: true},
 		&api.HostConfig{NetworkMode: "none", CapAdd: []string{"NET_ADMIN"}, LogConfig: api.LogConfig{Type: "none"}},
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = d.removeContainer(context.WithoutCancel(ctx), id) }()
-	attached, err := d.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
+	attached, err := d.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
 	}
 	defer attached.Close()
 	defer context.AfterFunc(ctx, attached.Close)()
-	if _, err := d.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+	if _, err := d.API.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
 	}
 	out := bounded{limit: answerLimit}

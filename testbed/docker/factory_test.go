@@ -86,7 +86,7 @@ func TestFactoryCheck(t *testing.T) {
 	if err := f.Check(t.Context(), links(t, "a -> b drop=all; b -> a loss=10%")); err != nil {
 		t.Error(err)
 	}
-	features, err := daemon.Features(t.Context(), images.Fabric)
+	features, err := Features(t.Context(), daemon, images.Fabric)
 	if err != nil {
 		t.Fatal(err)
 	}

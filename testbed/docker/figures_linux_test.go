@@ -88,11 +88,11 @@ func startPlain(t *testing.T, n int) time.Duration {
 		watchdog.keep()
 	}()
 	began := time.Now()
-	if _, err := daemon.api.NetworkCreate(ctx, "plain-"+run, client.NetworkCreateOptions{Driver: "bridge", Labels: labels}); err != nil {
+	if _, err := daemon.API.NetworkCreate(ctx, "plain-"+run, client.NetworkCreateOptions{Driver: "bridge", Labels: labels}); err != nil {
 		t.Fatal(err)
 	}
 	err = each(make([]struct{}, n), func(int, struct{}) error {
-		made, err := daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		made, err := daemon.API.ContainerCreate(ctx, client.ContainerCreateOptions{
 			Config: &api.Config{Image: images.Peer, Cmd: []string{"run", "--bare"}, Labels: labels},
 			HostConfig: &api.HostConfig{
 				NetworkMode: api.NetworkMode("plain-" + run), Tmpfs: map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"},
@@ -100,7 +100,7 @@ func startPlain(t *testing.T, n int) time.Duration {
 			NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{"plain-" + run: {}}},
 		})
 		if err == nil {
-			_, err = daemon.api.ContainerStart(ctx, made.ID, client.ContainerStartOptions{})
+			_, err = daemon.API.ContainerStart(ctx, made.ID, client.ContainerStartOptions{})
 		}
 		return err
 	})
@@ -120,7 +120,7 @@ func startConverged(t *testing.T, names []string) (converged, started time.Durat
 	// The image's own settings, as the plain ones have them: the local profile is
 	// meant for few peers. But every rumor is to reach everybody.
 	o.Env = map[string]string{"PEER_SET": "RetransmitMult=8"}
-	c, err := daemon.Create(ctx, o)
+	c, err := Create(ctx, daemon, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestFigureMatrix(t *testing.T) {
 		len(full), spread(took), spread(bare), spread(least), spread(text))
 	began := time.Now()
 	for _, m := range members[1:] { // one after the other: see removeContainers
-		if _, err := daemon.api.NetworkDisconnect(ctx, m.network, client.NetworkDisconnectOptions{Container: m.id, Force: true}); err != nil {
+		if _, err := daemon.API.NetworkDisconnect(ctx, m.network, client.NetworkDisconnectOptions{Container: m.id, Force: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -54,7 +54,7 @@ func (c *Cluster) followAll() {
 	}
 	for {
 		// Asked for first: what starts after the list was made is told.
-		stream := c.daemon.api.Events(c.ctx, client.EventsListOptions{Since: since, Filters: record.EventFilters()})
+		stream := c.daemon.API.Events(c.ctx, client.EventsListOptions{Since: since, Filters: record.EventFilters()})
 		members := c.wakeReaders()
 		if members != nil && len(members) == 0 {
 			c.conclude()
@@ -248,7 +248,7 @@ func (r *reader) read() error {
 		// line is not earlier.
 		o.Since = stamp(since)
 	}
-	log, err := r.cluster.daemon.api.ContainerLogs(r.cluster.ctx, r.id, o)
+	log, err := r.cluster.daemon.API.ContainerLogs(r.cluster.ctx, r.id, o)
 	if err == nil {
 		defer log.Close()
 		err = r.output.Read(log, true)
@@ -262,4 +262,26 @@ func (r *reader) read() error {
 // problem records what keeps the history from being complete.
 func (c *Cluster) problem(peer string, err error) {
 	c.history.Record(event.Event{Kind: testbed.LabError, Member: peer, Error: err.Error()})
+}
+
+// neighborsEvery is how often the table is looked at while a history is filled.
+const neighborsEvery = time.Second
+
+// watchNeighbors records the first overflow of the table, until ctx ends: what was
+// observed is not what was asked for.
+func (c *Cluster) watchNeighbors(ctx context.Context) {
+	overflowed := c.daemon.overflows(ctx)
+	tick := time.NewTicker(neighborsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if overflowed() {
+			c.problem("", ErrNeighbors)
+			return
+		}
+	}
 }

@@ -55,7 +55,7 @@ func TestHistoryEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := newCluster(&Daemon{api: api}, "lab")
+		c := newCluster(&Daemon{API: api}, "lab")
 		defer c.Close(t.Context())
 		began := time.Now()
 		var told []event.Event

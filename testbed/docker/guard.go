@@ -54,7 +54,7 @@ func (g *Guard) Close(ctx context.Context) error {
 // sweepImages removes the images that have a label and match, but for those
 // whose ids are to stay.
 func (d *Daemon) sweepImages(ctx context.Context, label string, match func(labels map[string]string) bool, stay ...string) (removed int, err error) {
-	all, err := d.api.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
+	all, err := d.API.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
 		return 0, fmt.Errorf("list images: %w", err)
 	}
@@ -63,7 +63,7 @@ func (d *Daemon) sweepImages(ctx context.Context, label string, match func(label
 		if !match(image.Labels) || slices.Contains(stay, image.ID) {
 			continue
 		}
-		_, err := d.api.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+		_, err := d.API.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
 		switch {
 		case err == nil:
 			removed++

@@ -58,7 +58,7 @@ func TestHostilePeers(t *testing.T) {
 
 	// The labels of an image are not those of a container that the lab made, nor
 	// do they make an agent of one that somebody else starts.
-	stranger, err := daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{Config: &api.Config{Image: ref}})
+	stranger, err := daemon.API.ContainerCreate(ctx, client.ContainerCreateOptions{Config: &api.Config{Image: ref}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestHostilePeers(t *testing.T) {
 	if err != nil || len(peers) != 1+len(script) {
 		t.Fatalf("the cluster has %v, %v", peers, err)
 	}
-	if agents, err := daemon.agents(ctx, "another"); err != nil || len(agents) > 0 {
+	if agents, err := newCluster(daemon, "another").agentIDs(ctx); err != nil || len(agents) > 0 {
 		t.Errorf("agents of another cluster: %q, %v", agents, err)
 	}
 
@@ -94,7 +94,7 @@ func TestHostilePeers(t *testing.T) {
 		}
 	}
 
-	later, err := daemon.Find(ctx, c.Name())
+	later, err := Find(ctx, daemon, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,13 +164,13 @@ func TestLimits(t *testing.T) {
 	if err := c.SetLinks(ctx, links(t, "alice -> bootstrap drop=udp")); err != nil {
 		t.Fatal(err)
 	}
-	all, err := daemon.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", clusterLabel+"="+c.Name())})
+	all, err := daemon.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", clusterLabel+"="+c.Name())})
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := make(map[string]bool)
 	for _, s := range all.Items {
-		info, err := daemon.api.ContainerInspect(ctx, s.ID, client.ContainerInspectOptions{})
+		info, err := daemon.API.ContainerInspect(ctx, s.ID, client.ContainerInspectOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func TestThrottleIsOfTheProcessor(t *testing.T) {
 	}())
 	change := func(r api.Resources) {
 		t.Helper()
-		if _, err := daemon.api.ContainerUpdate(ctx, members[0].id, client.ContainerUpdateOptions{Resources: &r}); err != nil {
+		if _, err := daemon.API.ContainerUpdate(ctx, members[0].id, client.ContainerUpdateOptions{Resources: &r}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -246,7 +246,7 @@ func TestThrottleIsOfTheProcessor(t *testing.T) {
 	change(api.Resources{NanoCPUs: 5e8})
 	await(t, c, 0, "the throttle", about(testbed.Lab, testbed.LabThrottle, "alice"))
 	change(api.Resources{Memory: 320 << 20, MemorySwap: 320 << 20})
-	if _, err := daemon.api.ContainerPause(ctx, members[0].id, client.ContainerPauseOptions{}); err != nil {
+	if _, err := daemon.API.ContainerPause(ctx, members[0].id, client.ContainerPauseOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, c, 0, "the pause", about(testbed.Lab, testbed.LabPause, "alice"))

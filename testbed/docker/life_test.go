@@ -168,7 +168,7 @@ func checkComplete(t *testing.T, c *Cluster) {
 	if err := c.Stop(ctx, "alice", "bob", "charly"); err != nil {
 		t.Fatal(err)
 	}
-	again, err := daemon.Find(ctx, c.Name())
+	again, err := Find(ctx, daemon, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (c *Cluster) LogsIn(ctx context.Context, name string, part LogRange, out, e
 	if !part.Since.IsZero() {
 		o.Since = stamp(part.Since)
 	}
-	log, err := c.daemon.api.ContainerLogs(ctx, picked[0].id, o)
+	log, err := c.daemon.API.ContainerLogs(ctx, picked[0].id, o)
 	if err == nil {
 		defer log.Close()
 		_, err = stdcopy.StdCopy(out, errs, log)
@@ -71,7 +71,7 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 		if m.Name == testbed.Bootstrap {
 			return nil
 		}
-		reported[i], problems[i], err = c.daemon.reported(ctx, m, 0)
+		reported[i], problems[i], err = c.reported(ctx, m, 0)
 		return err
 	})
 	told := slices.Concat(reported...)
@@ -86,7 +86,7 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 
 // reported reads what a member has reported so far, of its last lines if tail is
 // above 0, and what was wrong with it, each at the time of the event before.
-func (d *Daemon) reported(ctx context.Context, m container, tail int) (reported, problems []event.Event, err error) {
+func (c *Cluster) reported(ctx context.Context, m container, tail int) (reported, problems []event.Event, err error) {
 	last := time.Unix(m.created, 0)
 	output, err := record.NewOutputDecoder(m.Name, m.adapter,
 		func(e event.Event) { reported, last = append(reported, e), e.Time },
@@ -96,7 +96,7 @@ func (d *Daemon) reported(ctx context.Context, m container, tail int) (reported,
 	if err != nil {
 		return nil, nil, err
 	}
-	log, err := d.api.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: output.Stamped(), Tail: tailOf(tail)})
+	log, err := c.daemon.API.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: output.Stamped(), Tail: tailOf(tail)})
 	if err == nil {
 		defer log.Close()
 		err = output.Read(log, m.State == testbed.Stopped)

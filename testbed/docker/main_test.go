@@ -95,7 +95,7 @@ func options(peers ...string) Options {
 func create(t *testing.T, o Options) *Cluster {
 	t.Helper()
 	needDocker(t)
-	c, err := daemon.Create(t.Context(), o)
+	c, err := Create(t.Context(), daemon, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,11 +116,11 @@ func count(t *testing.T, labels ...string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	filters := make(client.Filters).Add("label", labels...)
-	containers, err := daemon.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	containers, err := daemon.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		t.Fatal(err)
 	}
-	networks, err := daemon.api.NetworkList(ctx, client.NetworkListOptions{Filters: filters})
+	networks, err := daemon.API.NetworkList(ctx, client.NetworkListOptions{Filters: filters})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"peerlab/testbed"
 	"peerlab/testbed/neighbors"
@@ -55,28 +54,6 @@ func (d *Daemon) overflows(ctx context.Context) func() bool {
 	return func() bool {
 		now, err := d.Neighbors(ctx)
 		return err == nil && now.Overflows > before.Overflows
-	}
-}
-
-// neighborsEvery is how often the table is looked at while a history is filled.
-const neighborsEvery = time.Second
-
-// watchNeighbors records the first overflow of the table, until ctx ends: what was
-// observed is not what was asked for.
-func (c *Cluster) watchNeighbors(ctx context.Context) {
-	overflowed := c.daemon.overflows(ctx)
-	tick := time.NewTicker(neighborsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if overflowed() {
-			c.problem("", ErrNeighbors)
-			return
-		}
 	}
 }
 

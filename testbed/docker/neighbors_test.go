@@ -18,12 +18,12 @@ import (
 	"peerlab/testbed/neighbors"
 )
 
-// crowdedHost is a host for a daemon whose table of neighbors holds so many. The
-// function it returns says how often the table has overflowed, and how many entries
-// it has.
-func crowdedHost(t *testing.T, d *Daemon, most int) (set func(overflows, entries int)) {
+// crowdedHost is the root of a host of a recorded daemon whose table of neighbors
+// holds so many. The function it returns says how often the table has overflowed, and
+// how many entries it has.
+func crowdedHost(t *testing.T, most int) (root string, set func(overflows, entries int)) {
 	t.Helper()
-	root := t.TempDir()
+	root = t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
 		path := filepath.Join(root, "proc", name)
@@ -39,22 +39,21 @@ func crowdedHost(t *testing.T, d *Daemon, most int) (set func(overflows, entries
 	}
 	write("sys/net/ipv4/neigh/default/gc_thresh3", fmt.Sprint(most))
 	write("sys/net/ipv4/neigh/default/gc_thresh2", fmt.Sprint(most/2))
-	d.neighbors.root = root
-	d.neighbors.once.Do(func() {}) // the kernel is taken for the daemon's
+	write("sys/kernel/osrelease", "crowded\n")
 	set = func(overflows, entries int) {
 		write("net/stat/arp_cache", fmt.Sprintf("entries  table_fulls\n%08x %08x\n", entries, overflows))
 	}
 	set(0, 1)
-	return set
+	return root, set
 }
 
 // TestNeighborsOverflow has the table of neighbors overflow while a cluster is
 // followed: that is told, and makes a run inconclusive.
 func TestNeighborsOverflow(t *testing.T) {
 	come, tell := io.Pipe()
-	c := clusterOf(t, &recorded{now: come, states: map[string]string{"alice": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`}})
+	root, set := crowdedHost(t, 1024)
+	c := newCluster(daemonOf(t, &recorded{now: come, states: map[string]string{"alice": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`}}, root), "lab")
 	defer func() { _ = tell.Close(); _ = c.Close(t.Context()) }()
-	set := crowdedHost(t, c.daemon, 1024)
 	set(3, 1023) // before anybody looks
 	looked := c.daemon.overflows(t.Context())
 	c.History()
@@ -113,8 +112,8 @@ func TestMeasuredInACrowd(t *testing.T) {
 // TestTuning gives a host room for the neighbors of a cluster, and takes that back
 // with the label of its network.
 func TestTuning(t *testing.T) {
-	d := &Daemon{}
-	set := crowdedHost(t, d, 1024)
+	root, set := crowdedHost(t, 1024)
+	d := daemonOf(t, &recorded{}, root)
 	set(0, 100)
 	if c, err := d.Tune(t.Context(), 20); err != nil || c != (Tuning{}) {
 		t.Errorf("for 20 peers: %+v, %v", c, err)

@@ -54,8 +54,8 @@ func (c *Cluster) createNetwork(ctx context.Context) (netip.Prefix, error) {
 		if err != nil {
 			return netip.Prefix{}, err
 		}
-		info, err := c.daemon.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
-		_, gone := c.daemon.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+		info, err := c.daemon.API.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+		_, gone := c.daemon.API.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
 		if err := errors.Join(err, gone); err != nil {
 			return netip.Prefix{}, fmt.Errorf("find a free range of addresses: %w", err)
 		}
@@ -98,7 +98,7 @@ func (c *Cluster) askNetwork(ctx context.Context, subnet netip.Prefix) (id strin
 		return "", err
 	}
 	defer cancel()
-	made, err := c.daemon.api.NetworkCreate(ctx, c.networkName(), o)
+	made, err := c.daemon.API.NetworkCreate(ctx, c.networkName(), o)
 	if err != nil {
 		return "", fmt.Errorf("create the network %s: %w", c.networkName(), err)
 	}
@@ -122,7 +122,7 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	if m.off {
 		return m.Addr, fmt.Errorf("move: %w", offNetwork(m))
 	}
-	info, err := c.daemon.api.NetworkInspect(ctx, m.network, client.NetworkInspectOptions{})
+	info, err := c.daemon.API.NetworkInspect(ctx, m.network, client.NetworkInspectOptions{})
 	if err != nil {
 		return m.Addr, fmt.Errorf("look at the network %s: %w", m.network, err)
 	}
@@ -137,12 +137,12 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	if err := c.readdress(ctx, m.Addr, addr); err != nil {
 		return m.Addr, fmt.Errorf("move %s: its links: %w", name, err)
 	}
-	_, err = c.daemon.api.NetworkDisconnect(ctx, m.network, client.NetworkDisconnectOptions{Container: m.id, Force: true})
+	_, err = c.daemon.API.NetworkDisconnect(ctx, m.network, client.NetworkDisconnectOptions{Container: m.id, Force: true})
 	if err != nil {
 		return m.Addr, fmt.Errorf("take %s off its network: %w", name, err)
 	}
 	connect := func(ctx context.Context, to netip.Addr) error {
-		_, err := c.daemon.api.NetworkConnect(ctx, m.network, client.NetworkConnectOptions{Container: m.id, EndpointConfig: endpoint(name, to)})
+		_, err := c.daemon.API.NetworkConnect(ctx, m.network, client.NetworkConnectOptions{Container: m.id, EndpointConfig: endpoint(name, to)})
 		return err
 	}
 	if err := connect(ctx, addr); err != nil {

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +12,15 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+)
+
+// Errors of Create and Find.
+var (
+	ErrNoImage = errors.New("there is no such image")
+	ErrSubnet  = errors.New("the range of addresses is in use")
+	ErrExists  = errors.New("the cluster exists already")
+	ErrNone    = errors.New("no such cluster")
+	ErrSeveral = errors.New("there are several clusters")
 )
 
 // Options say what Create makes.
@@ -52,11 +62,11 @@ type Options struct {
 	// the cluster is removed when this process ends, however it does.
 	Keep bool
 
-	beside bool // there are other clusters; check sets it
+	beside bool // there are other clusters; complete sets it
 }
 
-// check fills in what is missing and refuses what cannot work.
-func (d *Daemon) check(ctx context.Context, o *Options) error {
+// complete fills in what is missing and refuses what cannot work.
+func (o *Options) complete(ctx context.Context, d *Daemon) error {
 	if o.Name == "" {
 		o.Name = "lab-" + strings.ToLower(newRun()[:8])
 	}
@@ -102,7 +112,7 @@ func (d *Daemon) check(ctx context.Context, o *Options) error {
 		images = append(images, o.BootstrapImage)
 	}
 	for _, image := range images {
-		if _, err := d.api.ImageInspect(ctx, image); errdefs.IsNotFound(err) {
+		if _, err := d.API.ImageInspect(ctx, image); errdefs.IsNotFound(err) {
 			return fmt.Errorf("%w: %s: make image builds ours, make image-serf one of serf", ErrNoImage, image)
 		} else if err != nil {
 			return fmt.Errorf("look for the image %s: %w", image, err)

@@ -46,7 +46,7 @@ func TestOrphan(t *testing.T) {
 	case "makes": // a cluster and cuts it
 		o := options("alice", "bob")
 		o.Name = name
-		c, err := daemon.Create(ctx, o)
+		c, err := Create(ctx, daemon, o)
 		if err == nil {
 			err = c.Start(ctx, testbed.Bootstrap, "alice", "bob")
 		}
@@ -68,7 +68,7 @@ func TestOrphan(t *testing.T) {
 		makeImage(t, g.Labels())
 		say("guards %s", g.run)
 	case "cuts": // one that stands, again and again
-		c, err := daemon.Find(ctx, name)
+		c, err := Find(ctx, daemon, name)
 		for err == nil {
 			if err = c.SetLinks(ctx, cut); err == nil {
 				err = c.SetLinks(ctx, nil)
@@ -130,7 +130,7 @@ func gone(t *testing.T, label, lab string, more ...string) {
 // one.
 func labOf(t *testing.T, cluster string) string {
 	t.Helper()
-	info, err := daemon.api.NetworkInspect(t.Context(), "peerlab-"+cluster, client.NetworkInspectOptions{})
+	info, err := daemon.API.NetworkInspect(t.Context(), "peerlab-"+cluster, client.NetworkInspectOptions{})
 	if errdefs.IsNotFound(err) {
 		return ""
 	}
@@ -272,7 +272,7 @@ func TestAgentIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := c.History().Len()
-	if _, err := daemon.api.ContainerKill(ctx, "peerlab-fabric-"+c.wires.lab, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
+	if _, err := daemon.API.ContainerKill(ctx, "peerlab-fabric-"+c.wires.lab, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, c, mark, "the loss", of(testbed.LabError))
@@ -292,7 +292,7 @@ func TestLinksForATime(t *testing.T) {
 	t.Parallel()
 	c := up(t, options("alice", "bob"))
 	ctx := t.Context()
-	found, err := daemon.Find(ctx, c.Name())
+	found, err := Find(ctx, daemon, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +346,7 @@ func TestNetworkIsRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := daemon.api.NetworkRemove(ctx, c.networkName(), client.NetworkRemoveOptions{}); err != nil {
+	if _, err := daemon.API.NetworkRemove(ctx, c.networkName(), client.NetworkRemoveOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	// Probes are this program's until Close.

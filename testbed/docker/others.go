@@ -48,7 +48,7 @@ func (c *Cluster) hear(msg events.Message, members map[string]container) {
 // given it, and whether that is news: Docker tells of a change of whatever limit
 // in the same words.
 func (c *Cluster) newThrottle(id string) (cpus string, changed bool) {
-	cpus, err := c.daemon.processors(c.ctx, id)
+	cpus, err := c.processors(c.ctx, id)
 	if err != nil {
 		return "", false // it is gone
 	}
@@ -69,8 +69,8 @@ func (c *Cluster) noteThrottle(id, cpus string) (changed bool) {
 const unthrottled = "0"
 
 // processors returns how many processors a container may use.
-func (d *Daemon) processors(ctx context.Context, id string) (string, error) {
-	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+func (c *Cluster) processors(ctx context.Context, id string) (string, error) {
+	info, err := c.daemon.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return "", fmt.Errorf("look at a container: %w", err)
 	}
@@ -123,7 +123,7 @@ func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]container
 	}
 	// Docker tells of it before its list of containers has it: an answer about the
 	// container itself waits for that.
-	info, err := c.daemon.api.ContainerInspect(c.ctx, id, client.ContainerInspectOptions{})
+	info, err := c.daemon.API.ContainerInspect(c.ctx, id, client.ContainerInspectOptions{})
 	if err != nil || info.Container.State == nil {
 		if err != nil && c.ctx.Err() == nil && !errdefs.IsNotFound(err) {
 			c.problem("", err)
@@ -171,7 +171,7 @@ func (c *Cluster) lookAtStranger(name string, members map[string]container) {
 	if name == "" || networkOf(all) != name {
 		return
 	}
-	info, err := c.daemon.api.NetworkInspect(c.ctx, name, client.NetworkInspectOptions{})
+	info, err := c.daemon.API.NetworkInspect(c.ctx, name, client.NetworkInspectOptions{})
 	if err == nil {
 		err = checkOwners(all, info.Network)
 	}
@@ -202,7 +202,7 @@ func (c *Cluster) recall() (since time.Time) {
 		c.history.Record(e)
 	}
 	_ = each(members, func(_ int, m container) error {
-		if cpus, err := c.daemon.processors(c.ctx, m.id); err == nil {
+		if cpus, err := c.processors(c.ctx, m.id); err == nil {
 			c.noteThrottle(m.id, cpus)
 		}
 		return nil
@@ -239,7 +239,7 @@ func (c *Cluster) remembered(ctx context.Context, members []container, external 
 	if len(members) == 0 {
 		return nil, nil, nil
 	}
-	stream := c.daemon.api.Events(ctx, client.EventsListOptions{
+	stream := c.daemon.API.Events(ctx, client.EventsListOptions{
 		Since: made(members), Until: stamp(until), Filters: record.EventFilters(),
 	})
 	last := make(map[string]int) // start of each: where it was at others is not known
@@ -256,7 +256,7 @@ func (c *Cluster) remembered(ctx context.Context, members []container, external 
 			if !isExternal {
 				continue
 			}
-			if e.Kind == testbed.LabThrottle && !c.daemon.everThrottled(ctx, m.id) {
+			if e.Kind == testbed.LabThrottle && !c.everThrottled(ctx, m.id) {
 				continue
 			}
 			if e.Peer = testbed.Lab; e.Kind == testbed.LabStart {
@@ -341,7 +341,7 @@ func (c *Cluster) shows(ctx context.Context, m container, known memory, until ti
 	if known.created {
 		return all, nil
 	}
-	info, err := c.daemon.api.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+	info, err := c.daemon.API.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
 	state := info.Container.State
 	switch {
 	case errdefs.IsNotFound(err), err == nil && state == nil:
@@ -394,8 +394,8 @@ func parseTime(text string) time.Time {
 
 // everThrottled reports whether the processors of a container were limited at
 // some time: which of several changes of its limits it was, Docker does not keep.
-func (d *Daemon) everThrottled(ctx context.Context, id string) bool {
-	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+func (c *Cluster) everThrottled(ctx context.Context, id string) bool {
+	info, err := c.daemon.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil || info.Container.HostConfig == nil {
 		return true // as Docker tells of it
 	}

@@ -26,7 +26,7 @@ func TestHistoryOfOthers(t *testing.T) {
 	}
 	c.History()
 	must(c.Start(ctx, testbed.Bootstrap, "alice", "bob"))
-	watching, err := daemon.Find(ctx, c.Name())
+	watching, err := Find(ctx, daemon, c.Name())
 	must(err)
 	defer watching.Close(ctx)
 	await(t, watching, 0, "the start of bob, which was before", about(testbed.Lab, testbed.LabStart, "bob"))
@@ -42,7 +42,7 @@ func TestHistoryOfOthers(t *testing.T) {
 	// Not through any engine at all.
 	members, err := c.pick(ctx, []string{"alice"})
 	must(err)
-	_, err = daemon.api.ContainerKill(ctx, members[0].id, client.ContainerKillOptions{Signal: "KILL"})
+	_, err = daemon.API.ContainerKill(ctx, members[0].id, client.ContainerKillOptions{Signal: "KILL"})
 	must(err)
 
 	want := []string{
@@ -81,7 +81,7 @@ func TestHistoryOfOthers(t *testing.T) {
 		await(t, engine, 0, who+" tells of the heal", of(testbed.LabHeal))
 		check(who, told(engine.since(0)), true)
 	}
-	later, err := daemon.Find(ctx, c.Name())
+	later, err := Find(ctx, daemon, c.Name())
 	must(err)
 	defer later.Close(ctx)
 	reported, err := later.Reported(ctx)

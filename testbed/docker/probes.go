@@ -35,7 +35,7 @@ func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Add
 		c.mu.Lock()
 		old := c.wires.probes[m.Name]
 		c.mu.Unlock()
-		life, err := c.daemon.life(ctx, m.id)
+		life, err := c.life(ctx, m.id)
 		if errors.Is(err, testbed.ErrStopped) {
 			return nil
 		}
@@ -51,7 +51,7 @@ func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Add
 		}
 		p, err := c.startProbe(ctx, m, life)
 		if err != nil {
-			if _, gone := c.daemon.life(ctx, m.id); errors.Is(gone, testbed.ErrStopped) {
+			if _, gone := c.life(ctx, m.id); errors.Is(gone, testbed.ErrStopped) {
 				return nil // somebody was faster
 			}
 			return fmt.Errorf("start a probe beside %s: %w", m.Name, err)
@@ -76,8 +76,8 @@ func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Add
 
 // life names the time from a start of a container to its end, at which it is
 // an ErrStopped.
-func (d *Daemon) life(ctx context.Context, id string) (string, error) {
-	info, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+func (c *Cluster) life(ctx context.Context, id string) (string, error) {
+	info, err := c.daemon.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return "", fmt.Errorf("look at a container: %w", err)
 	}
@@ -109,7 +109,7 @@ func (c *Cluster) startProbe(ctx context.Context, m container, life string) (_ *
 	labels := map[string]string{
 		clusterLabel: c.name, helperLabel: probeHelper, runLabel: c.wires.run, ownerLabel: string(thisProcess()),
 	}
-	id, err := c.daemon.createHelper(ctx, "", labels, probeConfig(c.fabricImage()),
+	id, err := createHelper(ctx, c.daemon, "", labels, probeConfig(c.fabricImage()),
 		&api.HostConfig{NetworkMode: api.NetworkMode("container:" + m.id), LogConfig: api.LogConfig{Type: "none"}},
 	)
 	if err != nil {
@@ -120,7 +120,7 @@ func (c *Cluster) startProbe(ctx context.Context, m container, life string) (_ *
 			err = errors.Join(err, c.daemon.removeContainer(context.WithoutCancel(ctx), id))
 		}
 	}()
-	prober, err := c.daemon.beginProbe(ctx, id)
+	prober, err := beginProbe(ctx, c.daemon, id)
 	if err != nil {
 		return nil, err
 	}
@@ -136,13 +136,13 @@ func probeConfig(image string) *api.Config {
 }
 
 // beginProbe starts the container of a probe and returns when that answers.
-func (d *Daemon) beginProbe(ctx context.Context, id string) (*fabric.Prober, error) {
-	attached, err := d.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+func beginProbe(ctx context.Context, d *Daemon, id string) (*fabric.Prober, error) {
+	attached, err := d.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return nil, err
 	}
 	prober := fabric.NewProber(newProbeStream(attached.HijackedResponse))
-	if _, err = d.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err == nil {
+	if _, err = d.API.ContainerStart(ctx, id, client.ContainerStartOptions{}); err == nil {
 		err = prober.Wait(ctx)
 	}
 	if err != nil {

@@ -43,7 +43,7 @@ func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
 	}
 	all := make([]Status, len(members))
 	err = each(members, func(i int, m container) error {
-		info, err := c.daemon.api.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+		info, err := c.daemon.API.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
 		if err != nil && !errdefs.IsNotFound(err) { // it may have been removed meanwhile
 			return fmt.Errorf("look at the container of %s: %w", m.Name, err)
 		}
@@ -139,73 +139,4 @@ func profileOf(config *api.Config) (profile string) {
 		}
 	}
 	return profile
-}
-
-// Origin is what started a cluster.
-type Origin string
-
-// The origins of a cluster.
-const (
-	ByPeerlab Origin = "peerlab" // peerlab up, or another program, which left it
-	ByRun     Origin = "run"     // a run or a test, at whose end it goes
-	ByCompose Origin = "compose"
-	ByHand    Origin = "hand" // docker run
-)
-
-// Summary is one cluster among all there are.
-type Summary struct {
-	Name string `json:"name"`
-	// Peers is how many there are without the bootstrap service, Running how many
-	// of them run, and Paused how many do but are frozen.
-	Peers   int `json:"peers"`
-	Running int `json:"running"`
-	Paused  int `json:"paused"`
-	// Created is when its first container was made.
-	Created time.Time `json:"created"`
-	Origin  Origin    `json:"origin"`
-}
-
-// Summaries returns all clusters there are, by name.
-func (d *Daemon) Summaries(ctx context.Context) ([]Summary, error) {
-	members, err := d.list(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	return summarize(members), nil
-}
-
-// summarize counts the members of each cluster; those of one stand together.
-func summarize(members []container) (all []Summary) {
-	for _, m := range members {
-		if len(all) == 0 || all[len(all)-1].Name != m.cluster {
-			all = append(all, Summary{Name: m.cluster, Created: time.Unix(m.created, 0), Origin: m.origin})
-		}
-		s := &all[len(all)-1]
-		if created := time.Unix(m.created, 0); created.Before(s.Created) {
-			s.Created = created
-		}
-		if m.Name == testbed.Bootstrap {
-			continue
-		}
-		s.Peers++
-		switch m.State {
-		case testbed.Running:
-			s.Running++
-		case testbed.Paused:
-			s.Paused++
-		}
-	}
-	return all
-}
-
-// Images returns the tags of the images that the daemon has.
-func (d *Daemon) Images(ctx context.Context) (tags []string, err error) {
-	list, err := d.api.ImageList(ctx, client.ImageListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("list images: %w", err)
-	}
-	for _, image := range list.Items {
-		tags = append(tags, image.RepoTags...)
-	}
-	return tags, nil
 }

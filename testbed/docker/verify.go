@@ -205,7 +205,7 @@ func (v *verification) steady(ctx context.Context, pairs ...fabric.Pair) error {
 				continue
 			}
 			seen[one.Name] = true
-			life, err := v.cluster.daemon.life(ctx, one.id)
+			life, err := v.cluster.life(ctx, one.id)
 			if err != nil {
 				return err
 			}

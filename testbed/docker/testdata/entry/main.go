@@ -32,11 +32,11 @@ func main() {
 	ctx := context.Background()
 	d, err := docker.Connect(ctx)
 	if err != nil {
-		d = &docker.Daemon{} // nobody is to be asked
+		d = docker.New(nil, "") // nobody is to be asked
 	}
 	switch words[1] {
 	case "create":
-		_, err = d.Create(ctx, docker.Options{Peers: []string{"alice"}, PeerImage: words[3], BootstrapImage: words[4]})
+		_, err = docker.Create(ctx, d, docker.Options{Peers: []string{"alice"}, PeerImage: words[3], BootstrapImage: words[4]})
 	case "guard":
 		_, err = d.Guard()
 	}

@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 )
+
+// removeTimeout bounds the removal of one container, a matter of a tenth of a second.
+const removeTimeout = 30 * time.Second
 
 // Removed counts what was removed.
 type Removed struct {
@@ -43,7 +48,7 @@ func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
 // removeOrphans removes what stands beside a cluster of which nothing is left. It
 // lists that first: a cluster is there before what stands beside it.
 func (d *Daemon) removeOrphans(ctx context.Context) (removed int, err error) {
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", helperLabel)})
+	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", helperLabel)})
 	if err != nil {
 		return 0, fmt.Errorf("list containers: %w", err)
 	}
@@ -63,7 +68,7 @@ func (d *Daemon) removeOrphans(ctx context.Context) (removed int, err error) {
 
 // usedImages returns the ids of images that a container has, running or not.
 func (d *Daemon) usedImages(ctx context.Context) ([]string, error) {
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true})
+	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
@@ -78,7 +83,7 @@ func (d *Daemon) usedImages(ctx context.Context) ([]string, error) {
 // labels, what was started by hand none: that has no network of its own. What
 // stands beside a cluster carries our label whoever made the cluster.
 func (d *Daemon) removeCluster(ctx context.Context, name string) error {
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true})
+	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
 		return fmt.Errorf("list containers: %w", err)
 	}
@@ -117,7 +122,7 @@ func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 
 // sweep removes the containers and networks that have a label and match.
 func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[string]string) bool) (Removed, error) {
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", label)})
+	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
 		return Removed{}, fmt.Errorf("list containers: %w", err)
 	}
@@ -139,7 +144,7 @@ func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[
 func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error) {
 	var removed atomic.Int64
 	remove := func(_ int, id string) error {
-		waiting, cancel := context.WithTimeout(ctx, endPatience) // one that is blocked for good keeps no other
+		waiting, cancel := context.WithTimeout(ctx, removeTimeout) // one that is blocked for good keeps no other
 		defer cancel()
 		err := d.removeContainer(waiting, id)
 		if err == nil {
@@ -148,7 +153,7 @@ func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error
 		return err
 	}
 	var err error
-	if versions.LessThan(d.api.ClientVersion(), "1.42") {
+	if versions.LessThan(d.API.ClientVersion(), "1.42") {
 		for i, id := range ids {
 			err = errors.Join(err, remove(i, id))
 		}
@@ -160,7 +165,7 @@ func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error
 
 // sweepNetworks removes the networks that have a label and match.
 func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(network.Summary) bool) (removed int, err error) {
-	all, err := d.api.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", label)})
+	all, err := d.API.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
 		return 0, fmt.Errorf("list networks: %w", err)
 	}
@@ -170,7 +175,7 @@ func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(net
 		if !match(n) {
 			continue
 		}
-		_, err := d.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		_, err := d.API.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		switch {
 		case err == nil:
 			removed++
@@ -183,7 +188,7 @@ func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(net
 }
 
 func (d *Daemon) removeContainer(ctx context.Context, id string) error {
-	_, err := d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	_, err := d.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	switch {
 	case err == nil, errdefs.IsNotFound(err):
 		return nil
@@ -191,7 +196,7 @@ func (d *Daemon) removeContainer(ctx context.Context, id string) error {
 		return fmt.Errorf("remove a container: %w", err)
 	}
 	// Somebody else is removing it: the network can go only after that.
-	wait := d.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: "removed"})
+	wait := d.API.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: "removed"})
 	select {
 	case <-wait.Result:
 		return nil
@@ -201,4 +206,26 @@ func (d *Daemon) removeContainer(ctx context.Context, id string) error {
 		}
 		return fmt.Errorf("remove a container: %w", err)
 	}
+}
+
+// atOnce bounds how many containers are started, or otherwise worked on, at
+// the same time: the daemon takes no more in the same time, and what runs
+// already would feel it.
+const atOnce = 8
+
+// each calls f for every item, a bounded number at the same time, and joins
+// the errors.
+func each[T any](items []T, f func(int, T) error) error {
+	errs := make([]error, len(items))
+	slots := make(chan struct{}, atOnce)
+	var working sync.WaitGroup
+	for i, item := range items {
+		slots <- struct{}{}
+		working.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(i, item)
+		})
+	}
+	working.Wait()
+	return errors.Join(errs...)
 }
