@@ -54,6 +54,15 @@ type container struct {
 	origin  Origin
 }
 
+// networkName names the network of a cluster that peerlab makes and, with a peer's
+// name, its containers.
+func networkName(cluster string) string {
+	if strings.HasPrefix(cluster, "peerlab") {
+		return cluster
+	}
+	return "peerlab-" + cluster
+}
+
 // classify recognizes a container of a cluster, however it was started: by
 // this package, by Compose, or by hand with one of our images. What was started
 // by hand is told by byHand, and its cluster by the network it is on.

@@ -23,13 +23,6 @@ const firstHost = 10
 // networkName names the network and, with a peer's name, the containers.
 func (c *Cluster) networkName() string { return networkName(c.name) }
 
-func networkName(cluster string) string {
-	if strings.HasPrefix(cluster, "peerlab") {
-		return cluster
-	}
-	return "peerlab-" + cluster
-}
-
 func endpoint(name string, addr netip.Addr) *network.EndpointSettings {
 	return &network.EndpointSettings{
 		Aliases:    []string{name},

@@ -89,23 +89,6 @@ func TestStatusHasTheExitStatus(t *testing.T) {
 	}
 }
 
-func TestSummarize(t *testing.T) {
-	of := func(cluster, name string, state testbed.State, created int64) container {
-		return container{Peer: testbed.Peer{Name: name, State: state}, cluster: cluster, created: created, origin: ByCompose}
-	}
-	got := summarize([]container{
-		of("a", testbed.Bootstrap, testbed.Running, 12), of("a", "alice", testbed.Running, 10), of("a", "bob", testbed.Paused, 11), of("a", "charly", testbed.Stopped, 11),
-		of("b", "alice", testbed.Running, 20),
-	})
-	want := []Summary{
-		{Name: "a", Peers: 3, Running: 1, Paused: 1, Created: time.Unix(10, 0), Origin: ByCompose},
-		{Name: "b", Peers: 1, Running: 1, Created: time.Unix(20, 0), Origin: ByCompose},
-	}
-	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-}
-
 func TestCommandLine(t *testing.T) {
 	for _, tc := range []struct {
 		cluster string
