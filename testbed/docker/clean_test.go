@@ -73,7 +73,7 @@ func TestClean(t *testing.T) {
 			t.Errorf("of %s, %d images are there, want %d (used: %t)", test.owner, got, test.images, test.used)
 		}
 		_, _ = daemon.API.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{})
-		_, _ = daemon.sweepImages(context.Background(), key, func(labels map[string]string) bool { return labels[key] == value })
+		_, _ = daemon.API.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true, PruneChildren: true})
 	}
 }
 
@@ -176,19 +176,6 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
-func TestConnect(t *testing.T) {
-	for host, want := range map[string]error{
-		"unix:///nowhere/docker.sock": ErrNoDocker,
-		"tcp://127.0.0.1:1":           ErrNoDocker,
-		"nonsense":                    ErrNoDocker,
-	} {
-		t.Setenv("DOCKER_HOST", host)
-		if _, err := Connect(t.Context()); !errors.Is(err, want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v, want %v", host, err, want)
-		}
-	}
-}
-
 // TestRemoveLeavesTheNetworksOfOthers removes the peers of a Compose project that
 // has more than peers.
 func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
@@ -197,7 +184,7 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 	ctx := t.Context()
 	project := newName()
 	labels := func(service string) map[string]string {
-		return map[string]string{composeProject: project, composeService: service, testcontainers: ""}
+		return map[string]string{"com.docker.compose.project": project, "com.docker.compose.service": service, "org.testcontainers": ""}
 	}
 	network := func(name string) string {
 		t.Helper()
@@ -240,13 +227,4 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 			t.Errorf("the network %.12s should stay: %t; %v", id, stays, err)
 		}
 	}
-}
-
-// changedOwner is this process but for some fields.
-func changedOwner(changes ...any) owner {
-	fields := strings.Split(string(thisProcess()), "/")
-	for i := 0; i < len(changes); i += 2 {
-		fields[changes[i].(int)] = changes[i+1].(string)
-	}
-	return owner(strings.Join(fields, "/"))
 }

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"crypto/sha256"
+	"errors"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -154,6 +155,19 @@ func TestContexts(t *testing.T) {
 		}
 		if test.context == "far" && e.IsLocal() {
 			t.Error("another machine is taken for this one")
+		}
+	}
+}
+
+func TestConnect(t *testing.T) {
+	for host, want := range map[string]error{
+		"unix:///nowhere/docker.sock": ErrNoDocker,
+		"tcp://127.0.0.1:1":           ErrNoDocker,
+		"nonsense":                    ErrNoDocker,
+	} {
+		t.Setenv("DOCKER_HOST", host)
+		if _, err := Connect(t.Context()); !errors.Is(err, want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %v", host, err, want)
 		}
 	}
 }

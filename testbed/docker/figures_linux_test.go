@@ -76,7 +76,7 @@ func startPlain(t *testing.T, n int) time.Duration {
 	ctx := t.Context()
 	run := newRun()
 	labels := map[string]string{runLabel: run, ownerLabel: string(thisProcess())}
-	watchdog, err := startWatchdog(run, daemon.endpoint)
+	watchdog, err := startWatchdog(run, daemon.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}

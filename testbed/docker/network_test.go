@@ -92,3 +92,13 @@ func TestAddressOfAStranger(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestLinkToAPeerOffTheNetwork(t *testing.T) {
+	members := []container{
+		{id: "alice", network: "peerlab-c", Peer: testbed.Peer{Name: "alice", Addr: netip.MustParseAddr("10.0.0.11"), State: testbed.Running}},
+		{id: "bob", network: "peerlab-c", off: true, Peer: testbed.Peer{Name: "bob", State: testbed.Running, Reason: testbed.NoNetwork}},
+	}
+	if _, err := matrix(links(t, "alice -> bob drop=all"), members); err == nil || !strings.Contains(err.Error(), "docker network connect peerlab-c bob") {
+		t.Errorf("a link to one who was taken off: %v", err)
+	}
+}

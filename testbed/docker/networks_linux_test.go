@@ -59,7 +59,7 @@ func TestNetworks(t *testing.T) {
 		Name: c.networkName() + "-zoe",
 		Config: &api.Config{
 			Image: images.Peer, Cmd: []string{"run", "--name", "zoe"}, Env: []string{"PEER_PROFILE=local"},
-			Labels: map[string]string{testcontainers: ""}, // as of an image that no test has built
+			Labels: map[string]string{"org.testcontainers": ""}, // as of an image that no test has built
 		},
 		HostConfig: &api.HostConfig{
 			NetworkMode: api.NetworkMode(c.networkName()), Tmpfs: map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"},

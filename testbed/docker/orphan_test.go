@@ -59,7 +59,7 @@ func TestOrphan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		say("cut %s %d", c.wires.lab, c.made.watchdog.process.Process.Pid)
+		say("cut %s %d", c.wires.lab, c.made.watchdog.pid())
 	case "guards": // an image
 		g, err := daemon.Guard()
 		if err != nil {

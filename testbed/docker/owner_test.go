@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	api "github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
 )
 
 func TestOwner(t *testing.T) {
@@ -36,4 +34,13 @@ func TestOwner(t *testing.T) {
 			t.Errorf("%s, %s: gone is %t", test.name, test.o, got)
 		}
 	}
+}
+
+// changedOwner is this process but for some fields.
+func changedOwner(changes ...any) owner {
+	fields := strings.Split(string(thisProcess()), "/")
+	for i := 0; i < len(changes); i += 2 {
+		fields[changes[i].(int)] = changes[i+1].(string)
+	}
+	return owner(strings.Join(fields, "/"))
 }

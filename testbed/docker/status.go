@@ -107,7 +107,7 @@ func statusOf(m container, info api.InspectResponse) Status {
 func (c *Cluster) Shells(ctx context.Context) (names []string, err error) {
 	members, err := c.daemon.list(ctx, c.name)
 	for _, m := range members {
-		if m.State == testbed.Running && m.hasShell() {
+		if m.State == testbed.Running && hasShell(m) {
 			names = append(names, m.Name)
 		}
 	}
@@ -115,7 +115,7 @@ func (c *Cluster) Shells(ctx context.Context) (names []string, err error) {
 }
 
 // hasShell reports whether a member is a peer of a kind that has a shell.
-func (m container) hasShell() bool {
+func hasShell(m container) bool {
 	kind, err := adapter.Named(m.adapter)
 	return err == nil && m.Name != testbed.Bootstrap && kind.Shell() != nil
 }

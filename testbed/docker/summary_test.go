@@ -1,15 +1,10 @@
 package docker
 
 import (
-	"encoding/json"
-	"reflect"
-	"strings"
 	"testing"
 	"time"
 
-	api "github.com/moby/moby/api/types/container"
 
-	"peerlab/event"
 	"peerlab/testbed"
 )
 

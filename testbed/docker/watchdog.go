@@ -99,6 +99,9 @@ func thisProgram() (*exec.Cmd, error) {
 	return exec.Command(path), err
 }
 
+// pid is the id of the watchdog's process.
+func (w *watchdog) pid() int { return w.process.Process.Pid }
+
 // keep ends the watchdog with nothing removed.
 func (w *watchdog) keep() { w.finish(keepWord) }
 
