@@ -81,7 +81,7 @@ func Create(ctx context.Context, d *Daemon, o Options) (*Cluster, error) {
 	}
 	m := &making{Options: o, run: newRun()}
 	var err error
-	if m.watchdog, err = startWatchdog(m.run, d.endpoint); err != nil {
+	if m.watchdog, err = startWatchdog(m.run, d.Endpoint()); err != nil {
 		return nil, err
 	}
 	c := newCluster(d, o.Name)

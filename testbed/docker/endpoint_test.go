@@ -2,8 +2,8 @@ package docker
 
 import (
 	"crypto/sha256"
-	"errors"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"

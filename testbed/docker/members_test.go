@@ -185,4 +185,3 @@ func TestNetworkOfACluster(t *testing.T) {
 		}
 	}
 }
-

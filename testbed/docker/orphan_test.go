@@ -66,7 +66,7 @@ func TestOrphan(t *testing.T) {
 			t.Fatal(err)
 		}
 		makeImage(t, g.Labels())
-		say("guards %s", g.run)
+		say("guards %s", g.Labels()[imageRunLabel])
 	case "cuts": // one that stands, again and again
 		c, err := Find(ctx, daemon, name)
 		for err == nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"strings"
 	"testing"
-
 )
 
 func TestOwner(t *testing.T) {

@@ -99,7 +99,7 @@ func (c *Cluster) watchProbes() (err error) {
 		return nil
 	}
 	run := newRun()
-	if w.watchdog, err = startWatchdog(run, c.daemon.endpoint); err == nil {
+	if w.watchdog, err = startWatchdog(run, c.daemon.Endpoint()); err == nil {
 		w.run = run
 	}
 	return err
