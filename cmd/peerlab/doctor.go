@@ -15,6 +15,7 @@ import (
 	"peerlab/internal/terminal/layout"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -61,7 +62,7 @@ exit status is 1 if no cluster can be started here.`,
 
 func (l *lab) checkAll(ctx context.Context, root fs.FS, env func(string) string, peers int) []check {
 	checks, features := l.checkDocker(ctx, root, peers)
-	where, _ := docker.CurrentEndpoint() // checkDocker tells of an error
+	where, _ := dockerd.CurrentEndpoint() // checkDocker tells of an error
 	checks = append(checks, checkProxy(env, where.Host))
 	if !where.IsLocal() {
 		return append(checks, check{
@@ -145,7 +146,7 @@ func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]check, 
 }
 
 // checkLimits says whether the kernel keeps containers to their limits.
-func checkLimits(about docker.About) check {
+func checkLimits(about dockerd.About) check {
 	c := check{Name: "limits", State: "ok", Found: "memory and processes of containers"}
 	var lacks []string
 	if !about.MemoryLimit {
@@ -161,7 +162,7 @@ func checkLimits(about docker.About) check {
 	return c
 }
 
-func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) check {
+func hasImage(ctx context.Context, d *dockerd.Daemon, image string, need bool) check {
 	c := check{Name: "image " + image, State: "ok", Found: "here", need: need}
 	if has, err := d.HasImage(ctx, image); err != nil {
 		c.State, c.Found = "unknown", err.Error()

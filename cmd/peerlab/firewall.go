@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // bridgeSetting is the switch by which packets between containers of one network
@@ -18,7 +18,7 @@ const bridgeSetting = "net.bridge.bridge-nf-call-iptables"
 
 // checkBridge tries whether packets pass between containers of a daemon, and if none
 // does looks for what drops them.
-func checkBridge(ctx context.Context, where docker.Endpoint, try func(context.Context) (passes bool, err error), root fs.FS) check {
+func checkBridge(ctx context.Context, where dockerd.Endpoint, try func(context.Context) (passes bool, err error), root fs.FS) check {
 	c := check{Name: "bridge", State: "ok", Found: "packets pass between containers of one network"}
 	before := savedFirewall(ctx)
 	passes, err := try(ctx)

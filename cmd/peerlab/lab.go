@@ -15,6 +15,7 @@ import (
 	"peerlab/internal/terminal/layout"
 	"peerlab/internal/usage"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // lab is what the commands that work on a cluster share.
@@ -106,10 +107,10 @@ func checkCluster(cmd *cobra.Command) error {
 func flagError(c *cobra.Command, err error) error { return usageError{usage.Flag(c, err)} }
 
 // connect connects to Docker.
-func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
-	d, err := docker.Connect(ctx)
+func (l *lab) connect(ctx context.Context) (*dockerd.Daemon, error) {
+	d, err := dockerd.Connect(ctx)
 	if err != nil {
-		where, _ := docker.CurrentEndpoint() // whose error is err
+		where, _ := dockerd.CurrentEndpoint() // whose error is err
 		if proxy := daemonProxy(where.Host); proxy != "" {
 			err = fmt.Errorf("%w; it was asked through the proxy %s: put its host into NO_PROXY to ask it directly", err, proxy)
 		}

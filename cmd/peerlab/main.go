@@ -19,11 +19,11 @@ import (
 	"peerlab/internal/terminal"
 	"peerlab/internal/usage"
 	"peerlab/internal/usage/man"
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func main() {
-	if status, asked := docker.WatchIfAsked(); asked {
+	if status, asked := dockerd.RunWatchdogIfRequested(); asked {
 		os.Exit(status)
 	}
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))

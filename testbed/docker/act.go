@@ -15,6 +15,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // grace is how long a peer has to leave, in seconds.
@@ -25,7 +26,7 @@ const grace = 10
 const endPatience = 30 * time.Second
 
 // errSilent is what Stop and Kill say when it does not. Peers that end together
-// leave their network together, as removeContainers takes care that containers
+// leave their network together, as RemoveContainers takes care that containers
 // do not; to end them in turn would be another fault than the one asked for.
 var errSilent = fmt.Errorf("the Docker daemon did not tell within %s that it has ended: if docker ps hangs, only a restart of Docker helps, "+
 	"which before version 23 can stop for good when containers end at the same time (moby/libnetwork#2679)", endPatience)
@@ -36,14 +37,14 @@ var errFrozen = fmt.Errorf("the Docker daemon did not resume it within %s: a doc
 
 // Peers implements testbed.Engine.
 func (c *Cluster) Peers(ctx context.Context) ([]testbed.Peer, error) {
-	all, err := c.daemon.list(ctx, c.name)
+	all, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
 	peers := make([]testbed.Peer, len(all))
-	err = each(all, func(i int, m container) (err error) {
+	err = dockerd.Each(all, func(i int, m dockerd.Member) (err error) {
 		if peers[i] = m.Peer; m.State == testbed.Stopped && m.Exit == 137 {
-			peers[i].Reason, err = c.reasonOfEnd(ctx, m.id)
+			peers[i].Reason, err = c.reasonOfEnd(ctx, m.ID)
 		}
 		return err
 	})
@@ -67,12 +68,12 @@ func (c *Cluster) reasonOfEnd(ctx context.Context, id string) (string, error) {
 }
 
 // on calls f for each of the named, several at the same time.
-func (c *Cluster) on(ctx context.Context, doing string, names []string, f func(m container) error) error {
+func (c *Cluster) on(ctx context.Context, doing string, names []string, f func(m dockerd.Member) error) error {
 	picked, err := c.pick(ctx, names)
 	if err != nil {
 		return err
 	}
-	return each(picked, func(_ int, m container) error {
+	return dockerd.Each(picked, func(_ int, m dockerd.Member) error {
 		if err := f(m); err != nil {
 			return fmt.Errorf("%s %s: %w", doing, m.Name, err)
 		}
@@ -85,13 +86,13 @@ func (c *Cluster) record(kind event.Kind, member, addr, text string) {
 }
 
 // do records what is done to a member and has f do it.
-func (c *Cluster) do(kind event.Kind, text string, m container, action events.Action, f func() error) error {
+func (c *Cluster) do(kind event.Kind, text string, m dockerd.Member, action events.Action, f func() error) error {
 	addr := ""
 	if kind == testbed.LabStart {
 		addr = m.Addr.String()
 	}
 	c.record(kind, m.Name, addr, text)
-	withdraw := c.external.Expect(m.id, action)
+	withdraw := c.external.Expect(m.ID, action)
 	err := f()
 	if err != nil {
 		withdraw()
@@ -102,7 +103,7 @@ func (c *Cluster) do(kind event.Kind, text string, m container, action events.Ac
 // Start implements testbed.Engine. A peer that is about to end, as after quit, is
 // started once it has.
 func (c *Cluster) Start(ctx context.Context, names ...string) error {
-	return c.on(ctx, "start", names, func(m container) error {
+	return c.on(ctx, "start", names, func(m dockerd.Member) error {
 		if m.State != testbed.Stopped {
 			if ending, err := c.isEnding(ctx, m); err != nil || !ending {
 				return err
@@ -114,7 +115,7 @@ func (c *Cluster) Start(ctx context.Context, names ...string) error {
 			}
 		}
 		return c.do(testbed.LabStart, "", m, events.ActionStart, func() error {
-			_, err := c.daemon.API.ContainerStart(ctx, m.id, client.ContainerStartOptions{})
+			_, err := c.daemon.API.ContainerStart(ctx, m.ID, client.ContainerStartOptions{})
 			return err
 		})
 	})
@@ -126,7 +127,7 @@ const endingTail = 1000
 
 // isEnding reports whether a peer that runs has said that it stops. Docker holds
 // its process to be running until the peer has left all layers.
-func (c *Cluster) isEnding(ctx context.Context, m container) (ending bool, err error) {
+func (c *Cluster) isEnding(ctx context.Context, m dockerd.Member) (ending bool, err error) {
 	if m.State != testbed.Running || m.Name == testbed.Bootstrap {
 		return false, nil
 	}
@@ -143,8 +144,8 @@ func (c *Cluster) isEnding(ctx context.Context, m container) (ending bool, err e
 }
 
 // awaitEnd waits until Docker tells that the process of a peer does not run.
-func (c *Cluster) awaitEnd(ctx context.Context, m container) error {
-	wait := c.daemon.API.ContainerWait(ctx, m.id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
+func (c *Cluster) awaitEnd(ctx context.Context, m dockerd.Member) error {
+	wait := c.daemon.API.ContainerWait(ctx, m.ID, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
 	select {
 	case <-wait.Result:
 		return nil
@@ -155,7 +156,7 @@ func (c *Cluster) awaitEnd(ctx context.Context, m container) error {
 
 // Stop implements testbed.Engine.
 func (c *Cluster) Stop(ctx context.Context, names ...string) error {
-	return c.on(ctx, "stop", names, func(m container) error {
+	return c.on(ctx, "stop", names, func(m dockerd.Member) error {
 		if m.State == testbed.Stopped {
 			return nil
 		}
@@ -169,7 +170,7 @@ func (c *Cluster) Stop(ctx context.Context, names ...string) error {
 		waiting, cancel := context.WithTimeoutCause(ctx, grace*time.Second+endPatience, errSilent)
 		defer cancel()
 		err := c.do(testbed.LabStop, "", m, events.ActionDie, func() error {
-			_, err := c.daemon.API.ContainerStop(waiting, m.id, client.ContainerStopOptions{Timeout: &seconds})
+			_, err := c.daemon.API.ContainerStop(waiting, m.ID, client.ContainerStopOptions{Timeout: &seconds})
 			return err
 		})
 		if err != nil {
@@ -181,14 +182,14 @@ func (c *Cluster) Stop(ctx context.Context, names ...string) error {
 
 // Kill implements testbed.Engine.
 func (c *Cluster) Kill(ctx context.Context, names ...string) error {
-	return c.on(ctx, "kill", names, func(m container) error {
+	return c.on(ctx, "kill", names, func(m dockerd.Member) error {
 		if m.State == testbed.Stopped {
 			return testbed.ErrStopped
 		}
 		waiting, cancel := context.WithTimeoutCause(ctx, endPatience, errSilent)
 		defer cancel()
 		err := c.do(testbed.LabKill, "", m, events.ActionDie, func() error {
-			_, err := c.daemon.API.ContainerKill(waiting, m.id, client.ContainerKillOptions{Signal: "KILL"})
+			_, err := c.daemon.API.ContainerKill(waiting, m.ID, client.ContainerKillOptions{Signal: "KILL"})
 			return err
 		})
 		if err != nil {
@@ -203,23 +204,23 @@ func (c *Cluster) Kill(ctx context.Context, names ...string) error {
 
 // Pause implements testbed.Engine.
 func (c *Cluster) Pause(ctx context.Context, names ...string) error {
-	return c.on(ctx, "pause", names, func(m container) error {
+	return c.on(ctx, "pause", names, func(m dockerd.Member) error {
 		switch m.State {
 		case testbed.Paused:
 			return nil
 		case testbed.Stopped:
 			return testbed.ErrStopped
 		}
-		give, err := c.turn(ctx, m.id)
+		give, err := c.turn(ctx, m.ID)
 		if err != nil {
 			return err
 		}
 		defer give()
-		if err := c.begun(ctx, m.id); err != nil {
+		if err := c.begun(ctx, m.ID); err != nil {
 			return err
 		}
 		return c.do(testbed.LabPause, "", m, events.ActionPause, func() error {
-			_, err := c.daemon.API.ContainerPause(ctx, m.id, client.ContainerPauseOptions{})
+			_, err := c.daemon.API.ContainerPause(ctx, m.ID, client.ContainerPauseOptions{})
 			return err
 		})
 	})
@@ -227,7 +228,7 @@ func (c *Cluster) Pause(ctx context.Context, names ...string) error {
 
 // Resume implements testbed.Engine.
 func (c *Cluster) Resume(ctx context.Context, names ...string) error {
-	return c.on(ctx, "resume", names, func(m container) error {
+	return c.on(ctx, "resume", names, func(m dockerd.Member) error {
 		switch m.State {
 		case testbed.Running:
 			return nil
@@ -238,11 +239,11 @@ func (c *Cluster) Resume(ctx context.Context, names ...string) error {
 	})
 }
 
-func (c *Cluster) resume(ctx context.Context, m container) error {
+func (c *Cluster) resume(ctx context.Context, m dockerd.Member) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, endPatience, errFrozen)
 	defer cancel()
 	err := c.do(testbed.LabResume, "", m, events.ActionUnPause, func() error {
-		_, err := c.daemon.API.ContainerUnpause(waiting, m.id, client.ContainerUnpauseOptions{})
+		_, err := c.daemon.API.ContainerUnpause(waiting, m.ID, client.ContainerUnpauseOptions{})
 		return err
 	})
 	if err != nil {
@@ -262,12 +263,12 @@ func (c *Cluster) Throttle(ctx context.Context, cpus float64, names ...string) e
 	if cpus == 0 {
 		limit.CPUQuota = -1 // 0 would leave it as it is
 	}
-	return c.on(ctx, "throttle", names, func(m container) error {
+	return c.on(ctx, "throttle", names, func(m dockerd.Member) error {
 		text := strconv.FormatFloat(cpus, 'g', -1, 64)
 		err := c.do(testbed.LabThrottle, text, m, events.ActionUpdate, func() error {
-			_, err := c.daemon.API.ContainerUpdate(ctx, m.id, client.ContainerUpdateOptions{Resources: &limit})
+			_, err := c.daemon.API.ContainerUpdate(ctx, m.ID, client.ContainerUpdateOptions{Resources: &limit})
 			if err == nil {
-				c.noteThrottle(m.id, processors(limit))
+				c.noteThrottle(m.ID, processors(limit))
 			}
 			return err
 		})

@@ -19,6 +19,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // halted is a daemon that tells of alice, who runs, and answers nothing else.
@@ -34,7 +35,7 @@ func (halted) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // listing answers a request for the containers: there is alice.
 func listing(r *http.Request, state api.ContainerState) (*http.Response, error) {
-	return answer(r, http.StatusOK, []api.Summary{{ID: "1", State: state, Labels: map[string]string{clusterLabel: "lab", peerLabel: "alice"}}})
+	return answer(r, http.StatusOK, []api.Summary{{ID: "1", State: state, Labels: map[string]string{dockerd.ClusterLabel: "lab", dockerd.PeerLabel: "alice"}}})
 }
 
 func answer(r *http.Request, status int, body any) (*http.Response, error) {
@@ -52,13 +53,13 @@ func clusterOf(t *testing.T, answers http.RoundTripper) *Cluster {
 }
 
 // daemonOf is a daemon that answers like this, on a host whose /proc is in root.
-func daemonOf(t *testing.T, answers http.RoundTripper, root string) *Daemon {
+func daemonOf(t *testing.T, answers http.RoundTripper, root string) *dockerd.Daemon {
 	t.Helper()
-	d, err := client.New(client.WithHost("http://docker"), client.WithHTTPClient(&http.Client{Transport: answers}), client.WithAPIVersion(minAPI))
+	d, err := client.New(client.WithHost("http://docker"), client.WithHTTPClient(&http.Client{Transport: answers}), client.WithAPIVersion(dockerd.MinAPI))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(d, root)
+	return dockerd.New(d, root)
 }
 
 // TestHaltedDaemon stops and kills a peer of a daemon that has come to a halt.
@@ -111,10 +112,10 @@ func TestExecInAPeerThatEnds(t *testing.T) {
 }
 
 func TestRecreate(t *testing.T) {
-	for origin, want := range map[Origin]string{
-		ByCompose: ": COMPOSE_PROJECT_NAME=ub make up, or docker compose up -d, makes it again",
-		ByPeerlab: ": peerlab down --cluster ub, then peerlab up --cluster ub, makes a new cluster",
-		ByHand:    "",
+	for origin, want := range map[dockerd.Origin]string{
+		dockerd.ByCompose: ": COMPOSE_PROJECT_NAME=ub make up, or docker compose up -d, makes it again",
+		dockerd.ByPeerlab: ": peerlab down --cluster ub, then peerlab up --cluster ub, makes a new cluster",
+		dockerd.ByHand:    "",
 	} {
 		if got := recreate(origin, "ub"); got != want {
 			t.Errorf("%s: %q, want %q", origin, got, want)

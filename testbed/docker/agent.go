@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -25,7 +26,7 @@ const agentPatience = 20 * time.Second
 
 // agent returns a client of the agent on the cluster's network. If none runs
 // it starts one, or returns nil if it is not to.
-func (c *Cluster) agent(ctx context.Context, members []container, start bool) (*fabric.Client, error) {
+func (c *Cluster) agent(ctx context.Context, members []dockerd.Member, start bool) (*fabric.Client, error) {
 	lab, bridge, err := c.bridge(ctx, members)
 	if err != nil {
 		if !start && errors.Is(err, testbed.ErrUnable) {
@@ -63,7 +64,7 @@ func (c *Cluster) agent(ctx context.Context, members []container, start bool) (*
 
 // bridge returns what names the cluster's network for the fabric, and its
 // device on this host. A new network of the same name is another one.
-func (c *Cluster) bridge(ctx context.Context, members []container) (lab, device string, err error) {
+func (c *Cluster) bridge(ctx context.Context, members []dockerd.Member) (lab, device string, err error) {
 	name := networkOf(members)
 	if name == "" {
 		return "", "", fmt.Errorf("links %w: the peers are on no network", cannot)
@@ -88,10 +89,10 @@ func (c *Cluster) bridge(ctx context.Context, members []container) (lab, device 
 }
 
 // networkOf returns the network of a cluster, "" if none of its members is on it.
-func networkOf(members []container) string {
+func networkOf(members []dockerd.Member) string {
 	for _, m := range members {
-		if !m.off && m.network != "" {
-			return m.network
+		if !m.OffNetwork && m.Network != "" {
+			return m.Network
 		}
 	}
 	return ""
@@ -104,7 +105,7 @@ func (c *Cluster) fabricImage() string {
 	return fabricImage(c.daemon, "")
 }
 
-func fabricImage(d *Daemon, image string) string {
+func fabricImage(d *dockerd.Daemon, image string) string {
 	return cmp.Or(image, d.FabricImage, "peerlab-fabric")
 }
 
@@ -113,10 +114,10 @@ func fabricImage(d *Daemon, image string) string {
 func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 	ctx, cancel := context.WithTimeout(ctx, agentPatience)
 	defer cancel()
-	labels := map[string]string{clusterLabel: c.name, helperLabel: agentHelper}
+	labels := map[string]string{dockerd.ClusterLabel: c.name, dockerd.HelperLabel: dockerd.AgentHelper}
 	if c.made != nil {
 		labels = c.made.labels(c.name)
-		labels[helperLabel] = agentHelper
+		labels[dockerd.HelperLabel] = dockerd.AgentHelper
 	}
 	name := agentName(lab)
 	id, err := createHelper(ctx, c.daemon, name, labels,
@@ -140,7 +141,7 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 	}
 	defer detach()
 	if _, err := c.daemon.API.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
-		return errors.Join(err, c.daemon.removeContainer(context.WithoutCancel(ctx), id))
+		return errors.Join(err, c.daemon.RemoveContainer(context.WithoutCancel(ctx), id))
 	}
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
@@ -162,7 +163,7 @@ func agentName(lab string) string { return "peerlab-fabric-" + lab }
 
 // createHelper creates a container that goes when it ends, with no rights but
 // those given, and the limits of a probe unless others are given.
-func createHelper(ctx context.Context, d *Daemon, name string, labels map[string]string, config *api.Config, host *api.HostConfig) (id string, err error) {
+func createHelper(ctx context.Context, d *dockerd.Daemon, name string, labels map[string]string, config *api.Config, host *api.HostConfig) (id string, err error) {
 	config.Labels = labels
 	if host.Resources.Memory == 0 {
 		host.Resources = probeLimits.resources()
@@ -179,14 +180,14 @@ func createHelper(ctx context.Context, d *Daemon, name string, labels map[string
 		return "", fmt.Errorf("links %w: %w: %s: make image builds ours", cannot, ErrNoImage, config.Image)
 	}
 	if err != nil {
-		return "", fmt.Errorf("create the container of the %s: %w", labels[helperLabel], err)
+		return "", fmt.Errorf("create the container of the %s: %w", labels[dockerd.HelperLabel], err)
 	}
 	return made.ID, nil
 }
 
 // listen copies what a container writes to standard error until it ends, which
 // ends the context, or the function is called.
-func listen(ctx context.Context, d *Daemon, id string, w io.Writer) (ended context.Context, detach func(), err error) {
+func listen(ctx context.Context, d *dockerd.Daemon, id string, w io.Writer) (ended context.Context, detach func(), err error) {
 	attached, err := d.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stderr: true})
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen to a container: %w", err)

@@ -10,20 +10,21 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
 // TryBridge reports whether packets pass between two containers of one network, on
 // a network made for that and removed again. The image, "" for the daemon's, is
 // that of the fabric. On some hosts the firewall drops such packets.
-func TryBridge(ctx context.Context, d *Daemon, image string) (passes bool, err error) {
+func TryBridge(ctx context.Context, d *dockerd.Daemon, image string) (passes bool, err error) {
 	return tryBridge(ctx, d, image, "")
 }
 
 // tryBridge is TryBridge on a device of that name, "" for any.
-func tryBridge(ctx context.Context, d *Daemon, image, device string) (passes bool, err error) {
-	name := "peerlab-try-" + strings.ToLower(newRun()[:8])
-	labels := map[string]string{helperLabel: probeHelper, ownerLabel: string(thisProcess())}
+func tryBridge(ctx context.Context, d *dockerd.Daemon, image, device string) (passes bool, err error) {
+	name := "peerlab-try-" + strings.ToLower(dockerd.NewRunID()[:8])
+	labels := map[string]string{dockerd.HelperLabel: dockerd.ProbeHelper, dockerd.OwnerLabel: string(dockerd.ThisProcess())}
 	options := client.NetworkCreateOptions{Driver: "bridge", Labels: labels}
 	if device != "" {
 		options.Options = map[string]string{"com.docker.network.bridge.name": device}
@@ -44,7 +45,7 @@ func tryBridge(ctx context.Context, d *Daemon, image, device string) (passes boo
 		for _, p := range probers {
 			_ = p.Close()
 		}
-		_, removed := d.removeContainers(ctx, ids)
+		_, removed := d.RemoveContainers(ctx, ids)
 		_, gone := d.API.NetworkRemove(ctx, made.ID, client.NetworkRemoveOptions{})
 		err = errors.Join(err, removed, gone)
 	}()

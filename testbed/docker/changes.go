@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/record"
 )
 
@@ -45,7 +46,7 @@ func (c *Cluster) Done() []event.Event {
 // agentIDs returns the ids of the containers of the cluster's agents. Labels alone
 // make none: those of an image are its container's, too.
 func (c *Cluster) agentIDs(ctx context.Context) (ids []string, err error) {
-	filters := make(client.Filters).Add("label", clusterLabel+"="+c.name, helperLabel+"="+agentHelper)
+	filters := make(client.Filters).Add("label", dockerd.ClusterLabel+"="+c.name, dockerd.HelperLabel+"="+dockerd.AgentHelper)
 	all, err := c.daemon.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		return nil, fmt.Errorf("list the agents: %w", err)
@@ -59,7 +60,7 @@ func (c *Cluster) agentIDs(ctx context.Context) (ids []string, err error) {
 }
 
 // followAgents starts a reader for every agent that has none.
-func (c *Cluster) followAgents(members map[string]container) {
+func (c *Cluster) followAgents(members map[string]dockerd.Member) {
 	ids, err := c.agentIDs(c.ctx)
 	if err != nil {
 		if c.ctx.Err() == nil {
@@ -87,8 +88,8 @@ func (c *Cluster) followAgents(members map[string]container) {
 
 // addresses are those of the members now, or as they were, and those that peers
 // have told of.
-func (c *Cluster) addresses(were map[string]container) map[netip.Addr]string {
-	members, err := c.daemon.list(c.ctx, c.name)
+func (c *Cluster) addresses(were map[string]dockerd.Member) map[netip.Addr]string {
+	members, err := c.daemon.List(c.ctx, c.name)
 	if err != nil {
 		for _, m := range were {
 			members = append(members, m)
@@ -99,7 +100,7 @@ func (c *Cluster) addresses(were map[string]container) map[netip.Addr]string {
 }
 
 // allNames says who has an address, or had it when somebody told of it.
-func allNames(members []container, told []event.Event) map[netip.Addr]string {
+func allNames(members []dockerd.Member, told []event.Event) map[netip.Addr]string {
 	names := make(map[netip.Addr]string)
 	for _, e := range told {
 		if at, err := netip.ParseAddrPort(e.Addr); err == nil && e.Member != "" {
@@ -125,7 +126,7 @@ func (c *Cluster) readLinkChanges(ctx context.Context, id string, follow bool, n
 }
 
 // changed returns the changes of links so far, as far as the agent lives.
-func (c *Cluster) changed(ctx context.Context, members []container, told []event.Event) (events []event.Event, err error) {
+func (c *Cluster) changed(ctx context.Context, members []dockerd.Member, told []event.Event) (events []event.Event, err error) {
 	ids, err := c.agentIDs(ctx)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,8 @@ import (
 
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"peerlab/testbed/docker/dockerd"
 )
 
 // quota is what the daemon says of a container's processors.
@@ -22,7 +24,7 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := daemon.API.ContainerInspect(t.Context(), picked[0].id, client.ContainerInspectOptions{})
+	info, err := daemon.API.ContainerInspect(t.Context(), picked[0].ID, client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,23 +36,23 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 // an image of the dead.
 func TestClean(t *testing.T) {
 	needDocker(t)
-	fields := strings.Split(string(thisProcess()), "/")
+	fields := strings.Split(string(dockerd.ThisProcess()), "/")
 	fields[1] = "2147483646" // no process has that id
-	dead := owner(strings.Join(fields, "/"))
+	dead := dockerd.Owner(strings.Join(fields, "/"))
 	for _, test := range []struct {
-		owner            owner
+		owner            dockerd.Owner
 		used             bool
 		networks, images int
-	}{{dead, false, 0, 0}, {dead, true, 0, 1}, {thisProcess(), false, 1, 1}} {
-		label := "peerlab.test=" + newRun()
+	}{{dead, false, 0, 0}, {dead, true, 0, 1}, {dockerd.ThisProcess(), false, 1, 1}} {
+		label := "peerlab.test=" + dockerd.NewRunID()
 		key, value, _ := strings.Cut(label, "=")
 		made, err := daemon.API.NetworkCreate(t.Context(), "peerlab-"+value, client.NetworkCreateOptions{
-			Labels: map[string]string{ownerLabel: string(test.owner), key: value},
+			Labels: map[string]string{dockerd.OwnerLabel: string(test.owner), key: value},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		image := makeImage(t, map[string]string{imageOwnerLabel: string(test.owner), key: value})
+		image := makeImage(t, map[string]string{dockerd.ImageOwnerLabel: string(test.owner), key: value})
 		user := client.ContainerCreateResult{}
 		if test.used {
 			user, err = daemon.API.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &api.Config{Image: image, Cmd: []string{"none"}}})
@@ -62,7 +64,7 @@ func TestClean(t *testing.T) {
 			t.Error(err)
 		}
 		if test.used {
-			if err := daemon.removeContainer(context.Background(), user.ID); err != nil {
+			if err := daemon.RemoveContainer(context.Background(), user.ID); err != nil {
 				t.Error(err)
 			}
 		}
@@ -119,15 +121,15 @@ func TestGuard(t *testing.T) {
 		t.Fatal(err)
 	}
 	makeImage(t, g.Labels())
-	other := map[string]string{imageRunLabel: newRun()}
+	other := map[string]string{dockerd.ImageRunLabel: dockerd.NewRunID()}
 	theirs := makeImage(t, other)
 	if err := g.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if n := countImages(t, imageRunLabel+"="+g.Labels()[imageRunLabel]); n > 0 {
+	if n := countImages(t, dockerd.ImageRunLabel+"="+g.Labels()[dockerd.ImageRunLabel]); n > 0 {
 		t.Errorf("%d images are left", n)
 	}
-	if n := countImages(t, imageRunLabel+"="+other[imageRunLabel]); n != 1 {
+	if n := countImages(t, dockerd.ImageRunLabel+"="+other[dockerd.ImageRunLabel]); n != 1 {
 		t.Errorf("%d are left of another's", n)
 	}
 	if _, err := daemon.API.ImageRemove(t.Context(), theirs, client.ImageRemoveOptions{Force: true, PruneChildren: true}); err != nil {
@@ -204,7 +206,7 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = daemon.removeContainer(context.Background(), made.ID) })
+		t.Cleanup(func() { _ = daemon.RemoveContainer(context.Background(), made.ID) })
 		return made.ID
 	}
 	peers, database, shared := network("peers"), network("database"), network("shared")

@@ -15,12 +15,13 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/record"
 )
 
 // Cluster is the engine on containers.
 type Cluster struct {
-	daemon   *Daemon
+	daemon   *dockerd.Daemon
 	name     string
 	flag     string  // what --cluster has to say for a command to mean this one, "" if it need not
 	made     *making // nil for one that was found
@@ -42,7 +43,7 @@ type Cluster struct {
 	throttles map[string]string
 	off       map[string]string // members that run off their network, by id: its name
 	lastMove  netip.Addr        // that Move chose
-	found     []container       // as Find saw them, for the first that asks
+	found     []dockerd.Member  // as Find saw them, for the first that asks
 
 	wires wires
 }
@@ -53,10 +54,10 @@ var _ testbed.Engine = (*Cluster)(nil)
 type making struct {
 	Options
 	run      string
-	watchdog *watchdog
+	watchdog *dockerd.Watchdog
 }
 
-func newCluster(d *Daemon, name string) *Cluster {
+func newCluster(d *dockerd.Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Cluster{
 		daemon: d, name: name, history: testbed.NewHistory(), external: record.NewExternalEvents(),
@@ -69,19 +70,19 @@ func newCluster(d *Daemon, name string) *Cluster {
 func (c *Cluster) Name() string { return c.name }
 
 // Create makes a network and a container for the bootstrap service and for
-// each peer. Start starts them. The program must begin with WatchIfAsked. The
+// each peer. Start starts them. The program must begin with RunWatchdogIfRequested. The
 // errors are ErrNoEntry, ErrExists, ErrNoImage and ErrSubnet, among others; then
 // nothing is left.
-func Create(ctx context.Context, d *Daemon, o Options) (*Cluster, error) {
-	if err := mayWatch(); err != nil {
+func Create(ctx context.Context, d *dockerd.Daemon, o Options) (*Cluster, error) {
+	if err := dockerd.CheckEntry(); err != nil {
 		return nil, err
 	}
 	if err := o.complete(ctx, d); err != nil {
 		return nil, err
 	}
-	m := &making{Options: o, run: newRun()}
+	m := &making{Options: o, run: dockerd.NewRunID()}
 	var err error
-	if m.watchdog, err = startWatchdog(m.run, d.Endpoint()); err != nil {
+	if m.watchdog, err = dockerd.StartWatchdog(m.run, d.Endpoint()); err != nil {
 		return nil, err
 	}
 	c := newCluster(d, o.Name)
@@ -91,7 +92,7 @@ func Create(ctx context.Context, d *Daemon, o Options) (*Cluster, error) {
 	c.made = m
 	if err := c.create(ctx); err != nil {
 		// By the run, not by the name: somebody else may have been faster.
-		_, left := d.sweep(context.WithoutCancel(ctx), runLabel, func(labels map[string]string) bool { return labels[runLabel] == m.run })
+		_, left := d.Sweep(context.WithoutCancel(ctx), dockerd.RunLabel, func(labels map[string]string) bool { return labels[dockerd.RunLabel] == m.run })
 		return nil, errors.Join(err, left, c.finish(ctx))
 	}
 	return c, nil
@@ -109,7 +110,7 @@ func (c *Cluster) create(ctx context.Context) error {
 	for i := range names {
 		addrs[i], addr = addr, addr.Next()
 	}
-	return each(names, func(i int, name string) error {
+	return dockerd.Each(names, func(i int, name string) error {
 		if name == testbed.Bootstrap && !c.made.Adapter.Bootstrap() {
 			return nil
 		}
@@ -130,13 +131,13 @@ func (m *making) told(name string, bootstrap netip.Addr) adapter.Peer {
 func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootstrap netip.Addr) error {
 	image := c.made.BootstrapImage
 	labels := c.made.labels(c.name)
-	labels[peerLabel] = name
+	labels[dockerd.PeerLabel] = name
 	var start adapter.Container
 	var env []string
 	limit, logSize := bootstrapLimits, plainLog
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
-		labels[adapterLabel] = c.made.Adapter.Name()
+		labels[dockerd.AdapterLabel] = c.made.Adapter.Name()
 		var err error
 		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
 			return err
@@ -200,9 +201,9 @@ func (m *making) healthCheck() *api.HealthConfig {
 // labels mark what is made, so that it is found and, when it must, removed. All
 // of ours are there, for a container has the labels of its image, too.
 func (m *making) labels(cluster string) map[string]string {
-	l := map[string]string{clusterLabel: cluster, runLabel: m.run, ownerLabel: "", peerLabel: "", adapterLabel: "", helperLabel: ""}
+	l := map[string]string{dockerd.ClusterLabel: cluster, dockerd.RunLabel: m.run, dockerd.OwnerLabel: "", dockerd.PeerLabel: "", dockerd.AdapterLabel: "", dockerd.HelperLabel: ""}
 	if !m.Keep {
-		l[ownerLabel] = string(thisProcess())
+		l[dockerd.OwnerLabel] = string(dockerd.ThisProcess())
 	}
 	return l
 }
@@ -222,7 +223,7 @@ func (c *Cluster) finish(ctx context.Context) error {
 	c.running.Wait()
 	c.history.Close()
 	if c.made != nil {
-		c.made.watchdog.keep()
+		c.made.watchdog.Dismiss()
 	}
 	return err
 }
@@ -233,9 +234,9 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	c.external.Mute()
 	// First, for links that go with their network are not lost.
 	beside := c.wires.close(context.WithoutCancel(ctx), c.daemon)
-	err := c.daemon.removeCluster(ctx, c.name)
+	err := c.daemon.RemoveCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
-		c.made.watchdog.leaveTo() // it has more patience
+		c.made.watchdog.RemoveAndWait() // it has more patience
 	}
 	return errors.Join(beside, err, c.finish(ctx))
 }

@@ -17,6 +17,7 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // look is how often a running command's peer is looked at: within two seconds
@@ -45,9 +46,9 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input,
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
-	c.running.Go(func() { c.watchPause(ctx, name, m.id, cancel, done) })
+	c.running.Go(func() { c.watchPause(ctx, name, m.ID, cancel, done) })
 	defer close(done)
-	err = c.exec(ctx, name, m.id, command, in.Columns, out)
+	err = c.exec(ctx, name, m.ID, command, in.Columns, out)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		return cause
 	}
@@ -190,16 +191,16 @@ func (c *Cluster) begun(ctx context.Context, id string) error {
 }
 
 // runs returns the container of a peer that can be talked to, and how.
-func (c *Cluster) runs(ctx context.Context, name string) (container, adapter.Adapter, error) {
+func (c *Cluster) runs(ctx context.Context, name string) (dockerd.Member, adapter.Adapter, error) {
 	picked, err := c.pick(ctx, []string{name})
 	if err != nil {
-		return container{}, nil, err
+		return dockerd.Member{}, nil, err
 	}
 	m := picked[0]
 	if name == testbed.Bootstrap {
 		return m, nil, errors.New("bootstrap is no peer: it has no command line")
 	}
-	kind, err := adapter.Named(m.adapter)
+	kind, err := adapter.Named(m.Adapter)
 	if err != nil {
 		return m, nil, fmt.Errorf("%s: %w", name, err) // another version of this program made it
 	}

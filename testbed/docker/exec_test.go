@@ -33,7 +33,7 @@ func TestExec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := picked[0].id
+	id := picked[0].ID
 
 	t.Run("not in arguments", func(t *testing.T) {
 		const secret = "MDEyMzQ1Njc4OWFiY2RlZg"

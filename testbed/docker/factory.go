@@ -16,13 +16,14 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 	"peerlab/testbed/settings"
 )
 
 // Factory makes clusters in containers, each for one engine alone.
 type Factory struct {
-	daemon *Daemon
+	daemon *dockerd.Daemon
 	base   Options
 
 	mu       sync.Mutex
@@ -33,7 +34,7 @@ var _ testbed.Factory = (*Factory)(nil)
 
 // NewFactory returns a Factory that uses d. What a Spec leaves open is as base
 // says, but for the cluster's name, which is a new one each time.
-func NewFactory(d *Daemon, base Options) *Factory { return &Factory{daemon: d, base: base} }
+func NewFactory(d *dockerd.Daemon, base Options) *Factory { return &Factory{daemon: d, base: base} }
 
 // Name implements testbed.Factory.
 func (f *Factory) Name() string { return "docker" }
@@ -58,7 +59,7 @@ func (f *Factory) Used(s testbed.Spec) map[string]string {
 }
 
 // Create implements testbed.Factory. The result is a *Cluster. The program must
-// begin with WatchIfAsked.
+// begin with RunWatchdogIfRequested.
 func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, error) {
 	o := f.base
 	o.Name, o.Keep = "", false
@@ -122,8 +123,8 @@ func (f *Factory) Check(ctx context.Context, links testbed.Links) error {
 
 // Features says what the kernel that the daemon runs on can do to links, by
 // trying it in a container of the image, "" for the daemon's. Nothing is left.
-func Features(ctx context.Context, d *Daemon, image string) ([]fabric.Feature, error) {
-	labels := map[string]string{helperLabel: featuresHelper, ownerLabel: string(thisProcess())}
+func Features(ctx context.Context, d *dockerd.Daemon, image string) ([]fabric.Feature, error) {
+	labels := map[string]string{dockerd.HelperLabel: dockerd.FeaturesHelper, dockerd.OwnerLabel: string(dockerd.ThisProcess())}
 	id, err := createHelper(ctx, d, "", labels,
 		&api.Config{Image: fabricImage(d, image), Cmd: []string{"features"}, AttachStdout: true, AttachStderr: true},
 		&api.HostConfig{NetworkMode: "none", CapAdd: []string{"NET_ADMIN"}, LogConfig: api.LogConfig{Type: "none"}},
@@ -131,7 +132,7 @@ func Features(ctx context.Context, d *Daemon, image string) ([]fabric.Feature, e
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = d.removeContainer(context.WithoutCancel(ctx), id) }()
+	defer func() { _ = d.RemoveContainer(context.WithoutCancel(ctx), id) }()
 	attached, err := d.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return nil, fmt.Errorf("ask what the kernel can do: %w", err)

@@ -9,6 +9,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func TestFactory(t *testing.T) {
@@ -51,7 +52,7 @@ func TestFactory(t *testing.T) {
 }
 
 func TestFactoryRefuses(t *testing.T) {
-	f := NewFactory(&Daemon{}, Options{}) // which must not be asked
+	f := NewFactory(&dockerd.Daemon{}, Options{}) // which must not be asked
 	peers := []string{"alice", "bob"}
 	for _, test := range []struct {
 		spec testbed.Spec
@@ -106,7 +107,7 @@ func TestFactoryCheck(t *testing.T) {
 	if !errors.Is(err, testbed.ErrUnable) || !errors.Is(err, ErrNoImage) {
 		t.Errorf("without the image: %v", err)
 	}
-	if n := count(t, helperLabel+"="+featuresHelper, ownerLabel+"="+string(thisProcess())); n != 0 {
+	if n := count(t, dockerd.HelperLabel+"="+dockerd.FeaturesHelper, dockerd.OwnerLabel+"="+string(dockerd.ThisProcess())); n != 0 {
 		t.Errorf("%d containers are left", n)
 	}
 }

@@ -8,15 +8,16 @@ import (
 
 	"peerlab/internal/suggest"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // Find returns the cluster of that name, however it was started, or with ""
 // the only one there is. Closing it changes nothing in the cluster. Without
 // such a cluster the error is ErrNone, with several to choose from ErrSeveral.
-func Find(ctx context.Context, d *Daemon, name string) (*Cluster, error) {
+func Find(ctx context.Context, d *dockerd.Daemon, name string) (*Cluster, error) {
 	flag := name
-	all, err := d.list(ctx, "")
-	names := clustersOf(all)
+	all, err := d.List(ctx, "")
+	names := dockerd.ClusterNames(all)
 	switch {
 	case err != nil:
 		return nil, err
@@ -35,16 +36,16 @@ func Find(ctx context.Context, d *Daemon, name string) (*Cluster, error) {
 	}
 	c := newCluster(d, name)
 	c.flag = flag
-	c.found = slices.DeleteFunc(all, func(m container) bool { return m.cluster != name })
+	c.found = slices.DeleteFunc(all, func(m dockerd.Member) bool { return m.Cluster != name })
 	return c, nil
 }
 
 // pick returns the containers with these names, or ErrNoPeer.
-func (c *Cluster) pick(ctx context.Context, names []string) ([]container, error) {
+func (c *Cluster) pick(ctx context.Context, names []string) ([]dockerd.Member, error) {
 	if err := c.wires.news(); err != nil {
 		return nil, err
 	}
-	all, err := c.daemon.list(ctx, c.name)
+	all, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func (c *Cluster) pick(ctx context.Context, names []string) ([]container, error)
 	for i, one := range all {
 		known[i] = one.Name
 	}
-	var picked []container
+	var picked []dockerd.Member
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
 			continue

@@ -13,6 +13,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/record"
 )
 
@@ -76,7 +77,7 @@ func (c *Cluster) followAll() {
 				}
 				if msg.Action == events.ActionStart && !c.wokeOwn(msg.Actor.ID) {
 					members = c.wakeReaders()
-					if msg.Actor.Attributes[helperLabel] == agentHelper {
+					if msg.Actor.Attributes[dockerd.HelperLabel] == dockerd.AgentHelper {
 						c.followAgents(members)
 					}
 				}
@@ -98,7 +99,7 @@ func (c *Cluster) followAll() {
 
 // gone says whether nothing is left of the cluster.
 func (c *Cluster) gone() bool {
-	members, err := c.daemon.list(c.ctx, c.name)
+	members, err := c.daemon.List(c.ctx, c.name)
 	return err == nil && len(members) == 0
 }
 
@@ -109,7 +110,7 @@ func (c *Cluster) conclude() {
 	ids := slices.Collect(maps.Keys(c.readers))
 	c.mu.Unlock()
 	for _, id := range ids {
-		_ = c.drain(c.ctx, container{id: id}) // fails when this engine ends, too
+		_ = c.drain(c.ctx, dockerd.Member{ID: id}) // fails when this engine ends, too
 	}
 	c.history.Close()
 }
@@ -153,8 +154,8 @@ func (r *reader) look() {
 
 // wakeReaders has every peer's reader look for more. It starts those that
 // there are not yet. It returns all members, by the ids of their containers.
-func (c *Cluster) wakeReaders() map[string]container {
-	members, err := c.daemon.list(c.ctx, c.name)
+func (c *Cluster) wakeReaders() map[string]dockerd.Member {
+	members, err := c.daemon.List(c.ctx, c.name)
 	if err != nil {
 		if c.ctx.Err() == nil {
 			c.problem("", err)
@@ -167,15 +168,15 @@ func (c *Cluster) wakeReaders() map[string]container {
 		if m.Name == testbed.Bootstrap {
 			continue // it reports no events
 		}
-		r := c.readers[m.id]
+		r := c.readers[m.ID]
 		if r == nil {
-			output, err := record.NewOutputDecoder(m.Name, m.adapter, c.history.Add, func(err error) { c.problem(m.Name, err) })
+			output, err := record.NewOutputDecoder(m.Name, m.Adapter, c.history.Add, func(err error) { c.problem(m.Name, err) })
 			if err != nil {
 				c.problem(m.Name, err)
 				continue
 			}
-			r = &reader{cluster: c, name: m.Name, id: m.id, output: output, wake: make(chan struct{}, 1), drains: make(chan chan struct{})}
-			c.readers[m.id] = r
+			r = &reader{cluster: c, name: m.Name, id: m.ID, output: output, wake: make(chan struct{}, 1), drains: make(chan chan struct{})}
+			c.readers[m.ID] = r
 			c.running.Go(r.run)
 		}
 		r.look()
@@ -185,9 +186,9 @@ func (c *Cluster) wakeReaders() map[string]container {
 
 // drain waits until all that a peer which has ended reported is in the
 // history. Where nobody reads the history there is nothing to wait for.
-func (c *Cluster) drain(ctx context.Context, m container) error {
+func (c *Cluster) drain(ctx context.Context, m dockerd.Member) error {
 	c.mu.Lock()
-	r := c.readers[m.id]
+	r := c.readers[m.ID]
 	c.mu.Unlock()
 	if r == nil {
 		return nil
@@ -270,7 +271,7 @@ const neighborsEvery = time.Second
 // watchNeighbors records the first overflow of the table, until ctx ends: what was
 // observed is not what was asked for.
 func (c *Cluster) watchNeighbors(ctx context.Context) {
-	overflowed := c.daemon.overflows(ctx)
+	overflowed := c.daemon.WatchOverflows(ctx)
 	tick := time.NewTicker(neighborsEvery)
 	defer tick.Stop()
 	for {
@@ -280,7 +281,7 @@ func (c *Cluster) watchNeighbors(ctx context.Context) {
 		case <-tick.C:
 		}
 		if overflowed() {
-			c.problem("", ErrNeighbors)
+			c.problem("", dockerd.ErrNeighbors)
 			return
 		}
 	}

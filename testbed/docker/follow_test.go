@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // emptied is a daemon on which alice's cluster is removed: her log is not to be
@@ -51,11 +52,11 @@ func (d emptied) RoundTrip(r *http.Request) (*http.Response, error) {
 // nothing to complain of.
 func TestHistoryEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, err := client.New(client.WithHost("http://docker"), client.WithHTTPClient(&http.Client{Transport: emptied{new(atomic.Bool)}}), client.WithAPIVersion(minAPI))
+		api, err := client.New(client.WithHost("http://docker"), client.WithHTTPClient(&http.Client{Transport: emptied{new(atomic.Bool)}}), client.WithAPIVersion(dockerd.MinAPI))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := newCluster(&Daemon{API: api}, "lab")
+		c := newCluster(&dockerd.Daemon{API: api}, "lab")
 		defer c.Close(t.Context())
 		began := time.Now()
 		var told []event.Event

@@ -16,6 +16,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // recorded is a daemon with containers, whose states are as told, and with what it
@@ -41,7 +42,7 @@ func (d *recorded) RoundTrip(r *http.Request) (*http.Response, error) {
 		d.listed.Add(1)
 		var all []api.Summary
 		for name, state := range d.states {
-			s := api.Summary{ID: name, State: api.StateRunning, Labels: map[string]string{clusterLabel: "lab", peerLabel: name}, Created: 1_700_000_000}
+			s := api.Summary{ID: name, State: api.StateRunning, Labels: map[string]string{dockerd.ClusterLabel: "lab", dockerd.PeerLabel: name}, Created: 1_700_000_000}
 			switch {
 			case strings.Contains(state, "FinishedAt"):
 				s.State, s.Status = api.StateExited, "Exited (137) a minute ago"

@@ -15,6 +15,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/dockertest"
 )
 
@@ -62,7 +63,7 @@ func TestHostilePeers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = daemon.removeContainer(context.WithoutCancel(ctx), stranger.ID) }()
+	defer func() { _ = daemon.RemoveContainer(context.WithoutCancel(ctx), stranger.ID) }()
 	peers, err := c.Peers(ctx)
 	if err != nil || len(peers) != 1+len(script) {
 		t.Fatalf("the cluster has %v, %v", peers, err)
@@ -164,7 +165,7 @@ func TestLimits(t *testing.T) {
 	if err := c.SetLinks(ctx, links(t, "alice -> bootstrap drop=udp")); err != nil {
 		t.Fatal(err)
 	}
-	all, err := daemon.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", clusterLabel+"="+c.Name())})
+	all, err := daemon.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", dockerd.ClusterLabel+"="+c.Name())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func TestLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := s.Labels[peerLabel] + s.Labels[helperLabel]
+		name := s.Labels[dockerd.PeerLabel] + s.Labels[dockerd.HelperLabel]
 		seen[name] = true
 		h := info.Container.HostConfig
 		if h.Memory < 64<<20 || h.MemorySwap != h.Memory || h.PidsLimit == nil || *h.PidsLimit < 32 {
@@ -193,7 +194,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("alice: %d bytes, %d processes, log %v", h.Memory, *h.PidsLimit, h.LogConfig)
 		}
 	}
-	for _, name := range []string{"alice", testbed.Bootstrap, agentHelper, probeHelper} {
+	for _, name := range []string{"alice", testbed.Bootstrap, dockerd.AgentHelper, dockerd.ProbeHelper} {
 		if !seen[name] {
 			t.Errorf("there is no container of %s", name)
 		}
@@ -219,7 +220,7 @@ func TestThrottleIsOfTheProcessor(t *testing.T) {
 	}())
 	change := func(r api.Resources) {
 		t.Helper()
-		if _, err := daemon.API.ContainerUpdate(ctx, members[0].id, client.ContainerUpdateOptions{Resources: &r}); err != nil {
+		if _, err := daemon.API.ContainerUpdate(ctx, members[0].ID, client.ContainerUpdateOptions{Resources: &r}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -246,7 +247,7 @@ func TestThrottleIsOfTheProcessor(t *testing.T) {
 	change(api.Resources{NanoCPUs: 5e8})
 	await(t, c, 0, "the throttle", about(testbed.Lab, testbed.LabThrottle, "alice"))
 	change(api.Resources{Memory: 320 << 20, MemorySwap: 320 << 20})
-	if _, err := daemon.API.ContainerPause(ctx, members[0].id, client.ContainerPauseOptions{}); err != nil {
+	if _, err := daemon.API.ContainerPause(ctx, members[0].ID, client.ContainerPauseOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, c, 0, "the pause", about(testbed.Lab, testbed.LabPause, "alice"))

@@ -174,7 +174,7 @@ func checkComplete(t *testing.T, c *Cluster) {
 	}
 	defer again.Close(ctx)
 	await(t, again, 0, "the second reader gets to the end", about("bob", event.PeerStopping, ""))
-	members, err := daemon.list(ctx, c.Name())
+	members, err := daemon.List(ctx, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}

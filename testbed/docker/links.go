@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -23,7 +24,7 @@ type wires struct {
 
 	probes   map[string]*probe // by peer
 	run      string            // labels the probes
-	watchdog *watchdog         // removes them, for a cluster that was found
+	watchdog *dockerd.Watchdog // removes them, for a cluster that was found
 
 	lost chan error // holds one thing at most: what was in force is not
 }
@@ -36,7 +37,7 @@ func newWires() wires {
 // container with the image Options.FabricImage keeps. They go by the addresses
 // of the peers, which stay through all their lives, and follow Move; the
 // bootstrap service is a peer like any other. The program must begin with
-// WatchIfAsked.
+// RunWatchdogIfRequested.
 //
 // In a cluster made without Keep the rules have a lease that is renewed as long
 // as the program lives: killed, it leaves them for fabric.DefaultLease, ten
@@ -64,7 +65,7 @@ func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.D
 
 // setLinks is SetLinksFor for those members, or with nil for all there are when it
 // is their turn.
-func (c *Cluster) setLinks(ctx context.Context, members []container, links testbed.Links, d time.Duration) (err error) {
+func (c *Cluster) setLinks(ctx context.Context, members []dockerd.Member, links testbed.Links, d time.Duration) (err error) {
 	if d < 0 || d > 0 && d < time.Second || d > 30*24*time.Hour {
 		return fmt.Errorf("links for %s: want a second to 30 days, or 0 for no end", d)
 	}
@@ -73,7 +74,7 @@ func (c *Cluster) setLinks(ctx context.Context, members []container, links testb
 	}
 	defer c.wires.give()
 	if members == nil {
-		if members, err = c.daemon.list(ctx, c.name); err != nil {
+		if members, err = c.daemon.List(ctx, c.name); err != nil {
 			return err
 		}
 	}
@@ -136,8 +137,8 @@ func (w *wires) news() error {
 }
 
 // matrix turns names into addresses.
-func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
-	names, byName := make([]string, len(members)), make(map[string]container)
+func matrix(links testbed.Links, members []dockerd.Member) (fabric.Matrix, error) {
+	names, byName := make([]string, len(members)), make(map[string]dockerd.Member)
 	for i, m := range members {
 		names[i], byName[m.Name] = m.Name, m
 	}
@@ -150,7 +151,7 @@ func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
 			continue
 		}
 		for _, name := range []string{pair.From, pair.To} {
-			if member := byName[name]; member.off {
+			if member := byName[name]; member.OffNetwork {
 				return nil, fmt.Errorf("links: %w", offNetwork(member))
 			} else if !member.Addr.Is4() {
 				return nil, fmt.Errorf("links: %s has no address that stays, and does not run: start it first", name)
@@ -216,7 +217,7 @@ func (c *Cluster) readdress(ctx context.Context, before, after netip.Addr) error
 		return err
 	}
 	defer c.wires.give()
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return err
 	}
@@ -299,7 +300,7 @@ func (c *Cluster) see(ctx context.Context, client *fabric.Client, end time.Time)
 // Links implements testbed.Engine. It asks the kernel's keeper, so it knows
 // what other programs have set.
 func (c *Cluster) Links(ctx context.Context) (testbed.Links, error) {
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
@@ -316,7 +317,7 @@ type LinkState struct {
 	Until time.Time // when the links end unless somebody renews them, zero if they stay
 
 	cluster *Cluster
-	members []container
+	members []dockerd.Member
 }
 
 // LinkState returns the peers, and the links as Links does. The first time the peers
@@ -328,7 +329,7 @@ func (c *Cluster) LinkState(ctx context.Context) (*LinkState, error) {
 	c.mu.Unlock()
 	if members == nil {
 		var err error
-		if members, err = c.daemon.list(ctx, c.name); err != nil {
+		if members, err = c.daemon.List(ctx, c.name); err != nil {
 			return nil, err
 		}
 	}
@@ -370,7 +371,7 @@ func (s *LinkState) read(ctx context.Context) error {
 }
 
 // named turns addresses into names. Those of nobody are left out.
-func named(m fabric.Matrix, members []container) testbed.Links {
+func named(m fabric.Matrix, members []dockerd.Member) testbed.Links {
 	names := namesOf(members)
 	links := make(testbed.Links, len(m))
 	for pair, link := range m {
@@ -381,7 +382,7 @@ func named(m fabric.Matrix, members []container) testbed.Links {
 	return links
 }
 
-func namesOf(members []container) map[netip.Addr]string {
+func namesOf(members []dockerd.Member) map[netip.Addr]string {
 	names := make(map[netip.Addr]string, len(members))
 	for _, m := range members {
 		names[m.Addr] = m.Name

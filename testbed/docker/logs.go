@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/record"
 )
 
@@ -45,7 +46,7 @@ func (c *Cluster) LogsIn(ctx context.Context, name string, part LogRange, out, e
 	if !part.Since.IsZero() {
 		o.Since = stamp(part.Since)
 	}
-	log, err := c.daemon.API.ContainerLogs(ctx, picked[0].id, o)
+	log, err := c.daemon.API.ContainerLogs(ctx, picked[0].ID, o)
 	if err == nil {
 		defer log.Close()
 		_, err = stdcopy.StdCopy(out, errs, log)
@@ -62,12 +63,12 @@ func (c *Cluster) LogsIn(ctx context.Context, name string, part LogRange, out, e
 // needs no History and adds nothing to it. What was not understood is among it,
 // as in History (testbed.LabError); what cannot be read is in the error.
 func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
 	reported, problems := make([][]event.Event, len(members)), make([][]event.Event, len(members))
-	err = each(members, func(i int, m container) (err error) {
+	err = dockerd.Each(members, func(i int, m dockerd.Member) (err error) {
 		if m.Name == testbed.Bootstrap {
 			return nil
 		}
@@ -86,9 +87,9 @@ func (c *Cluster) Reported(ctx context.Context) ([]event.Event, error) {
 
 // reported reads what a member has reported so far, of its last lines if tail is
 // above 0, and what was wrong with it, each at the time of the event before.
-func (c *Cluster) reported(ctx context.Context, m container, tail int) (reported, problems []event.Event, err error) {
-	last := time.Unix(m.created, 0)
-	output, err := record.NewOutputDecoder(m.Name, m.adapter,
+func (c *Cluster) reported(ctx context.Context, m dockerd.Member, tail int) (reported, problems []event.Event, err error) {
+	last := time.Unix(m.Created, 0)
+	output, err := record.NewOutputDecoder(m.Name, m.Adapter,
 		func(e event.Event) { reported, last = append(reported, e), e.Time },
 		func(err error) {
 			problems = append(problems, event.Event{Time: last, Peer: testbed.Lab, Kind: testbed.LabError, Member: m.Name, Error: err.Error()})
@@ -96,7 +97,7 @@ func (c *Cluster) reported(ctx context.Context, m container, tail int) (reported
 	if err != nil {
 		return nil, nil, err
 	}
-	log, err := c.daemon.API.ContainerLogs(ctx, m.id, client.ContainerLogsOptions{ShowStdout: true, Timestamps: output.Stamped(), Tail: tailOf(tail)})
+	log, err := c.daemon.API.ContainerLogs(ctx, m.ID, client.ContainerLogsOptions{ShowStdout: true, Timestamps: output.Stamped(), Tail: tailOf(tail)})
 	if err == nil {
 		defer log.Close()
 		err = output.Read(log, m.State == testbed.Stopped)

@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 	"peerlab/testbed/neighbors"
 )
@@ -55,7 +56,7 @@ func TestNeighborsOverflow(t *testing.T) {
 	c := newCluster(daemonOf(t, &recorded{now: come, states: map[string]string{"alice": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`}}, root), "lab")
 	defer func() { _ = tell.Close(); _ = c.Close(t.Context()) }()
 	set(3, 1023) // before anybody looks
-	looked := c.daemon.overflows(t.Context())
+	looked := c.daemon.WatchOverflows(t.Context())
 	c.History()
 	if looked() {
 		t.Error("an overflow of long ago counts")
@@ -66,7 +67,7 @@ func TestNeighborsOverflow(t *testing.T) {
 	for n, told := 4, false; !told; n++ {
 		set(n, 1023)
 		told = slices.ContainsFunc(c.since(0), func(e event.Event) bool {
-			return e.Kind == testbed.LabError && e.Error == ErrNeighbors.Error()
+			return e.Kind == testbed.LabError && e.Error == dockerd.ErrNeighbors.Error()
 		})
 		if n > 600 {
 			t.Fatal("the overflow is not told")
@@ -81,7 +82,7 @@ func TestNeighborsOverflow(t *testing.T) {
 func TestMeasuredInACrowd(t *testing.T) {
 	a, b := netip.MustParseAddr("10.0.0.11"), netip.MustParseAddr("10.0.0.12")
 	pair := fabric.Pair{From: a, To: b}
-	peers := map[netip.Addr]container{a: {id: "alice", Peer: testbed.Peer{Name: "alice"}}, b: {id: "bob", Peer: testbed.Peer{Name: "bob"}}}
+	peers := map[netip.Addr]dockerd.Member{a: {ID: "alice", Peer: testbed.Peer{Name: "alice"}}, b: {ID: "bob", Peer: testbed.Peer{Name: "bob"}}}
 	for _, test := range []struct {
 		name       string
 		link       fabric.Link
@@ -98,12 +99,12 @@ func TestMeasuredInACrowd(t *testing.T) {
 		state := `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`
 		c := clusterOf(t, &recorded{states: map[string]string{"alice": state, "bob": state}})
 		for _, m := range peers {
-			c.wires.probes[m.Name] = &probe{life: m.id + " 2026-01-02T03:00:00Z"}
+			c.wires.probes[m.Name] = &probe{life: m.ID + " 2026-01-02T03:00:00Z"}
 		}
 		v := &verification{cluster: c, matrix: fabric.Matrix{pair: test.link}, peers: peers, pairs: []fabric.Pair{pair}}
 		err := v.judge(t.Context(), []fabric.Measurement{{Pair: pair, Sent: 20, Arrived: test.arrived, TCP: test.arrived > 0}},
 			map[netip.Addr]string{a: "alice", b: "bob"}, func() bool { return test.overflowed })
-		if got := errors.As(err, new(*testbed.NoEffectError)); got != test.noEffect || errors.Is(err, ErrNeighbors) != test.crowded {
+		if got := errors.As(err, new(*testbed.NoEffectError)); got != test.noEffect || errors.Is(err, dockerd.ErrNeighbors) != test.crowded {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
@@ -115,7 +116,7 @@ func TestTuning(t *testing.T) {
 	root, set := crowdedHost(t, 1024)
 	d := daemonOf(t, &recorded{}, root)
 	set(0, 100)
-	if c, err := d.Tune(t.Context(), 20); err != nil || c != (Tuning{}) {
+	if c, err := d.Tune(t.Context(), 20); err != nil || c != (dockerd.Tuning{}) {
 		t.Errorf("for 20 peers: %+v, %v", c, err)
 	}
 	c, err := d.Tune(t.Context(), 50)
@@ -129,11 +130,11 @@ func TestTuning(t *testing.T) {
 		}
 	}
 	is("for 50 peers", 2*(100+neighbors.Needed(50)))
-	if err := d.undoTuning(c.String()); err != nil {
+	if err := d.UndoTuning(c.String()); err != nil {
 		t.Error(err)
 	}
 	is("taken back", 1024)
-	if err := d.undoTuning("what"); err == nil || !strings.Contains(err.Error(), "what") {
+	if err := d.UndoTuning("what"); err == nil || !strings.Contains(err.Error(), "what") {
 		t.Errorf("a label that is none: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/record"
 )
 
@@ -21,7 +22,7 @@ import (
 const firstHost = 10
 
 // networkName names the network and, with a peer's name, the containers.
-func (c *Cluster) networkName() string { return networkName(c.name) }
+func (c *Cluster) networkName() string { return dockerd.NetworkName(c.name) }
 
 func endpoint(name string, addr netip.Addr) *network.EndpointSettings {
 	return &network.EndpointSettings{
@@ -79,7 +80,7 @@ func (c *Cluster) askNetwork(ctx context.Context, subnet netip.Prefix) (id strin
 	o := client.NetworkCreateOptions{Driver: "bridge", Labels: c.made.labels(c.name)}
 	if subnet.IsValid() {
 		if tuning := c.made.Tuning.String(); tuning != "" {
-			o.Labels[tuningLabel] = tuning
+			o.Labels[dockerd.TuningLabel] = tuning
 		}
 		subnet = subnet.Masked()
 		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{
@@ -112,14 +113,14 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	case m.State != testbed.Stopped:
 		return m.Addr, fmt.Errorf("%s %w: stop or kill it first: a peer moves between two lives", name, testbed.ErrRunning)
 	}
-	if m.off {
+	if m.OffNetwork {
 		return m.Addr, fmt.Errorf("move: %w", offNetwork(m))
 	}
-	info, err := c.daemon.API.NetworkInspect(ctx, m.network, client.NetworkInspectOptions{})
+	info, err := c.daemon.API.NetworkInspect(ctx, m.Network, client.NetworkInspectOptions{})
 	if err != nil {
-		return m.Addr, fmt.Errorf("look at the network %s: %w", m.network, err)
+		return m.Addr, fmt.Errorf("look at the network %s: %w", m.Network, err)
 	}
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return m.Addr, err
 	}
@@ -130,12 +131,12 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	if err := c.readdress(ctx, m.Addr, addr); err != nil {
 		return m.Addr, fmt.Errorf("move %s: its links: %w", name, err)
 	}
-	_, err = c.daemon.API.NetworkDisconnect(ctx, m.network, client.NetworkDisconnectOptions{Container: m.id, Force: true})
+	_, err = c.daemon.API.NetworkDisconnect(ctx, m.Network, client.NetworkDisconnectOptions{Container: m.ID, Force: true})
 	if err != nil {
 		return m.Addr, fmt.Errorf("take %s off its network: %w", name, err)
 	}
 	connect := func(ctx context.Context, to netip.Addr) error {
-		_, err := c.daemon.API.NetworkConnect(ctx, m.network, client.NetworkConnectOptions{Container: m.id, EndpointConfig: endpoint(name, to)})
+		_, err := c.daemon.API.NetworkConnect(ctx, m.Network, client.NetworkConnectOptions{Container: m.ID, EndpointConfig: endpoint(name, to)})
 		return err
 	}
 	if err := connect(ctx, addr); err != nil {
@@ -150,7 +151,7 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 
 // nextAddr chooses an address for a member that moves: after the one that was
 // given last.
-func (c *Cluster) nextAddr(members []container, n network.Inspect) (netip.Addr, error) {
+func (c *Cluster) nextAddr(members []dockerd.Member, n network.Inspect) (netip.Addr, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	addr, err := free(members, n, c.lastMove)
@@ -163,7 +164,7 @@ func (c *Cluster) nextAddr(members []container, n network.Inspect) (netip.Addr, 
 // free returns an address of a network that nobody on it has: the next after
 // last, or without that after the highest of the members. So it is new to those
 // that know where peers were, until the range is used up: then it begins anew.
-func free(members []container, n network.Inspect, last netip.Addr) (netip.Addr, error) {
+func free(members []dockerd.Member, n network.Inspect, last netip.Addr) (netip.Addr, error) {
 	var subnet, others netip.Prefix
 	used := make(map[netip.Addr]bool)
 	highest := last
@@ -234,16 +235,16 @@ func rangeForOthers(subnet netip.Prefix, peers int) netip.Prefix {
 
 // offNetwork says what is the matter with a member that was taken off the network
 // of its cluster.
-func offNetwork(m container) error {
-	return fmt.Errorf("%s is off the network of the cluster, somebody disconnected it: docker network connect %s %s brings it back", m.Name, cmp.Or(m.network, "NETWORK"), m.id[:min(12, len(m.id))])
+func offNetwork(m dockerd.Member) error {
+	return fmt.Errorf("%s is off the network of the cluster, somebody disconnected it: docker network connect %s %s brings it back", m.Name, cmp.Or(m.Network, "NETWORK"), m.ID[:min(12, len(m.ID))])
 }
 
 // checkOwners returns an error if somebody who is no member has the address of a
 // member, as of one that does not run.
-func checkOwners(members []container, n network.Inspect) error {
+func checkOwners(members []dockerd.Member, n network.Inspect) error {
 	for id, e := range n.Containers {
 		for _, m := range members {
-			if m.Addr.IsValid() && m.Addr == e.IPv4Address.Addr() && m.id != id {
+			if m.Addr.IsValid() && m.Addr == e.IPv4Address.Addr() && m.ID != id {
 				return fmt.Errorf("links %w: the container %s has the address of %s, %s: what is done to links would be done to it; disconnect it from the network %s", cannot, record.Clip(e.Name), m.Name, m.Addr, n.Name)
 			}
 		}

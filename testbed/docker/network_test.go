@@ -9,10 +9,11 @@ import (
 	"github.com/moby/moby/api/types/network"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func TestFree(t *testing.T) {
-	at := func(s string) container { return container{Peer: testbed.Peer{Addr: netip.MustParseAddr(s)}} }
+	at := func(s string) dockerd.Member { return dockerd.Member{Peer: testbed.Peer{Addr: netip.MustParseAddr(s)}} }
 	in := func(config network.IPAMConfig, others ...string) network.Inspect {
 		n := network.Inspect{Network: network.Network{Name: "net", IPAM: network.IPAM{Config: []network.IPAMConfig{config}}}, Containers: make(map[string]network.EndpointResource)}
 		for _, o := range others {
@@ -28,19 +29,19 @@ func TestFree(t *testing.T) {
 	large.IPRange = netip.MustParsePrefix("10.0.0.192/26")
 	for _, test := range []struct {
 		name    string
-		members []container
+		members []dockerd.Member
 		n       network.Inspect
 		last    string
 		want    string
 	}{
-		{"above all", []container{at("10.0.0.12"), at("10.0.0.11"), {}}, in(large), "", "10.0.0.13"},
-		{"after the last that was given", []container{at("10.0.0.12"), at("10.0.0.16")}, in(large), "10.0.0.13", "10.0.0.14"},
-		{"not somebody else's", []container{at("10.0.0.12")}, in(large, "10.0.0.13"), "", "10.0.0.14"},
-		{"not where others get theirs: from the beginning", []container{at("10.0.0.11"), at("10.0.0.191")}, in(large), "", "10.0.0.10"},
-		{"where others get theirs, if peers are there", []container{at("10.0.0.200")}, in(large), "", "10.0.0.201"},
-		{"not the broadcast address", []container{at("10.0.0.13"), at("10.0.0.14")}, in(subnet("10.0.0.0/28")), "", "10.0.0.10"},
-		{"a range that begins late", []container{at("10.0.0.2")}, in(subnet("10.0.0.0/29")), "10.0.0.6", "10.0.0.3"},
-		{"all are in use", []container{at("10.0.0.2")}, in(subnet("10.0.0.0/30")), "", ""},
+		{"above all", []dockerd.Member{at("10.0.0.12"), at("10.0.0.11"), {}}, in(large), "", "10.0.0.13"},
+		{"after the last that was given", []dockerd.Member{at("10.0.0.12"), at("10.0.0.16")}, in(large), "10.0.0.13", "10.0.0.14"},
+		{"not somebody else's", []dockerd.Member{at("10.0.0.12")}, in(large, "10.0.0.13"), "", "10.0.0.14"},
+		{"not where others get theirs: from the beginning", []dockerd.Member{at("10.0.0.11"), at("10.0.0.191")}, in(large), "", "10.0.0.10"},
+		{"where others get theirs, if peers are there", []dockerd.Member{at("10.0.0.200")}, in(large), "", "10.0.0.201"},
+		{"not the broadcast address", []dockerd.Member{at("10.0.0.13"), at("10.0.0.14")}, in(subnet("10.0.0.0/28")), "", "10.0.0.10"},
+		{"a range that begins late", []dockerd.Member{at("10.0.0.2")}, in(subnet("10.0.0.0/29")), "10.0.0.6", "10.0.0.3"},
+		{"all are in use", []dockerd.Member{at("10.0.0.2")}, in(subnet("10.0.0.0/30")), "", ""},
 	} {
 		var last netip.Addr
 		if test.last != "" {
@@ -52,7 +53,7 @@ func TestFree(t *testing.T) {
 		}
 	}
 	// A thousand moves in a small range.
-	n, members := in(large), []container{at("10.0.0.11"), at("10.0.0.12"), at("10.0.0.13")}
+	n, members := in(large), []dockerd.Member{at("10.0.0.11"), at("10.0.0.12"), at("10.0.0.13")}
 	var last netip.Addr
 	for i := range 1000 {
 		addr, err := free(members, n, last)
@@ -82,7 +83,7 @@ func TestRangeForOthers(t *testing.T) {
 
 // TestAddressOfAStranger refuses links of an address that somebody else has.
 func TestAddressOfAStranger(t *testing.T) {
-	members := []container{{id: "1", Peer: testbed.Peer{Name: "alice", Addr: netip.MustParseAddr("10.0.0.11")}}}
+	members := []dockerd.Member{{ID: "1", Peer: testbed.Peer{Name: "alice", Addr: netip.MustParseAddr("10.0.0.11")}}}
 	n := network.Inspect{Containers: map[string]network.EndpointResource{"1": {IPv4Address: netip.MustParsePrefix("10.0.0.11/24")}}}
 	if err := checkOwners(members, n); err != nil {
 		t.Error(err)
@@ -94,9 +95,9 @@ func TestAddressOfAStranger(t *testing.T) {
 }
 
 func TestLinkToAPeerOffTheNetwork(t *testing.T) {
-	members := []container{
-		{id: "alice", network: "peerlab-c", Peer: testbed.Peer{Name: "alice", Addr: netip.MustParseAddr("10.0.0.11"), State: testbed.Running}},
-		{id: "bob", network: "peerlab-c", off: true, Peer: testbed.Peer{Name: "bob", State: testbed.Running, Reason: testbed.NoNetwork}},
+	members := []dockerd.Member{
+		{ID: "alice", Network: "peerlab-c", Peer: testbed.Peer{Name: "alice", Addr: netip.MustParseAddr("10.0.0.11"), State: testbed.Running}},
+		{ID: "bob", Network: "peerlab-c", OffNetwork: true, Peer: testbed.Peer{Name: "bob", State: testbed.Running, Reason: testbed.NoNetwork}},
 	}
 	if _, err := matrix(links(t, "alice -> bob drop=all"), members); err == nil || !strings.Contains(err.Error(), "docker network connect peerlab-c bob") {
 		t.Errorf("a link to one who was taken off: %v", err)

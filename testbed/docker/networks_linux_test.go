@@ -14,6 +14,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // TestNetworks has a peer on a second network, one that was started by hand on that
@@ -35,18 +36,18 @@ func TestNetworks(t *testing.T) {
 	cut := links(t, "alice -> bob drop=udp")
 
 	// Its name sorts before that of the cluster's.
-	monitor, err := daemon.API.NetworkCreate(ctx, "a-monitor-"+strings.ToLower(newRun()[:8]), client.NetworkCreateOptions{
-		Labels: map[string]string{ownerLabel: string(thisProcess())},
+	monitor, err := daemon.API.NetworkCreate(ctx, "a-monitor-"+strings.ToLower(dockerd.NewRunID()[:8]), client.NetworkCreateOptions{
+		Labels: map[string]string{dockerd.OwnerLabel: string(dockerd.ThisProcess())},
 	})
 	must(err)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(ctx)
-		_, _ = daemon.API.NetworkDisconnect(ctx, monitor.ID, client.NetworkDisconnectOptions{Container: alice.id, Force: true})
+		_, _ = daemon.API.NetworkDisconnect(ctx, monitor.ID, client.NetworkDisconnectOptions{Container: alice.ID, Force: true})
 		if _, err := daemon.API.NetworkRemove(ctx, monitor.ID, client.NetworkRemoveOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err = daemon.API.NetworkConnect(ctx, monitor.ID, client.NetworkConnectOptions{Container: alice.id})
+	_, err = daemon.API.NetworkConnect(ctx, monitor.ID, client.NetworkConnectOptions{Container: alice.ID})
 	must(err)
 	if got := peerOf(t, c, "alice"); got.Addr != alice.Addr || got.Reason != "" {
 		t.Errorf("on a second network: %+v, want %s", got, alice.Addr)
@@ -66,7 +67,7 @@ func TestNetworks(t *testing.T) {
 		},
 	})
 	must(err)
-	defer func() { _ = daemon.removeContainer(context.WithoutCancel(ctx), zoe.ID) }()
+	defer func() { _ = daemon.RemoveContainer(context.WithoutCancel(ctx), zoe.ID) }()
 	_, err = daemon.API.ContainerStart(ctx, zoe.ID, client.ContainerStartOptions{})
 	must(err)
 	names, err := daemon.Clusters(ctx)
@@ -83,7 +84,7 @@ func TestNetworks(t *testing.T) {
 	}
 
 	mark := c.History().Len()
-	_, err = daemon.API.NetworkDisconnect(ctx, c.networkName(), client.NetworkDisconnectOptions{Container: alice.id})
+	_, err = daemon.API.NetworkDisconnect(ctx, c.networkName(), client.NetworkDisconnectOptions{Container: alice.ID})
 	must(err)
 	await(t, c, mark, "alice is taken off her network", about(testbed.Lab, testbed.LabDisconnect, "alice"))
 	if got := peerOf(t, c, "alice"); got.State != testbed.Running || got.Reason != testbed.NoNetwork {
@@ -100,7 +101,7 @@ func TestNetworks(t *testing.T) {
 	if !slices.ContainsFunc(reported, about(testbed.Lab, testbed.LabDisconnect, "alice")) {
 		t.Error("one that comes later is not told that alice is off her network")
 	}
-	_, err = daemon.API.NetworkConnect(ctx, c.networkName(), client.NetworkConnectOptions{Container: alice.id, EndpointConfig: endpoint("alice", alice.Addr)})
+	_, err = daemon.API.NetworkConnect(ctx, c.networkName(), client.NetworkConnectOptions{Container: alice.ID, EndpointConfig: endpoint("alice", alice.Addr)})
 	must(err)
 	await(t, c, mark, "alice is back", about(testbed.Lab, testbed.LabConnect, "alice"))
 	for _, e := range c.since(0) {
@@ -131,7 +132,7 @@ func TestTryBridge(t *testing.T) {
 	if passes, err := TryBridge(t.Context(), daemon, images.Fabric); err != nil || !passes {
 		t.Errorf("on this host: %t, %v", passes, err)
 	}
-	device := "plab" + strings.ToLower(newRun()[:8])
+	device := "plab" + strings.ToLower(dockerd.NewRunID()[:8])
 	firewall(t, device)
 	if passes, err := tryBridge(t.Context(), daemon, images.Fabric, device); err != nil || passes {
 		t.Errorf("behind a firewall: %t, %v", passes, err)

@@ -12,6 +12,7 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // Errors of Create and Find.
@@ -53,7 +54,7 @@ type Options struct {
 	Memory, PIDs int64
 	// Tuning was changed on the host for this cluster and is taken back when its
 	// network is removed, by whomever.
-	Tuning Tuning
+	Tuning dockerd.Tuning
 	// HealthChecks has Docker run the health check of the image in each container,
 	// as it does in one started by hand. Each check starts a process, which what
 	// is measured here notices.
@@ -66,9 +67,9 @@ type Options struct {
 }
 
 // complete fills in what is missing and refuses what cannot work.
-func (o *Options) complete(ctx context.Context, d *Daemon) error {
+func (o *Options) complete(ctx context.Context, d *dockerd.Daemon) error {
 	if o.Name == "" {
-		o.Name = "lab-" + strings.ToLower(newRun()[:8])
+		o.Name = "lab-" + strings.ToLower(dockerd.NewRunID()[:8])
 	}
 	if o.Adapter == nil {
 		o.Adapter = adapter.Own{}

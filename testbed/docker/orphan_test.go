@@ -22,6 +22,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -59,14 +60,14 @@ func TestOrphan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		say("cut %s %d", c.wires.lab, c.made.watchdog.pid())
+		say("cut %s %d", c.wires.lab, c.made.watchdog.PID())
 	case "guards": // an image
 		g, err := daemon.Guard()
 		if err != nil {
 			t.Fatal(err)
 		}
 		makeImage(t, g.Labels())
-		say("guards %s", g.Labels()[imageRunLabel])
+		say("guards %s", g.Labels()[dockerd.ImageRunLabel])
 	case "cuts": // one that stands, again and again
 		c, err := Find(ctx, daemon, name)
 		for err == nil {
@@ -159,11 +160,11 @@ func TestNothingIsLeft(t *testing.T) {
 			instant := time.NewTimer(after)
 			<-instant.C
 			lab := labOf(t, name)
-			had := count(t, clusterLabel+"="+name)
+			had := count(t, dockerd.ClusterLabel+"="+name)
 			rules := slices.Contains(tables(t), "peerlab-"+lab)
 			kill(t, cmd)
 			killed := time.Now()
-			gone(t, clusterLabel+"="+name, lab)
+			gone(t, dockerd.ClusterLabel+"="+name, lab)
 			t.Logf("killed with %d things, rules: %t; gone after %s", had, rules, time.Since(killed).Round(100*time.Millisecond))
 			if i%2 == 0 && !rules {
 				t.Error("there were no rules, though it said so")
@@ -195,7 +196,7 @@ func TestNothingIsLeftBeside(t *testing.T) {
 		instant := time.NewTimer(time.Duration(rand.Int64N(int64(3 * time.Second))))
 		<-instant.C
 		kill(t, cmd)
-		gone(t, clusterLabel+"="+c.Name(), "", helperLabel+"="+probeHelper)
+		gone(t, dockerd.ClusterLabel+"="+c.Name(), "", dockerd.HelperLabel+"="+dockerd.ProbeHelper)
 	}
 	ctx := t.Context()
 	if err := c.SetLinks(ctx, nil); err != nil {
@@ -214,7 +215,7 @@ func TestNoImageIsLeft(t *testing.T) {
 	for run == "" && lines.Scan() {
 		_, _ = fmt.Sscanf(lines.Text(), "guards %s", &run)
 	}
-	label := imageRunLabel + "=" + run
+	label := dockerd.ImageRunLabel + "=" + run
 	had := countImages(t, label)
 	kill(t, cmd)
 	if had != 1 {
@@ -258,7 +259,7 @@ func TestLease(t *testing.T) {
 	if err != nil || removed.Containers < 4 || removed.Networks < 1 {
 		t.Errorf("cleaned up %+v, %v", removed, err)
 	}
-	gone(t, clusterLabel+"="+name, lab)
+	gone(t, dockerd.ClusterLabel+"="+name, lab)
 }
 
 // TestAgentIsLost kills the agent, and with it the rules, while the cluster is
@@ -337,12 +338,12 @@ func TestNetworkIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	lab := c.wires.lab
-	members, err := daemon.list(ctx, c.Name())
+	members, err := daemon.List(ctx, c.Name())
 	if err != nil || len(members) != 3 {
 		t.Fatalf("%v, %v", members, err)
 	}
 	for _, m := range members {
-		if err := daemon.removeContainer(ctx, m.id); err != nil {
+		if err := daemon.RemoveContainer(ctx, m.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -353,7 +354,7 @@ func TestNetworkIsRemoved(t *testing.T) {
 	if err := c.wires.close(ctx, daemon); err != nil {
 		t.Error(err)
 	}
-	gone(t, clusterLabel+"="+c.Name(), lab)
+	gone(t, dockerd.ClusterLabel+"="+c.Name(), lab)
 	if _, err := c.Links(ctx); errors.Is(err, testbed.ErrUnable) {
 		t.Error(err)
 	}

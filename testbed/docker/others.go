@@ -19,11 +19,12 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/record"
 )
 
 // hear records what Docker tells that others have done to one of the members.
-func (c *Cluster) hear(msg events.Message, members map[string]container) {
+func (c *Cluster) hear(msg events.Message, members map[string]dockerd.Member) {
 	if msg.Type == events.NetworkEventType || msg.Action == events.ActionStart {
 		c.lookAtNetwork(msg, members)
 	}
@@ -37,7 +38,7 @@ func (c *Cluster) hear(msg events.Message, members map[string]container) {
 	}
 	if e.Kind == testbed.LabThrottle {
 		var changed bool
-		if e.Text, changed = c.newThrottle(m.id); !changed {
+		if e.Text, changed = c.newThrottle(m.ID); !changed {
 			return
 		}
 	}
@@ -100,7 +101,7 @@ func processors(r api.Resources) string {
 // cluster, or have come back to it, if Docker tells of something that may be that:
 // it tells of the end of a container in the same words. Members has all that it
 // told of before.
-func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]container) {
+func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]dockerd.Member) {
 	id := msg.Actor.ID
 	if msg.Type == events.NetworkEventType {
 		id = msg.Actor.Attributes["container"]
@@ -112,13 +113,13 @@ func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]container
 		}
 		return
 	}
-	if before.network == "" || msg.Type == events.NetworkEventType && msg.Actor.Attributes["name"] != before.network {
+	if before.Network == "" || msg.Type == events.NetworkEventType && msg.Actor.Attributes["name"] != before.Network {
 		return // another network
 	}
 	c.mu.Lock()
 	_, wasOff := c.off[id]
 	c.mu.Unlock()
-	if msg.Action != events.ActionDisconnect && !before.off && !wasOff {
+	if msg.Action != events.ActionDisconnect && !before.OffNetwork && !wasOff {
 		return // each container that starts is connected
 	}
 	// Docker tells of it before its list of containers has it: an answer about the
@@ -131,13 +132,13 @@ func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]container
 		return
 	}
 	now := before
-	now.State = stateOf(info.Container.State.Status)
+	now.State = dockerd.StateOf(info.Container.State.Status)
 	var on *network.EndpointSettings
 	if info.Container.NetworkSettings != nil {
-		on = info.Container.NetworkSettings.Networks[before.network]
+		on = info.Container.NetworkSettings.Networks[before.Network]
 	}
-	if now.off = on == nil; !now.off {
-		now.Addr = addrOf(on)
+	if now.OffNetwork = on == nil; !now.OffNetwork {
+		now.Addr = dockerd.AddrOf(on)
 	}
 	members[id] = now
 	c.noteNetwork(now, time.Unix(0, msg.TimeNano))
@@ -145,28 +146,28 @@ func (c *Cluster) lookAtNetwork(msg events.Message, members map[string]container
 
 // noteNetwork records that a member is off its network, or on it again, if that
 // is news.
-func (c *Cluster) noteNetwork(m container, at time.Time) {
-	isOff := m.off && m.State != testbed.Stopped
+func (c *Cluster) noteNetwork(m dockerd.Member, at time.Time) {
+	isOff := m.OffNetwork && m.State != testbed.Stopped
 	c.mu.Lock()
-	_, wasOff := c.off[m.id]
-	network := cmp.Or(c.off[m.id], m.network)
+	_, wasOff := c.off[m.ID]
+	network := cmp.Or(c.off[m.ID], m.Network)
 	if isOff {
-		c.off[m.id] = network
-	} else if !m.off {
-		delete(c.off, m.id)
+		c.off[m.ID] = network
+	} else if !m.OffNetwork {
+		delete(c.off, m.ID)
 	}
 	c.mu.Unlock()
 	switch {
 	case isOff && !wasOff:
 		c.history.Record(event.Event{Time: at, Kind: testbed.LabDisconnect, Member: m.Name, Text: network})
-	case wasOff && !m.off:
+	case wasOff && !m.OffNetwork:
 		c.history.Record(event.Event{Time: at, Kind: testbed.LabConnect, Member: m.Name, Addr: m.Addr.String(), Text: network})
 	}
 }
 
 // lookAtStranger looks at who came to a network that may be the cluster's: with
 // the address of a member, links would be those of the two.
-func (c *Cluster) lookAtStranger(name string, members map[string]container) {
+func (c *Cluster) lookAtStranger(name string, members map[string]dockerd.Member) {
 	all := slices.Collect(maps.Values(members))
 	if name == "" || networkOf(all) != name {
 		return
@@ -184,7 +185,7 @@ func (c *Cluster) lookAtStranger(name string, members map[string]container) {
 // from when on Docker is to be asked for more.
 func (c *Cluster) recall() (since time.Time) {
 	now := time.Now()
-	members, err := c.daemon.list(c.ctx, c.name)
+	members, err := c.daemon.List(c.ctx, c.name)
 	var done []event.Event
 	if err == nil {
 		done, err = c.done(c.ctx, members, c.external, now)
@@ -201,9 +202,9 @@ func (c *Cluster) recall() (since time.Time) {
 		}
 		c.history.Record(e)
 	}
-	_ = each(members, func(_ int, m container) error {
-		if cpus, err := c.processors(c.ctx, m.id); err == nil {
-			c.noteThrottle(m.id, cpus)
+	_ = dockerd.Each(members, func(_ int, m dockerd.Member) error {
+		if cpus, err := c.processors(c.ctx, m.ID); err == nil {
+			c.noteThrottle(m.ID, cpus)
 		}
 		return nil
 	})
@@ -221,7 +222,7 @@ func (c *Cluster) recall() (since time.Time) {
 
 // done returns what has been done to the members until a time: what Docker
 // remembers, and what shows in the containers of the rest.
-func (c *Cluster) done(ctx context.Context, members []container, external *record.ExternalEvents, until time.Time) ([]event.Event, error) {
+func (c *Cluster) done(ctx context.Context, members []dockerd.Member, external *record.ExternalEvents, until time.Time) ([]event.Event, error) {
 	all, seen, err := c.remembered(ctx, members, external, until)
 	if err != nil {
 		return all, err
@@ -232,7 +233,7 @@ func (c *Cluster) done(ctx context.Context, members []container, external *recor
 
 // remembered returns what has been done to the members until a time, as far as
 // Docker remembers: the latest 256 events of its host, of whatever kind.
-func (c *Cluster) remembered(ctx context.Context, members []container, external *record.ExternalEvents, until time.Time) (all []event.Event, seen memories, err error) {
+func (c *Cluster) remembered(ctx context.Context, members []dockerd.Member, external *record.ExternalEvents, until time.Time) (all []event.Event, seen memories, err error) {
 	byID := byID(members)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -256,14 +257,14 @@ func (c *Cluster) remembered(ctx context.Context, members []container, external 
 			if !isExternal {
 				continue
 			}
-			if e.Kind == testbed.LabThrottle && !c.everThrottled(ctx, m.id) {
+			if e.Kind == testbed.LabThrottle && !c.everThrottled(ctx, m.ID) {
 				continue
 			}
 			if e.Peer = testbed.Lab; e.Kind == testbed.LabStart {
-				if before, again := last[m.id]; again {
+				if before, again := last[m.ID]; again {
 					all[before].Addr = ""
 				}
-				last[m.id] = len(all)
+				last[m.ID] = len(all)
 			}
 			all = append(all, e)
 		case err := <-stream.Err:
@@ -311,14 +312,14 @@ func (r memories) add(msg events.Message) {
 // forgotten returns what Docker does not remember having told and what shows in
 // the containers all the same: how their lives began and ended, and what they are
 // now. That something is missing is among it.
-func (c *Cluster) forgotten(ctx context.Context, members []container, seen memories, until time.Time) ([]event.Event, error) {
+func (c *Cluster) forgotten(ctx context.Context, members []dockerd.Member, seen memories, until time.Time) ([]event.Event, error) {
 	shown := make([][]event.Event, len(members))
-	err := each(members, func(i int, m container) (err error) {
-		shown[i], err = c.shows(ctx, m, seen[m.id], until)
+	err := dockerd.Each(members, func(i int, m dockerd.Member) (err error) {
+		shown[i], err = c.shows(ctx, m, seen[m.ID], until)
 		return err
 	})
 	all := slices.Concat(shown...)
-	if slices.ContainsFunc(members, func(m container) bool { return !seen[m.id].created }) {
+	if slices.ContainsFunc(members, func(m dockerd.Member) bool { return !seen[m.ID].created }) {
 		all = append(all, event.Event{Time: until, Peer: testbed.Lab, Kind: testbed.LabError, Error: forgottenByDocker})
 	}
 	return all, err
@@ -326,22 +327,22 @@ func (c *Cluster) forgotten(ctx context.Context, members []container, seen memor
 
 // shows returns what a container shows of what was done to it, beside what Docker
 // remembers.
-func (c *Cluster) shows(ctx context.Context, m container, known memory, until time.Time) (all []event.Event, err error) {
+func (c *Cluster) shows(ctx context.Context, m dockerd.Member, known memory, until time.Time) (all []event.Event, err error) {
 	add := func(at time.Time, e event.Event) {
 		e.Time, e.Peer, e.Member = at, testbed.Lab, m.Name
 		all = append(all, e)
 	}
-	if m.off && m.State != testbed.Stopped {
+	if m.OffNetwork && m.State != testbed.Stopped {
 		at := until
 		if !known.off.IsZero() {
 			at = known.off
 		}
-		add(at, event.Event{Kind: testbed.LabDisconnect, Text: m.network})
+		add(at, event.Event{Kind: testbed.LabDisconnect, Text: m.Network})
 	}
 	if known.created {
 		return all, nil
 	}
-	info, err := c.daemon.API.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+	info, err := c.daemon.API.ContainerInspect(ctx, m.ID, client.ContainerInspectOptions{})
 	state := info.Container.State
 	switch {
 	case errdefs.IsNotFound(err), err == nil && state == nil:
@@ -370,7 +371,7 @@ const forgottenByDocker = "Docker keeps its latest 256 events, and some of what 
 
 // howItEnded makes an event of the state of a container that has ended: who killed
 // it with 137 is not known. One that ended with 0 was asked to, and said so itself.
-func howItEnded(m container, state *api.State) (e event.Event) {
+func howItEnded(m dockerd.Member, state *api.State) (e event.Event) {
 	switch {
 	case state.Running || state.Paused || m.State != testbed.Stopped || state.ExitCode == 0:
 	case state.OOMKilled:
@@ -404,20 +405,20 @@ func (c *Cluster) everThrottled(ctx context.Context, id string) bool {
 }
 
 // made is when the first of the members was made, in Docker's form.
-func made(members []container) string {
+func made(members []dockerd.Member) string {
 	if len(members) == 0 {
 		return stamp(time.Now())
 	}
-	first := slices.MinFunc(members, func(a, b container) int { return cmp.Compare(a.created, b.created) })
-	return strconv.FormatInt(first.created, 10)
+	first := slices.MinFunc(members, func(a, b dockerd.Member) int { return cmp.Compare(a.Created, b.Created) })
+	return strconv.FormatInt(first.Created, 10)
 }
 
 func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
-func byID(members []container) map[string]container {
-	by := make(map[string]container, len(members))
+func byID(members []dockerd.Member) map[string]dockerd.Member {
+	by := make(map[string]dockerd.Member, len(members))
 	for _, m := range members {
-		by[m.id] = m
+		by[m.ID] = m
 	}
 	return by
 }

@@ -42,7 +42,7 @@ func TestHistoryOfOthers(t *testing.T) {
 	// Not through any engine at all.
 	members, err := c.pick(ctx, []string{"alice"})
 	must(err)
-	_, err = daemon.API.ContainerKill(ctx, members[0].id, client.ContainerKillOptions{Signal: "KILL"})
+	_, err = daemon.API.ContainerKill(ctx, members[0].ID, client.ContainerKillOptions{Signal: "KILL"})
 	must(err)
 
 	want := []string{

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -26,16 +27,16 @@ type probe struct {
 
 // probers returns a prober for each of the peers that run, starting those
 // there are not yet. They stay for as long as the cluster is used.
-func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Addr]*fabric.Prober, error) {
+func (c *Cluster) probers(ctx context.Context, peers []dockerd.Member) (map[netip.Addr]*fabric.Prober, error) {
 	if err := c.watchProbes(); err != nil {
 		return nil, err
 	}
 	all := make([]*probe, len(peers))
-	err := each(peers, func(i int, m container) (err error) {
+	err := dockerd.Each(peers, func(i int, m dockerd.Member) (err error) {
 		c.mu.Lock()
 		old := c.wires.probes[m.Name]
 		c.mu.Unlock()
-		life, err := c.life(ctx, m.id)
+		life, err := c.life(ctx, m.ID)
 		if errors.Is(err, testbed.ErrStopped) {
 			return nil
 		}
@@ -51,7 +52,7 @@ func (c *Cluster) probers(ctx context.Context, peers []container) (map[netip.Add
 		}
 		p, err := c.startProbe(ctx, m, life)
 		if err != nil {
-			if _, gone := c.life(ctx, m.id); errors.Is(gone, testbed.ErrStopped) {
+			if _, gone := c.life(ctx, m.ID); errors.Is(gone, testbed.ErrStopped) {
 				return nil // somebody was faster
 			}
 			return fmt.Errorf("start a probe beside %s: %w", m.Name, err)
@@ -98,26 +99,26 @@ func (c *Cluster) watchProbes() (err error) {
 		w.run = c.made.run
 		return nil
 	}
-	run := newRun()
-	if w.watchdog, err = startWatchdog(run, c.daemon.Endpoint()); err == nil {
+	run := dockerd.NewRunID()
+	if w.watchdog, err = dockerd.StartWatchdog(run, c.daemon.Endpoint()); err == nil {
 		w.run = run
 	}
 	return err
 }
 
-func (c *Cluster) startProbe(ctx context.Context, m container, life string) (_ *probe, err error) {
+func (c *Cluster) startProbe(ctx context.Context, m dockerd.Member, life string) (_ *probe, err error) {
 	labels := map[string]string{
-		clusterLabel: c.name, helperLabel: probeHelper, runLabel: c.wires.run, ownerLabel: string(thisProcess()),
+		dockerd.ClusterLabel: c.name, dockerd.HelperLabel: dockerd.ProbeHelper, dockerd.RunLabel: c.wires.run, dockerd.OwnerLabel: string(dockerd.ThisProcess()),
 	}
 	id, err := createHelper(ctx, c.daemon, "", labels, probeConfig(c.fabricImage()),
-		&api.HostConfig{NetworkMode: api.NetworkMode("container:" + m.id), LogConfig: api.LogConfig{Type: "none"}},
+		&api.HostConfig{NetworkMode: api.NetworkMode("container:" + m.ID), LogConfig: api.LogConfig{Type: "none"}},
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.daemon.removeContainer(context.WithoutCancel(ctx), id))
+			err = errors.Join(err, c.daemon.RemoveContainer(context.WithoutCancel(ctx), id))
 		}
 	}()
 	prober, err := beginProbe(ctx, c.daemon, id)
@@ -136,7 +137,7 @@ func probeConfig(image string) *api.Config {
 }
 
 // beginProbe starts the container of a probe and returns when that answers.
-func beginProbe(ctx context.Context, d *Daemon, id string) (*fabric.Prober, error) {
+func beginProbe(ctx context.Context, d *dockerd.Daemon, id string) (*fabric.Prober, error) {
 	attached, err := d.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return nil, err
@@ -164,7 +165,7 @@ func (c *Cluster) Measure(ctx context.Context, from, to string) (fabric.Measurem
 		return fabric.Measurement{}, err
 	}
 	for _, m := range ends {
-		if m.off {
+		if m.OffNetwork {
 			return fabric.Measurement{}, offNetwork(m)
 		}
 	}
@@ -194,7 +195,7 @@ func (c *Cluster) dropProbe(name string, p *probe) {
 
 // close ends the looking after links and removes the probes. It may be called
 // again.
-func (w *wires) close(ctx context.Context, d *Daemon) error {
+func (w *wires) close(ctx context.Context, d *dockerd.Daemon) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	w.turn <- struct{}{}
@@ -205,17 +206,17 @@ func (w *wires) close(ctx context.Context, d *Daemon) error {
 		probes = append(probes, p)
 		delete(w.probes, name)
 	}
-	err := each(probes, func(_ int, p *probe) error {
-		return errors.Join(p.Close(), d.removeContainer(ctx, p.id))
+	err := dockerd.Each(probes, func(_ int, p *probe) error {
+		return errors.Join(p.Close(), d.RemoveContainer(ctx, p.id))
 	})
 	if w.client != nil {
 		w.client.Close()
 	}
 	if w.watchdog != nil {
 		if err == nil {
-			w.watchdog.keep()
+			w.watchdog.Dismiss()
 		} else {
-			w.watchdog.leaveTo()
+			w.watchdog.RemoveAndWait()
 		}
 	}
 	return err
@@ -258,7 +259,7 @@ func (s *probeStream) Close() error {
 }
 
 // running picks those that run, paused or not: their network answers.
-func running(members []container) (up []container) {
+func running(members []dockerd.Member) (up []dockerd.Member) {
 	for _, m := range members {
 		if m.State != testbed.Stopped && m.Addr.Is4() {
 			up = append(up, m)

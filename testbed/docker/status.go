@@ -14,6 +14,7 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/record"
 )
 
@@ -37,13 +38,13 @@ type Status struct {
 
 // Status returns what Peers does, and what else Docker knows of each.
 func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
 	all := make([]Status, len(members))
-	err = each(members, func(i int, m container) error {
-		info, err := c.daemon.API.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+	err = dockerd.Each(members, func(i int, m dockerd.Member) error {
+		info, err := c.daemon.API.ContainerInspect(ctx, m.ID, client.ContainerInspectOptions{})
 		if err != nil && !errdefs.IsNotFound(err) { // it may have been removed meanwhile
 			return fmt.Errorf("look at the container of %s: %w", m.Name, err)
 		}
@@ -79,7 +80,7 @@ func (s *Status) notePauses(done []event.Event) {
 	}
 }
 
-func statusOf(m container, info api.InspectResponse) Status {
+func statusOf(m dockerd.Member, info api.InspectResponse) Status {
 	s := Status{Peer: m.Peer}
 	if state := info.State; state != nil {
 		stamp := state.StartedAt
@@ -105,7 +106,7 @@ func statusOf(m container, info api.InspectResponse) Status {
 
 // Shells returns the names of the peers in which Attach can open a shell now.
 func (c *Cluster) Shells(ctx context.Context) (names []string, err error) {
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	for _, m := range members {
 		if m.State == testbed.Running && hasShell(m) {
 			names = append(names, m.Name)
@@ -115,8 +116,8 @@ func (c *Cluster) Shells(ctx context.Context) (names []string, err error) {
 }
 
 // hasShell reports whether a member is a peer of a kind that has a shell.
-func hasShell(m container) bool {
-	kind, err := adapter.Named(m.adapter)
+func hasShell(m dockerd.Member) bool {
+	kind, err := adapter.Named(m.Adapter)
 	return err == nil && m.Name != testbed.Bootstrap && kind.Shell() != nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -24,19 +25,19 @@ type verification struct {
 	cluster *Cluster
 	matrix  fabric.Matrix
 	pairs   []fabric.Pair
-	peers   map[netip.Addr]container
+	peers   map[netip.Addr]dockerd.Member
 	probers map[netip.Addr]*fabric.Prober
 }
 
 // prepare chooses the pairs to be measured when links change and starts what
 // measures them.
-func (c *Cluster) prepare(ctx context.Context, members []container, from, to fabric.Matrix) (*verification, error) {
-	v := &verification{cluster: c, matrix: to, peers: make(map[netip.Addr]container)}
+func (c *Cluster) prepare(ctx context.Context, members []dockerd.Member, from, to fabric.Matrix) (*verification, error) {
+	v := &verification{cluster: c, matrix: to, peers: make(map[netip.Addr]dockerd.Member)}
 	for _, m := range running(members) {
 		v.peers[m.Addr] = m
 	}
 	v.pairs = sample(to, v.changed(from), datagrams)
-	var ends []container
+	var ends []dockerd.Member
 	seen := make(map[netip.Addr]bool)
 	for _, pair := range v.pairs {
 		if !seen[pair.From] { // the way back is a pair, too
@@ -131,10 +132,10 @@ func (v *verification) run(ctx context.Context) error {
 	for addr, m := range v.peers {
 		names[addr] = m.Name
 	}
-	overflowed := v.cluster.daemon.overflows(ctx)
+	overflowed := v.cluster.daemon.WatchOverflows(ctx)
 	results, err := v.matrix.Measure(ctx, v.probers, v.pairs)
 	if err != nil && overflowed() {
-		return fmt.Errorf("the links are set, but not measured: %w", ErrNeighbors)
+		return fmt.Errorf("the links are set, but not measured: %w", dockerd.ErrNeighbors)
 	}
 	if err != nil {
 		if v.steady(ctx, v.pairs...) != nil {
@@ -185,7 +186,7 @@ func (v *verification) judge(ctx context.Context, results []fabric.Measurement, 
 		return nil
 	}
 	if !without && overflowed() {
-		return fmt.Errorf("the links are set, and more is lost than was asked for, on %d links: %w", more+1, ErrNeighbors)
+		return fmt.Errorf("the links are set, and more is lost than was asked for, on %d links: %w", more+1, dockerd.ErrNeighbors)
 	}
 	if more > 0 {
 		bad.Detail += fmt.Sprintf(" (and %d links more)", more)
@@ -200,12 +201,12 @@ func (v *verification) steady(ctx context.Context, pairs ...fabric.Pair) error {
 	for _, pair := range pairs {
 		m := v.peers[pair.From]
 		other := v.peers[pair.To]
-		for _, one := range []container{m, other} {
+		for _, one := range []dockerd.Member{m, other} {
 			if seen[one.Name] {
 				continue
 			}
 			seen[one.Name] = true
-			life, err := v.cluster.life(ctx, one.id)
+			life, err := v.cluster.life(ctx, one.ID)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -16,7 +17,7 @@ func TestFaultWithoutEffect(t *testing.T) {
 	t.Parallel()
 	c := up(t, options("alice", "bob"))
 	ctx := t.Context()
-	members, err := daemon.list(ctx, c.Name())
+	members, err := daemon.List(ctx, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func TestChanged(t *testing.T) {
 	cut := fabric.Link{Drop: fabric.DropAll}
 	v := verification{
 		matrix: fabric.Matrix{pair(2, 1): cut, pair(1, 3): cut, pair(3, 4): cut, pair(2, 9): cut},
-		peers:  map[netip.Addr]container{at(1): {}, at(2): {}, at(3): {}, at(4): {}},
+		peers:  map[netip.Addr]dockerd.Member{at(1): {}, at(2): {}, at(3): {}, at(4): {}},
 	}
 	got := v.changed(fabric.Matrix{pair(3, 4): cut, pair(4, 1): {Loss: 10}})
 	want := []fabric.Pair{pair(1, 2), pair(2, 1), pair(1, 3), pair(3, 1), pair(1, 4), pair(4, 1)}

@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"cmp"
@@ -8,13 +8,13 @@ import (
 
 func TestOwner(t *testing.T) {
 	const dead = "2147483646"
-	host, _, _ := strings.Cut(string(thisProcess()), "/")
+	host, _, _ := strings.Cut(string(ThisProcess()), "/")
 	for _, test := range []struct {
 		name string
-		o    owner
+		o    Owner
 		gone bool
 	}{
-		{"this process", thisProcess(), false},
+		{"this process", ThisProcess(), false},
 		{"one that had this id before", changedOwner(ownerStart, "1"), true},
 		{"one that has ended", changedOwner(ownerPID, dead), true},
 		{"one of another host", changedOwner(ownerPID, dead, ownerHost, "elsewhere"), false},
@@ -23,7 +23,7 @@ func TestOwner(t *testing.T) {
 		{"one of an earlier boot, whose id lives", changedOwner(ownerBoot, "before", ownerMachine, cmp.Or(machine(), "none")), machine() != ""},
 		{"one of a machine of the same name", changedOwner(ownerPID, dead, ownerBoot, "its own", ownerMachine, "another"), false},
 		{"one of a machine without an id", changedOwner(ownerPID, dead, ownerBoot, "its own", ownerMachine, ""), false},
-		{"of a peerlab that did not tell the namespace", owner(host + "/" + dead + "/1"), false},
+		{"of a peerlab that did not tell the namespace", Owner(host + "/" + dead + "/1"), false},
 		{"something", "something", false},
 		{"nothing", "", false},
 		{"no number", changedOwner(ownerPID, "x"), false},
@@ -36,10 +36,10 @@ func TestOwner(t *testing.T) {
 }
 
 // changedOwner is this process but for some fields.
-func changedOwner(changes ...any) owner {
-	fields := strings.Split(string(thisProcess()), "/")
+func changedOwner(changes ...any) Owner {
+	fields := strings.Split(string(ThisProcess()), "/")
 	for i := 0; i < len(changes); i += 2 {
 		fields[changes[i].(int)] = changes[i+1].(string)
 	}
-	return owner(strings.Join(fields, "/"))
+	return Owner(strings.Join(fields, "/"))
 }

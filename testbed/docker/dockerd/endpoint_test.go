@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"crypto/sha256"
@@ -88,7 +88,7 @@ func TestWatchdogAsksTheChosenDaemon(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			guard.watchdog.leaveTo()
+			guard.watchdog.RemoveAndWait()
 			if len(listed) == 0 {
 				t.Error("the watchdog asks no daemon")
 			}

@@ -1,10 +1,16 @@
-// Package docker runs a cluster in containers: the bootstrap service and each
-// peer in one of their own, on a network of their own. A peer keeps its
-// container, and with it its address and everything it reported, through all
-// its lives. The Docker API is used directly, from version 1.41 (Docker 20.10):
-// what testcontainers starts is removed when the starting process ends, and a
-// cluster of `peerlab up` is to stay.
-package docker
+// Package dockerd is what an engine on containers needs of a Docker daemon, whatever
+// cluster it makes: the connection ([Connect]), the containers of all clusters and
+// their labels ([Member]), the removal of what is left ([Daemon.Clean]) and the
+// watchdog, a second process that removes a cluster when the first ends.
+//
+// It makes no cluster and knows no engine: package docker does that, with the client in
+// [Daemon.API]. Package docker and the programs are its callers. A new way to start a
+// cluster is a case in classify and an [Origin].
+//
+// The Docker API is used directly, from version 1.41 (Docker 20.10): what
+// testcontainers starts is removed when the starting process ends, and a cluster of
+// `peerlab up` is to stay.
+package dockerd
 
 import (
 	"context"
@@ -26,8 +32,8 @@ var (
 	ErrOld      = errors.New("the Docker daemon is too old")
 )
 
-// minAPI is that of Docker 20.10.
-const minAPI = "1.41"
+// MinAPI is that of Docker 20.10.
+const MinAPI = "1.41"
 
 // connectTimeout bounds the first question to the daemon.
 const connectTimeout = 5 * time.Second
@@ -75,8 +81,8 @@ func (e Endpoint) connect(ctx context.Context) (*Daemon, error) {
 		err = fmt.Errorf("%w at %s: is it running, and is the context right? docker context use default chooses this host's (%w)", ErrNoDocker, e, innermost(err))
 	case err != nil:
 		err = fmt.Errorf("%w at %s: is it running (systemctl start docker), and is DOCKER_HOST right? (%w)", ErrNoDocker, e, innermost(err))
-	case pong.APIVersion != "" && versions.LessThan(pong.APIVersion, minAPI):
-		err = fmt.Errorf("%w: it speaks API %s, and %s (Docker 20.10) is needed", ErrOld, pong.APIVersion, minAPI)
+	case pong.APIVersion != "" && versions.LessThan(pong.APIVersion, MinAPI):
+		err = fmt.Errorf("%w: it speaks API %s, and %s (Docker 20.10) is needed", ErrOld, pong.APIVersion, MinAPI)
 	}
 	if err != nil {
 		_ = api.Close()

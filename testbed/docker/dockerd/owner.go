@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"crypto/rand"
@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// owner names the process something belongs to: its host, its id and when it
+// Owner names the process something belongs to: its host, its id and when it
 // started, because ids are used again; the namespace in which it has that id; and
 // the boot of the host, and the machine, for the host's name may be another's, too.
-type owner string
+type Owner string
 
 // Fields of an owner, separated by slashes.
 const (
@@ -26,7 +26,8 @@ const (
 	ownerFields
 )
 
-func thisProcess() owner {
+// ThisProcess returns the owner of what this process makes.
+func ThisProcess() Owner {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "?" // no host has that name: never counts as gone
@@ -39,7 +40,7 @@ func thisProcess() owner {
 	fields[ownerNamespace], _ = os.Readlink("/proc/self/ns/pid")
 	fields[ownerBoot] = readLine("/proc/sys/kernel/random/boot_id")
 	fields[ownerMachine] = machine()
-	return owner(strings.Join(fields, "/"))
+	return Owner(strings.Join(fields, "/"))
 }
 
 // machine tells this machine from others of its name: a hash of its id, which is
@@ -79,8 +80,8 @@ func startTime(pid int) string {
 // gone reports whether o ran on this host and has ended. A process of another
 // namespace, which may be that of a container, does not count as gone: its id
 // means nothing here.
-func (o owner) gone() bool {
-	owned, here := strings.Split(string(o), "/"), strings.Split(string(thisProcess()), "/")
+func (o Owner) gone() bool {
+	owned, here := strings.Split(string(o), "/"), strings.Split(string(ThisProcess()), "/")
 	if len(owned) != ownerFields || len(here) != ownerFields || here[ownerHost] == "?" ||
 		owned[ownerHost] != here[ownerHost] || owned[ownerNamespace] != here[ownerNamespace] {
 		return false
@@ -98,5 +99,5 @@ func (o owner) gone() bool {
 	return startTime(pid) != owned[ownerStart]
 }
 
-// newRun names one call of Create.
-func newRun() string { return rand.Text() }
+// NewRunID names one call of Create.
+func NewRunID() string { return rand.Text() }

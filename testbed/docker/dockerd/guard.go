@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 // Labels of images that are not to outlive the process that has them built. A
 // container has the labels of its image, too, so these are none of a cluster's.
 const (
-	imageRunLabel   = "peerlab.image.run"
-	imageOwnerLabel = "peerlab.image.owner"
+	ImageRunLabel   = "peerlab.image.run"
+	ImageOwnerLabel = "peerlab.image.owner"
 )
 
 // Guard removes images when this process ends, however it does, as Create has
@@ -22,13 +22,13 @@ const (
 type Guard struct {
 	daemon   *Daemon
 	run      string
-	watchdog *watchdog
+	watchdog *Watchdog
 }
 
-// Guard starts to look after images. The program must begin with WatchIfAsked.
+// Guard starts to look after images. The program must begin with RunWatchdogIfRequested.
 func (d *Daemon) Guard() (*Guard, error) {
-	run := newRun()
-	watchdog, err := startWatchdog(run, d.endpoint)
+	run := NewRunID()
+	watchdog, err := StartWatchdog(run, d.endpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -37,17 +37,17 @@ func (d *Daemon) Guard() (*Guard, error) {
 
 // Labels are what the images are to be built with.
 func (g *Guard) Labels() map[string]string {
-	return map[string]string{imageRunLabel: g.run, imageOwnerLabel: string(thisProcess())}
+	return map[string]string{ImageRunLabel: g.run, ImageOwnerLabel: string(ThisProcess())}
 }
 
 // Close removes the images. What uses them must be gone.
 func (g *Guard) Close(ctx context.Context) error {
-	_, err := g.daemon.sweepImages(ctx, imageRunLabel, func(labels map[string]string) bool { return labels[imageRunLabel] == g.run })
+	_, err := g.daemon.sweepImages(ctx, ImageRunLabel, func(labels map[string]string) bool { return labels[ImageRunLabel] == g.run })
 	if err != nil {
-		g.watchdog.leaveTo() // it has more patience
+		g.watchdog.RemoveAndWait() // it has more patience
 		return err
 	}
-	g.watchdog.keep()
+	g.watchdog.Dismiss()
 	return nil
 }
 

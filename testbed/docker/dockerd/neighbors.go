@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"context"
@@ -44,9 +44,9 @@ func (d *Daemon) Neighbors(ctx context.Context) (neighbors.Table, error) {
 	return neighbors.Read(os.DirFS(n.root))
 }
 
-// overflows returns a function that reports whether the table has overflowed since
-// overflows was called. What cannot be told has not.
-func (d *Daemon) overflows(ctx context.Context) func() bool {
+// WatchOverflows returns a function that reports whether the table has overflowed since
+// WatchOverflows was called. What cannot be told has not.
+func (d *Daemon) WatchOverflows(ctx context.Context) func() bool {
 	before, err := d.Neighbors(ctx)
 	if err != nil {
 		return func() bool { return false }
@@ -57,9 +57,9 @@ func (d *Daemon) overflows(ctx context.Context) func() bool {
 	}
 }
 
-// undoTuning puts back the limits of the host that were changed for clusters, as the
+// UndoTuning puts back the limits of the host that were changed for clusters, as the
 // labels of their networks have them.
-func (d *Daemon) undoTuning(labels ...string) error {
+func (d *Daemon) UndoTuning(labels ...string) error {
 	changes := make([]Tuning, len(labels))
 	errs := make([]error, len(labels))
 	for i, label := range labels {
@@ -92,4 +92,4 @@ func (d *Daemon) Tune(ctx context.Context, peers int) (Tuning, error) {
 }
 
 // Untune takes back what Tune changed.
-func (d *Daemon) Untune(t Tuning) error { return d.undoTuning(t.String()) }
+func (d *Daemon) Untune(t Tuning) error { return d.UndoTuning(t.String()) }

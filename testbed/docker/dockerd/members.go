@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"cmp"
@@ -16,15 +16,15 @@ import (
 	"peerlab/testbed"
 )
 
-// Labels of what this package creates. Compose sets its own, and the image
+// Labels of what peerlab creates. Compose sets its own, and the image
 // brings one that says what it is.
 const (
-	clusterLabel = "peerlab.cluster"
-	peerLabel    = "peerlab.peer"
-	adapterLabel = "peerlab.adapter"
-	runLabel     = "peerlab.run"    // the call of Create it comes from
-	ownerLabel   = "peerlab.owner"  // the process it must not outlive
-	tuningLabel  = "peerlab.tuning" // of a network: what was changed on its host
+	ClusterLabel = "peerlab.cluster"
+	PeerLabel    = "peerlab.peer"
+	AdapterLabel = "peerlab.adapter"
+	RunLabel     = "peerlab.run"    // the call of Create it comes from
+	OwnerLabel   = "peerlab.owner"  // the process it must not outlive
+	TuningLabel  = "peerlab.tuning" // of a network: what was changed on its host
 
 	composeProject = "com.docker.compose.project"
 	composeService = "com.docker.compose.service"
@@ -36,27 +36,27 @@ const (
 // The containers beside a cluster's: its agent and the probes. They carry the
 // label of the cluster and are removed with it.
 const (
-	helperLabel    = "peerlab.helper"
-	agentHelper    = "agent"
-	probeHelper    = "probe"
-	featuresHelper = "features" // beside none
+	HelperLabel    = "peerlab.helper"
+	AgentHelper    = "agent"
+	ProbeHelper    = "probe"
+	FeaturesHelper = "features" // beside none
 )
 
-// container is one member of a cluster.
-type container struct {
+// Member is one container of a cluster.
+type Member struct {
 	testbed.Peer
-	id      string
-	cluster string
-	network string // the cluster's, by name
-	off     bool   // it is not on it any more
-	adapter string // how it is spoken to, "" as our own
-	created int64  // Unix time
-	origin  Origin
+	ID         string // of the container
+	Cluster    string
+	Network    string // the name of the cluster's network
+	OffNetwork bool   // the container is no longer on that network
+	Adapter    string // the name of the peer's kind, "" for ours
+	Created    int64  // when the container was made, in Unix time
+	Origin     Origin
 }
 
-// networkName names the network of a cluster that peerlab makes and, with a peer's
+// NetworkName names the network of a cluster that peerlab makes and, with a peer's
 // name, its containers.
-func networkName(cluster string) string {
+func NetworkName(cluster string) string {
 	if strings.HasPrefix(cluster, "peerlab") {
 		return cluster
 	}
@@ -66,42 +66,42 @@ func networkName(cluster string) string {
 // classify recognizes a container of a cluster, however it was started: by
 // this package, by Compose, or by hand with one of our images. What was started
 // by hand is told by byHand, and its cluster by the network it is on.
-func classify(s api.Summary) (c container, byHand, ours bool) {
-	c = container{id: s.ID, adapter: s.Labels[adapterLabel], created: s.Created}
-	if c.State = stateOf(s.State); c.State == testbed.Stopped {
+func classify(s api.Summary) (c Member, byHand, ours bool) {
+	c = Member{ID: s.ID, Adapter: s.Labels[AdapterLabel], Created: s.Created}
+	if c.State = StateOf(s.State); c.State == testbed.Stopped {
 		_, _ = fmt.Sscanf(s.Status, "Exited (%d)", &c.Exit)
 	}
 	switch {
-	case s.Labels[helperLabel] != "":
+	case s.Labels[HelperLabel] != "":
 		return c, false, false
-	case s.Labels[clusterLabel] != "":
-		c.cluster, c.Name = s.Labels[clusterLabel], s.Labels[peerLabel]
-		if c.origin = ByPeerlab; s.Labels[ownerLabel] != "" {
-			c.origin = ByRun
+	case s.Labels[ClusterLabel] != "":
+		c.Cluster, c.Name = s.Labels[ClusterLabel], s.Labels[PeerLabel]
+		if c.Origin = ByPeerlab; s.Labels[OwnerLabel] != "" {
+			c.Origin = ByRun
 		}
 		// An image can bring the labels, but not the name of its container.
-		if len(s.Names) > 0 && !slices.Contains(s.Names, "/"+networkName(c.cluster)+"-"+c.Name) {
+		if len(s.Names) > 0 && !slices.Contains(s.Names, "/"+NetworkName(c.Cluster)+"-"+c.Name) {
 			return c, false, false
 		}
 	case s.Labels[imageTitle] != "peerlab" || s.Labels[testcontainers] != "" || s.Labels[composeOneOff] == "True":
 		return c, false, false // somebody else's, or a test's
 	case s.Labels[composeProject] != "":
-		c.cluster, c.Name, c.origin = s.Labels[composeProject], s.Labels[composeService], ByCompose
+		c.Cluster, c.Name, c.Origin = s.Labels[composeProject], s.Labels[composeService], ByCompose
 	case !strings.HasPrefix(s.Command, "/peer run") && !strings.HasPrefix(s.Command, "/bootstrap"):
 		return c, false, false // our image, with another program in it
 	default:
-		c.origin = ByHand
+		c.Origin = ByHand
 		if len(s.Names) > 0 {
 			name := strings.TrimPrefix(s.Names[0], "/")
 			c.Name = strings.TrimPrefix(name, "peerlab-")
 		}
 		return c, true, c.Name != ""
 	}
-	return c, false, c.cluster != "" && c.Name != ""
+	return c, false, c.Cluster != "" && c.Name != ""
 }
 
-// stateOf returns what the process of a container does.
-func stateOf(state api.ContainerState) testbed.State {
+// StateOf returns what the process of a container does.
+func StateOf(state api.ContainerState) testbed.State {
 	switch state {
 	case api.StateRunning, api.StateRestarting:
 		return testbed.Running
@@ -111,9 +111,9 @@ func stateOf(state api.ContainerState) testbed.State {
 	return testbed.Stopped
 }
 
-// addrOf returns the address of a container on a network, or the one that it has
+// AddrOf returns the address of a container on a network, or the one that it has
 // when it runs.
-func addrOf(e *network.EndpointSettings) netip.Addr {
+func AddrOf(e *network.EndpointSettings) netip.Addr {
 	if !e.IPAddress.IsValid() && e.IPAMConfig != nil {
 		return e.IPAMConfig.IPv4Address
 	}
@@ -132,9 +132,9 @@ func networksOf(s api.Summary) map[string]*network.EndpointSettings {
 // networks that its members are on, for somebody else's purposes, do not count. A
 // peer that was started by hand is of the cluster whose network it is on, and
 // without such a one of a cluster that is called like its network.
-func assemble(all []api.Summary) (members []container) {
+func assemble(all []api.Summary) (members []Member) {
 	type member struct {
-		container
+		Member
 		on map[string]*network.EndpointSettings
 	}
 	var found, byHand []member
@@ -153,16 +153,16 @@ func assemble(all []api.Summary) (members []container) {
 			}
 			continue
 		}
-		if shared[c.cluster] == nil {
-			shared[c.cluster] = make(map[string]int)
+		if shared[c.Cluster] == nil {
+			shared[c.Cluster] = make(map[string]int)
 		}
-		if s.Labels[clusterLabel] != "" {
-			shared[c.cluster][""]++ // this package made it
+		if s.Labels[ClusterLabel] != "" {
+			shared[c.Cluster][""]++ // this package made it
 		}
 		for name, e := range m.on {
-			shared[c.cluster][name] += 2
+			shared[c.Cluster][name] += 2
 			if e != nil && e.IPAMConfig != nil && e.IPAMConfig.IPv4Address.IsValid() {
-				shared[c.cluster][name]++ // somebody chose the address
+				shared[c.Cluster][name]++ // somebody chose the address
 			}
 		}
 		found = append(found, m)
@@ -171,7 +171,7 @@ func assemble(all []api.Summary) (members []container) {
 	for cluster, count := range shared {
 		name := most(count)
 		if count[""] > 0 {
-			name = networkName(cluster)
+			name = NetworkName(cluster)
 		}
 		networks[cluster] = name
 		clusters[name] = cluster
@@ -189,24 +189,24 @@ func assemble(all []api.Summary) (members []container) {
 		if name == "" {
 			continue // it is nobody's
 		}
-		if m.cluster = clusters[name]; m.cluster == "" {
-			m.cluster = name
+		if m.Cluster = clusters[name]; m.Cluster == "" {
+			m.Cluster = name
 		}
-		if _, known := networks[m.cluster]; !known {
-			networks[m.cluster] = name
+		if _, known := networks[m.Cluster]; !known {
+			networks[m.Cluster] = name
 		}
 		found = append(found, m)
 	}
 	for _, m := range found {
-		m.network = networks[m.cluster]
-		e, on := m.on[m.network]
-		if m.off = !on; m.off && m.State != testbed.Stopped {
+		m.Network = networks[m.Cluster]
+		e, on := m.on[m.Network]
+		if m.OffNetwork = !on; m.OffNetwork && m.State != testbed.Stopped {
 			m.Reason = testbed.NoNetwork
 		}
 		if e != nil {
-			m.Addr = addrOf(e)
+			m.Addr = AddrOf(e)
 		}
-		members = append(members, m.container)
+		members = append(members, m.Member)
 	}
 	sortMembers(members)
 	if giveOwnNames(members) {
@@ -225,42 +225,42 @@ func most(count map[string]int) (name string) {
 	return name
 }
 
-// list returns the containers of one cluster, or of all with "": the bootstrap
+// List returns the containers of one cluster, or of all with "": the bootstrap
 // service first, then by name.
-func (d *Daemon) list(ctx context.Context, cluster string) ([]container, error) {
+func (d *Daemon) List(ctx context.Context, cluster string) ([]Member, error) {
 	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
-	return slices.DeleteFunc(assemble(all.Items), func(c container) bool { return cluster != "" && c.cluster != cluster }), nil
+	return slices.DeleteFunc(assemble(all.Items), func(c Member) bool { return cluster != "" && c.Cluster != cluster }), nil
 }
 
-func sortMembers(all []container) {
-	slices.SortFunc(all, func(a, b container) int {
-		return cmp.Or(cmp.Compare(a.cluster, b.cluster), compareNames(a.Name, b.Name), cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+func sortMembers(all []Member) {
+	slices.SortFunc(all, func(a, b Member) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), compareNames(a.Name, b.Name), cmp.Compare(a.Created, b.Created), cmp.Compare(a.ID, b.ID))
 	})
 }
 
 // giveOwnNames calls the second of two members of one name, as containers that
 // were started by hand can have, by its name and 2, and so on: what is asked of
 // one is not done to another. It reports whether there were such.
-func giveOwnNames(sorted []container) (changed bool) {
+func giveOwnNames(sorted []Member) (changed bool) {
 	type key struct{ cluster, name string }
 	taken, seen := make(map[key]bool, len(sorted)), make(map[key]bool, len(sorted))
 	for _, c := range sorted {
-		taken[key{c.cluster, c.Name}] = true
+		taken[key{c.Cluster, c.Name}] = true
 	}
 	for i := range sorted {
 		c := &sorted[i]
-		first := key{c.cluster, c.Name}
+		first := key{c.Cluster, c.Name}
 		if !seen[first] {
 			seen[first] = true
 			continue
 		}
-		for n := 2; taken[key{c.cluster, c.Name}]; n++ {
+		for n := 2; taken[key{c.Cluster, c.Name}]; n++ {
 			c.Name = fmt.Sprintf("%s-%d", first.name, n)
 		}
-		taken[key{c.cluster, c.Name}], changed = true, true
+		taken[key{c.Cluster, c.Name}], changed = true, true
 	}
 	return changed
 }
@@ -283,14 +283,14 @@ func compareNames(a, b string) int {
 
 // Clusters returns the names of the clusters there are, running or not.
 func (d *Daemon) Clusters(ctx context.Context) ([]string, error) {
-	all, err := d.list(ctx, "")
-	return clustersOf(all), err
+	all, err := d.List(ctx, "")
+	return ClusterNames(all), err
 }
 
-// clustersOf returns the names of the clusters of sorted members.
-func clustersOf(all []container) (names []string) {
+// ClusterNames returns the names of the clusters of sorted members.
+func ClusterNames(all []Member) (names []string) {
 	for _, c := range all {
-		names = append(names, c.cluster)
+		names = append(names, c.Cluster)
 	}
 	return slices.Compact(names)
 }

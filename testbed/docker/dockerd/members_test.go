@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"net/netip"
@@ -22,26 +22,26 @@ func TestClassify(t *testing.T) {
 		name string
 		s    api.Summary
 		ours bool
-		want container
+		want Member
 	}{
 		{
 			"this package's, stopped",
 			api.Summary{
 				State: api.StateExited, Status: "Exited (137) 3 seconds ago",
-				Labels: map[string]string{clusterLabel: "c", peerLabel: "alice"}, Names: []string{"/peerlab-c-alice"},
+				Labels: map[string]string{ClusterLabel: "c", PeerLabel: "alice"}, Names: []string{"/peerlab-c-alice"},
 				NetworkSettings: on("peerlab-c", &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: addr}}),
 			},
 			true,
-			container{origin: ByPeerlab, cluster: "c", network: "peerlab-c", Peer: testbed.Peer{Name: "alice", State: testbed.Stopped, Addr: addr, Exit: 137}},
+			Member{Origin: ByPeerlab, Cluster: "c", Network: "peerlab-c", Peer: testbed.Peer{Name: "alice", State: testbed.Stopped, Addr: addr, Exit: 137}},
 		},
 		{
 			"of a run",
 			api.Summary{
 				State: api.StateRunning, Names: []string{"/peerlab-c-alice"}, NetworkSettings: on("peerlab-c", &network.EndpointSettings{IPAddress: addr}),
-				Labels: map[string]string{clusterLabel: "c", peerLabel: "alice", ownerLabel: "somebody"},
+				Labels: map[string]string{ClusterLabel: "c", PeerLabel: "alice", OwnerLabel: "somebody"},
 			},
 			true,
-			container{origin: ByRun, cluster: "c", network: "peerlab-c", Peer: testbed.Peer{Name: "alice", State: testbed.Running, Addr: addr}},
+			Member{Origin: ByRun, Cluster: "c", Network: "peerlab-c", Peer: testbed.Peer{Name: "alice", State: testbed.Running, Addr: addr}},
 		},
 		{
 			"Compose's, paused",
@@ -49,7 +49,7 @@ func TestClassify(t *testing.T) {
 				imageTitle: "peerlab", composeProject: "p", composeService: "bob",
 			}},
 			true,
-			container{origin: ByCompose, cluster: "p", network: "net", Peer: testbed.Peer{Name: "bob", State: testbed.Paused, Addr: addr}},
+			Member{Origin: ByCompose, Cluster: "p", Network: "net", Peer: testbed.Peer{Name: "bob", State: testbed.Paused, Addr: addr}},
 		},
 		{
 			"started by hand",
@@ -58,21 +58,21 @@ func TestClassify(t *testing.T) {
 				Labels: map[string]string{imageTitle: "peerlab"}, Names: []string{"/peerlab-charly"},
 			},
 			true,
-			container{origin: ByHand, cluster: "net", network: "net", Peer: testbed.Peer{Name: "charly", State: testbed.Running, Addr: addr}},
+			Member{Origin: ByHand, Cluster: "net", Network: "net", Peer: testbed.Peer{Name: "charly", State: testbed.Running, Addr: addr}},
 		},
-		{"another program in our image", api.Summary{Command: "/agent", NetworkSettings: up, Labels: map[string]string{imageTitle: "peerlab"}, Names: []string{"/x"}}, false, container{}},
-		{"a test's", api.Summary{Command: "/peer run", NetworkSettings: up, Labels: map[string]string{imageTitle: "peerlab", testcontainers: "true"}, Names: []string{"/x"}}, false, container{}},
-		{"docker compose run", api.Summary{Labels: map[string]string{imageTitle: "peerlab", composeProject: "p", composeService: "bob", composeOneOff: "True"}}, false, container{}},
-		{"somebody else's in a Compose project", api.Summary{Labels: map[string]string{composeProject: "p", composeService: "db"}}, false, container{}},
+		{"another program in our image", api.Summary{Command: "/agent", NetworkSettings: up, Labels: map[string]string{imageTitle: "peerlab"}, Names: []string{"/x"}}, false, Member{}},
+		{"a test's", api.Summary{Command: "/peer run", NetworkSettings: up, Labels: map[string]string{imageTitle: "peerlab", testcontainers: "true"}, Names: []string{"/x"}}, false, Member{}},
+		{"docker compose run", api.Summary{Labels: map[string]string{imageTitle: "peerlab", composeProject: "p", composeService: "bob", composeOneOff: "True"}}, false, Member{}},
+		{"somebody else's in a Compose project", api.Summary{Labels: map[string]string{composeProject: "p", composeService: "db"}}, false, Member{}},
 		{
 			"with the labels of its image",
 			api.Summary{
-				State: api.StateRunning, Labels: map[string]string{clusterLabel: "c", peerLabel: "alice"}, Names: []string{"/romantic_bell"},
+				State: api.StateRunning, Labels: map[string]string{ClusterLabel: "c", PeerLabel: "alice"}, Names: []string{"/romantic_bell"},
 			},
 			false,
-			container{},
+			Member{},
 		},
-		{"nothing known", api.Summary{}, false, container{}},
+		{"nothing known", api.Summary{}, false, Member{}},
 	} {
 		got := assemble([]api.Summary{test.s})
 		if ours := len(got) == 1; ours != test.ours || ours && got[0] != test.want {
@@ -93,16 +93,16 @@ func TestOrder(t *testing.T) {
 
 // TestOneNameForOne gives members that have one name names of their own.
 func TestOneNameForOne(t *testing.T) {
-	var all []container
+	var all []Member
 	for i, name := range []string{"bob", "alice", "alice", "alice", "alice-2"} {
-		all = append(all, container{cluster: "c", Peer: testbed.Peer{Name: name}, id: name, created: int64(10 - i)})
+		all = append(all, Member{Cluster: "c", Peer: testbed.Peer{Name: name}, ID: name, Created: int64(10 - i)})
 	}
-	all = append(all, container{cluster: "d", Peer: testbed.Peer{Name: "alice"}})
+	all = append(all, Member{Cluster: "d", Peer: testbed.Peer{Name: "alice"}})
 	sortMembers(all)
 	changed := giveOwnNames(all)
 	var got []string
 	for _, c := range all {
-		got = append(got, c.cluster+" "+c.Name)
+		got = append(got, c.Cluster+" "+c.Name)
 	}
 	if want := []string{"c alice", "c alice-3", "c alice-4", "c alice-2", "c bob", "d alice"}; !changed || !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
@@ -130,7 +130,7 @@ func TestNetworkOfACluster(t *testing.T) {
 		return s
 	}
 	ours := func(name string, networks ...string) api.Summary {
-		return on(api.Summary{ID: name, Labels: map[string]string{clusterLabel: "c", peerLabel: name}, Names: []string{"/peerlab-c-" + name}}, networks...)
+		return on(api.Summary{ID: name, Labels: map[string]string{ClusterLabel: "c", PeerLabel: name}, Names: []string{"/peerlab-c-" + name}}, networks...)
 	}
 	composed := func(name string, networks ...string) api.Summary {
 		return on(api.Summary{ID: name, Labels: map[string]string{imageTitle: "peerlab", composeProject: "p", composeService: name}}, networks...)
@@ -172,13 +172,13 @@ func TestNetworkOfACluster(t *testing.T) {
 		var got []string
 		for _, m := range assemble(test.all) {
 			where := m.Addr.String()
-			if m.off != (m.Reason == testbed.NoNetwork) || m.off == m.Addr.IsValid() {
+			if m.OffNetwork != (m.Reason == testbed.NoNetwork) || m.OffNetwork == m.Addr.IsValid() {
 				t.Errorf("%s: %+v", test.name, m)
 			}
-			if m.off {
+			if m.OffNetwork {
 				where = "off"
 			}
-			got = append(got, strings.Join([]string{m.cluster, m.Name, m.network, where}, " "))
+			got = append(got, strings.Join([]string{m.Cluster, m.Name, m.Network, where}, " "))
 		}
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)

@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"testing"
@@ -8,10 +8,10 @@ import (
 )
 
 func TestSummarize(t *testing.T) {
-	of := func(cluster, name string, state testbed.State, created int64) container {
-		return container{Peer: testbed.Peer{Name: name, State: state}, cluster: cluster, created: created, origin: ByCompose}
+	of := func(cluster, name string, state testbed.State, created int64) Member {
+		return Member{Peer: testbed.Peer{Name: name, State: state}, Cluster: cluster, Created: created, Origin: ByCompose}
 	}
-	got := summarize([]container{
+	got := summarize([]Member{
 		of("a", testbed.Bootstrap, testbed.Running, 12), of("a", "alice", testbed.Running, 10), of("a", "bob", testbed.Paused, 11), of("a", "charly", testbed.Stopped, 11),
 		of("b", "alice", testbed.Running, 20),
 	})

@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"bufio"
@@ -22,28 +22,28 @@ const watchVariable = "PEERLAB_WATCH"
 // keepWord tells the watchdog that its work is done, or not wanted.
 const keepWord = "keep"
 
-// watchdog is a second process of the same program that removes what a run
+// Watchdog is a second process of the same program that removes what a run
 // made when the first one ends, in whatever way: by a panic, Ctrl-C or
 // kill -9. It notices by its standard input, which then ends.
-type watchdog struct {
+type Watchdog struct {
 	process *exec.Cmd
 	input   io.WriteCloser
 	once    sync.Once
 }
 
 // ErrNoEntry is what Create and Guard return in a program that did not begin with
-// WatchIfAsked: the watchdog, which is the same program, would do all that again.
-var ErrNoEntry = errors.New("this program did not call docker.WatchIfAsked: begin main with it, or TestMain in a test (if status, asked := docker.WatchIfAsked(); asked { os.Exit(status) })")
+// RunWatchdogIfRequested: the watchdog, which is the same program, would do all that again.
+var ErrNoEntry = errors.New("this program did not call dockerd.RunWatchdogIfRequested: begin main with it, or TestMain in a test (if status, requested := dockerd.RunWatchdogIfRequested(); requested { os.Exit(status) })")
 
 // errIsWatchdog is what they return in the watchdog itself.
-var errIsWatchdog = errors.New("this process is a watchdog and makes nothing: it must exit with the status that docker.WatchIfAsked returned")
+var errIsWatchdog = errors.New("this process is a watchdog and makes nothing: it must exit with the status that dockerd.RunWatchdogIfRequested returned")
 
-// entered is whether WatchIfAsked was called: of this process, as its environment
+// entered is whether RunWatchdogIfRequested was called: of this process, as its environment
 // is.
 var entered atomic.Bool
 
-// mayWatch returns why this process may not start a watchdog, if it may not.
-func mayWatch() error {
+// CheckEntry returns why this process may not start a watchdog, if it may not.
+func CheckEntry() error {
 	switch {
 	case !entered.Load():
 		return ErrNoEntry
@@ -60,8 +60,10 @@ type watchOrder struct {
 	TLS           *contexts.Endpoint
 }
 
-func startWatchdog(run string, where Endpoint) (*watchdog, error) {
-	if err := mayWatch(); err != nil {
+// StartWatchdog starts the watchdog of a run: of all that has its RunLabel or
+// ImageRunLabel.
+func StartWatchdog(run string, where Endpoint) (*Watchdog, error) {
+	if err := CheckEntry(); err != nil {
 		return nil, err
 	}
 	cmd, err := thisProgram()
@@ -77,10 +79,10 @@ func startWatchdog(run string, where Endpoint) (*watchdog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
-	w := &watchdog{process: cmd, input: input}
+	w := &Watchdog{process: cmd, input: input}
 	// Not in its environment: a key may be among it.
 	if err := json.NewEncoder(input).Encode(watchOrder{where.Context, where.Host, where.tls}); err != nil {
-		w.keep()
+		w.Dismiss()
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
 	return w, nil
@@ -99,16 +101,16 @@ func thisProgram() (*exec.Cmd, error) {
 	return exec.Command(path), err
 }
 
-// pid is the id of the watchdog's process.
-func (w *watchdog) pid() int { return w.process.Process.Pid }
+// PID is the id of the watchdog's process.
+func (w *Watchdog) PID() int { return w.process.Process.Pid }
 
-// keep ends the watchdog with nothing removed.
-func (w *watchdog) keep() { w.finish(keepWord) }
+// Dismiss ends the watchdog with nothing removed.
+func (w *Watchdog) Dismiss() { w.finish(keepWord) }
 
-// leaveTo has the watchdog remove all, and waits for it.
-func (w *watchdog) leaveTo() { w.finish("") }
+// RemoveAndWait has the watchdog remove all, and waits for it.
+func (w *Watchdog) RemoveAndWait() { w.finish("") }
 
-func (w *watchdog) finish(word string) {
+func (w *Watchdog) finish(word string) {
 	w.once.Do(func() {
 		_, _ = io.WriteString(w.input, word)
 		_ = w.input.Close()
@@ -116,13 +118,12 @@ func (w *watchdog) finish(word string) {
 	})
 }
 
-// WatchIfAsked must be called first by every program that calls Create or
-// Guard, which fail with ErrNoEntry without it. It returns false in the program
-// itself. In the process that these start
-// of the same program, to remove a cluster or images should the first one be
-// killed, it returns true once it has done its work, with the status to exit
-// with.
-func WatchIfAsked() (status int, asked bool) {
+// RunWatchdogIfRequested must be called first by every program that makes a cluster or
+// calls Guard, which fail with ErrNoEntry without it. In the program itself it returns
+// false. What makes the cluster starts a second process of the same program, which
+// removes the cluster if the first is killed. There the function returns true once that
+// is done, with the status to exit with.
+func RunWatchdogIfRequested() (status int, requested bool) {
 	entered.Store(true)
 	run := os.Getenv(watchVariable)
 	if run == "" {
@@ -141,7 +142,7 @@ func WatchIfAsked() (status int, asked bool) {
 		err = removeRun(run, Endpoint{Context: order.Context, Host: order.Host, tls: order.TLS})
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "peerlab: something may be left, look for the labels %s and %s with %s: %v\n", runLabel, imageRunLabel, run, err)
+		fmt.Fprintf(os.Stderr, "peerlab: something may be left, look for the labels %s and %s with %s: %v\n", RunLabel, ImageRunLabel, run, err)
 		return 1, true
 	}
 	return 0, true
@@ -161,8 +162,8 @@ func removeRun(run string, where Endpoint) error {
 	retry := time.NewTicker(time.Second / 2)
 	defer retry.Stop()
 	for quiet := 0; quiet < 4; {
-		removed, err := d.sweep(ctx, runLabel, func(labels map[string]string) bool { return labels[runLabel] == run })
-		images, imagesErr := d.sweepImages(ctx, imageRunLabel, func(labels map[string]string) bool { return labels[imageRunLabel] == run })
+		removed, err := d.Sweep(ctx, RunLabel, func(labels map[string]string) bool { return labels[RunLabel] == run })
+		images, imagesErr := d.sweepImages(ctx, ImageRunLabel, func(labels map[string]string) bool { return labels[ImageRunLabel] == run })
 		err = errors.Join(err, imagesErr)
 		if err == nil && removed == (Removed{}) && images == 0 {
 			quiet++

@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"context"
@@ -31,14 +31,14 @@ type Removed struct {
 // What stands beside a cluster goes when nothing of the cluster is left.
 func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
 	ended := func(label string) func(map[string]string) bool {
-		return func(labels map[string]string) bool { return owner(labels[label]).gone() }
+		return func(labels map[string]string) bool { return Owner(labels[label]).gone() }
 	}
-	removed, err := d.sweep(ctx, ownerLabel, ended(ownerLabel))
+	removed, err := d.Sweep(ctx, OwnerLabel, ended(OwnerLabel))
 	used, usedErr := d.usedImages(ctx)
 	if usedErr != nil {
 		return removed, errors.Join(err, usedErr)
 	}
-	images, imagesErr := d.sweepImages(ctx, imageOwnerLabel, ended(imageOwnerLabel), used...)
+	images, imagesErr := d.sweepImages(ctx, ImageOwnerLabel, ended(ImageOwnerLabel), used...)
 	removed.Images, err = images, errors.Join(err, imagesErr)
 	beside, besideErr := d.removeOrphans(ctx)
 	removed.Containers += beside
@@ -48,7 +48,7 @@ func (d *Daemon) Clean(ctx context.Context) (Removed, error) {
 // removeOrphans removes what stands beside a cluster of which nothing is left. It
 // lists that first: a cluster is there before what stands beside it.
 func (d *Daemon) removeOrphans(ctx context.Context) (removed int, err error) {
-	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", helperLabel)})
+	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", HelperLabel)})
 	if err != nil {
 		return 0, fmt.Errorf("list containers: %w", err)
 	}
@@ -58,12 +58,12 @@ func (d *Daemon) removeOrphans(ctx context.Context) (removed int, err error) {
 	}
 	var ids []string
 	for _, c := range all.Items {
-		cluster := c.Labels[clusterLabel]
-		if c.Labels[helperLabel] != "" && cluster != "" && !slices.Contains(there, cluster) {
+		cluster := c.Labels[ClusterLabel]
+		if c.Labels[HelperLabel] != "" && cluster != "" && !slices.Contains(there, cluster) {
 			ids = append(ids, c.ID)
 		}
 	}
-	return d.removeContainers(ctx, ids)
+	return d.RemoveContainers(ctx, ids)
 }
 
 // usedImages returns the ids of images that a container has, running or not.
@@ -79,10 +79,10 @@ func (d *Daemon) usedImages(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// removeCluster removes all of one cluster. What Compose made carries its
+// RemoveCluster removes all of one cluster. What Compose made carries its
 // labels, what was started by hand none: that has no network of its own. What
 // stands beside a cluster carries our label whoever made the cluster.
-func (d *Daemon) removeCluster(ctx context.Context, name string) error {
+func (d *Daemon) RemoveCluster(ctx context.Context, name string) error {
 	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
 		return fmt.Errorf("list containers: %w", err)
@@ -91,15 +91,15 @@ func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 	were := make(map[string]bool) // networks the members are on, by name and by id
 	used := make(map[string]bool) // those that others are on
 	for _, c := range assemble(all.Items) {
-		if c.cluster == name {
-			ids = append(ids, c.id)
+		if c.Cluster == name {
+			ids = append(ids, c.ID)
 		}
 	}
 	for _, s := range all.Items {
 		member := slices.Contains(ids, s.ID)
 		for network, endpoint := range networksOf(s) {
 			on := used
-			if member || s.Labels[helperLabel] != "" && s.Labels[clusterLabel] == name {
+			if member || s.Labels[HelperLabel] != "" && s.Labels[ClusterLabel] == name {
 				on = were
 			}
 			on[network] = true
@@ -108,10 +108,10 @@ func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 			}
 		}
 	}
-	if _, err := d.removeContainers(ctx, ids); err != nil {
+	if _, err := d.RemoveContainers(ctx, ids); err != nil {
 		return err
 	}
-	_, err = d.sweep(ctx, clusterLabel, func(labels map[string]string) bool { return labels[clusterLabel] == name })
+	_, err = d.Sweep(ctx, ClusterLabel, func(labels map[string]string) bool { return labels[ClusterLabel] == name })
 	// Of a Compose project the peers may be a part: a network without which
 	// another of its containers could not be started stays.
 	_, composeErr := d.sweepNetworks(ctx, composeProject, func(n network.Summary) bool {
@@ -120,8 +120,8 @@ func (d *Daemon) removeCluster(ctx context.Context, name string) error {
 	return errors.Join(err, composeErr)
 }
 
-// sweep removes the containers and networks that have a label and match.
-func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[string]string) bool) (Removed, error) {
+// Sweep removes the containers and networks that have a label and match.
+func (d *Daemon) Sweep(ctx context.Context, label string, match func(labels map[string]string) bool) (Removed, error) {
 	all, err := d.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
 		return Removed{}, fmt.Errorf("list containers: %w", err)
@@ -132,21 +132,21 @@ func (d *Daemon) sweep(ctx context.Context, label string, match func(labels map[
 			ids = append(ids, c.ID)
 		}
 	}
-	removed, err := d.removeContainers(ctx, ids)
+	removed, err := d.RemoveContainers(ctx, ids)
 	networks, networkErr := d.sweepNetworks(ctx, label, func(n network.Summary) bool { return match(n.Labels) })
 	return Removed{Containers: removed, Networks: networks}, errors.Join(err, networkErr)
 }
 
-// removeContainers removes what it can and says how many that were. In a Docker
+// RemoveContainers removes what it can and says how many that were. In a Docker
 // before 23.0 two containers that leave a network at the same instant can bring
 // the whole daemon to a halt (moby/libnetwork#2679): there one goes after
 // another.
-func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error) {
+func (d *Daemon) RemoveContainers(ctx context.Context, ids []string) (int, error) {
 	var removed atomic.Int64
 	remove := func(_ int, id string) error {
 		waiting, cancel := context.WithTimeout(ctx, removeTimeout) // one that is blocked for good keeps no other
 		defer cancel()
-		err := d.removeContainer(waiting, id)
+		err := d.RemoveContainer(waiting, id)
 		if err == nil {
 			removed.Add(1)
 		}
@@ -158,7 +158,7 @@ func (d *Daemon) removeContainers(ctx context.Context, ids []string) (int, error
 			err = errors.Join(err, remove(i, id))
 		}
 	} else {
-		err = each(ids, remove)
+		err = Each(ids, remove)
 	}
 	return int(removed.Load()), err
 }
@@ -179,15 +179,17 @@ func (d *Daemon) sweepNetworks(ctx context.Context, label string, match func(net
 		switch {
 		case err == nil:
 			removed++
-			tunings = append(tunings, n.Labels[tuningLabel])
+			tunings = append(tunings, n.Labels[TuningLabel])
 		case !errdefs.IsNotFound(err):
 			errs = append(errs, fmt.Errorf("remove the network %s: %w", n.Name, err))
 		}
 	}
-	return removed, errors.Join(append(errs, d.undoTuning(tunings...))...)
+	return removed, errors.Join(append(errs, d.UndoTuning(tunings...))...)
 }
 
-func (d *Daemon) removeContainer(ctx context.Context, id string) error {
+// RemoveContainer removes a container, unless it is gone. If somebody else is removing
+// it, it waits until that is done.
+func (d *Daemon) RemoveContainer(ctx context.Context, id string) error {
 	_, err := d.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	switch {
 	case err == nil, errdefs.IsNotFound(err):
@@ -213,9 +215,9 @@ func (d *Daemon) removeContainer(ctx context.Context, id string) error {
 // already would feel it.
 const atOnce = 8
 
-// each calls f for every item, a bounded number at the same time, and joins
+// Each calls f for every item, a bounded number at the same time, and joins
 // the errors.
-func each[T any](items []T, f func(int, T) error) error {
+func Each[T any](items []T, f func(int, T) error) error {
 	errs := make([]error, len(items))
 	slots := make(chan struct{}, atOnce)
 	var working sync.WaitGroup

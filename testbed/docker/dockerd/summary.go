@@ -1,4 +1,4 @@
-package docker
+package dockerd
 
 import (
 	"context"
@@ -33,7 +33,7 @@ type Summary struct {
 
 // Summaries returns all clusters there are, by name.
 func (d *Daemon) Summaries(ctx context.Context) ([]Summary, error) {
-	members, err := d.list(ctx, "")
+	members, err := d.List(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -41,13 +41,13 @@ func (d *Daemon) Summaries(ctx context.Context) ([]Summary, error) {
 }
 
 // summarize counts the members of each cluster; those of one stand together.
-func summarize(members []container) (all []Summary) {
+func summarize(members []Member) (all []Summary) {
 	for _, m := range members {
-		if len(all) == 0 || all[len(all)-1].Name != m.cluster {
-			all = append(all, Summary{Name: m.cluster, Created: time.Unix(m.created, 0), Origin: m.origin})
+		if len(all) == 0 || all[len(all)-1].Name != m.Cluster {
+			all = append(all, Summary{Name: m.Cluster, Created: time.Unix(m.Created, 0), Origin: m.Origin})
 		}
 		s := &all[len(all)-1]
-		if created := time.Unix(m.created, 0); created.Before(s.Created) {
+		if created := time.Unix(m.Created, 0); created.Before(s.Created) {
 			s.Created = created
 		}
 		if m.Name == testbed.Bootstrap {
