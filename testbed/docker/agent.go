@@ -18,6 +18,7 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/record"
 	"peerlab/testbed/fabric"
 )
 
@@ -56,7 +57,7 @@ func (c *Cluster) agent(ctx context.Context, members []dockerd.Member, start boo
 			return w.client, nil
 		case tries == 3 || !errdefs.IsConflict(err) && !errdefs.IsNotFound(err):
 			return nil, fmt.Errorf("start the fabric's agent: %w", err)
-		case !c.rest(): // one that ends has the name still
+		case !dockerd.WaitToRetry(c.ctx): // one that ends has the name still
 			return nil, c.ctx.Err()
 		}
 	}
@@ -65,7 +66,7 @@ func (c *Cluster) agent(ctx context.Context, members []dockerd.Member, start boo
 // bridge returns what names the cluster's network for the fabric, and its
 // device on this host. A new network of the same name is another one.
 func (c *Cluster) bridge(ctx context.Context, members []dockerd.Member) (lab, device string, err error) {
-	name := networkOf(members)
+	name := dockerd.NetworkOf(members)
 	if name == "" {
 		return "", "", fmt.Errorf("links %w: the peers are on no network", cannot)
 	}
@@ -74,7 +75,7 @@ func (c *Cluster) bridge(ctx context.Context, members []dockerd.Member) (lab, de
 		return "", "", fmt.Errorf("look at the network %s: %w", name, err)
 	}
 	n := info.Network
-	if err := checkOwners(members, n); err != nil {
+	if err := record.CheckAddresses(members, n); err != nil {
 		return "", "", err
 	}
 	if n.Driver != "bridge" || len(n.ID) < 12 {
@@ -86,16 +87,6 @@ func (c *Cluster) bridge(ctx context.Context, members []dockerd.Member) (lab, de
 		device = "br-" + lab
 	}
 	return lab, device, nil
-}
-
-// networkOf returns the network of a cluster, "" if none of its members is on it.
-func networkOf(members []dockerd.Member) string {
-	for _, m := range members {
-		if !m.OffNetwork && m.Network != "" {
-			return m.Network
-		}
-	}
-	return ""
 }
 
 func (c *Cluster) fabricImage() string {
@@ -119,7 +110,7 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 		labels = c.made.labels(c.name)
 		labels[dockerd.HelperLabel] = dockerd.AgentHelper
 	}
-	name := agentName(lab)
+	name := dockerd.AgentName(lab)
 	id, err := createHelper(ctx, c.daemon, name, labels,
 		&api.Config{
 			Image: c.fabricImage(), AttachStderr: true,
@@ -157,9 +148,6 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 	}
 	return fmt.Errorf("links %w: the agent runs and cannot be reached at %s: only programs on Docker's own host can, of root or of the user who started it", cannot, fabric.SocketOf(lab))
 }
-
-// agentName is that of the container of a lab's agent.
-func agentName(lab string) string { return "peerlab-fabric-" + lab }
 
 // createHelper creates a container that goes when it ends, with no rights but
 // those given, and the limits of a probe unless others are given.

@@ -26,24 +26,16 @@ type Cluster struct {
 	flag     string  // what --cluster has to say for a command to mean this one, "" if it need not
 	made     *making // nil for one that was found
 	history  *testbed.History
-	external *record.ExternalEvents
+	recorder *record.Recorder // of history
 
 	ctx     context.Context // of what follows the cluster
 	end     context.CancelFunc
 	running sync.WaitGroup
-	follow  sync.Once
 
-	mu      sync.Mutex
-	readers map[string]*reader       // by container id
-	agents  map[string]bool          // that are read, by container id
-	changes map[int64]bool           // of links that are in the history, by their time
-	turns   map[string]chan struct{} // of who begins something in a container or pauses it, by its id
-	// How many processors each container may use, by its id, where that was
-	// changed.
-	throttles map[string]string
-	off       map[string]string // members that run off their network, by id: its name
-	lastMove  netip.Addr        // that Move chose
-	found     []dockerd.Member  // as Find saw them, for the first that asks
+	mu       sync.Mutex
+	turns    map[string]chan struct{} // of who begins something in a container or pauses it, by its id
+	lastMove netip.Addr               // that Move chose
+	found    []dockerd.Member         // as Find saw them, for the first that asks
 
 	wires wires
 }
@@ -59,10 +51,10 @@ type making struct {
 
 func newCluster(d *dockerd.Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
+	history := testbed.NewHistory()
 	return &Cluster{
-		daemon: d, name: name, history: testbed.NewHistory(), external: record.NewExternalEvents(),
-		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
-		turns: make(map[string]chan struct{}), throttles: make(map[string]string), off: make(map[string]string), wires: newWires(),
+		daemon: d, name: name, history: history, recorder: record.NewRecorder(ctx, d, name, history),
+		ctx: ctx, end: cancel, turns: make(map[string]chan struct{}), wires: newWires(),
 	}
 }
 
@@ -90,6 +82,7 @@ func Create(ctx context.Context, d *dockerd.Daemon, o Options) (*Cluster, error)
 		c.flag = o.Name
 	}
 	c.made = m
+	c.recorder.SkipPast()
 	if err := c.create(ctx); err != nil {
 		// By the run, not by the name: somebody else may have been faster.
 		_, left := d.Sweep(context.WithoutCancel(ctx), dockerd.RunLabel, func(labels map[string]string) bool { return labels[dockerd.RunLabel] == m.run })
@@ -221,6 +214,7 @@ func (c *Cluster) finish(ctx context.Context) error {
 	c.end()
 	err := c.wires.close(context.WithoutCancel(ctx), c.daemon)
 	c.running.Wait()
+	c.recorder.Wait()
 	c.history.Close()
 	if c.made != nil {
 		c.made.watchdog.Dismiss()
@@ -231,7 +225,7 @@ func (c *Cluster) finish(ctx context.Context) error {
 // Remove removes the containers and networks of the cluster, however it was
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
-	c.external.Mute()
+	c.recorder.Mute()
 	// First, for links that go with their network are not lost.
 	beside := c.wires.close(context.WithoutCancel(ctx), c.daemon)
 	err := c.daemon.RemoveCluster(ctx, c.name)

@@ -6,7 +6,8 @@
 //     testbed.Engine. [NewFactory] is for package scenarios.
 //   - Package dockerd has the connection to the daemon, which both take, the list of
 //     containers, and the watchdog that cleans up.
-//   - Package record makes events of what Docker tells and of what containers write.
+//   - Package record fills the history: with what the peers report and what anybody does
+//     to them.
 //   - Package adapter knows how to talk to the program in a container; package fabric
 //     changes and measures links.
 //

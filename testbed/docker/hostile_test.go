@@ -17,6 +17,7 @@ import (
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/dockertest"
+	"peerlab/testbed/docker/record"
 )
 
 // TestHostilePeers runs peers that mean harm, each in its way, and looks at what
@@ -68,7 +69,7 @@ func TestHostilePeers(t *testing.T) {
 	if err != nil || len(peers) != 1+len(script) {
 		t.Fatalf("the cluster has %v, %v", peers, err)
 	}
-	if agents, err := newCluster(daemon, "another").agentIDs(ctx); err != nil || len(agents) > 0 {
+	if agents, err := record.NewRecorder(ctx, daemon, "another", testbed.NewHistory()).AgentIDs(ctx); err != nil || len(agents) > 0 {
 		t.Errorf("agents of another cluster: %q, %v", agents, err)
 	}
 

@@ -179,14 +179,14 @@ func checkComplete(t *testing.T, c *Cluster) {
 		t.Fatal(err)
 	}
 	for _, m := range members {
-		if err := again.drain(ctx, m); err != nil {
+		if err := again.recorder.Drain(ctx, m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	byPeer := func(c *Cluster) map[string][]string {
 		of := make(map[string][]string)
 		for _, e := range c.since(0) {
-			if e.Kind == testbed.LabError && e.Error != forgottenByDocker { // by a host that is busy
+			if e.Kind == testbed.LabError && !isForgotten(e) { // by a host that is busy
 				t.Errorf("%s: %s", e.Member, e.Error)
 			}
 			if e.Peer != testbed.Lab {

@@ -105,7 +105,7 @@ func (c *Cluster) setLinks(ctx context.Context, members []dockerd.Member, links 
 		return err
 	}
 	if !maps.Equal(from.Matrix, to) {
-		c.recordLinks(links, at)
+		c.recorder.RecordLinks(links, at)
 	}
 	return check.run(ctx)
 }
@@ -244,7 +244,7 @@ func (c *Cluster) readdress(ctx context.Context, before, after netip.Addr) error
 		left = max(time.Until(status.Until), time.Second)
 	}
 	at, err := c.enforce(ctx, client, to, left)
-	c.noteChange(at) // of addresses alone
+	c.recorder.NoteChange(at) // of addresses alone
 	return err
 }
 
@@ -270,7 +270,7 @@ func (c *Cluster) hold(ctx context.Context, client *fabric.Client) {
 	case c.wires.lost <- err:
 	default:
 	}
-	c.problem("", err)
+	c.recorder.Problem("", err)
 }
 
 // see records the end of links that were set for a time.
@@ -288,7 +288,7 @@ func (c *Cluster) see(ctx context.Context, client *fabric.Client, end time.Time)
 		case err != nil:
 			return // the agent is gone, and so is the network
 		case !status.Lapsed.IsZero():
-			c.recordLinks(nil, status.Lapsed)
+			c.recorder.RecordLinks(nil, status.Lapsed)
 			return
 		case status.Until.IsZero() || status.Until.After(end.Add(time.Second)):
 			return // somebody else has set others
@@ -372,7 +372,7 @@ func (s *LinkState) read(ctx context.Context) error {
 
 // named turns addresses into names. Those of nobody are left out.
 func named(m fabric.Matrix, members []dockerd.Member) testbed.Links {
-	names := namesOf(members)
+	names := dockerd.NamesByAddr(members)
 	links := make(testbed.Links, len(m))
 	for pair, link := range m {
 		if from, to := names[pair.From], names[pair.To]; from != "" && to != "" {
@@ -380,12 +380,4 @@ func named(m fabric.Matrix, members []dockerd.Member) testbed.Links {
 		}
 	}
 	return links
-}
-
-func namesOf(members []dockerd.Member) map[netip.Addr]string {
-	names := make(map[netip.Addr]string, len(members))
-	for _, m := range members {
-		names[m.Addr] = m.Name
-	}
-	return names
 }

@@ -14,7 +14,6 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
-	"peerlab/testbed/docker/record"
 )
 
 // firstHost is the number of the bootstrap service's address within the
@@ -237,17 +236,4 @@ func rangeForOthers(subnet netip.Prefix, peers int) netip.Prefix {
 // of its cluster.
 func offNetwork(m dockerd.Member) error {
 	return fmt.Errorf("%s is off the network of the cluster, somebody disconnected it: docker network connect %s %s brings it back", m.Name, cmp.Or(m.Network, "NETWORK"), m.ID[:min(12, len(m.ID))])
-}
-
-// checkOwners returns an error if somebody who is no member has the address of a
-// member, as of one that does not run.
-func checkOwners(members []dockerd.Member, n network.Inspect) error {
-	for id, e := range n.Containers {
-		for _, m := range members {
-			if m.Addr.IsValid() && m.Addr == e.IPv4Address.Addr() && m.ID != id {
-				return fmt.Errorf("links %w: the container %s has the address of %s, %s: what is done to links would be done to it; disconnect it from the network %s", cannot, record.Clip(e.Name), m.Name, m.Addr, n.Name)
-			}
-		}
-	}
-	return nil
 }

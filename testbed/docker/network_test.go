@@ -10,6 +10,7 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/record"
 )
 
 func TestFree(t *testing.T) {
@@ -85,11 +86,11 @@ func TestRangeForOthers(t *testing.T) {
 func TestAddressOfAStranger(t *testing.T) {
 	members := []dockerd.Member{{ID: "1", Peer: testbed.Peer{Name: "alice", Addr: netip.MustParseAddr("10.0.0.11")}}}
 	n := network.Inspect{Containers: map[string]network.EndpointResource{"1": {IPv4Address: netip.MustParsePrefix("10.0.0.11/24")}}}
-	if err := checkOwners(members, n); err != nil {
+	if err := record.CheckAddresses(members, n); err != nil {
 		t.Error(err)
 	}
 	n.Containers = map[string]network.EndpointResource{"2": {Name: "db", IPv4Address: netip.MustParsePrefix("10.0.0.11/24")}}
-	if err := checkOwners(members, n); err == nil || !errors.Is(err, testbed.ErrUnable) || !strings.Contains(err.Error(), "db has the address of alice") {
+	if err := record.CheckAddresses(members, n); err == nil || !errors.Is(err, testbed.ErrUnable) || !strings.Contains(err.Error(), "db has the address of alice") {
 		t.Errorf("%v", err)
 	}
 }

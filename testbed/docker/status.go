@@ -56,7 +56,7 @@ func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
 	}
 	// Of pauses only Docker's events tell when they were. Where those are not to be
 	// had, the beginning of the process is what is known.
-	remembered, _, _ := c.remembered(ctx, members, record.NewExternalEvents(), time.Now())
+	remembered := c.recorder.Remembered(ctx, members)
 	for i := range all {
 		all[i].notePauses(remembered)
 	}
@@ -90,13 +90,13 @@ func statusOf(m dockerd.Member, info api.InspectResponse) Status {
 		if m.State == testbed.Stopped && m.Exit == 137 && state.OOMKilled {
 			s.Reason = testbed.OutOfMemory
 		}
-		s.Since = parseTime(stamp)
+		s.Since = dockerd.ParseTime(stamp)
 		if m.State == testbed.Stopped && !s.Since.IsZero() {
 			s.Ended = &m.Exit
 		}
 	}
 	if info.HostConfig != nil {
-		s.CPUs, _ = strconv.ParseFloat(processors(info.HostConfig.Resources), 64)
+		s.CPUs, _ = strconv.ParseFloat(record.Processors(info.HostConfig.Resources), 64)
 	}
 	if info.Config != nil {
 		s.Image, s.Profile = info.Config.Image, profileOf(info.Config)

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,4 +132,40 @@ func innermost(err error) error {
 		}
 		err = inner
 	}
+}
+
+// retryAfter is how long a broken connection to the daemon rests.
+const retryAfter = time.Second
+
+// WaitToRetry waits before a broken connection is tried again. It returns false if ctx
+// ends first.
+func WaitToRetry(ctx context.Context) bool {
+	timer := time.NewTimer(retryAfter)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Stamp returns a time in Docker's form.
+func Stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+
+// ParseTime parses what Docker has of a container's life: the zero time is none.
+func ParseTime(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.Year() < 2000 {
+		return time.Time{}
+	}
+	return t
+}
+
+// Tail is a number of last lines in Docker's words: all, unless it is above 0.
+func Tail(lines int) string {
+	if lines <= 0 {
+		return "all"
+	}
+	return strconv.Itoa(lines)
 }

@@ -42,6 +42,9 @@ const (
 	FeaturesHelper = "features" // beside none
 )
 
+// AgentName names the container of the agent of a network, by the beginning of its id.
+func AgentName(lab string) string { return "peerlab-fabric-" + lab }
+
 // Member is one container of a cluster.
 type Member struct {
 	testbed.Peer
@@ -293,4 +296,23 @@ func ClusterNames(all []Member) (names []string) {
 		names = append(names, c.Cluster)
 	}
 	return slices.Compact(names)
+}
+
+// NetworkOf returns the network of a cluster, "" if none of its members is on it.
+func NetworkOf(members []Member) string {
+	for _, m := range members {
+		if !m.OffNetwork && m.Network != "" {
+			return m.Network
+		}
+	}
+	return ""
+}
+
+// NamesByAddr returns who has which address.
+func NamesByAddr(members []Member) map[netip.Addr]string {
+	names := make(map[netip.Addr]string, len(members))
+	for _, m := range members {
+		names[m.Addr] = m.Name
+	}
+	return names
 }

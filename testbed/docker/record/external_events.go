@@ -13,11 +13,11 @@ import (
 	"peerlab/testbed"
 )
 
-// ExternalEvents makes events of what Docker tells that others have done to peers:
+// externalEvents makes events of what Docker tells that others have done to peers:
 // another peerlab, docker kill, or nobody, when a process ended by itself. What
 // this engine does is in the history before it is done; Docker tells of that
 // too, and then Decode returns nothing.
-type ExternalEvents struct {
+type externalEvents struct {
 	mu     sync.Mutex
 	own    map[dockerAction][]time.Time // asked for by this engine, not heard of yet
 	ending map[string]bool              // by id: somebody else has sent it a signal that ends it
@@ -35,14 +35,14 @@ type dockerAction struct {
 // not told by then, it did not see.
 const echoTimeout = time.Minute
 
-// NewExternalEvents returns an ExternalEvents to which nothing has happened yet.
-func NewExternalEvents() *ExternalEvents {
-	return &ExternalEvents{own: make(map[dockerAction][]time.Time), ending: make(map[string]bool), memory: make(map[string]bool)}
+// newExternalEvents returns an externalEvents to which nothing has happened yet.
+func newExternalEvents() *externalEvents {
+	return &externalEvents{own: make(map[dockerAction][]time.Time), ending: make(map[string]bool), memory: make(map[string]bool)}
 }
 
 // Expect tells that this engine is about to do something to a container. The
 // function it returns takes that back.
-func (o *ExternalEvents) Expect(id string, action events.Action) (withdraw func()) {
+func (o *externalEvents) Expect(id string, action events.Action) (withdraw func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	d := dockerAction{id, action}
@@ -56,7 +56,7 @@ func (o *ExternalEvents) Expect(id string, action events.Action) (withdraw func(
 }
 
 // Mute makes Decode return nothing from now on.
-func (o *ExternalEvents) Mute() {
+func (o *externalEvents) Mute() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.muted = true
@@ -64,14 +64,14 @@ func (o *ExternalEvents) Mute() {
 
 // Expects reports whether this engine has done something to a container of which
 // Docker has not told yet.
-func (o *ExternalEvents) Expects(id string, action events.Action) bool {
+func (o *externalEvents) Expects(id string, action events.Action) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.expected(dockerAction{id, action}, false)
 }
 
 // expected reports whether this engine has done d, and forgets it if once is all.
-func (o *ExternalEvents) expected(d dockerAction, forget bool) bool {
+func (o *externalEvents) expected(d dockerAction, forget bool) bool {
 	o.own[d] = slices.DeleteFunc(o.own[d], func(at time.Time) bool { return time.Since(at) > echoTimeout })
 	if len(o.own[d]) == 0 {
 		delete(o.own, d)
@@ -85,7 +85,7 @@ func (o *ExternalEvents) expected(d dockerAction, forget bool) bool {
 
 // Decode makes an event of what Docker tells of the container of a peer, if it is
 // somebody else's doing.
-func (o *ExternalEvents) Decode(msg events.Message, m testbed.Peer) (e event.Event, isExternal bool) {
+func (o *externalEvents) Decode(msg events.Message, m testbed.Peer) (e event.Event, isExternal bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	id := msg.Actor.ID
@@ -123,7 +123,7 @@ func (o *ExternalEvents) Decode(msg events.Message, m testbed.Peer) (e event.Eve
 		o.memory[id] = true // which may be that of a line it ran: its end comes next, or not
 		return e, false
 	case events.ActionStart:
-		e.Kind, e.Addr = testbed.LabStart, AddrText(m.Addr)
+		e.Kind, e.Addr = testbed.LabStart, addrText(m.Addr)
 	case events.ActionDie:
 		if o.ending[id] {
 			delete(o.ending, id)
@@ -145,9 +145,9 @@ func (o *ExternalEvents) Decode(msg events.Message, m testbed.Peer) (e event.Eve
 	return e, true
 }
 
-// EventFilters choose what Docker is to tell of, for Decode and for who looks at
+// eventFilters choose what Docker is to tell of, for Decode and for who looks at
 // networks.
-func EventFilters() client.Filters {
+func eventFilters() client.Filters {
 	f := make(client.Filters).Add("type", string(events.ContainerEventType), string(events.NetworkEventType))
 	for _, action := range []events.Action{
 		events.ActionConnect, events.ActionDisconnect, // of networks
@@ -159,8 +159,8 @@ func EventFilters() client.Filters {
 	return f
 }
 
-// AddrText returns an address in the form of an event: "" for none.
-func AddrText(addr netip.Addr) string {
+// addrText returns an address in the form of an event: "" for none.
+func addrText(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return ""
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestExternalEvents(t *testing.T) {
 	const id = "1"
-	o := NewExternalEvents()
+	o := newExternalEvents()
 	var got []string
 	hear := func(action events.Action, attributes ...string) {
 		msg := events.Message{Action: action, TimeNano: 1, Actor: events.Actor{ID: id, Attributes: make(map[string]string)}}

@@ -18,15 +18,15 @@ import (
 // link of its own for each pair of 1,000 peers fits.
 const maxChange = 64 << 20
 
-// ReadLinkChanges reads the changes of links from what an agent wrote, with names in
+// decodeLinkChanges reads the changes of links from what an agent wrote, with names in
 // place of addresses, and calls add with each. What changes nothing, such as a lease
 // or the address of a peer that moved, is left out. Of what else the agent wrote, the
 // first line is a problem, and so are changes that are missing.
-func ReadLinkChanges(log io.Reader, names func() map[netip.Addr]string, add func(testbed.Links, time.Time), problem func(error)) error {
+func decodeLinkChanges(log io.Reader, names func() map[netip.Addr]string, add func(testbed.Links, time.Time), problem func(error)) error {
 	bad := false
 	refuse := func(err error) {
 		if !bad {
-			problem(fmt.Errorf("what the fabric's agent tells: %s", Clip(err.Error())))
+			problem(fmt.Errorf("what the fabric's agent tells: %s", clip(err.Error())))
 		}
 		bad = true
 	}
@@ -66,7 +66,7 @@ func parseChange(line []byte) (e event.Event, links testbed.Links, err error) {
 	switch {
 	case err != nil:
 	case e.Kind != links.Kind():
-		err = fmt.Errorf("%q is no change of links", Clip(string(e.Kind)))
+		err = fmt.Errorf("%q is no change of links", clip(string(e.Kind)))
 	case e.Time.IsZero():
 		err = errors.New("a change of links without a time")
 	}

@@ -30,7 +30,7 @@ func TestAgentTellsOfLinksOnly(t *testing.T) {
 		strings.Repeat("x", maxChange+1) + "\n" + change(2, testbed.LabHeal, "") + change(9, testbed.LabHeal, "")
 	names := func() map[netip.Addr]string { return nil }
 	var got []string
-	err := ReadLinkChanges(logOf(text), names,
+	err := decodeLinkChanges(logOf(text), names,
 		func(links testbed.Links, _ time.Time) { got = append(got, string(links.Kind())) },
 		func(err error) { got = append(got, err.Error()) })
 	if err != nil || !matches(got, []string{"no change of links", "lab.cut", "lab.heal", "change 9 of links came after 2", "lab.heal"}) {
@@ -55,7 +55,7 @@ func TestAgentTellsOfNoChange(t *testing.T) {
 		}
 	}
 	var got []string
-	err := ReadLinkChanges(logOf(text), names,
+	err := decodeLinkChanges(logOf(text), names,
 		func(links testbed.Links, _ time.Time) { got = append(got, links.String()) },
 		func(err error) { got = append(got, err.Error()) })
 	if err != nil || !slices.Equal(got, []string{"alice -> bob drop=all", ""}) {

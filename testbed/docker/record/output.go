@@ -15,15 +15,15 @@ import (
 	"peerlab/testbed/docker/adapter"
 )
 
-// OutputDecoder makes events of what one container writes, line by line. All
+// outputDecoder makes events of what one container writes, line by line. All
 // readers use it, so that they believe the same: an event is of the peer whose
 // container wrote it, whatever name the line has, and never of the lab. What is
 // no event, or no event of this peer, is dropped and reported as a problem: the
 // first of such lines in a row, and then how many followed.
-type OutputDecoder struct {
+type outputDecoder struct {
 	peer    string
 	decode  adapter.Decoder
-	stamped bool
+	stamped bool // Docker has to put the time in front of each line
 	event   func(event.Event) // called with each event, in order
 	problem func(error)       // called with what keeps them from being complete
 
@@ -35,24 +35,21 @@ type OutputDecoder struct {
 	resuming bool        // until the line after lastLine comes by
 }
 
-// NewOutputDecoder returns a decoder for what a peer writes, from the beginning.
+// newOutputDecoder returns a decoder for what a peer writes, from the beginning.
 // adapterName is the name of the peer's kind, "" for ours. The decoder calls add
 // with each event and problem with what keeps the events from being complete.
-func NewOutputDecoder(peer, adapterName string, add func(event.Event), problem func(error)) (*OutputDecoder, error) {
+func newOutputDecoder(peer, adapterName string, add func(event.Event), problem func(error)) (*outputDecoder, error) {
 	kind, err := adapter.Named(adapterName)
 	if err != nil {
 		return nil, fmt.Errorf("what %s reports: %w", peer, err)
 	}
-	return &OutputDecoder{peer: peer, decode: kind.Decoder(peer), stamped: kind.Stamped(), event: add, problem: problem}, nil
+	return &outputDecoder{peer: peer, decode: kind.Decoder(peer), stamped: kind.Stamped(), event: add, problem: problem}, nil
 }
 
-// Stamped reports whether Docker has to put the time in front of each line.
-func (d *OutputDecoder) Stamped() bool { return d.stamped }
-
-// Read decodes what Docker has of the container's output, until that ends. An
+// read decodes what Docker has of the container's output, until that ends. An
 // unfinished line at the end is a problem if the peer has ended: else the rest
 // of it may follow.
-func (d *OutputDecoder) Read(log io.Reader, ended bool) error {
+func (d *outputDecoder) read(log io.Reader, ended bool) error {
 	w := lineWriter{stamped: d.stamped, line: d.line, long: d.long}
 	_, err := stdcopy.StdCopy(&w, io.Discard, log)
 	if err != nil {
@@ -66,15 +63,15 @@ func (d *OutputDecoder) Read(log io.Reader, ended bool) error {
 	return nil
 }
 
-// Resume prepares for reading the output again from since, or from its beginning
+// resume prepares for reading the output again from since, or from its beginning
 // if that is the zero time: events that were read before are skipped.
-func (d *OutputDecoder) Resume() (since time.Time) {
+func (d *outputDecoder) resume() (since time.Time) {
 	d.resuming = d.lastLine != nil
 	return d.last.Time
 }
 
 // line decodes one line.
-func (d *OutputDecoder) line(line []byte) {
+func (d *outputDecoder) line(line []byte) {
 	if d.resuming && bytes.Equal(line, d.lastLine) {
 		d.resuming, d.counted = false, d.last.Seq
 		return
@@ -94,7 +91,7 @@ func (d *OutputDecoder) line(line []byte) {
 		return
 	}
 	if strings.HasPrefix(string(e.Kind), testbed.Lab+".") {
-		d.refuse(fmt.Errorf("%q is an event of the lab: no peer reports it", Clip(string(e.Kind))))
+		d.refuse(fmt.Errorf("%q is an event of the lab: no peer reports it", clip(string(e.Kind))))
 		return
 	}
 	gap, repeated := d.checkOrder(e)
@@ -115,7 +112,7 @@ func (d *OutputDecoder) line(line []byte) {
 }
 
 // parse returns the event of a line, numbered.
-func (d *OutputDecoder) parse(line []byte) (e event.Event, isEvent bool, err error) {
+func (d *outputDecoder) parse(line []byte) (e event.Event, isEvent bool, err error) {
 	var at time.Time
 	if d.stamped {
 		stamp, text, _ := bytes.Cut(line, []byte(" "))
@@ -138,7 +135,7 @@ func (d *OutputDecoder) parse(line []byte) (e event.Event, isEvent bool, err err
 
 // isNew reports whether e comes after the last event that was read: a later one
 // of the same life, or the first of another.
-func (d *OutputDecoder) isNew(e event.Event) bool {
+func (d *outputDecoder) isNew(e event.Event) bool {
 	if d.stamped || e.Seq == 1 {
 		return e.Time.After(d.last.Time)
 	}
@@ -147,11 +144,11 @@ func (d *OutputDecoder) isNew(e event.Event) bool {
 
 // checkOrder reports whether e was there before, and else what is missing before
 // it.
-func (d *OutputDecoder) checkOrder(e event.Event) (gap error, repeated bool) {
+func (d *outputDecoder) checkOrder(e event.Event) (gap error, repeated bool) {
 	start := e.Seq == 1 && e.Kind == event.PeerStarted
 	switch {
 	case d.lastLine == nil && !start:
-		return fmt.Errorf("what there is begins with event %d, %s: Docker's log was rotated (max-size), or cut", e.Seq, Clip(string(e.Kind))), false
+		return fmt.Errorf("what there is begins with event %d, %s: Docker's log was rotated (max-size), or cut", e.Seq, clip(string(e.Kind))), false
 	case start:
 		return nil, e.Time.Equal(d.started)
 	case e.Seq <= d.last.Seq:
@@ -163,28 +160,28 @@ func (d *OutputDecoder) checkOrder(e event.Event) (gap error, repeated bool) {
 }
 
 // long notes a line that was dropped because it was too long.
-func (d *OutputDecoder) long() {
+func (d *outputDecoder) long() {
 	if !d.resuming {
 		d.refuse(fmt.Errorf("a line of more than %d MiB was dropped", event.MaxLine>>20))
 	}
 }
 
-func (d *OutputDecoder) refuse(err error) {
+func (d *outputDecoder) refuse(err error) {
 	if d.refused++; d.refused == 1 {
-		d.problem(errors.New(Clip(err.Error())))
+		d.problem(errors.New(clip(err.Error())))
 	}
 }
 
 // endRefused tells how many lines in a row were dropped.
-func (d *OutputDecoder) endRefused() {
+func (d *outputDecoder) endRefused() {
 	if d.refused > 1 {
 		d.problem(fmt.Errorf("lines after it that were refused, too: %d", d.refused-1))
 	}
 	d.refused = 0
 }
 
-// Clip shortens what somebody else wrote.
-func Clip(text string) string {
+// clip shortens what somebody else wrote.
+func clip(text string) string {
 	const most = 200
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], "") + "…"

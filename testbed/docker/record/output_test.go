@@ -23,9 +23,9 @@ func reportedLine(life, seq int) string {
 
 // decoderOf decodes for a peer alice, and notes the numbers of its events and
 // what is wrong.
-func decoderOf(t *testing.T, got *[]string) *OutputDecoder {
+func decoderOf(t *testing.T, got *[]string) *outputDecoder {
 	t.Helper()
-	d, err := NewOutputDecoder("alice", "",
+	d, err := newOutputDecoder("alice", "",
 		func(e event.Event) {
 			if e.Peer != "alice" || strings.HasPrefix(string(e.Kind), "lab.") {
 				t.Errorf("an event of %s: %s", e.Peer, e.Kind)
@@ -100,7 +100,7 @@ func TestReadAgain(t *testing.T) {
 		for _, line := range before {
 			d.line([]byte(line))
 		}
-		if since := d.Resume(); !since.Equal(time.Date(2026, 1, 2, 2, 0, 2, 0, time.UTC)) {
+		if since := d.resume(); !since.Equal(time.Date(2026, 1, 2, 2, 0, 2, 0, time.UTC)) {
 			t.Errorf("reads again since %s", since)
 		}
 		got = nil

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/moby/moby/client"
 
@@ -87,10 +86,4 @@ func TestHistoryOfOthers(t *testing.T) {
 	reported, err := later.Reported(ctx)
 	must(err)
 	check("one that comes later", told(reported), false)
-}
-
-func TestStamp(t *testing.T) {
-	if got := stamp(time.Unix(5, 7)); got != "5.000000007" {
-		t.Error(got)
-	}
 }

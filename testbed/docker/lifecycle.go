@@ -16,6 +16,7 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/record"
 )
 
 // grace is how long a peer has to leave, in seconds.
@@ -92,7 +93,7 @@ func (c *Cluster) do(kind event.Kind, text string, m dockerd.Member, action even
 		addr = m.Addr.String()
 	}
 	c.record(kind, m.Name, addr, text)
-	withdraw := c.external.Expect(m.ID, action)
+	withdraw := c.recorder.Expect(m.ID, action)
 	err := f()
 	if err != nil {
 		withdraw()
@@ -131,7 +132,7 @@ func (c *Cluster) isEnding(ctx context.Context, m dockerd.Member) (ending bool, 
 	if m.State != testbed.Running || m.Name == testbed.Bootstrap {
 		return false, nil
 	}
-	told, _, err := c.reported(ctx, m, endingTail)
+	told, _, err := c.recorder.ReadOutput(ctx, m, endingTail)
 	for _, e := range told {
 		switch e.Kind {
 		case event.PeerStarted:
@@ -176,7 +177,7 @@ func (c *Cluster) Stop(ctx context.Context, names ...string) error {
 		if err != nil {
 			return cmp.Or(context.Cause(waiting), err)
 		}
-		return c.drain(waiting, m)
+		return c.recorder.Drain(waiting, m)
 	})
 }
 
@@ -198,7 +199,7 @@ func (c *Cluster) Kill(ctx context.Context, names ...string) error {
 		if err := c.awaitEnd(waiting, m); err != nil {
 			return err
 		}
-		return c.drain(waiting, m)
+		return c.recorder.Drain(waiting, m)
 	})
 }
 
@@ -268,7 +269,7 @@ func (c *Cluster) Throttle(ctx context.Context, cpus float64, names ...string) e
 		err := c.do(testbed.LabThrottle, text, m, events.ActionUpdate, func() error {
 			_, err := c.daemon.API.ContainerUpdate(ctx, m.ID, client.ContainerUpdateOptions{Resources: &limit})
 			if err == nil {
-				c.noteThrottle(m.ID, processors(limit))
+				c.recorder.NoteThrottle(m.ID, record.Processors(limit))
 			}
 			return err
 		})
