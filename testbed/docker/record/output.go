@@ -23,7 +23,7 @@ import (
 type outputDecoder struct {
 	peer    string
 	decode  adapter.Decoder
-	stamped bool // Docker has to put the time in front of each line
+	stamped bool              // Docker has to put the time in front of each line
 	event   func(event.Event) // called with each event, in order
 	problem func(error)       // called with what keeps them from being complete
 
