@@ -69,7 +69,7 @@ func (f *batchFlags) batch() (b scenarios.Batch, err error) {
 		return b, usageError{fmt.Errorf("--set %w", err)}
 	}
 	if f.repeat < 1 || f.repeat > 100_000 {
-		return b, usageError{fmt.Errorf("--repeat %d: want 1 to 100000", f.repeat)}
+		return b, usageError{fmt.Errorf("--repeat must be 1 to 100000, not %d", f.repeat)}
 	}
 	b = scenarios.Batch{Engine: f.engine, Arm: f.arm, Set: set, Repeat: f.repeat, Seed: f.seed, Parallel: f.parallel}
 	return b, f.check()

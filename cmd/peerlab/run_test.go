@@ -38,7 +38,7 @@ func TestRunExitsWithTheVerdict(t *testing.T) {
 		{"set.txt", cluster, []string{"--set", "SEEM=2"}, 2, "", "no such variable: did you mean SEEN?"},
 		{"quiet.txt", cluster, []string{"--quiet"}, 0, "pass", ""},
 		{"engine.txt", cluster, []string{"--engine", "moon"}, 2, "", `--engine "moon": one of docker, sim`},
-		{"repeat.txt", cluster, []string{"--repeat", "0"}, 2, "", "--repeat 0: want 1 to 100000"},
+		{"repeat.txt", cluster, []string{"--repeat", "0"}, 2, "", "--repeat must be 1 to 100000, not 0"},
 		{"arm.txt", cluster, []string{"--arm", "x"}, 2, "", `there is no arm "x"`},
 		{"ok.cmd", "alice init\nalice members\n", nil, 0, "members                                                      OK", ""},
 		{"bad.cmd", "alice init\nalice nonsense\n", nil, 1, "FAILED: unknown command", ""},

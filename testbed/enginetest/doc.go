@@ -43,6 +43,7 @@
 //   - a link with a rate carries messages of the chat
 //   - a delay is felt, or refused before anything changes
 //   - links replace all that was, and are recorded as what they are
+//   - links that are like that already are not recorded
 //   - a value of a link is taken back
 //   - wrong links are refused, and those in force stay
 //   - links to the bootstrap service are cut like any other

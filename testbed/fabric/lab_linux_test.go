@@ -80,6 +80,32 @@ func (l *lab) start(t testing.TB, i int) {
 	must(t, inside.AddrAdd(eth0, &netlink.Addr{IPNet: &net.IPNet{IP: p.addr.AsSlice(), Mask: net.CIDRMask(16, 32)}}))
 	must(t, inside.LinkSetUp(eth0))
 	must(t, inside.LinkSetUp(link(t, inside, "lo")))
+	awaitUp(t, l.host, p.port)
+	awaitUp(t, p.ns, "eth0")
+}
+
+// awaitUp waits until the kernel lets packets through a device, which it does up to
+// a second after the device was set up: the bridge takes none from it before.
+func awaitUp(t testing.TB, ns netns.NsHandle, name string) {
+	t.Helper()
+	updates, done := make(chan netlink.LinkUpdate), make(chan struct{})
+	must(t, netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{Namespace: &ns, ListExisting: true}))
+	defer func() {
+		close(done)
+		for range updates { // until the subscription has ended
+		}
+	}()
+	late := time.After(30 * time.Second)
+	for {
+		select {
+		case u := <-updates:
+			if a := u.Attrs(); a.Name == name && a.OperState == netlink.OperUp {
+				return
+			}
+		case <-late:
+			t.Fatalf("%s did not come up", name)
+		}
+	}
 }
 
 // stop takes peer i's device away, as the end of its container does.
