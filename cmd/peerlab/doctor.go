@@ -14,8 +14,8 @@ import (
 	"peerlab/internal/terminal"
 	"peerlab/internal/terminal/layout"
 	"peerlab/testbed"
-	"peerlab/testbed/docker"
 	"peerlab/testbed/docker/dockerd"
+	dockerprobe "peerlab/testbed/docker/probe"
 	"peerlab/testbed/fabric"
 )
 
@@ -137,11 +137,11 @@ func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]check, 
 	if fabricImage.State != "ok" {
 		return checks, nil
 	}
-	features, err := docker.Features(ctx, d, l.fabric)
+	features, err := dockerprobe.Features(ctx, d, l.fabric)
 	if err != nil {
 		checks = append(checks, check{Name: "links", State: "unknown", Found: err.Error()})
 	}
-	tryBridge := func(ctx context.Context) (bool, error) { return docker.TryBridge(ctx, d, l.fabric) }
+	tryBridge := func(ctx context.Context) (bool, error) { return dockerprobe.TryBridge(ctx, d, l.fabric, "") }
 	return append(checks, checkBridge(ctx, d.Endpoint(), tryBridge, root)), features
 }
 

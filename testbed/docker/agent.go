@@ -1,23 +1,20 @@
 package docker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/pkg/stdcopy"
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 	"peerlab/testbed/docker/record"
 	"peerlab/testbed/fabric"
 )
@@ -68,7 +65,7 @@ func (c *Cluster) agent(ctx context.Context, members []dockerd.Member, start boo
 func (c *Cluster) bridge(ctx context.Context, members []dockerd.Member) (lab, device string, err error) {
 	name := dockerd.NetworkOf(members)
 	if name == "" {
-		return "", "", fmt.Errorf("links %w: the peers are on no network", cannot)
+		return "", "", fmt.Errorf("links %w: the peers are on no network", testbed.ErrUnable)
 	}
 	info, err := c.daemon.API.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
 	if err != nil {
@@ -79,7 +76,7 @@ func (c *Cluster) bridge(ctx context.Context, members []dockerd.Member) (lab, de
 		return "", "", err
 	}
 	if n.Driver != "bridge" || len(n.ID) < 12 {
-		return "", "", fmt.Errorf("links %w: the network %s is not a bridge of this host (%s)", cannot, name, n.Driver)
+		return "", "", fmt.Errorf("links %w: the network %s is not a bridge of this host (%s)", testbed.ErrUnable, name, n.Driver)
 	}
 	lab = n.ID[:12]
 	device = n.Options["com.docker.network.bridge.name"]
@@ -91,13 +88,9 @@ func (c *Cluster) bridge(ctx context.Context, members []dockerd.Member) (lab, de
 
 func (c *Cluster) fabricImage() string {
 	if c.made != nil {
-		return fabricImage(c.daemon, c.made.FabricImage)
+		return probe.FabricImage(c.daemon, c.made.FabricImage)
 	}
-	return fabricImage(c.daemon, "")
-}
-
-func fabricImage(d *dockerd.Daemon, image string) string {
-	return cmp.Or(image, d.FabricImage, "peerlab-fabric")
+	return probe.FabricImage(c.daemon, "")
 }
 
 // startAgent starts the agent and returns when it answers. If somebody else is
@@ -111,7 +104,7 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 		labels[dockerd.HelperLabel] = dockerd.AgentHelper
 	}
 	name := dockerd.AgentName(lab)
-	id, err := createHelper(ctx, c.daemon, name, labels,
+	id, err := probe.CreateContainer(ctx, c.daemon, name, labels,
 		&api.Config{
 			Image: c.fabricImage(), AttachStderr: true,
 			Cmd: []string{"agent", "--lab", lab, "--bridge", bridge, "--uid", strconv.Itoa(os.Getuid())},
@@ -125,8 +118,8 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 	case err != nil:
 		return err
 	}
-	said := bounded{limit: errorLimit}
-	ended, detach, err := listen(ctx, c.daemon, id, &said)
+	said := probe.Output{Limit: probe.ErrorLimit}
+	ended, detach, err := probe.Listen(ctx, c.daemon, id, &said)
 	if err != nil {
 		return err
 	}
@@ -141,61 +134,10 @@ func (c *Cluster) startAgent(ctx context.Context, lab, bridge string) error {
 		return nil
 	}
 	if ended.Err() != nil {
-		return fmt.Errorf("links %w: %s", cannot, lastLine(said.String()))
+		return fmt.Errorf("links %w: %s", testbed.ErrUnable, probe.LastLine(said.String()))
 	}
 	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ctx.Err()
 	}
-	return fmt.Errorf("links %w: the agent runs and cannot be reached at %s: only programs on Docker's own host can, of root or of the user who started it", cannot, fabric.SocketOf(lab))
-}
-
-// createHelper creates a container that goes when it ends, with no rights but
-// those given, and the limits of a probe unless others are given.
-func createHelper(ctx context.Context, d *dockerd.Daemon, name string, labels map[string]string, config *api.Config, host *api.HostConfig) (id string, err error) {
-	config.Labels = labels
-	if host.Resources.Memory == 0 {
-		host.Resources = probeLimits.resources()
-	}
-	host.AutoRemove, host.ReadonlyRootfs = true, true
-	host.CapDrop, host.SecurityOpt = []string{"ALL"}, []string{"no-new-privileges"}
-	ctx, cancel, err := creating(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer cancel()
-	made, err := d.API.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name, Config: config, HostConfig: host})
-	if errdefs.IsNotFound(err) && strings.Contains(err.Error(), "image") {
-		return "", fmt.Errorf("links %w: %w: %s: make image builds ours", cannot, ErrNoImage, config.Image)
-	}
-	if err != nil {
-		return "", fmt.Errorf("create the container of the %s: %w", labels[dockerd.HelperLabel], err)
-	}
-	return made.ID, nil
-}
-
-// listen copies what a container writes to standard error until it ends, which
-// ends the context, or the function is called.
-func listen(ctx context.Context, d *dockerd.Daemon, id string, w io.Writer) (ended context.Context, detach func(), err error) {
-	attached, err := d.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stderr: true})
-	if err != nil {
-		return nil, nil, fmt.Errorf("listen to a container: %w", err)
-	}
-	ended, end := context.WithCancel(context.Background())
-	go func() {
-		defer end()
-		_, _ = stdcopy.StdCopy(io.Discard, w, attached.Reader)
-	}()
-	return ended, func() { attached.Close(); <-ended.Done() }, nil
-}
-
-// lastLine is what a program says before it fails.
-func lastLine(text string) string {
-	text = strings.TrimSpace(text)
-	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
-	}
-	if text = strings.TrimPrefix(text, "fabric: "); text == "" {
-		return "the agent ended without a word"
-	}
-	return text
+	return fmt.Errorf("links %w: the agent runs and cannot be reached at %s: only programs on Docker's own host can, of root or of the user who started it", testbed.ErrUnable, fabric.SocketOf(lab))
 }

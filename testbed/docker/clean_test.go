@@ -159,7 +159,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"a subnet in use", change(func(o *Options) { o.Subnet = info.Network.IPAM.Config[0].Subnet }), ErrSubnet, "--subnet"},
 		{"a small subnet", change(func(o *Options) { o.Subnet = netip.MustParsePrefix("10.9.8.0/29") }), nil, "room for 13"},
 		{"IPv6", change(func(o *Options) { o.Subnet = netip.MustParsePrefix("fd00::/64") }), nil, "IPv4"},
-		{"no image", change(func(o *Options) { o.PeerImage = "peerlab-nowhere" }), ErrNoImage, "peerlab-nowhere"},
+		{"no image", change(func(o *Options) { o.PeerImage = "peerlab-nowhere" }), dockerd.ErrNoImage, "peerlab-nowhere"},
 		{"the same cluster", change(func(o *Options) { o.Name = taken.Name() }), ErrExists, taken.Name()},
 		{"no name", change(func(o *Options) { o.Name = "A b" }), nil, "no name"},
 		{"two of a name", change(func(o *Options) { o.Peers = []string{"a", "a"} }), nil, "taken"},

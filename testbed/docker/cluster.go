@@ -16,6 +16,7 @@ import (
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 	"peerlab/testbed/docker/record"
 )
 
@@ -54,7 +55,7 @@ func newCluster(d *dockerd.Daemon, name string) *Cluster {
 	history := testbed.NewHistory()
 	return &Cluster{
 		daemon: d, name: name, history: history, recorder: record.NewRecorder(ctx, d, name, history),
-		ctx: ctx, end: cancel, turns: make(map[string]chan struct{}), wires: newWires(),
+		ctx: ctx, end: cancel, turns: make(map[string]chan struct{}), wires: newWires(probe.NewSet(d, name, "", "")),
 	}
 }
 
@@ -83,6 +84,7 @@ func Create(ctx context.Context, d *dockerd.Daemon, o Options) (*Cluster, error)
 	}
 	c.made = m
 	c.recorder.SkipPast()
+	c.wires.probes = probe.NewSet(d, o.Name, o.FabricImage, m.run)
 	if err := c.create(ctx); err != nil {
 		// By the run, not by the name: somebody else may have been faster.
 		_, left := d.Sweep(context.WithoutCancel(ctx), dockerd.RunLabel, func(labels map[string]string) bool { return labels[dockerd.RunLabel] == m.run })
@@ -138,7 +140,7 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		limit, logSize = c.made.peerLimits(start), eventLog
 		env = c.made.environment(name, limit.environment(), start.Env)
 	}
-	ctx, cancel, err := creating(ctx)
+	ctx, cancel, err := dockerd.CreateContext(ctx)
 	if err != nil {
 		return err
 	}
@@ -212,7 +214,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 // finish ends what follows the cluster and has the watchdog go.
 func (c *Cluster) finish(ctx context.Context) error {
 	c.end()
-	err := c.wires.close(context.WithoutCancel(ctx), c.daemon)
+	err := c.wires.close(context.WithoutCancel(ctx))
 	c.running.Wait()
 	c.recorder.Wait()
 	c.history.Close()
@@ -227,7 +229,7 @@ func (c *Cluster) finish(ctx context.Context) error {
 func (c *Cluster) Remove(ctx context.Context) error {
 	c.recorder.Mute()
 	// First, for links that go with their network are not lost.
-	beside := c.wires.close(context.WithoutCancel(ctx), c.daemon)
+	beside := c.wires.close(context.WithoutCancel(ctx))
 	err := c.daemon.RemoveCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
 		c.made.watchdog.RemoveAndWait() // it has more patience

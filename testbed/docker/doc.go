@@ -8,8 +8,9 @@
 //     containers, and the watchdog that cleans up.
 //   - Package record fills the history: with what the peers report and what anybody does
 //     to them.
+//   - Package probe measures links, from containers beside the peers.
 //   - Package adapter knows how to talk to the program in a container; package fabric
-//     changes and measures links.
+//     changes links.
 //
 // The callers are cmd/peerlab and tests. A new kind of peer is an adapter; a new
 // command for peers is a method of Cluster.

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,17 +17,12 @@ import (
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 )
 
 // look is how often a running command's peer is looked at: within two seconds
 // it must be told that the peer is paused.
 const look = time.Second / 2
-
-// errorLimit bounds what is kept of what a command says of its failure.
-const errorLimit = 64 << 10
-
-// answerLimit bounds what is kept of what a container of the fabric answers.
-const answerLimit = 1 << 20
 
 // Exec implements testbed.Engine.
 func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input, out io.Writer) error {
@@ -70,7 +64,7 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Lin
 		// It stays open after that: its end cancels the command.
 		c.running.Go(func() { _, _ = stream.Conn.Write(command.Stdin) })
 	}
-	said := bounded{limit: errorLimit}
+	said := probe.Output{Limit: probe.ErrorLimit}
 	if _, err := stdcopy.StdCopy(out, &said, stream.Reader); err != nil {
 		return fmt.Errorf("read what %s answers: %w", name, err)
 	}
@@ -237,15 +231,4 @@ func (c *Cluster) watchPause(ctx context.Context, name, id string, cancel contex
 			return
 		}
 	}
-}
-
-// bounded is a buffer that drops what is too much.
-type bounded struct {
-	bytes.Buffer
-	limit int
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), max(0, b.limit-b.Len()))])
-	return len(p), nil
 }

@@ -2,21 +2,16 @@ package docker
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
 
-	"github.com/moby/moby/api/pkg/stdcopy"
-	api "github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
-
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 	"peerlab/testbed/fabric"
 	"peerlab/testbed/settings"
 )
@@ -112,47 +107,11 @@ func (f *Factory) Check(ctx context.Context, links testbed.Links) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.features == nil {
-		features, err := Features(ctx, f.daemon, f.base.FabricImage)
+		features, err := probe.Features(ctx, f.daemon, f.base.FabricImage)
 		if err != nil {
 			return err
 		}
 		f.features = features
 	}
-	return unable(m.CheckFeatures(f.features))
-}
-
-// Features says what the kernel that the daemon runs on can do to links, by
-// trying it in a container of the image, "" for the daemon's. Nothing is left.
-func Features(ctx context.Context, d *dockerd.Daemon, image string) ([]fabric.Feature, error) {
-	labels := map[string]string{dockerd.HelperLabel: dockerd.FeaturesHelper, dockerd.OwnerLabel: string(dockerd.ThisProcess())}
-	id, err := createHelper(ctx, d, "", labels,
-		&api.Config{Image: fabricImage(d, image), Cmd: []string{"features"}, AttachStdout: true, AttachStderr: true},
-		&api.HostConfig{NetworkMode: "none", CapAdd: []string{"NET_ADMIN"}, LogConfig: api.LogConfig{Type: "none"}},
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = d.RemoveContainer(context.WithoutCancel(ctx), id) }()
-	attached, err := d.API.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
-	if err != nil {
-		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
-	}
-	defer attached.Close()
-	defer context.AfterFunc(ctx, attached.Close)()
-	if _, err := d.API.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
-		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
-	}
-	out := bounded{limit: answerLimit}
-	said := bounded{limit: errorLimit}
-	_, err = stdcopy.StdCopy(&out, &said, attached.Reader)
-	var features []fabric.Feature
-	switch {
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case err != nil:
-		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
-	case json.Unmarshal(out.Bytes(), &features) != nil || len(features) == 0:
-		return nil, unable(fmt.Errorf("ask what the kernel can do: %s", lastLine(said.String())))
-	}
-	return features, nil
+	return probe.Unable(m.CheckFeatures(f.features))
 }

@@ -10,6 +10,7 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 )
 
 func TestFactory(t *testing.T) {
@@ -87,7 +88,7 @@ func TestFactoryCheck(t *testing.T) {
 	if err := f.Check(t.Context(), links(t, "a -> b drop=all; b -> a loss=10%")); err != nil {
 		t.Error(err)
 	}
-	features, err := Features(t.Context(), daemon, images.Fabric)
+	features, err := probe.Features(t.Context(), daemon, images.Fabric)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestFactoryCheck(t *testing.T) {
 		t.Errorf("no links need no image: %v", err)
 	}
 	err = without.Check(t.Context(), links(t, "a -> b drop=all"))
-	if !errors.Is(err, testbed.ErrUnable) || !errors.Is(err, ErrNoImage) {
+	if !errors.Is(err, testbed.ErrUnable) || !errors.Is(err, dockerd.ErrNoImage) {
 		t.Errorf("without the image: %v", err)
 	}
 	if n := count(t, dockerd.HelperLabel+"="+dockerd.FeaturesHelper, dockerd.OwnerLabel+"="+string(dockerd.ThisProcess())); n != 0 {

@@ -28,12 +28,10 @@ const (
 type limits struct{ memory, pids int64 }
 
 // Of the other containers. The agent holds a rule for each pair of peers, a
-// million with 1,000 of them, which takes 2 GB. The probes share a network with
-// peers, and what these send.
+// million with 1,000 of them, which takes 2 GB.
 var (
 	bootstrapLimits = limits{DefaultMemory, DefaultPIDs}
 	agentLimits     = limits{4 << 30, 128}
-	probeLimits     = limits{128 << 20, 64}
 )
 
 // peerLimits are those of a peer's container: of Options, else its adapter's,

@@ -10,6 +10,7 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 	"peerlab/testbed/fabric"
 )
 
@@ -22,15 +23,13 @@ type wires struct {
 	let    func() // ends the looking after what is in force
 	held   bool   // what is in force stays as long as this program lives, at least
 
-	probes   map[string]*probe // by peer
-	run      string            // labels the probes
-	watchdog *dockerd.Watchdog // removes them, for a cluster that was found
+	probes *probe.Set
 
 	lost chan error // holds one thing at most: what was in force is not
 }
 
-func newWires() wires {
-	return wires{turn: make(chan struct{}, 1), let: func() {}, probes: make(map[string]*probe), lost: make(chan error, 1)}
+func newWires(probes *probe.Set) wires {
+	return wires{turn: make(chan struct{}, 1), let: func() {}, probes: probes, lost: make(chan error, 1)}
 }
 
 // SetLinks implements testbed.Engine, by rules on the network's bridge, which a
@@ -96,7 +95,7 @@ func (c *Cluster) setLinks(ctx context.Context, members []dockerd.Member, links 
 	if err != nil {
 		return err
 	}
-	check, err := c.prepare(ctx, members, from.Matrix, to)
+	check, err := c.wires.probes.Prepare(ctx, c.history, members, from.Matrix, to)
 	if err != nil {
 		return err
 	}
@@ -107,7 +106,7 @@ func (c *Cluster) setLinks(ctx context.Context, members []dockerd.Member, links 
 	if !maps.Equal(from.Matrix, to) {
 		c.recorder.RecordLinks(links, at)
 	}
-	return check.run(ctx)
+	return check.Run(ctx)
 }
 
 // take waits for the turn, and fails if what was in force was lost.
@@ -171,18 +170,8 @@ func able(ctx context.Context, client *fabric.Client, m fabric.Matrix) error {
 	if err != nil {
 		return err
 	}
-	return unable(m.CheckFeatures(features))
+	return probe.Unable(m.CheckFeatures(features))
 }
-
-func unable(err error) error {
-	if err == nil || errors.Is(err, testbed.ErrUnable) {
-		return err
-	}
-	return fmt.Errorf("links such as these %w: %w", cannot, err)
-}
-
-// cannot reads "cannot be done here".
-var cannot = testbed.ErrUnable
 
 // enforce puts the matrix in force for a time, or as long as it is looked
 // after, or for good. It returns since when the kernel follows.
@@ -380,4 +369,49 @@ func named(m fabric.Matrix, members []dockerd.Member) testbed.Links {
 		}
 	}
 	return links
+}
+
+// Measure sends packets from one peer to another and says what became of them,
+// whatever is in force on their link. It leaves the history alone.
+func (c *Cluster) Measure(ctx context.Context, from, to string) (fabric.Measurement, error) {
+	if err := c.wires.take(ctx); err != nil {
+		return fabric.Measurement{}, err
+	}
+	defer c.wires.give()
+	ends, err := c.pick(ctx, []string{from, to})
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	for _, m := range ends {
+		if m.OffNetwork {
+			return fabric.Measurement{}, offNetwork(m)
+		}
+	}
+	probers, err := c.wires.probes.Probers(ctx, ends)
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	if len(ends) != 2 || len(probers) != 2 {
+		return fabric.Measurement{}, fmt.Errorf("measure %s to %s: it takes two peers that run", from, to)
+	}
+	results, err := fabric.Matrix{}.Measure(ctx, probers, []fabric.Pair{{From: ends[0].Addr, To: ends[1].Addr}})
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	return results[0], nil
+}
+
+// close ends the looking after links and removes the probes. It may be called
+// again.
+func (w *wires) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	w.turn <- struct{}{}
+	defer w.give()
+	w.let()
+	err := w.probes.Close(ctx)
+	if w.client != nil {
+		w.client.Close()
+	}
+	return err
 }

@@ -1,10 +1,8 @@
 package docker
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +13,6 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
-	"peerlab/testbed/fabric"
 	"peerlab/testbed/neighbors"
 )
 
@@ -73,40 +70,6 @@ func TestNeighborsOverflow(t *testing.T) {
 			t.Fatal("the overflow is not told")
 		}
 		<-tick.C
-	}
-}
-
-// TestMeasuredInACrowd judges links that lose more than they should because the
-// table of neighbors has overflowed: that is what is named, and a fault without
-// effect is named all the same.
-func TestMeasuredInACrowd(t *testing.T) {
-	a, b := netip.MustParseAddr("10.0.0.11"), netip.MustParseAddr("10.0.0.12")
-	pair := fabric.Pair{From: a, To: b}
-	peers := map[netip.Addr]dockerd.Member{a: {ID: "alice", Peer: testbed.Peer{Name: "alice"}}, b: {ID: "bob", Peer: testbed.Peer{Name: "bob"}}}
-	for _, test := range []struct {
-		name       string
-		link       fabric.Link
-		arrived    int
-		overflowed bool
-		noEffect   bool
-		crowded    bool
-	}{
-		{"lost, and no overflow", fabric.Link{}, 0, false, true, false},
-		{"lost, and an overflow", fabric.Link{}, 0, true, false, true},
-		{"a cut that lets through, and an overflow", fabric.Link{Drop: fabric.DropAll}, 20, true, true, false},
-		{"all well, and an overflow", fabric.Link{}, 20, true, false, false},
-	} {
-		state := `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`
-		c := clusterOf(t, &recorded{states: map[string]string{"alice": state, "bob": state}})
-		for _, m := range peers {
-			c.wires.probes[m.Name] = &probe{life: m.ID + " 2026-01-02T03:00:00Z"}
-		}
-		v := &verification{cluster: c, matrix: fabric.Matrix{pair: test.link}, peers: peers, pairs: []fabric.Pair{pair}}
-		err := v.judge(t.Context(), []fabric.Measurement{{Pair: pair, Sent: 20, Arrived: test.arrived, TCP: test.arrived > 0}},
-			map[netip.Addr]string{a: "alice", b: "bob"}, func() bool { return test.overflowed })
-		if got := errors.As(err, new(*testbed.NoEffectError)); got != test.noEffect || errors.Is(err, dockerd.ErrNeighbors) != test.crowded {
-			t.Errorf("%s: %v", test.name, err)
-		}
 	}
 }
 

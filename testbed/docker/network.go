@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -64,17 +63,6 @@ func (c *Cluster) createNetwork(ctx context.Context) (netip.Prefix, error) {
 	return netip.Prefix{}, fmt.Errorf("find a free range of addresses: %w", errors.Join(errs...))
 }
 
-// creating returns the context for a request that creates something, unless
-// ctx has ended. Once sent, such a request is not cut off: Docker would create
-// the thing all the same, perhaps after the clean-up has looked.
-func creating(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	return ctx, cancel, nil
-}
-
 func (c *Cluster) askNetwork(ctx context.Context, subnet netip.Prefix) (id string, err error) {
 	o := client.NetworkCreateOptions{Driver: "bridge", Labels: c.made.labels(c.name)}
 	if subnet.IsValid() {
@@ -86,7 +74,7 @@ func (c *Cluster) askNetwork(ctx context.Context, subnet netip.Prefix) (id strin
 			Subnet: subnet, Gateway: hostOf(subnet, 1), IPRange: rangeForOthers(subnet, len(c.made.Peers)),
 		}}}
 	}
-	ctx, cancel, err := creating(ctx)
+	ctx, cancel, err := dockerd.CreateContext(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -15,6 +15,7 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 )
 
 // TestNetworks has a peer on a second network, one that was started by hand on that
@@ -129,12 +130,12 @@ func TestNetworks(t *testing.T) {
 func TestTryBridge(t *testing.T) {
 	needDocker(t)
 	t.Parallel()
-	if passes, err := TryBridge(t.Context(), daemon, images.Fabric); err != nil || !passes {
+	if passes, err := probe.TryBridge(t.Context(), daemon, images.Fabric, ""); err != nil || !passes {
 		t.Errorf("on this host: %t, %v", passes, err)
 	}
 	device := "plab" + strings.ToLower(dockerd.NewRunID()[:8])
 	firewall(t, device)
-	if passes, err := tryBridge(t.Context(), daemon, images.Fabric, device); err != nil || passes {
+	if passes, err := probe.TryBridge(t.Context(), daemon, images.Fabric, device); err != nil || passes {
 		t.Errorf("behind a firewall: %t, %v", passes, err)
 	}
 }

@@ -17,7 +17,6 @@ import (
 
 // Errors of Create and Find.
 var (
-	ErrNoImage = errors.New("there is no such image")
 	ErrSubnet  = errors.New("the range of addresses is in use")
 	ErrExists  = errors.New("the cluster exists already")
 	ErrNone    = errors.New("no such cluster")
@@ -114,7 +113,7 @@ func (o *Options) complete(ctx context.Context, d *dockerd.Daemon) error {
 	}
 	for _, image := range images {
 		if _, err := d.API.ImageInspect(ctx, image); errdefs.IsNotFound(err) {
-			return fmt.Errorf("%w: %s: make image builds ours, make image-serf one of serf", ErrNoImage, image)
+			return fmt.Errorf("%w: %s: make image builds ours, make image-serf one of serf", dockerd.ErrNoImage, image)
 		} else if err != nil {
 			return fmt.Errorf("look for the image %s: %w", image, err)
 		}

@@ -351,7 +351,7 @@ func TestNetworkIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Probes are this program's until Close.
-	if err := c.wires.close(ctx, daemon); err != nil {
+	if err := c.wires.close(ctx); err != nil {
 		t.Error(err)
 	}
 	gone(t, dockerd.ClusterLabel+"="+c.Name(), lab)

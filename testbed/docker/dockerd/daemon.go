@@ -33,6 +33,9 @@ var (
 	ErrOld      = errors.New("the Docker daemon is too old")
 )
 
+// ErrNoImage is an image that the daemon does not have.
+var ErrNoImage = errors.New("there is no such image")
+
 // MinAPI is that of Docker 20.10.
 const MinAPI = "1.41"
 
@@ -168,4 +171,15 @@ func Tail(lines int) string {
 		return "all"
 	}
 	return strconv.Itoa(lines)
+}
+
+// CreateContext returns the context for a request that creates something, unless
+// ctx has ended. Once sent, such a request is not cut off: Docker would create
+// the thing all the same, perhaps after the clean-up has looked.
+func CreateContext(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	return ctx, cancel, nil
 }

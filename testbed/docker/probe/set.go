@@ -1,4 +1,4 @@
-package docker
+package probe
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"time"
+	"sync"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	api "github.com/moby/moby/api/types/container"
@@ -17,6 +17,27 @@ import (
 	"peerlab/testbed/fabric"
 )
 
+// Set is the probes beside the peers of one cluster. They stay for as long as the set is
+// used. Who calls Probers or Close sees to it that nobody else does at the time.
+type Set struct {
+	daemon  *dockerd.Daemon
+	cluster string
+	image   string
+	run     string // labels the probes
+
+	watchdog *dockerd.Watchdog // removes them, unless that of the run does
+
+	mu     sync.Mutex
+	probes map[string]*probe // by peer
+}
+
+// NewSet returns a Set without probes. The image is that of the fabric, "" for the
+// daemon's. A run is the one whose watchdog removes the probes, too; "" makes the Set
+// start one.
+func NewSet(d *dockerd.Daemon, cluster, image, run string) *Set {
+	return &Set{daemon: d, cluster: cluster, image: image, run: run, probes: make(map[string]*probe)}
+}
+
 // probe is a container in the network of a peer, for one life of the peer: the
 // next has another network.
 type probe struct {
@@ -25,18 +46,18 @@ type probe struct {
 	life string
 }
 
-// probers returns a prober for each of the peers that run, starting those
+// Probers returns a prober for each of the peers that run, starting those
 // there are not yet. They stay for as long as the cluster is used.
-func (c *Cluster) probers(ctx context.Context, peers []dockerd.Member) (map[netip.Addr]*fabric.Prober, error) {
-	if err := c.watchProbes(); err != nil {
+func (s *Set) Probers(ctx context.Context, peers []dockerd.Member) (map[netip.Addr]*fabric.Prober, error) {
+	if err := s.watch(); err != nil {
 		return nil, err
 	}
 	all := make([]*probe, len(peers))
 	err := dockerd.Each(peers, func(i int, m dockerd.Member) (err error) {
-		c.mu.Lock()
-		old := c.wires.probes[m.Name]
-		c.mu.Unlock()
-		life, err := c.life(ctx, m.ID)
+		s.mu.Lock()
+		old := s.probes[m.Name]
+		s.mu.Unlock()
+		life, err := s.life(ctx, m.ID)
 		if errors.Is(err, testbed.ErrStopped) {
 			return nil
 		}
@@ -48,19 +69,19 @@ func (c *Cluster) probers(ctx context.Context, peers []dockerd.Member) (map[neti
 				all[i] = old
 				return nil
 			}
-			c.dropProbe(m.Name, old)
+			s.drop(m.Name, old)
 		}
-		p, err := c.startProbe(ctx, m, life)
+		p, err := s.start(ctx, m, life)
 		if err != nil {
-			if _, gone := c.life(ctx, m.ID); errors.Is(gone, testbed.ErrStopped) {
+			if _, gone := s.life(ctx, m.ID); errors.Is(gone, testbed.ErrStopped) {
 				return nil // somebody was faster
 			}
 			return fmt.Errorf("start a probe beside %s: %w", m.Name, err)
 		}
 		all[i] = p
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.wires.probes[m.Name] = p
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.probes[m.Name] = p
 		return nil
 	})
 	if err != nil {
@@ -77,8 +98,8 @@ func (c *Cluster) probers(ctx context.Context, peers []dockerd.Member) (map[neti
 
 // life names the time from a start of a container to its end, at which it is
 // an ErrStopped.
-func (c *Cluster) life(ctx context.Context, id string) (string, error) {
-	info, err := c.daemon.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+func (s *Set) life(ctx context.Context, id string) (string, error) {
+	info, err := s.daemon.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return "", fmt.Errorf("look at a container: %w", err)
 	}
@@ -88,29 +109,24 @@ func (c *Cluster) life(ctx context.Context, id string) (string, error) {
 	return id + " " + info.Container.State.StartedAt, nil
 }
 
-// watchProbes sees to it that no probe outlives this program: one that runs
-// ends with its standard input, but not one that is only about to.
-func (c *Cluster) watchProbes() (err error) {
-	w := &c.wires
-	if w.run != "" {
-		return nil
-	}
-	if c.made != nil {
-		w.run = c.made.run
+// watch starts a watchdog, unless there is one, so that no probe outlives this
+// program: a probe ends with its standard input once it runs, but not before.
+func (s *Set) watch() (err error) {
+	if s.run != "" {
 		return nil
 	}
 	run := dockerd.NewRunID()
-	if w.watchdog, err = dockerd.StartWatchdog(run, c.daemon.Endpoint()); err == nil {
-		w.run = run
+	if s.watchdog, err = dockerd.StartWatchdog(run, s.daemon.Endpoint()); err == nil {
+		s.run = run
 	}
 	return err
 }
 
-func (c *Cluster) startProbe(ctx context.Context, m dockerd.Member, life string) (_ *probe, err error) {
+func (s *Set) start(ctx context.Context, m dockerd.Member, life string) (_ *probe, err error) {
 	labels := map[string]string{
-		dockerd.ClusterLabel: c.name, dockerd.HelperLabel: dockerd.ProbeHelper, dockerd.RunLabel: c.wires.run, dockerd.OwnerLabel: string(dockerd.ThisProcess()),
+		dockerd.ClusterLabel: s.cluster, dockerd.HelperLabel: dockerd.ProbeHelper, dockerd.RunLabel: s.run, dockerd.OwnerLabel: string(dockerd.ThisProcess()),
 	}
-	id, err := createHelper(ctx, c.daemon, "", labels, probeConfig(c.fabricImage()),
+	id, err := CreateContainer(ctx, s.daemon, "", labels, probeConfig(FabricImage(s.daemon, s.image)),
 		&api.HostConfig{NetworkMode: api.NetworkMode("container:" + m.ID), LogConfig: api.LogConfig{Type: "none"}},
 	)
 	if err != nil {
@@ -118,10 +134,10 @@ func (c *Cluster) startProbe(ctx context.Context, m dockerd.Member, life string)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.daemon.RemoveContainer(context.WithoutCancel(ctx), id))
+			err = errors.Join(err, s.daemon.RemoveContainer(context.WithoutCancel(ctx), id))
 		}
 	}()
-	prober, err := beginProbe(ctx, c.daemon, id)
+	prober, err := beginProbe(ctx, s.daemon, id)
 	if err != nil {
 		return nil, err
 	}
@@ -153,70 +169,33 @@ func beginProbe(ctx context.Context, d *dockerd.Daemon, id string) (*fabric.Prob
 	return prober, nil
 }
 
-// Measure sends packets from one peer to another and says what became of them,
-// whatever is in force on their link. It leaves the history alone.
-func (c *Cluster) Measure(ctx context.Context, from, to string) (fabric.Measurement, error) {
-	if err := c.wires.take(ctx); err != nil {
-		return fabric.Measurement{}, err
-	}
-	defer c.wires.give()
-	ends, err := c.pick(ctx, []string{from, to})
-	if err != nil {
-		return fabric.Measurement{}, err
-	}
-	for _, m := range ends {
-		if m.OffNetwork {
-			return fabric.Measurement{}, offNetwork(m)
-		}
-	}
-	probers, err := c.probers(ctx, ends)
-	if err != nil {
-		return fabric.Measurement{}, err
-	}
-	if len(ends) != 2 || len(probers) != 2 {
-		return fabric.Measurement{}, fmt.Errorf("measure %s to %s: it takes two peers that run", from, to)
-	}
-	results, err := fabric.Matrix{}.Measure(ctx, probers, []fabric.Pair{{From: ends[0].Addr, To: ends[1].Addr}})
-	if err != nil {
-		return fabric.Measurement{}, err
-	}
-	return results[0], nil
-}
-
-// dropProbe ends a probe, which then goes by itself.
-func (c *Cluster) dropProbe(name string, p *probe) {
+// drop ends a probe, which then goes by itself.
+func (s *Set) drop(name string, p *probe) {
 	_ = p.Close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.wires.probes[name] == p {
-		delete(c.wires.probes, name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probes[name] == p {
+		delete(s.probes, name)
 	}
 }
 
-// close ends the looking after links and removes the probes. It may be called
-// again.
-func (w *wires) close(ctx context.Context, d *dockerd.Daemon) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	w.turn <- struct{}{}
-	defer w.give()
-	w.let()
+// Close removes the probes. It may be called again.
+func (s *Set) Close(ctx context.Context) error {
+	s.mu.Lock()
 	var probes []*probe
-	for name, p := range w.probes {
+	for name, p := range s.probes {
 		probes = append(probes, p)
-		delete(w.probes, name)
+		delete(s.probes, name)
 	}
+	s.mu.Unlock()
 	err := dockerd.Each(probes, func(_ int, p *probe) error {
-		return errors.Join(p.Close(), d.RemoveContainer(ctx, p.id))
+		return errors.Join(p.Close(), s.daemon.RemoveContainer(ctx, p.id))
 	})
-	if w.client != nil {
-		w.client.Close()
-	}
-	if w.watchdog != nil {
+	if s.watchdog != nil {
 		if err == nil {
-			w.watchdog.Dismiss()
+			s.watchdog.Dismiss()
 		} else {
-			w.watchdog.RemoveAndWait()
+			s.watchdog.RemoveAndWait()
 		}
 	}
 	return err
@@ -234,10 +213,10 @@ func newProbeStream(attached client.HijackedResponse) *probeStream {
 	s := &probeStream{attached: attached, out: out, copied: make(chan struct{})}
 	go func() {
 		defer close(s.copied)
-		said := bounded{limit: errorLimit}
+		said := Output{Limit: ErrorLimit}
 		_, err := stdcopy.StdCopy(in, &said, attached.Reader)
 		if said.Len() > 0 {
-			err = errors.New(lastLine(said.String()))
+			err = errors.New(LastLine(said.String()))
 		}
 		_ = in.CloseWithError(err) // nil is the end
 	}()

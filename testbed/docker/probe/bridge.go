@@ -1,4 +1,4 @@
-package docker
+package probe
 
 import (
 	"context"
@@ -16,20 +16,16 @@ import (
 
 // TryBridge reports whether packets pass between two containers of one network, on
 // a network made for that and removed again. The image, "" for the daemon's, is
-// that of the fabric. On some hosts the firewall drops such packets.
-func TryBridge(ctx context.Context, d *dockerd.Daemon, image string) (passes bool, err error) {
-	return tryBridge(ctx, d, image, "")
-}
-
-// tryBridge is TryBridge on a device of that name, "" for any.
-func tryBridge(ctx context.Context, d *dockerd.Daemon, image, device string) (passes bool, err error) {
+// that of the fabric; the network has a device of that name, "" for any. On some hosts
+// the firewall drops such packets.
+func TryBridge(ctx context.Context, d *dockerd.Daemon, image, device string) (passes bool, err error) {
 	name := "peerlab-try-" + strings.ToLower(dockerd.NewRunID()[:8])
 	labels := map[string]string{dockerd.HelperLabel: dockerd.ProbeHelper, dockerd.OwnerLabel: string(dockerd.ThisProcess())}
 	options := client.NetworkCreateOptions{Driver: "bridge", Labels: labels}
 	if device != "" {
 		options.Options = map[string]string{"com.docker.network.bridge.name": device}
 	}
-	asking, cancel, err := creating(ctx)
+	asking, cancel, err := dockerd.CreateContext(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -52,7 +48,7 @@ func tryBridge(ctx context.Context, d *dockerd.Daemon, image, device string) (pa
 	at := make(map[netip.Addr]*fabric.Prober)
 	var addrs []netip.Addr
 	for range 2 {
-		id, err := createHelper(ctx, d, "", labels, probeConfig(fabricImage(d, image)),
+		id, err := CreateContainer(ctx, d, "", labels, probeConfig(FabricImage(d, image)),
 			&api.HostConfig{NetworkMode: api.NetworkMode(name), LogConfig: api.LogConfig{Type: "none"}})
 		if err != nil {
 			return false, err

@@ -1,4 +1,4 @@
-package docker
+package probe
 
 import (
 	"cmp"
@@ -20,19 +20,20 @@ import (
 // 1,024 for all its containers unless told otherwise (gc_thresh3).
 const datagrams = 4_000
 
-// verification measures, when all is prepared, whether links do as they should.
-type verification struct {
-	cluster *Cluster
+// Verification measures, when all is prepared, whether links do as they should.
+type Verification struct {
+	set     *Set
+	history *testbed.History
 	matrix  fabric.Matrix
 	pairs   []fabric.Pair
 	peers   map[netip.Addr]dockerd.Member
 	probers map[netip.Addr]*fabric.Prober
 }
 
-// prepare chooses the pairs to be measured when links change and starts what
+// Prepare chooses the pairs to be measured when links change and starts what
 // measures them.
-func (c *Cluster) prepare(ctx context.Context, members []dockerd.Member, from, to fabric.Matrix) (*verification, error) {
-	v := &verification{cluster: c, matrix: to, peers: make(map[netip.Addr]dockerd.Member)}
+func (s *Set) Prepare(ctx context.Context, history *testbed.History, members []dockerd.Member, from, to fabric.Matrix) (*Verification, error) {
+	v := &Verification{set: s, history: history, matrix: to, peers: make(map[netip.Addr]dockerd.Member)}
 	for _, m := range running(members) {
 		v.peers[m.Addr] = m
 	}
@@ -49,14 +50,14 @@ func (c *Cluster) prepare(ctx context.Context, members []dockerd.Member, from, t
 		return v, nil
 	}
 	var err error
-	v.probers, err = c.probers(ctx, ends)
+	v.probers, err = s.Probers(ctx, ends)
 	v.pairs = slices.DeleteFunc(v.pairs, func(p fabric.Pair) bool { return v.probers[p.From] == nil || v.probers[p.To] == nil })
 	return v, err
 }
 
 // changed returns the pairs of running peers whose link changes in at least
 // one direction: each in both, one after the other.
-func (v *verification) changed(from fabric.Matrix) []fabric.Pair {
+func (v *Verification) changed(from fabric.Matrix) []fabric.Pair {
 	var pairs []fabric.Pair
 	seen := make(map[fabric.Pair]bool)
 	for _, m := range [...]fabric.Matrix{from, v.matrix} {
@@ -122,9 +123,9 @@ func gcd(a, b int) int {
 	return a
 }
 
-// run measures, records and judges. What seems worse than it should be is
+// Run measures, records and judges. What seems worse than it should be is
 // measured once more: a host may be too busy for a moment.
-func (v *verification) run(ctx context.Context) error {
+func (v *Verification) Run(ctx context.Context) error {
 	if len(v.pairs) == 0 {
 		return nil
 	}
@@ -132,7 +133,7 @@ func (v *verification) run(ctx context.Context) error {
 	for addr, m := range v.peers {
 		names[addr] = m.Name
 	}
-	overflowed := v.cluster.daemon.WatchOverflows(ctx)
+	overflowed := v.set.daemon.WatchOverflows(ctx)
 	results, err := v.matrix.Measure(ctx, v.probers, v.pairs)
 	if err != nil && overflowed() {
 		return fmt.Errorf("the links are set, but not measured: %w", dockerd.ErrNeighbors)
@@ -164,7 +165,7 @@ func (v *verification) run(ctx context.Context) error {
 // judge records what was measured and returns the first fault that is none. Where
 // less arrives than should because the host's table of neighbors has overflowed,
 // that is the error.
-func (v *verification) judge(ctx context.Context, results []fabric.Measurement, names map[netip.Addr]string, overflowed func() bool) error {
+func (v *Verification) judge(ctx context.Context, results []fabric.Measurement, names map[netip.Addr]string, overflowed func() bool) error {
 	var bad *testbed.NoEffectError
 	more, without := 0, false
 	for _, r := range results {
@@ -180,7 +181,7 @@ func (v *verification) judge(ctx context.Context, results []fabric.Measurement, 
 				more++
 			}
 		}
-		v.cluster.history.Record(e)
+		v.history.Record(e)
 	}
 	if bad == nil {
 		return nil
@@ -196,7 +197,7 @@ func (v *verification) judge(ctx context.Context, results []fabric.Measurement, 
 
 // steady says whether the peers of the pairs are in the life in which they
 // were when all began.
-func (v *verification) steady(ctx context.Context, pairs ...fabric.Pair) error {
+func (v *Verification) steady(ctx context.Context, pairs ...fabric.Pair) error {
 	seen := make(map[string]bool)
 	for _, pair := range pairs {
 		m := v.peers[pair.From]
@@ -206,13 +207,13 @@ func (v *verification) steady(ctx context.Context, pairs ...fabric.Pair) error {
 				continue
 			}
 			seen[one.Name] = true
-			life, err := v.cluster.life(ctx, one.ID)
+			life, err := v.set.life(ctx, one.ID)
 			if err != nil {
 				return err
 			}
-			v.cluster.mu.Lock()
-			p := v.cluster.wires.probes[one.Name]
-			v.cluster.mu.Unlock()
+			v.set.mu.Lock()
+			p := v.set.probes[one.Name]
+			v.set.mu.Unlock()
 			if p == nil || p.life != life {
 				return testbed.ErrStopped
 			}
