@@ -7,12 +7,14 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
+	"peerlab/internal/suggest"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
 	"peerlab/testbed/docker/dockerd"
@@ -235,4 +237,81 @@ func (c *Cluster) Remove(ctx context.Context) error {
 		c.made.watchdog.RemoveAndWait() // it has more patience
 	}
 	return errors.Join(beside, err, c.finish(ctx))
+}
+
+// Find returns the cluster of that name, however it was started, or with ""
+// the only one there is. Closing it changes nothing in the cluster. Without
+// such a cluster the error is ErrNone, with several to choose from ErrSeveral.
+func Find(ctx context.Context, d *dockerd.Daemon, name string) (*Cluster, error) {
+	flag := name
+	all, err := d.List(ctx, "")
+	names := dockerd.ClusterNames(all)
+	switch {
+	case err != nil:
+		return nil, err
+	case name == "" && len(names) == 1:
+		name = names[0]
+	case len(names) == 0:
+		return nil, fmt.Errorf("%w: there is none here: start one with peerlab up", ErrNone)
+	case name == "":
+		return nil, fmt.Errorf("%w: choose one with --cluster: %s", ErrSeveral, strings.Join(names, ", "))
+	case !slices.Contains(names, name):
+		hint := "there are " + strings.Join(names, ", ")
+		if near := suggest.Similar(name, names); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, ", ") + "?"
+		}
+		return nil, fmt.Errorf("%w as %q: %s", ErrNone, name, hint)
+	}
+	c := newCluster(d, name)
+	c.flag = flag
+	c.found = slices.DeleteFunc(all, func(m dockerd.Member) bool { return m.Cluster != name })
+	return c, nil
+}
+
+// pick returns the containers with these names, or ErrNoPeer.
+func (c *Cluster) pick(ctx context.Context, names []string) ([]dockerd.Member, error) {
+	if err := c.wires.news(); err != nil {
+		return nil, err
+	}
+	all, err := c.daemon.List(ctx, c.name)
+	if err != nil {
+		return nil, err
+	}
+	known := make([]string, len(all))
+	for i, one := range all {
+		known[i] = one.Name
+	}
+	var picked []dockerd.Member
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			continue
+		}
+		at := slices.Index(known, name)
+		if at < 0 {
+			return nil, testbed.NoPeer(name, known)
+		}
+		picked = append(picked, all[at])
+	}
+	return picked, nil
+}
+
+// DefaultName is what peerlab up calls a cluster that is given no name.
+const DefaultName = "peerlab"
+
+// Command returns a line of peerlab that acts on the cluster, for a message to
+// name as the next step, such as "peerlab resume bob". It has --cluster where the
+// line could mean another cluster without it.
+func (c *Cluster) Command(words ...string) string { return CommandLine(c.flag, words...) }
+
+// CommandLine is Command for the cluster that --cluster is to name, "" for none.
+func CommandLine(cluster string, words ...string) string {
+	line := "peerlab " + strings.Join(words, " ")
+	if cluster == "" {
+		return line
+	}
+	flag := " --cluster " + cluster
+	if before, after, is := strings.Cut(line, " -- "); is { // exec alice -- LINE
+		return before + flag + " -- " + after
+	}
+	return line + flag
 }
