@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -19,7 +18,7 @@ import (
 )
 
 // App is the application layer of a peer: what runs on top of membership, such
-// as the chat of package chatapp. An App belongs to one peer. This is all that an
+// as the chat of peer/chat/app. An App belongs to one peer. This is all that an
 // application must have; FlagAdder, SecretTaker, Preparer, Gossiper, Describer
 // and Conversation are what it can have besides.
 //
@@ -145,7 +144,7 @@ func (p *Peer) node() Node {
 		Name: p.conf.Name, Events: p.events, Log: p.log.With("layer", p.app.Name()),
 		Network: p.conf.Network, State: p.conf.State, Files: p.conf.Files, Incarnation: uint64(time.Now().UnixMilli()),
 		Announce: func(ctx context.Context, text string) error {
-			s, err := p.running()
+			s, err := p.activeInstance()
 			if err != nil {
 				return err
 			}
@@ -158,9 +157,9 @@ func (p *Peer) node() Node {
 
 // joinApp enters the app and tells the others.
 func (p *Peer) joinApp(ctx context.Context) error {
-	p.step.Lock()
-	defer p.step.Unlock()
-	s, err := p.running()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
+	s, err := p.activeInstance()
 	if err != nil {
 		return err
 	}
@@ -184,7 +183,7 @@ func (p *Peer) joinApp(ctx context.Context) error {
 
 // announce tells the others what the app announces. It reports whether the
 // metadata has it: then the others hear of it even after an error.
-func (p *Peer) announce(ctx context.Context, s *life, text string) (announced bool, err error) {
+func (p *Peer) announce(ctx context.Context, s *membershipInstance, text string) (announced bool, err error) {
 	err = s.members.SetMeta(ctx, func(m membership.Meta) { m[p.app.Name()] = text })
 	announced = s.members.Meta()[p.app.Name()] == text
 	if announced {
@@ -204,16 +203,16 @@ func (p *Peer) abandonApp() {
 
 // leaveApp leaves the app, telling the others first if announce is set.
 func (p *Peer) leaveApp(ctx context.Context, announce bool) error {
-	p.step.Lock()
-	defer p.step.Unlock()
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
 	p.mu.Lock()
-	joined, s := p.joined, p.life
+	joined, s := p.joined, p.membership
 	p.mu.Unlock()
 	if !joined {
 		return fmt.Errorf("this peer is not in the %s (%w): %s join first", p.app.Name(), ErrNotJoined, p.app.Name())
 	}
 	var err error
-	if announce && s != nil && s.up() == nil {
+	if announce && s != nil && s.checkUsable() == nil {
 		err = s.members.SetMeta(ctx, func(m membership.Meta) { delete(m, p.app.Name()) })
 	}
 	p.closeApp(ctx)
@@ -222,8 +221,8 @@ func (p *Peer) leaveApp(ctx context.Context, announce bool) error {
 
 // openApp and closeApp bracket the time in which the app is joined.
 func (p *Peer) openApp() (announce string, err error) {
-	p.calling.Lock()
-	defer p.calling.Unlock()
+	p.appCalls.Lock()
+	defer p.appCalls.Unlock()
 	announce, err = p.app.Join(p.node())
 	if err == nil {
 		p.mu.Lock()
@@ -235,8 +234,8 @@ func (p *Peer) openApp() (announce string, err error) {
 }
 
 func (p *Peer) closeApp(ctx context.Context) {
-	p.calling.Lock()
-	defer p.calling.Unlock()
+	p.appCalls.Lock()
+	defer p.appCalls.Unlock()
 	p.mu.Lock()
 	p.joined, p.announcement = false, ""
 	p.mu.Unlock()
@@ -245,9 +244,9 @@ func (p *Peer) closeApp(ctx context.Context) {
 }
 
 // updateApp tells the app who is there.
-func (p *Peer) updateApp(s *life) {
-	p.calling.Lock()
-	defer p.calling.Unlock()
+func (p *Peer) updateApp(s *membershipInstance) {
+	p.appCalls.Lock()
+	defer p.appCalls.Unlock()
 	p.mu.Lock()
 	joined := p.joined
 	p.mu.Unlock()
@@ -255,75 +254,8 @@ func (p *Peer) updateApp(s *life) {
 		return
 	}
 	var members []membership.Member
-	if s.up() == nil {
+	if s.checkUsable() == nil {
 		members = s.members.Members()
 	}
 	p.app.Update(members)
-}
-
-// appCommands are the app's own and those that every app has.
-func (p *Peer) appCommands() []command.Command {
-	if p.app == nil {
-		return nil
-	}
-	name := p.app.Name()
-	own := p.app.Commands()
-	if app, ok := p.app.(Conversation); ok {
-		for i, c := range own {
-			if strings.HasPrefix(strings.Join(app.LineCommand(), " ")+" ", c.Name+" ") {
-				own[i] = p.whileHeard(c)
-			}
-		}
-	}
-	say := func(text string, step func(context.Context) error) command.Func {
-		return func(ctx context.Context, c *command.Call) error {
-			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-			defer cancel()
-			if err := step(ctx); err != nil {
-				return err
-			}
-			c.Printf("%s\n", text)
-			return nil
-		}
-	}
-	return append([]command.Command{
-		{
-			Name: name + " join", Aliases: []string{name + "start"}, Group: name,
-			Short: "enter the " + name + " and tell the others", Example: name + " join",
-			Run: say("in the "+name, p.joinApp),
-		},
-		{
-			Name: name + " leave", Aliases: []string{name + "leave"}, Group: name,
-			Short: "tell the others and leave the " + name + "; membership goes on", Example: name + " leave",
-			Run: say("left the "+name, func(ctx context.Context) error { return p.leaveApp(ctx, true) }),
-		},
-		{
-			Name: name + " stop", Aliases: []string{name + "stop"}, Group: name,
-			Short: "leave the " + name + " without telling anybody", Example: name + " stop",
-			Run: say("stopped the "+name, func(ctx context.Context) error { return p.leaveApp(ctx, false) }),
-		},
-	}, own...)
-}
-
-// whileHeard is a command that says a line, refused while nobody can hear it:
-// the app stays joined while membership is made anew.
-func (p *Peer) whileHeard(c command.Command) command.Command {
-	run, flags := c.Run, c.Flags
-	check := func(f command.Func) command.Func {
-		return func(ctx context.Context, c *command.Call) error {
-			p.mu.Lock()
-			joined, s := p.joined, p.life
-			p.mu.Unlock()
-			if err := s.up(); joined && err != nil {
-				return fmt.Errorf("nobody would hear it: %w", err)
-			}
-			return f(ctx, c)
-		}
-	}
-	if flags != nil {
-		c.Flags = func(fs *flag.FlagSet) command.Func { return check(flags(fs)) }
-	} else {
-		c.Run = check(run)
-	}
-	return c
 }

@@ -186,9 +186,9 @@ func awaitOnline(t *testing.T, peers []*running, n int) {
 	}
 }
 
-// TestStartsThroughFormerPeers: a peer that comes back finds its cluster while
+// TestStartsThroughRememberedPeers: a peer that comes back finds its cluster while
 // the service is down, by what it remembered.
-func TestStartsThroughFormerPeers(t *testing.T) {
+func TestStartsThroughRememberedPeers(t *testing.T) {
 	s := startService(t, 2)
 	state := t.TempDir()
 	first := start(t, config("first", s))

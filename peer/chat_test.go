@@ -8,7 +8,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 )
 
 // chatting starts peers whose chats are configured so, and waits until all see

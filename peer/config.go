@@ -16,8 +16,9 @@ import (
 	"peerlab/bootstrap"
 	"peerlab/event"
 	"peerlab/peer/files"
-	"peerlab/peer/journal"
+	"peerlab/peer/logging"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // Defaults of Config.
@@ -85,9 +86,9 @@ type Config struct {
 	// Files are what the peer sees of files; nil means this host's. With others
 	// it runs no programs of the host either.
 	Files files.System
-	// Journal is the peer's log for people; nil keeps the latest lines and
+	// Log is the peer's log for people; nil keeps the latest lines and
 	// writes them nowhere.
-	Journal *journal.Journal
+	Log *logging.Log
 	// AllowShell lets the shell command run programs where the peer runs.
 	AllowShell bool
 	Version    string // shown by info
@@ -131,8 +132,8 @@ func (c *Config) check() error {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		}
 	}
-	if c.Journal == nil {
-		c.Journal = journal.New(io.Discard, slog.LevelInfo)
+	if c.Log == nil {
+		c.Log = logging.New(io.Discard, slog.LevelInfo)
 	}
 	if err := membership.CheckName(c.Name); err != nil {
 		return err
@@ -146,8 +147,8 @@ func (c *Config) check() error {
 	if c.Rejoin < 0 || c.Rejoin > 0 && c.Rejoin < 100*time.Millisecond {
 		return fmt.Errorf("rejoin interval %s: use 100ms or more, or 0 to turn rejoin off", c.Rejoin)
 	}
-	if c.BroadcastRetransmit < 0 || c.BroadcastRetransmit > membership.MaxRetransmit {
-		return fmt.Errorf("broadcast retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.BroadcastRetransmit, membership.MaxRetransmit)
+	if c.BroadcastRetransmit < 0 || c.BroadcastRetransmit > memberlistconfig.MaxRetransmit {
+		return fmt.Errorf("broadcast retransmit %d: use 1 to %d, or 0 for memberlist's RetransmitMult", c.BroadcastRetransmit, memberlistconfig.MaxRetransmit)
 	}
 	if d := c.BroadcastTombstones; d < 0 || d > 0 && d < time.Second || d > maxTombstones {
 		return fmt.Errorf("broadcast tombstones %s: use 1s to %s", d, maxTombstones)
@@ -155,7 +156,7 @@ func (c *Config) check() error {
 	if c.EventsKept < 0 || c.EventsKept > maxEventsKept {
 		return fmt.Errorf("events kept %d: use 1 to %d", c.EventsKept, maxEventsKept)
 	}
-	if _, err := membership.Configure(c.Profile, c.Set); err != nil {
+	if _, err := memberlistconfig.Configure(c.Profile, c.Set); err != nil {
 		return err
 	}
 	if err := membership.CheckAddr("membership", c.Bind); err != nil {

@@ -12,6 +12,7 @@ import (
 	"peerlab/internal/suggest"
 	"peerlab/peer/broadcast"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // AddFlags defines the flags of peer run that say what peer it is to be, those
@@ -22,7 +23,7 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Advertise, "advertise", "", "`IP[:PORT]` told to others, if not the one bound")
 	flags.StringVar(&c.Bootstrap, "bootstrap", "", "`URL` of the bootstrap service, or several separated by commas, tried in order (none: wait to be joined)")
 	flags.StringVar(&c.State, "state", "", "`DIR` in which the peer remembers others, to find them with no service up, and what was said (none: it forgets)")
-	flags.StringVar(&c.Profile, "profile", DefaultProfile, "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"`")
+	flags.StringVar(&c.Profile, "profile", DefaultProfile, "memberlist's defaults for `"+strings.Join(memberlistconfig.Profiles(), "|")+"`")
 	flags.StringArrayVar(&c.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.IntVar(&c.MaxMembers, "max-members", membership.DefaultMaxMembers, "`MEMBERS` this peer takes in, itself, the dead and those who left included")
 	flags.IntVar(&c.QueueWarning, "queue-warning", membership.DefaultQueueWarning, "report peer.backlog when a broadcast queue stays longer than `MESSAGES`; 0 never does")

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"peerlab/event"
-	"peerlab/peer/contact"
 	"peerlab/peer/membership"
+	"peerlab/peer/registration"
 )
 
 const (
@@ -24,17 +24,17 @@ const (
 	maxContacts = 16
 )
 
-// service returns the bootstrap layer, nil if there is none.
-func (p *Peer) service() *contact.Contact {
+// currentRegistrar returns the bootstrap layer, nil if there is none.
+func (p *Peer) currentRegistrar() *registration.Registrar {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.contact
+	return p.registrar
 }
 
 // join makes this peer part of a cluster, trying until somebody on the
 // bootstrap list answers, the list holds nobody else, or ctx ends. It fails
 // when the name is taken.
-func (p *Peer) join(ctx context.Context, s *life) error {
+func (p *Peer) join(ctx context.Context, s *membershipInstance) error {
 	retry := minRetry
 	for round := 1; !p.tryJoin(ctx, s, round); round++ {
 		if !pause(ctx, jitter(retry)) {
@@ -48,7 +48,7 @@ func (p *Peer) join(ctx context.Context, s *life) error {
 	if addr, stale := s.members.TakenAt(); addr != "" {
 		return fmt.Errorf("the name %s is taken by a live peer at %s: choose another with --name", p.conf.Name, addr)
 	} else if stale {
-		s.shadowed()
+		s.markStaleAddress()
 		p.log.Warn("others remember this name at another address: they take this peer in when they have forgotten it there")
 	}
 	p.begin(s)
@@ -56,9 +56,9 @@ func (p *Peer) join(ctx context.Context, s *life) error {
 }
 
 // begin marks the peer ready, unless it has left meanwhile, and starts, once in a
-// life, to rejoin and to keep its registration.
-func (p *Peer) begin(s *life) {
-	if s.up() != nil {
+// membership, to rejoin and to maintain its registration.
+func (p *Peer) begin(s *membershipInstance) {
+	if s.checkUsable() != nil {
 		return
 	}
 	s.mu.Lock()
@@ -74,28 +74,28 @@ func (p *Peer) begin(s *life) {
 		s.rejoining = true
 		s.tasks.Go(func() { p.rejoin(s) })
 	}
-	if service := p.service(); service != nil && !s.keeping && !s.down {
-		s.keeping = true
-		s.tasks.Go(func() { service.Keep(s.ctx, group{s.members}) })
+	if registrar := p.currentRegistrar(); registrar != nil && !s.registering && !s.down {
+		s.registering = true
+		s.tasks.Go(func() { registrar.Maintain(s.ctx, group{s.members}) })
 	}
 	s.mu.Unlock()
 }
 
 // tryJoin registers and contacts everyone on the list, and says whether this
 // peer's search is over.
-func (p *Peer) tryJoin(ctx context.Context, s *life, round int) (done bool) {
-	members, contact := s.members, p.service()
-	if contact == nil {
-		p.joinFormer(ctx, members)
+func (p *Peer) tryJoin(ctx context.Context, s *membershipInstance, round int) (done bool) {
+	members, registrar := s.members, p.currentRegistrar()
+	if registrar == nil {
+		p.joinRemembered(ctx, members)
 		return true // nobody to ask: this peer waits to be joined
 	}
-	data, err := contact.Join(ctx)
+	data, err := registrar.Join(ctx)
 	if err != nil {
-		p.joinFormer(ctx, members)
+		p.joinRemembered(ctx, members)
 		// Others may have found this peer meanwhile.
 		return members.Online() > 1
 	}
-	addrs := contact.Addrs(data)
+	addrs := registrar.Addrs(data)
 	if len(addrs) == 0 {
 		return true // the first of its cluster
 	}
@@ -104,7 +104,7 @@ func (p *Peer) tryJoin(ctx context.Context, s *life, round int) (done bool) {
 	}
 	p.log.Warn("nobody on the bootstrap list answers", "addrs", addrs, "err", err)
 	if round >= staleAfter && members.Online() == 1 {
-		_ = contact.Replace(ctx, addrs) // it logs; the next round sees what came of it
+		_ = registrar.Replace(ctx, addrs) // it logs; the next round sees what came of it
 	}
 	return members.Online() > 1
 }
@@ -113,22 +113,22 @@ func (p *Peer) tryJoin(ctx context.Context, s *life, round int) (done bool) {
 // memberlist itself never contacts the dead again (hashicorp/memberlist#222).
 // Now and then it asks the bootstrap service too, for a part of the cluster
 // this peer never met.
-func (p *Peer) rejoin(s *life) {
+func (p *Peer) rejoin(s *membershipInstance) {
 	var (
 		ctx  = s.ctx
 		mu   sync.Mutex
 		busy = make(map[string]bool) // an address that answers nothing takes TCPTimeout
 	)
 	for pause(ctx, jitter(p.conf.Rejoin)) {
-		if s.up() != nil {
+		if s.checkUsable() != nil {
 			continue // after a farewell, nobody is called back
 		}
 		addrs := s.members.Missing()
 		// Each of n members asks with probability 1/n: one request an interval
 		// from the whole cluster, whatever its size.
-		if contact := p.service(); contact != nil && rand.IntN(max(s.members.Online(), 1)) == 0 {
-			if data, err := contact.Renew(ctx, group{s.members}); err == nil {
-				addrs = append(addrs, unknown(contact.Addrs(data), s.members)...)
+		if registrar := p.currentRegistrar(); registrar != nil && rand.IntN(max(s.members.Online(), 1)) == 0 {
+			if data, err := registrar.Renew(ctx, group{s.members}); err == nil {
+				addrs = append(addrs, unknown(registrar.Addrs(data), s.members)...)
 			}
 		}
 		taken, stale := s.members.TakenAt()
@@ -136,9 +136,9 @@ func (p *Peer) rejoin(s *life) {
 			p.log.Warn("another live peer has this peer's name", "addr", taken)
 		}
 		if stale {
-			s.shadowed()
+			s.markStaleAddress()
 		}
-		if s.offering() {
+		if s.isReoffering() {
 			others := online(s.members)
 			rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
 			addrs = append(addrs, others[:min(len(others), 3)]...)
@@ -186,7 +186,7 @@ func online(members *membership.Membership) []string {
 // follow keeps the app informed of who is there, and online of how many there
 // are. A peer that was created by hand is a member of a cluster once others have
 // found it: it may never join one.
-func (p *Peer) follow(s *life, online *atomic.Int64, byHand bool) {
+func (p *Peer) follow(s *membershipInstance, online *atomic.Int64, byHand bool) {
 	for s.ctx.Err() == nil {
 		changed := s.members.Changed()
 		n := s.members.Online()

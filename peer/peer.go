@@ -16,8 +16,9 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/command"
-	"peerlab/peer/contact"
-	"peerlab/peer/former"
+	"peerlab/peer/commands"
+	"peerlab/peer/knownpeers"
+	"peerlab/peer/registration"
 )
 
 // Peer is one peer. Methods may be called concurrently.
@@ -31,41 +32,41 @@ type Peer struct {
 	commands command.Registry
 	begun    chan struct{} // closed when Run has brought up what it does by itself
 	ending   chan ending
-	test     test
+	builtins *commands.Builtins
 
-	former     *former.File  // nil without a state directory
-	remembered []former.Peer // from an earlier run
+	knownPeers *knownpeers.File  // nil without a state directory
+	remembered []knownpeers.Peer // from an earlier run
 
-	// step serializes what brings layers up and down; it is taken before mu.
-	step turn
-	// calling serializes the calls of the app; it is taken after step.
-	calling turn
+	// lifecycle serializes what brings layers up and down; it is taken before mu.
+	lifecycle waitableMutex
+	// appCalls serializes the calls of the app; it is taken after lifecycle.
+	appCalls waitableMutex
 
 	mu           sync.Mutex
-	ctx          context.Context    // of Run; nil before and after
-	list         *memberlist.Config // for the next create
-	bind         string             // for the next create
-	advertise    string             // for the next create
-	life         *life              // nil before create and after delete
-	contact      *contact.Contact   // nil where life is, or without a service
-	joined       bool               // the app
-	announcement string             // of the app, while joined
+	ctx          context.Context         // of Run; nil before and after
+	list         *memberlist.Config      // for the next create
+	bind         string                  // for the next create
+	advertise    string                  // for the next create
+	membership   *membershipInstance     // nil before create and after delete
+	registrar    *registration.Registrar // nil where membership is, or without a service
+	joined       bool                    // the app
+	announcement string                  // of the app, while joined
 }
 
 // ending is how Run is to end before its context does.
 type ending struct {
-	err      error
-	reason   string
-	farewell farewell
+	err    error
+	reason string
+	leave  leaveScope
 }
 
-// farewell is who is told that this peer goes.
-type farewell int
+// leaveScope is who is told that this peer leaves.
+type leaveScope int
 
 const (
-	nobody  farewell = iota // as if killed
-	service                 // the bootstrap service only
-	all
+	leaveNobody  leaveScope = iota // as if killed
+	leaveService                   // the bootstrap service only
+	leaveAll
 )
 
 // New checks the configuration and returns a peer that does nothing yet.
@@ -77,26 +78,23 @@ func New(conf Config) (*Peer, error) {
 		conf:      conf,
 		id:        uuid.NewString(),
 		app:       conf.App,
-		log:       conf.Journal.Logger().With("peer", conf.Name),
+		log:       conf.Log.Logger().With("peer", conf.Name),
 		started:   time.Now(),
 		events:    event.NewLog(conf.Name, conf.EventsKept),
 		begun:     make(chan struct{}),
 		ending:    make(chan ending, 1),
-		step:      make(turn, 1),
-		calling:   make(turn, 1),
+		lifecycle: make(waitableMutex, 1),
+		appCalls:  make(waitableMutex, 1),
 		bind:      conf.Bind,
 		advertise: conf.Advertise,
 	}
 	p.events.Observe(conf.Observe)
-	p.test.changed = make(chan struct{}, 1)
-	p.test.reset("test", 0)
-	p.test.begun = false
 	if conf.State != "" {
-		f, err := former.Open(conf.Files, conf.State)
+		f, err := knownpeers.Open(conf.Files, conf.State)
 		if err != nil {
 			return nil, err
 		}
-		p.former = f
+		p.knownPeers = f
 		if p.remembered, err = f.Load(); err != nil {
 			p.log.Warn("starting without what was remembered", "err", err)
 		}
@@ -130,7 +128,7 @@ func (p *Peer) Begun() <-chan struct{} { return p.begun }
 // created.
 func (p *Peer) Ready() error {
 	p.mu.Lock()
-	waits := p.ctx != nil && p.conf.Bare && p.life == nil
+	waits := p.ctx != nil && p.conf.Bare && p.membership == nil
 	p.mu.Unlock()
 	if waits {
 		return nil
@@ -142,7 +140,7 @@ func (p *Peer) Ready() error {
 // one.
 func (p *Peer) inCluster() error {
 	p.mu.Lock()
-	ctx, s := p.ctx, p.life
+	ctx, s := p.ctx, p.membership
 	p.mu.Unlock()
 	if ctx == nil {
 		return errors.New("the peer is not running")
@@ -153,9 +151,9 @@ func (p *Peer) inCluster() error {
 // How long each layer may take to leave; together less than the five seconds
 // within which a stopped peer is gone.
 const (
-	appLeave        = time.Second
-	contactLeave    = time.Second
-	membershipLeave = 2500 * time.Millisecond
+	appLeave          = time.Second
+	registrationLeave = time.Second
+	membershipLeave   = 2500 * time.Millisecond
 )
 
 // Run starts all layers, or with Config.Bare none, and returns when ctx ends,
@@ -171,18 +169,18 @@ func (p *Peer) Run(ctx context.Context) error {
 	p.mu.Unlock()
 	defer p.events.Close()
 	defer func() {
-		if p.conf.Journal.File() != "" {
-			_ = p.conf.Journal.Off()
+		if p.conf.Log.File() != "" {
+			_ = p.conf.Log.Off()
 		}
 	}()
 	p.events.Emit(event.Event{Kind: event.PeerStarted})
 
 	var publishing sync.WaitGroup
-	publishing.Go(func() { p.publish(ctx) })
+	publishing.Go(func() { p.builtins.PublishTest(ctx) })
 	defer publishing.Wait()
 	defer cancel()
 
-	end := ending{reason: "asked to stop", farewell: all}
+	end := ending{reason: "asked to stop", leave: leaveAll}
 	err := p.start()
 	close(p.begun)
 	if err != nil {
@@ -194,30 +192,30 @@ func (p *Peer) Run(ctx context.Context) error {
 		}
 	}
 	p.events.Emit(event.Event{Kind: event.PeerStopping, Reason: end.reason})
-	p.leave(end.farewell)
+	p.leave(end.leave)
 	return end.err
 }
 
 // Online returns how many members this peer holds online, itself included; 0 if
 // membership is not created. It may be called concurrently.
 func (p *Peer) Online() int {
-	members, err := p.membersOrErr()
-	if err != nil {
+	s, err := p.currentInstance()
+	if err != nil || s.state() == membershipDown {
 		return 0
 	}
-	return members.Online()
+	return s.members.Online()
 }
 
 // Abort makes Run return at once, telling nobody: the others find this peer
 // dead.
-func (p *Peer) Abort() { p.stop(ending{reason: "aborted", farewell: nobody}) }
+func (p *Peer) Abort() { p.stop(ending{reason: "aborted", leave: leaveNobody}) }
 
-// turn is a lock that is held while its holder waits. A sync.Mutex would do, but
+// waitableMutex is a lock that is held while its holder waits. A sync.Mutex would do, but
 // in a simulation time stands still while somebody waits for one.
-type turn chan struct{}
+type waitableMutex chan struct{}
 
-func (t turn) Lock()   { t <- struct{}{} }
-func (t turn) Unlock() { <-t }
+func (m waitableMutex) Lock()   { m <- struct{}{} }
+func (m waitableMutex) Unlock() { <-m }
 
 // start is what Run does of itself.
 func (p *Peer) start() error {
@@ -225,36 +223,36 @@ func (p *Peer) start() error {
 		p.log.Info("started bare: the layers wait for their commands")
 		return nil
 	}
-	if err := p.up(); err != nil {
+	if err := p.bringUp(); err != nil {
 		return err
 	}
-	s, err := p.running()
+	s, err := p.activeInstance()
 	if err != nil {
 		return err
 	}
 	s.tasks.Go(func() {
 		if err := p.join(s.ctx, s); err != nil && s.ctx.Err() == nil {
-			p.stop(ending{err: err, reason: err.Error(), farewell: service})
+			p.stop(ending{err: err, reason: err.Error(), leave: leaveService})
 		}
 	})
 	return nil
 }
 
-// up brings the layers up on this host, as far as they are not, contacting
+// bringUp brings the layers up on this host, as far as they are not, contacting
 // nobody: a membership that cannot go on is replaced by a new one. Where
 // membership cannot be created, it leaves no app behind that it has opened.
-func (p *Peer) up() error {
-	p.step.Lock()
-	defer p.step.Unlock()
+func (p *Peer) bringUp() error {
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
 	p.mu.Lock()
-	list, life, joined := p.list, p.life, p.joined
+	list, instance, joined := p.list, p.membership, p.joined
 	p.mu.Unlock()
-	switch life.state() {
+	switch instance.state() {
 	case membershipNone:
 	case membershipUp:
 		return nil
 	default:
-		if err := p.shutdown(life); err != nil {
+		if err := p.shutdown(instance); err != nil {
 			p.log.Warn("shut down membership", "err", err)
 		}
 		p.forget()
@@ -277,7 +275,7 @@ func (p *Peer) up() error {
 		}
 		return err
 	}
-	s, err := p.running()
+	s, err := p.activeInstance()
 	if err != nil {
 		return err
 	}
@@ -294,11 +292,11 @@ func (p *Peer) stop(e ending) {
 }
 
 // leave ends every layer that is up, the application first.
-func (p *Peer) leave(tell farewell) {
-	p.step.Lock()
-	defer p.step.Unlock()
+func (p *Peer) leave(scope leaveScope) {
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
 	p.mu.Lock()
-	s, contact, joined := p.life, p.contact, p.joined
+	s, registrar, joined := p.membership, p.registrar, p.joined
 	p.ctx = nil
 	p.mu.Unlock()
 	within := func(d time.Duration, f func(context.Context)) {
@@ -308,21 +306,21 @@ func (p *Peer) leave(tell farewell) {
 	}
 	if joined {
 		grace := appLeave
-		if tell == nobody {
+		if scope == leaveNobody {
 			grace = 0
 		}
 		within(grace, p.closeApp)
 	}
-	if contact != nil {
-		if tell != nobody {
-			within(contactLeave, func(ctx context.Context) { _, _ = contact.Leave(ctx) }) // it logs
+	if registrar != nil {
+		if scope != leaveNobody {
+			within(registrationLeave, func(ctx context.Context) { _, _ = registrar.Leave(ctx) }) // it logs
 		}
-		contact.Close()
+		registrar.Close()
 	}
 	if s == nil {
 		return
 	}
-	if tell == all && s.state() == membershipUp {
+	if scope == leaveAll && s.state() == membershipUp {
 		within(membershipLeave, func(ctx context.Context) {
 			if err := s.members.Leave(ctx); err != nil {
 				p.log.Warn("the others may hold this peer dead instead of left", "err", err)

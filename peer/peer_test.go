@@ -21,7 +21,7 @@ import (
 	"peerlab/bootstrap/store"
 	"peerlab/event"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -9,7 +9,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	peerline "peerlab/peer/command"
 )
 

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 )
 
 // What the pages for newcomers name in the column of today is there: commands of

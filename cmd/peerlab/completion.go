@@ -13,10 +13,10 @@ import (
 	"peerlab/internal/usage"
 	"peerlab/observe"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/peer/command"
 	"peerlab/peer/files"
-	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 	"peerlab/scenarios"
 	"peerlab/scenarios/explore"
 	"peerlab/testbed"
@@ -114,7 +114,7 @@ func completeOut(cmd *cobra.Command, args []string, word string) ([]string, cobr
 
 // fields are those of memberlist's configuration, as the beginnings of settings.
 func fields() []string {
-	names := membership.Fields()
+	names := memberlistconfig.Fields()
 	for i, name := range names {
 		names[i] = name + "="
 	}

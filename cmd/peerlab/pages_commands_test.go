@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/peer/command"
 )
 

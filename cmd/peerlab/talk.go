@@ -13,7 +13,7 @@ import (
 
 	"peerlab/internal/terminal"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/peer/command"
 	"peerlab/peer/control"
 	"peerlab/testbed"

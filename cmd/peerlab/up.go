@@ -16,7 +16,7 @@ import (
 	"peerlab/event"
 	"peerlab/observe"
 	"peerlab/peer"
-	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
 	"peerlab/testbed/docker/adapter"
@@ -82,7 +82,7 @@ and then misses somebody, who learns of another from a push/pull, up to 45 s lat
 		},
 	}, formatJSON)
 	flags := cmd.Flags()
-	flags.StringVar(&f.Profile, "profile", "", "memberlist's defaults for `"+strings.Join(membership.Profiles(), "|")+"` (local with "+ample+" for up to 10 peers, lan for more)")
+	flags.StringVar(&f.Profile, "profile", "", "memberlist's defaults for `"+strings.Join(memberlistconfig.Profiles(), "|")+"` (local with "+ample+" for up to 10 peers, lan for more)")
 	flags.StringArrayVar(&f.Set, "set", nil, "`Field=value` of memberlist's configuration; repeatable")
 	flags.DurationVar(&f.Rejoin, "rejoin", peer.DefaultRejoin, "how often a peer contacts missing ones; 0 for never")
 	flags.StringVar(&f.subnet, "subnet", "", "`RANGE` of addresses, such as 10.78.0.0/24 (a free one)")

@@ -12,6 +12,7 @@ import (
 	"peerlab/event"
 	"peerlab/peer/broadcast"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 var _ membership.Channel = (*broadcast.Map)(nil)
@@ -21,7 +22,7 @@ const tag = 'b'
 // start makes a membership on loopback with a map of its own.
 func start(t *testing.T, name string, settings ...string) (*membership.Membership, *broadcast.Map) {
 	t.Helper()
-	conf, err := membership.Configure("local", append([]string{
+	conf, err := memberlistconfig.Configure("local", append([]string{
 		"ProbeInterval=200ms", "ProbeTimeout=100ms", "GossipInterval=10ms", "TCPTimeout=1s",
 	}, settings...))
 	if err != nil {

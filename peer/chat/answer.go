@@ -40,7 +40,7 @@ func (c *Chat) answer(conn net.Conn) error {
 	_ = conn.SetDeadline(time.Now().Add(helloTimeout))
 	var certain string // who the caller certainly is
 	if c.Secret != nil {
-		secured, name, err := c.Secret.server(c.ctx, conn, c.Name)
+		secured, name, err := c.Secret.Server(c.ctx, conn, c.Name)
 		if err != nil {
 			c.bump(&c.stats.Strangers)
 			return err

@@ -135,7 +135,7 @@ func (c *Chat) connect(ctx context.Context, to writer, addr string) (net.Conn, *
 // greet says hello, waits for the answer, and checks that it comes from to.
 func (c *Chat) greet(ctx context.Context, conn *net.Conn, to writer) (*frameReader, error) {
 	if c.Secret != nil {
-		secured, err := c.Secret.client(ctx, *conn, c.Name, to.name)
+		secured, err := c.Secret.Client(ctx, *conn, c.Name, to.name)
 		if err != nil {
 			return nil, err
 		}

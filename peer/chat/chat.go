@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"peerlab/event"
+	"peerlab/peer/chat/encryption"
 	"peerlab/peer/files"
 )
 
@@ -35,7 +36,7 @@ type Options struct {
 	// member. Nil means connections.
 	Gossip *Gossip
 	// Secret keeps out who does not have it. Nil means no encryption.
-	Secret *Secret
+	Secret *encryption.Secret
 	Limits Limits
 	// SyncEvery is how often, give or take a half, this peer compares with a
 	// random member what each has; 0 means DefaultSyncEvery.

@@ -89,7 +89,7 @@ func (g *Gossip) pass(b []byte) {
 	}
 	c.stats.Gossiped++
 	if c.Secret != nil {
-		b = c.Secret.seal(b)
+		b = c.Secret.Seal(b)
 	}
 	queue.QueueBroadcast(rumor(b))
 	queue.Prune(maxGossiping)
@@ -113,7 +113,7 @@ func (g *Gossip) Receive(msg []byte) {
 	}
 	if c.Secret != nil {
 		var ok bool
-		if msg, ok = c.Secret.open(msg); !ok {
+		if msg, ok = c.Secret.Open(msg); !ok {
 			c.bump(&c.stats.Strangers)
 			return
 		}

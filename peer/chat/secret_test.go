@@ -13,6 +13,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/chat"
+	"peerlab/peer/chat/encryption"
 )
 
 const (
@@ -23,13 +24,13 @@ const (
 	shortSecret = "correct horse battery"
 )
 
-func secret(t *testing.T, secrets ...string) *chat.Secret {
+func secret(t *testing.T, secrets ...string) *encryption.Secret {
 	t.Helper()
-	all, err := chat.ParseSecrets([]byte(strings.Join(secrets, "\n")))
+	all, err := encryption.ParseSecrets([]byte(strings.Join(secrets, "\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := chat.NewSecret(all...)
+	s, err := encryption.NewSecret(all...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +155,7 @@ func (p *tap) proxy(t *testing.T, to string) string {
 // The secret changes at one peer after the other while they talk.
 func TestRotationLosesNothing(t *testing.T) {
 	names := []string{"a", "b", "c"}
-	rooms, secrets := make([]*room, 3), make([]*chat.Secret, 3)
+	rooms, secrets := make([]*room, 3), make([]*encryption.Secret, 3)
 	for i, name := range names {
 		secrets[i] = secret(t, oldSecret)
 		rooms[i] = joinWith(t, name, 1, chat.Options{Secret: secrets[i]})
@@ -226,7 +227,7 @@ func TestParseSecrets(t *testing.T) {
 		shortSecret: 0, shortSecret + "\n" + newSecret: 0, newSecret + "\n" + shortSecret: 2,
 		newSecret[:31]: 0, newSecret[:32]: 1, newSecret + "\n" + shortSecret[:16]: 2, newSecret + "\n" + shortSecret[:15]: 0,
 	} {
-		got, err := chat.ParseSecrets([]byte(text))
+		got, err := encryption.ParseSecrets([]byte(text))
 		if (err == nil) != (want > 0) || err == nil && len(got) != want {
 			t.Errorf("%q: %d secrets, %v", text, len(got), err)
 		}

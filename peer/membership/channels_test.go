@@ -12,6 +12,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // inbox is a channel that sends what it is told, once, and keeps what it gets.
@@ -86,7 +87,7 @@ func (b *inbox) await(t *testing.T, list *[]string, want string) {
 
 func startChannels(t *testing.T, name string, channels map[byte]membership.Channel, settings ...string) *membership.Membership {
 	t.Helper()
-	conf, err := membership.Configure("local", append(fast[:len(fast):len(fast)], settings...))
+	conf, err := memberlistconfig.Configure("local", append(fast[:len(fast):len(fast)], settings...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +212,7 @@ func TestSendToEndsWithItsContext(t *testing.T) {
 }
 
 func TestNilChannelIsRefused(t *testing.T) {
-	conf, err := membership.Configure("local", nil)
+	conf, err := memberlistconfig.Configure("local", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

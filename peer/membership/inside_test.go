@@ -13,10 +13,8 @@ import (
 // create makes a membership on a network of its own that sends nothing.
 func create(t *testing.T, o Options) *Membership {
 	t.Helper()
-	conf, err := Configure("lan", []string{"GossipInterval=0", "ProbeInterval=0", "PushPullInterval=0"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conf := memberlist.DefaultLANConfig()
+	conf.GossipInterval, conf.ProbeInterval, conf.PushPullInterval = 0, 0, 0
 	var network memberlist.MockNetwork
 	o.Name, o.Config, o.Transport = "me", conf, network.NewTransport("me")
 	if o.Events == nil {

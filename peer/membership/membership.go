@@ -1,5 +1,5 @@
 // Package membership is the layer that knows who is online:
-// hashicorp/memberlist with its configuration, the state it hides behind its
+// hashicorp/memberlist, the state it hides behind its
 // API, and the memory of former members that a rejoin needs.
 package membership
 

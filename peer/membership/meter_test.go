@@ -73,11 +73,9 @@ func TestPeersTellTheirTraffic(t *testing.T) {
 	logs := make(map[string]*event.Log)
 	members := make(map[string]*Membership)
 	for _, name := range []string{"a", "b"} {
-		conf, err := Configure("local", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		conf := memberlist.DefaultLocalConfig()
 		logs[name] = event.NewLog(name, 1000)
+		var err error
 		if members[name], err = Create(Options{Name: name, Config: conf, Bind: "127.0.0.1:0", Events: logs[name]}); err != nil {
 			t.Fatal(err)
 		}

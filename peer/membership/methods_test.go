@@ -15,6 +15,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // Every method may be called while any other runs: the race detector looks on
@@ -50,7 +51,7 @@ func TestAllMethodsAtOnce(t *testing.T) {
 		"RTT":         func(context.Context, int) { a.RTT("a", "b") },
 		"Changed":     func(context.Context, int) { a.Changed() },
 		"HasLeft":     func(context.Context, int) { a.HasLeft(); a.Dropped(); a.Refused(); a.Name() },
-		"Config":      func(context.Context, int) { membership.EncodeConfig(a.Config()) },
+		"Config":      func(context.Context, int) { memberlistconfig.Encode(a.Config()) },
 		"Keys":        func(context.Context, int) { a.Keys() },
 		"InstallKey": func(_ context.Context, i int) {
 			for _, m := range []*membership.Membership{a, b} {
@@ -92,7 +93,7 @@ func mockPair(t *testing.T) (a, b *membership.Membership) {
 	t.Helper()
 	var network memberlist.MockNetwork
 	create := func(name string) *membership.Membership {
-		conf, err := membership.Configure("lan", []string{"GossipInterval=0", "ProbeInterval=0", "PushPullInterval=0"})
+		conf, err := memberlistconfig.Configure("lan", []string{"GossipInterval=0", "ProbeInterval=0", "PushPullInterval=0"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -175,10 +175,8 @@ func (l lines) Handle(_ context.Context, r slog.Record) error {
 
 // memberlist tells only its log that it drops a message unread.
 func TestFullHandlerQueueIsCounted(t *testing.T) {
-	conf, err := Configure("lan", []string{"HandoffQueueDepth=1", "GossipInterval=0", "ProbeInterval=0", "PushPullInterval=0"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conf := memberlist.DefaultLANConfig()
+	conf.HandoffQueueDepth, conf.GossipInterval, conf.ProbeInterval, conf.PushPullInterval = 1, 0, 0, 0
 	var network memberlist.MockNetwork
 	log, logged := event.NewLog("me", 100), make(lines, 100)
 	m, err := Create(Options{Name: "me", Config: conf, Transport: network.NewTransport("me"), Events: log, Log: slog.New(logged)})

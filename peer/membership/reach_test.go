@@ -10,6 +10,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // held is a transport whose host takes the processor from it after each packet.
@@ -33,7 +34,7 @@ func TestPingTakesTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, err := membership.Configure("local", fast)
+	conf, err := memberlistconfig.Configure("local", fast)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,10 +75,8 @@ func withStranger(t *testing.T, o Options, test func(t *testing.T, m *Membership
 		var log bytes.Buffer
 		o.Log = slog.New(slog.NewTextHandler(&log, nil))
 		o.Events = event.NewLog("me", 100_000)
-		conf, err := Configure("lan", []string{"GossipInterval=0", "ProbeInterval=0", "PushPullInterval=0"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		conf := memberlist.DefaultLANConfig()
+		conf.GossipInterval, conf.ProbeInterval, conf.PushPullInterval = 0, 0, 0
 		o.Name, o.Config, o.Transport = "me", conf, network.NewTransport("me")
 		m, err := Create(o)
 		if err != nil {

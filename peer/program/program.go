@@ -16,7 +16,7 @@ import (
 
 	"peerlab/internal/terminal"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/peer/control"
 	"peerlab/peer/shell"
 )

@@ -15,7 +15,7 @@ import (
 
 	"peerlab/peer"
 	"peerlab/peer/control"
-	"peerlab/peer/journal"
+	"peerlab/peer/logging"
 	"peerlab/peer/shell"
 )
 
@@ -67,7 +67,7 @@ func (f *runFlags) run(ctx context.Context) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	level, err := journal.ParseLevel(f.logLevel)
+	level, err := logging.ParseLevel(f.logLevel)
 	if err != nil {
 		return usageError{err}
 	}
@@ -75,8 +75,8 @@ func (f *runFlags) run(ctx context.Context) error {
 	if f.shell && term.IsTerminal(int(os.Stderr.Fd())) && term.IsTerminal(int(os.Stdin.Fd())) {
 		logTo = io.Discard // it would write over the line being typed: log follow shows it
 	}
-	f.Journal = journal.New(logTo, level)
-	log := f.Journal.Logger().With("peer", f.Name)
+	f.Log = logging.New(logTo, level)
+	log := f.Log.Logger().With("peer", f.Name)
 	f.Version = f.program.version()
 	f.BootstrapToken = os.Getenv(peer.BootstrapTokenVariable)
 	if app, ok := f.App.(peer.SecretTaker); ok {

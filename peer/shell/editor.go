@@ -13,6 +13,7 @@ import (
 	"github.com/abiosoft/readline"
 
 	"peerlab/internal/terminal"
+	"peerlab/peer/shell/keyboard"
 )
 
 // Switching bracketed paste on makes the terminal mark what is pasted.
@@ -28,7 +29,7 @@ const (
 // typed wakes its goroutine, which shows it from within filter. When no line
 // is read, print and the printer goroutine write to the terminal themselves.
 type editor struct {
-	in      *input
+	in      *keyboard.Input
 	screen  *screen
 	rl      *readline.Instance
 	sh      *ishell.Shell
@@ -63,7 +64,7 @@ func newEditor(opts Options, prompt string, complete func(*editor) readline.Auto
 		return nil, fmt.Errorf("set up terminal: %w", err)
 	}
 	restore := func() { _ = readline.Restore(fd, state) }
-	in, err := newInput(opts.In)
+	in, err := keyboard.New(opts.In)
 	if err != nil {
 		restore()
 		return nil, err
@@ -142,7 +143,7 @@ func (e *editor) readLine() (string, error) {
 	e.mu.Lock()
 	e.reading, e.midLine = false, false
 	e.mu.Unlock()
-	if e.in.hungUp() {
+	if e.in.HungUp() {
 		return "", io.EOF // readline takes the end of input for Enter
 	}
 	return line, err
@@ -206,7 +207,7 @@ func (e *editor) printArrived() {
 	for range e.arrived {
 		e.mu.Lock()
 		if e.reading {
-			e.in.wake()
+			e.in.Wake()
 		} else {
 			e.flush()
 		}
@@ -218,6 +219,6 @@ func (e *editor) printArrived() {
 func (e *editor) watchSize() {
 	for range e.signals {
 		e.resized.Store(true)
-		e.in.wake()
+		e.in.Wake()
 	}
 }

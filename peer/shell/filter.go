@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/abiosoft/readline"
+
+	"peerlab/peer/shell/keyboard"
 )
 
 // onChange is told of every change of the line being typed, and may change it:
@@ -34,14 +36,14 @@ func (e *editor) above(text string) { _, _ = io.WriteString(e.rl.Stdout(), text)
 func (e *editor) filter(r rune) (rune, bool) {
 	e.screen.mute(false)
 	switch r {
-	case wake:
+	case keyboard.Wake:
 	case readline.CharTab:
 		e.tabs++
 	default:
 		e.tabs = 0
 	}
 	switch r {
-	case wake:
+	case keyboard.Wake:
 		resized := e.resized.Swap(false)
 		if resized {
 			e.resize()
@@ -49,7 +51,7 @@ func (e *editor) filter(r rune) (rune, bool) {
 		if text := e.notices.take(); text != "" || resized {
 			e.above(text)
 		}
-	case deleteNext:
+	case keyboard.DeleteNext:
 		e.delete = true
 	case readline.CharDelete:
 		atEnd := e.delete && e.typed.Load() == 0

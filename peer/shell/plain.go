@@ -8,17 +8,18 @@ import (
 	"io"
 
 	"peerlab/peer/command"
+	"peerlab/peer/shell/keyboard"
 )
 
 // runPlain reads lines where there is no terminal, and stops at the first that
 // fails.
 func runPlain(ctx context.Context, opts Options) error {
-	src, err := newSource(opts.In)
+	src, err := keyboard.NewSource(opts.In)
 	if err != nil {
 		return err
 	}
-	defer src.release()
-	defer context.AfterFunc(ctx, src.stop)()
+	defer src.Release()
+	defer context.AfterFunc(ctx, src.Stop)()
 
 	lines := bufio.NewScanner(src)
 	lines.Buffer(nil, command.MaxLine+2)

@@ -52,7 +52,7 @@ func runTerminal(parent context.Context, opts Options) error {
 	}
 	var following sync.WaitGroup
 	following.Go(func() { s.follow(ctx) })
-	stop := context.AfterFunc(ctx, s.in.hangUp)
+	stop := context.AfterFunc(ctx, s.in.HangUp)
 	s.loop(ctx)
 	err = context.Cause(ctx) // nil: the user has left, or the terminal
 	stop()
@@ -133,13 +133,13 @@ func (s *session) exec(ctx context.Context, line string) error {
 	ctx = command.WithCaller(ctx, command.Caller{Color: s.color, Columns: s.columns(), Shell: s.id})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.in.onInterrupt(func() {
+	s.in.OnInterrupt(func() {
 		if ctx.Err() == nil {
 			s.notice("^C")
 		}
 		cancel()
 	})
-	defer s.in.onInterrupt(nil)
+	defer s.in.OnInterrupt(nil)
 
 	err := supervise(ctx, s.peer, line, s.patience, func(text string) error {
 		s.print(text)

@@ -11,7 +11,7 @@ import (
 	"peerlab/observe"
 	"peerlab/peer"
 	"peerlab/peer/chat"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/scenarios"
 	"peerlab/testbed"
 	"peerlab/testbed/sim"

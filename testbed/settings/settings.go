@@ -17,8 +17,8 @@ import (
 	"peerlab/internal/suggest"
 	"peerlab/observe/theory"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
-	"peerlab/peer/membership"
+	chatapp "peerlab/peer/chat/app"
+	"peerlab/peer/membership/memberlistconfig"
 	"peerlab/testbed"
 )
 
@@ -109,7 +109,7 @@ func Model(of map[string]string, peers int) (theory.Model, error) {
 	if of["set"] != "" {
 		fields = strings.Split(of["set"], ",")
 	}
-	list, err := membership.Configure(of["profile"], fields)
+	list, err := memberlistconfig.Configure(of["profile"], fields)
 	if err != nil {
 		return theory.Model{}, err
 	}
@@ -129,11 +129,11 @@ func Used(owned, defaults, of map[string]string) map[string]string {
 			return nil
 		}
 	}
-	list, err := membership.Configure(config.Profile, config.Set)
+	list, err := memberlistconfig.Configure(config.Profile, config.Set)
 	if err != nil {
 		return nil
 	}
-	used := membership.Values(list)
+	used := memberlistconfig.Values(list)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if _, is := owned[f.Name]; !is && f.Name != "name" && f.Name != "set" {
 			used[f.Name] = f.Value.String()
@@ -180,7 +180,7 @@ func CheckField(field, value string) error {
 	case strings.Contains(value, ","):
 		return fmt.Errorf("%s: a value with a comma cannot be set", field)
 	}
-	_, err := membership.Configure("lan", []string{field + "=" + value})
+	_, err := memberlistconfig.Configure("lan", []string{field + "=" + value})
 	return err
 }
 

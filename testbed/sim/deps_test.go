@@ -63,7 +63,7 @@ func TestFilesAreOpenedInOnePlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string]bool{
-		"peerlab/peer/commands_script.go: import os/exec": true, // for a peer that has the host's files alone
+		"peerlab/peer/commands/script.go: import os/exec": true, // for a peer that has the host's files alone
 		"peerlab/bootstrap/server/tls.go: os.Stat":        true, // of certificates; the simulator has none
 	}
 	harmless := map[string]bool{"FileMode": true, "Signal": true, "File": true, "LinkError": true, "Getenv": true, "Environ": true, "NewSyscallError": true}

@@ -13,7 +13,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/observe/theory"
-	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 	"peerlab/testbed"
 )
 
@@ -402,7 +402,7 @@ func TestDetection(t *testing.T) {
 			simulate(t, n, nil, func(l *lab) {
 				l.up()
 				time.Sleep(time.Minute)
-				conf, err := membership.Configure("lan", nil)
+				conf, err := memberlistconfig.Configure("lan", nil)
 				l.must(err)
 				victim := l.names[n-1]
 				at := l.History().Len()

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/testbed"
 )
 

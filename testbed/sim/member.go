@@ -8,7 +8,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/peer"
-	"peerlab/peer/chat/chatapp"
+	chatapp "peerlab/peer/chat/app"
 	"peerlab/peer/files"
 	"peerlab/testbed"
 	"peerlab/testbed/settings"

@@ -15,6 +15,7 @@ import (
 	"peerlab/event"
 	"peerlab/peer/chat"
 	"peerlab/peer/membership"
+	"peerlab/peer/membership/memberlistconfig"
 )
 
 // The two carriers beside each other, on this host's network: a membership of
@@ -60,7 +61,7 @@ func carriers(t *testing.T, peers int, gossip bool) {
 			channels['a'] = weighed{o.Gossip, &queued}
 		}
 		// With the local profile's 2, gossip misses some of fifty for minutes.
-		conf, err := membership.Configure("local", []string{"RetransmitMult=8"})
+		conf, err := memberlistconfig.Configure("local", []string{"RetransmitMult=8"})
 		if err != nil {
 			t.Fatal(err)
 		}
