@@ -68,7 +68,7 @@ func newCluster(t *testing.T, rejoin time.Duration, peers ...string) *cluster {
 	}
 	env := maps.Clone(settings)
 	env["PEER_REJOIN"] = rejoin.String()
-	made, err := shared.daemon.Create(t.Context(), docker.Options{
+	made, err := docker.Create(t.Context(), shared.daemon, docker.Options{
 		Peers: peers, Env: env, Own: map[string]map[string]string{impostor: {"PEER_NAME": "bob"}},
 		PeerImage: shared.images.Peer, BootstrapImage: shared.images.Bootstrap, FabricImage: shared.images.Fabric,
 	})

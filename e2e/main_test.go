@@ -13,7 +13,7 @@ import (
 
 	"github.com/testcontainers/testcontainers-go/log"
 
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/dockertest"
 )
 
@@ -23,7 +23,7 @@ const clustersAtOnce = "6"
 
 // lab is what all tests share, or why there is nothing to share.
 type lab struct {
-	daemon   *docker.Daemon
+	daemon   *dockerd.Daemon
 	images   dockertest.Images // of the present sources
 	starting chan struct{}     // held while a cluster starts: the others would feel it
 	missing  error             // why there is no Docker here
@@ -33,7 +33,7 @@ type lab struct {
 var shared *lab
 
 func TestMain(m *testing.M) {
-	if status, asked := docker.WatchIfAsked(); asked {
+	if status, asked := dockerd.RunWatchdogIfRequested(); asked {
 		os.Exit(status)
 	}
 	flag.Parse()
@@ -84,9 +84,9 @@ func run(m *testing.M) (status int, err error) {
 }
 
 // open connects to the daemon.
-func open(ctx context.Context) (*docker.Daemon, error) {
+func open(ctx context.Context) (*dockerd.Daemon, error) {
 	if testing.Short() {
 		return nil, errors.New("these tests need Docker, and with -short they do not look for it")
 	}
-	return docker.Connect(ctx)
+	return dockerd.Connect(ctx)
 }

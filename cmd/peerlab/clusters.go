@@ -9,7 +9,7 @@ import (
 
 	"peerlab/internal/terminal"
 	"peerlab/internal/terminal/layout"
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func (l *lab) clustersCommand() *cobra.Command {
@@ -47,11 +47,11 @@ func namesOnly(cmd *cobra.Command, quiet *bool) {
 }
 
 // originText is what a cluster was started by, for people.
-var originText = map[docker.Origin]string{
-	docker.ByPeerlab: "peerlab up", docker.ByRun: "a run or a test", docker.ByCompose: "Compose", docker.ByHand: "hand",
+var originText = map[dockerd.Origin]string{
+	dockerd.ByPeerlab: "peerlab up", dockerd.ByRun: "a run or a test", dockerd.ByCompose: "Compose", dockerd.ByHand: "hand",
 }
 
-func (l *lab) printClusters(cmd *cobra.Command, all []docker.Summary, quiet bool, now time.Time) error {
+func (l *lab) printClusters(cmd *cobra.Command, all []dockerd.Summary, quiet bool, now time.Time) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case quiet:
@@ -61,7 +61,7 @@ func (l *lab) printClusters(cmd *cobra.Command, all []docker.Summary, quiet bool
 		return nil
 	case l.json():
 		if all == nil {
-			all = []docker.Summary{}
+			all = []dockerd.Summary{}
 		}
 		return printJSON(cmd, all)
 	}

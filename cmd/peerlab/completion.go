@@ -21,6 +21,7 @@ import (
 	"peerlab/scenarios/explore"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/settings"
 )
 
@@ -231,7 +232,7 @@ func completeSettings(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 }
 
 // onDocker calls f with a connection to Docker, if there is one.
-func (l *lab) onDocker(cmd *cobra.Command, f func(d *docker.Daemon)) {
+func (l *lab) onDocker(cmd *cobra.Command, f func(d *dockerd.Daemon)) {
 	if d, err := l.connect(cmd.Context()); err == nil {
 		f(d)
 		_ = d.Close()
@@ -239,7 +240,7 @@ func (l *lab) onDocker(cmd *cobra.Command, f func(d *docker.Daemon)) {
 }
 
 func (l *lab) completeClusters(cmd *cobra.Command, _ []string, _ string) (names []string, _ cobra.ShellCompDirective) {
-	l.onDocker(cmd, func(d *docker.Daemon) {
+	l.onDocker(cmd, func(d *dockerd.Daemon) {
 		all, _ := d.Summaries(cmd.Context())
 		for _, c := range all {
 			names = append(names, fmt.Sprintf("%s\t%d of %d peers run", c.Name, c.Running, c.Peers))
@@ -249,7 +250,7 @@ func (l *lab) completeClusters(cmd *cobra.Command, _ []string, _ string) (names 
 }
 
 func (l *lab) completeImages(cmd *cobra.Command, _ []string, _ string) (tags []string, _ cobra.ShellCompDirective) {
-	l.onDocker(cmd, func(d *docker.Daemon) { tags, _ = d.Images(cmd.Context()) })
+	l.onDocker(cmd, func(d *dockerd.Daemon) { tags, _ = d.Images(cmd.Context()) })
 	return tags, noFiles
 }
 

@@ -15,7 +15,8 @@ import (
 	"peerlab/internal/terminal"
 	"peerlab/internal/terminal/layout"
 	"peerlab/testbed"
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
+	dockerprobe "peerlab/testbed/docker/probe"
 	"peerlab/testbed/fabric"
 )
 
@@ -53,7 +54,7 @@ no cluster can be started here.`,
 
 func (l *lab) checkAll(ctx context.Context, root fs.FS, env func(string) string, peers int) []host.Check {
 	checks, features := l.checkDocker(ctx, root, peers)
-	where, _ := docker.CurrentEndpoint() // checkDocker tells of an error
+	where, _ := dockerd.CurrentEndpoint() // checkDocker tells of an error
 	checks = append(checks, host.Proxy(env, where.Host))
 	if !where.IsLocal() {
 		return append(checks, host.Check{
@@ -122,14 +123,15 @@ func (l *lab) checkDocker(ctx context.Context, root fs.FS, peers int) ([]host.Ch
 	if fabricImage.State != "ok" {
 		return checks, nil
 	}
-	features, err := d.Features(ctx, l.fabric)
+	features, err := dockerprobe.Features(ctx, d, l.fabric)
 	if err != nil {
 		checks = append(checks, host.Check{Name: "links", State: "unknown", Found: err.Error()})
 	}
-	return append(checks, host.Bridge(ctx, d, l.fabric, root)), features
+	tryBridge := func(ctx context.Context) (bool, error) { return dockerprobe.TryBridge(ctx, d, l.fabric, "") }
+	return append(checks, host.Bridge(ctx, d.Endpoint(), tryBridge, root)), features
 }
 
-func hasImage(ctx context.Context, d *docker.Daemon, image string, need bool) host.Check {
+func hasImage(ctx context.Context, d *dockerd.Daemon, image string, need bool) host.Check {
 	c := host.Check{Name: "image " + image, State: "ok", Found: "found", Need: need}
 	if has, err := d.HasImage(ctx, image); err != nil {
 		c.State, c.Found = "unknown", err.Error()

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // fakeDaemon is a Docker daemon with one cluster, named lab, whose peers run and
@@ -92,9 +92,9 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // connect connects to the daemon of this shell.
-func connect(t *testing.T) *docker.Daemon {
+func connect(t *testing.T) *dockerd.Daemon {
 	t.Helper()
-	d, err := docker.Connect(t.Context())
+	d, err := dockerd.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

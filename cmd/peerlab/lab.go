@@ -12,6 +12,7 @@ import (
 	"peerlab/cmd/peerlab/host"
 	"peerlab/internal/terminal"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // lab is what the commands that work on a cluster share.
@@ -25,10 +26,10 @@ type lab struct {
 }
 
 // connect connects to Docker.
-func (l *lab) connect(ctx context.Context) (*docker.Daemon, error) {
-	d, err := docker.Connect(ctx)
+func (l *lab) connect(ctx context.Context) (*dockerd.Daemon, error) {
+	d, err := dockerd.Connect(ctx)
 	if err != nil {
-		where, _ := docker.CurrentEndpoint() // whose error is err
+		where, _ := dockerd.CurrentEndpoint() // whose error is err
 		if proxy := host.DaemonProxy(where.Host); proxy != "" {
 			err = fmt.Errorf("%w; the request went through the proxy %s: add the host to NO_PROXY for a direct connection", err, proxy)
 		}
@@ -45,7 +46,7 @@ func (l *lab) on(cmd *cobra.Command, f func(c *docker.Cluster) error) error {
 		return err
 	}
 	defer d.Close()
-	c, err := d.Find(cmd.Context(), l.cluster)
+	c, err := docker.Find(cmd.Context(), d, l.cluster)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 	"peerlab/event"
 	"peerlab/internal/terminal/tmux"
 	"peerlab/testbed"
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/dockertest"
 )
 
@@ -30,7 +30,7 @@ import (
 const selfVariable = "PEERLAB_TEST_SELF"
 
 func TestMain(m *testing.M) {
-	if status, asked := docker.WatchIfAsked(); asked {
+	if status, asked := dockerd.RunWatchdogIfRequested(); asked {
 		os.Exit(status)
 	}
 	if os.Getenv(selfVariable) != "" {
@@ -101,12 +101,12 @@ func (p process) states(args ...string) map[string]testbed.Peer {
 // newProcess returns the program on a cluster whose name begins so, and the labels
 // with which images go with the test, as the cluster does. It skips the test where
 // there is no Docker.
-func newProcess(t *testing.T, name string) (p process, d *docker.Daemon, labels map[string]string) {
+func newProcess(t *testing.T, name string) (p process, d *dockerd.Daemon, labels map[string]string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs Docker")
 	}
-	d, err := docker.Connect(t.Context())
+	d, err := dockerd.Connect(t.Context())
 	if err != nil {
 		t.Skip(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/dockertest"
 )
 
@@ -129,11 +130,11 @@ func TestCompletionScripts(t *testing.T) {
 
 // awaitEvents waits until a cluster has told of something n times: who, what, about
 // whom.
-func awaitEvents(t *testing.T, d *docker.Daemon, cluster string, n int, what string) {
+func awaitEvents(t *testing.T, d *dockerd.Daemon, cluster string, n int, what string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := d.Find(ctx, cluster)
+	c, err := docker.Find(ctx, d, cluster)
 	if err != nil {
 		t.Fatal(err)
 	}

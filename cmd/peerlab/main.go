@@ -12,11 +12,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/internal/terminal"
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func main() {
-	if status, asked := docker.WatchIfAsked(); asked {
+	if status, asked := dockerd.RunWatchdogIfRequested(); asked {
 		os.Exit(status)
 	}
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"peerlab/testbed"
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/neighbors"
 )
 
@@ -23,22 +23,22 @@ func tuneFlag(flags *pflag.FlagSet, tune *bool) {
 // hostTuner sees to it that the host of a daemon has room for the neighbors of
 // clusters, or says that it has not.
 type hostTuner struct {
-	daemon *docker.Daemon
+	daemon *dockerd.Daemon
 	tune   bool
 	errs   io.Writer
 
 	mu      sync.Mutex
 	peers   int // of the largest cluster so far
-	changes []docker.Tuning
+	changes []dockerd.Tuning
 }
 
 // prepare is called before a cluster of so many peers is made. Where there is no
 // room for it, it makes some if it may, and returns what it changed.
-func (t *hostTuner) prepare(ctx context.Context, peers int) (docker.Tuning, error) {
+func (t *hostTuner) prepare(ctx context.Context, peers int) (dockerd.Tuning, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if peers <= t.peers {
-		return docker.Tuning{}, nil
+		return dockerd.Tuning{}, nil
 	}
 	change, err := t.makeRoom(ctx, peers)
 	if err == nil {
@@ -48,21 +48,21 @@ func (t *hostTuner) prepare(ctx context.Context, peers int) (docker.Tuning, erro
 }
 
 // makeRoom is prepare for a cluster that is larger than those before.
-func (t *hostTuner) makeRoom(ctx context.Context, peers int) (docker.Tuning, error) {
+func (t *hostTuner) makeRoom(ctx context.Context, peers int) (dockerd.Tuning, error) {
 	table, err := t.daemon.Neighbors(ctx)
 	if err != nil {
 		if t.tune {
-			return docker.Tuning{}, fmt.Errorf("--tune-host: %w", err)
+			return dockerd.Tuning{}, fmt.Errorf("--tune-host: %w", err)
 		}
-		return docker.Tuning{}, nil // it is another host's
+		return dockerd.Tuning{}, nil // it is another host's
 	}
 	lack := lacksNeighbors(table, peers)
 	if lack == "" {
-		return docker.Tuning{}, nil
+		return dockerd.Tuning{}, nil
 	}
 	if !t.tune {
 		fmt.Fprintf(t.errs, "peerlab: %s: %s, or --tune-host\n", lack, remedy(table, peers))
-		return docker.Tuning{}, nil
+		return dockerd.Tuning{}, nil
 	}
 	change, err := t.daemon.Tune(ctx, peers)
 	if errors.Is(err, fs.ErrPermission) {

@@ -13,6 +13,7 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func peersForTables(now time.Time) []peerRow {
@@ -133,9 +134,9 @@ func TestClusterViewTellsNews(t *testing.T) {
 
 func TestPrintClusters(t *testing.T) {
 	now := time.Now()
-	all := []docker.Summary{
-		{Name: "big", Peers: 20, Running: 18, Paused: 1, Created: now.Add(-26 * time.Hour), Origin: docker.ByPeerlab},
-		{Name: "lab-1", Peers: 3, Running: 3, Created: now.Add(-90 * time.Second), Origin: docker.ByRun},
+	all := []dockerd.Summary{
+		{Name: "big", Peers: 20, Running: 18, Paused: 1, Created: now.Add(-26 * time.Hour), Origin: dockerd.ByPeerlab},
+		{Name: "lab-1", Peers: 3, Running: 3, Created: now.Add(-90 * time.Second), Origin: dockerd.ByRun},
 	}
 	var out strings.Builder
 	cmd := new(cobra.Command)

@@ -16,7 +16,7 @@ import (
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/testbed"
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func TestExitStatus(t *testing.T) {
@@ -81,7 +81,7 @@ func TestInterrupted(t *testing.T) {
 			dir := t.TempDir()
 			args := strings.Fields(test.args)
 			if args[0] == "compare" {
-				d, err := docker.Connect(ctx)
+				d, err := dockerd.Connect(ctx)
 				if err != nil {
 					t.Skip(err)
 				}

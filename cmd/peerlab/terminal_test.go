@@ -19,7 +19,7 @@ import (
 	"peerlab/observe"
 	"peerlab/scenarios"
 	"peerlab/testbed"
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // cursor are the sequences that move the cursor.
@@ -206,7 +206,7 @@ func TestCleanupIsTold(t *testing.T) {
 
 // compare prints Markdown to a pipe, and to a terminal if it is asked to.
 func TestCompareInATerminal(t *testing.T) {
-	d, err := docker.Connect(t.Context())
+	d, err := dockerd.Connect(t.Context())
 	if err != nil {
 		t.Skip(err)
 	}

@@ -155,7 +155,7 @@ func (l *lab) up(cmd *cobra.Command, o docker.Options, f upFlags) error {
 	if o.Tuning, err = tuner.prepare(ctx, len(o.Peers)); err != nil {
 		return err
 	}
-	c, err := d.Create(ctx, o)
+	c, err := docker.Create(ctx, d, o)
 	if err != nil {
 		tuner.restore()
 	}

@@ -12,6 +12,8 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
+
+	"peerlab/testbed/docker/dockerd"
 )
 
 // Terminal is what a person sits at. Its In is read until the shell ends, and
@@ -57,7 +59,7 @@ func (c *Cluster) Attach(ctx context.Context, name string, t Terminal) (status i
 	if shell == nil {
 		return 1, fmt.Errorf("a peer of kind %s has no shell: use %s", kind.Name(), c.Command("exec", name, "--", "LINE"))
 	}
-	made, err := c.daemon.api.ExecCreate(ctx, m.id, client.ExecCreateOptions{
+	made, err := c.daemon.API.ExecCreate(ctx, m.ID, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, TTY: true,
 		Cmd: shell, Env: []string{"TERM=" + t.Term, "PEER_CLUSTER=" + c.name},
 		DetachKeys: "ctrl-@,ctrl-@", // Docker's own would swallow Ctrl-P
@@ -65,7 +67,7 @@ func (c *Cluster) Attach(ctx context.Context, name string, t Terminal) (status i
 	if err != nil {
 		return 1, fmt.Errorf("attach to %s: %w", name, err)
 	}
-	stream, err := c.daemon.api.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: true})
+	stream, err := c.daemon.API.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: true})
 	if err != nil {
 		return 1, fmt.Errorf("attach to %s: %w", name, err)
 	}
@@ -112,7 +114,7 @@ func (c *Cluster) Attach(ctx context.Context, name string, t Terminal) (status i
 // attachment is one terminal at one peer's shell.
 type attachment struct {
 	cluster   *Cluster
-	container container
+	container dockerd.Member
 	execID    string
 	terminal  Terminal
 	toShell   io.Writer
@@ -181,13 +183,13 @@ func (a *attachment) filter(keys []byte) (forShell []byte, leaves bool) {
 // watch says what Docker tells of the container, until ctx ends.
 func (a *attachment) watch(ctx context.Context) {
 	daemon := a.cluster.daemon
-	filters := make(client.Filters).Add("type", string(events.ContainerEventType)).Add("container", a.container.id)
+	filters := make(client.Filters).Add("type", string(events.ContainerEventType)).Add("container", a.container.ID)
 	for _, action := range []events.Action{events.ActionPause, events.ActionUnPause, events.ActionDie} {
 		filters.Add("event", string(action))
 	}
-	stream := daemon.api.Events(ctx, client.EventsListOptions{Filters: filters})
+	stream := daemon.API.Events(ctx, client.EventsListOptions{Filters: filters})
 	// What was done before Docker was asked is not told.
-	if info, err := daemon.api.ContainerInspect(ctx, a.container.id, client.ContainerInspectOptions{}); err == nil &&
+	if info, err := daemon.API.ContainerInspect(ctx, a.container.ID, client.ContainerInspectOptions{}); err == nil &&
 		info.Container.State != nil && info.Container.State.Paused {
 		a.pause()
 	}
@@ -265,7 +267,7 @@ func (a *attachment) leave(shown <-chan error) (status int) {
 // its own doing.
 func (a *attachment) end(ctx context.Context) (status int, err error) {
 	daemon := a.cluster.daemon
-	ended, err := daemon.api.ExecInspect(ctx, a.execID, client.ExecInspectOptions{})
+	ended, err := daemon.API.ExecInspect(ctx, a.execID, client.ExecInspectOptions{})
 	if err == nil && ended.ExitCode == 0 && !ended.Running {
 		return 0, nil
 	}
@@ -278,11 +280,11 @@ func (a *attachment) end(ctx context.Context) (status int, err error) {
 	case exit = <-a.died:
 	case <-waiting.Done():
 	}
-	info, err := daemon.api.ContainerInspect(ctx, a.container.id, client.ContainerInspectOptions{})
+	info, err := daemon.API.ContainerInspect(ctx, a.container.ID, client.ContainerInspectOptions{})
 	state := info.Container.State
 	switch {
 	case errdefs.IsNotFound(err), err == nil && state != nil && state.Status == api.StateRemoving:
-		a.say("%s was removed, with all it reported%s", name, recreate(a.container.origin, a.cluster.name))
+		a.say("%s was removed, with all it reported%s", name, recreate(a.container.Origin, a.cluster.name))
 		return 1, nil
 	case err != nil:
 		return 1, fmt.Errorf("look at %s, whose shell has ended: %w", name, err)
@@ -311,12 +313,12 @@ func (a *attachment) end(ctx context.Context) (status int, err error) {
 
 // recreate says how a peer that was removed is made again, "" if it is not by a
 // command.
-func recreate(origin Origin, cluster string) string {
+func recreate(origin dockerd.Origin, cluster string) string {
 	switch origin {
-	case ByCompose:
+	case dockerd.ByCompose:
 		project := "COMPOSE_PROJECT_NAME=" + cluster
 		return ": " + project + " make up, or docker compose up -d, makes it again"
-	case ByPeerlab:
+	case dockerd.ByPeerlab:
 		return fmt.Sprintf(": %s, then %s, makes a new cluster", CommandLine(cluster, "down"), CommandLine(cluster, "up"))
 	}
 	return ""
@@ -347,6 +349,6 @@ func (c *Cluster) resizes(ctx context.Context, id string, t Terminal) {
 }
 
 func (c *Cluster) resize(ctx context.Context, id string, columns, rows int) error {
-	_, err := c.daemon.api.ExecResize(ctx, id, client.ExecResizeOptions{Height: uint(max(rows, 1)), Width: uint(max(columns, 1))})
+	_, err := c.daemon.API.ExecResize(ctx, id, client.ExecResizeOptions{Height: uint(max(rows, 1)), Width: uint(max(columns, 1))})
 	return err
 }

@@ -3,7 +3,6 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -14,6 +13,8 @@ import (
 
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"peerlab/testbed/docker/dockerd"
 )
 
 // quota is what the daemon says of a container's processors.
@@ -23,7 +24,7 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := daemon.api.ContainerInspect(t.Context(), picked[0].id, client.ContainerInspectOptions{})
+	info, err := daemon.API.ContainerInspect(t.Context(), picked[0].ID, client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,24 +36,26 @@ func quota(t *testing.T, c *Cluster, name string) int64 {
 // an image of the dead.
 func TestClean(t *testing.T) {
 	needDocker(t)
-	dead := changedOwner(ownerPID, "2147483646")
+	fields := strings.Split(string(dockerd.ThisProcess()), "/")
+	fields[1] = "2147483646" // no process has that id
+	dead := dockerd.Owner(strings.Join(fields, "/"))
 	for _, test := range []struct {
-		owner            owner
+		owner            dockerd.Owner
 		used             bool
 		networks, images int
-	}{{dead, false, 0, 0}, {dead, true, 0, 1}, {thisProcess(), false, 1, 1}} {
-		label := "peerlab.test=" + newRun()
+	}{{dead, false, 0, 0}, {dead, true, 0, 1}, {dockerd.ThisProcess(), false, 1, 1}} {
+		label := "peerlab.test=" + dockerd.NewRunID()
 		key, value, _ := strings.Cut(label, "=")
-		made, err := daemon.api.NetworkCreate(t.Context(), "peerlab-"+value, client.NetworkCreateOptions{
-			Labels: map[string]string{ownerLabel: string(test.owner), key: value},
+		made, err := daemon.API.NetworkCreate(t.Context(), "peerlab-"+value, client.NetworkCreateOptions{
+			Labels: map[string]string{dockerd.OwnerLabel: string(test.owner), key: value},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		image := makeImage(t, map[string]string{imageOwnerLabel: string(test.owner), key: value})
+		image := makeImage(t, map[string]string{dockerd.ImageOwnerLabel: string(test.owner), key: value})
 		user := client.ContainerCreateResult{}
 		if test.used {
-			user, err = daemon.api.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &api.Config{Image: image, Cmd: []string{"none"}}})
+			user, err = daemon.API.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &api.Config{Image: image, Cmd: []string{"none"}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +64,7 @@ func TestClean(t *testing.T) {
 			t.Error(err)
 		}
 		if test.used {
-			if err := daemon.removeContainer(context.Background(), user.ID); err != nil {
+			if err := daemon.RemoveContainer(context.Background(), user.ID); err != nil {
 				t.Error(err)
 			}
 		}
@@ -71,8 +74,8 @@ func TestClean(t *testing.T) {
 		if got := countImages(t, label); got != test.images {
 			t.Errorf("of %s, %d images are there, want %d (used: %t)", test.owner, got, test.images, test.used)
 		}
-		_, _ = daemon.api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{})
-		_, _ = daemon.sweepImages(context.Background(), key, func(labels map[string]string) bool { return labels[key] == value })
+		_, _ = daemon.API.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{})
+		_, _ = daemon.API.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true, PruneChildren: true})
 	}
 }
 
@@ -87,7 +90,7 @@ func makeImage(t *testing.T, labels map[string]string) string {
 	if err := tar.NewWriter(&empty).Close(); err != nil {
 		t.Fatal(err)
 	}
-	made, err := daemon.api.ImageImport(t.Context(), client.ImageImportSource{Source: &empty, SourceName: "-"}, "", client.ImageImportOptions{Changes: changes})
+	made, err := daemon.API.ImageImport(t.Context(), client.ImageImportSource{Source: &empty, SourceName: "-"}, "", client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +106,7 @@ func makeImage(t *testing.T, labels map[string]string) string {
 // countImages counts the images with a label.
 func countImages(t *testing.T, label string) int {
 	t.Helper()
-	all, err := daemon.api.ImageList(t.Context(), client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
+	all, err := daemon.API.ImageList(t.Context(), client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,18 +121,18 @@ func TestGuard(t *testing.T) {
 		t.Fatal(err)
 	}
 	makeImage(t, g.Labels())
-	other := map[string]string{imageRunLabel: newRun()}
-	makeImage(t, other)
+	other := map[string]string{dockerd.ImageRunLabel: dockerd.NewRunID()}
+	theirs := makeImage(t, other)
 	if err := g.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if n := countImages(t, imageRunLabel+"="+g.run); n > 0 {
+	if n := countImages(t, dockerd.ImageRunLabel+"="+g.Labels()[dockerd.ImageRunLabel]); n > 0 {
 		t.Errorf("%d images are left", n)
 	}
-	if n := countImages(t, imageRunLabel+"="+other[imageRunLabel]); n != 1 {
+	if n := countImages(t, dockerd.ImageRunLabel+"="+other[dockerd.ImageRunLabel]); n != 1 {
 		t.Errorf("%d are left of another's", n)
 	}
-	if _, err := daemon.sweepImages(t.Context(), imageRunLabel, func(labels map[string]string) bool { return labels[imageRunLabel] == other[imageRunLabel] }); err != nil {
+	if _, err := daemon.API.ImageRemove(t.Context(), theirs, client.ImageRemoveOptions{Force: true, PruneChildren: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -138,7 +141,7 @@ func TestCreateRefuses(t *testing.T) {
 	needDocker(t)
 	t.Parallel()
 	taken := create(t, options())
-	info, err := daemon.api.NetworkInspect(t.Context(), taken.networkName(), client.NetworkInspectOptions{})
+	info, err := daemon.API.NetworkInspect(t.Context(), taken.networkName(), client.NetworkInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,14 +159,14 @@ func TestCreateRefuses(t *testing.T) {
 		{"a subnet in use", change(func(o *Options) { o.Subnet = info.Network.IPAM.Config[0].Subnet }), ErrSubnet, "--subnet"},
 		{"a small subnet", change(func(o *Options) { o.Subnet = netip.MustParsePrefix("10.9.8.0/29") }), nil, "room for 13"},
 		{"IPv6", change(func(o *Options) { o.Subnet = netip.MustParsePrefix("fd00::/64") }), nil, "IPv4"},
-		{"no image", change(func(o *Options) { o.PeerImage = "peerlab-nowhere" }), ErrNoImage, "peerlab-nowhere"},
+		{"no image", change(func(o *Options) { o.PeerImage = "peerlab-nowhere" }), dockerd.ErrNoImage, "peerlab-nowhere"},
 		{"the same cluster", change(func(o *Options) { o.Name = taken.Name() }), ErrExists, taken.Name()},
 		{"no name", change(func(o *Options) { o.Name = "A b" }), nil, "no name"},
 		{"two of a name", change(func(o *Options) { o.Peers = []string{"a", "a"} }), nil, "taken"},
 		{"a peer called bootstrap", change(func(o *Options) { o.Peers = []string{"bootstrap"} }), nil, "taken"},
 		{"too many", change(func(o *Options) { o.Peers = make([]string, 1001) }), nil, "at most 1000"},
 	} {
-		c, err := daemon.Create(t.Context(), test.o)
+		c, err := Create(t.Context(), daemon, test.o)
 		if err == nil {
 			t.Errorf("%s is accepted", test.name)
 			_ = c.Close(context.Background())
@@ -171,19 +174,6 @@ func TestCreateRefuses(t *testing.T) {
 		}
 		if test.is != nil && !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.says)
-		}
-	}
-}
-
-func TestConnect(t *testing.T) {
-	for host, want := range map[string]error{
-		"unix:///nowhere/docker.sock": ErrNoDocker,
-		"tcp://127.0.0.1:1":           ErrNoDocker,
-		"nonsense":                    ErrNoDocker,
-	} {
-		t.Setenv("DOCKER_HOST", host)
-		if _, err := Connect(t.Context()); !errors.Is(err, want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v, want %v", host, err, want)
 		}
 	}
 }
@@ -196,27 +186,27 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 	ctx := t.Context()
 	project := newName()
 	labels := func(service string) map[string]string {
-		return map[string]string{composeProject: project, composeService: service, testcontainers: ""}
+		return map[string]string{"com.docker.compose.project": project, "com.docker.compose.service": service, "org.testcontainers": ""}
 	}
 	network := func(name string) string {
 		t.Helper()
-		made, err := daemon.api.NetworkCreate(ctx, project+"_"+name, client.NetworkCreateOptions{Labels: labels("")})
+		made, err := daemon.API.NetworkCreate(ctx, project+"_"+name, client.NetworkCreateOptions{Labels: labels("")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _, _ = daemon.api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}) })
+		t.Cleanup(func() { _, _ = daemon.API.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}) })
 		return made.ID
 	}
 	container := func(service, image, network string) string {
 		t.Helper()
-		made, err := daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		made, err := daemon.API.ContainerCreate(ctx, client.ContainerCreateOptions{
 			Config:     &api.Config{Image: image, Labels: labels(service), Cmd: []string{"run"}},
 			HostConfig: &api.HostConfig{NetworkMode: api.NetworkMode(network)},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = daemon.removeContainer(context.Background(), made.ID) })
+		t.Cleanup(func() { _ = daemon.RemoveContainer(context.Background(), made.ID) })
 		return made.ID
 	}
 	peers, database, shared := network("peers"), network("database"), network("shared")
@@ -226,7 +216,7 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 	container("db", other, database)
 	container("web", other, shared)
 
-	c, err := daemon.Find(ctx, project)
+	c, err := Find(ctx, daemon, project)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,47 +224,9 @@ func TestRemoveLeavesTheNetworksOfOthers(t *testing.T) {
 		t.Error(err)
 	}
 	for id, stays := range map[string]bool{peers: false, database: true, shared: true} {
-		_, err := daemon.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+		_, err := daemon.API.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
 		if stays != (err == nil) {
 			t.Errorf("the network %.12s should stay: %t; %v", id, stays, err)
-		}
-	}
-}
-
-// changedOwner is this process but for some fields.
-func changedOwner(changes ...any) owner {
-	fields := strings.Split(string(thisProcess()), "/")
-	for i := 0; i < len(changes); i += 2 {
-		fields[changes[i].(int)] = changes[i+1].(string)
-	}
-	return owner(strings.Join(fields, "/"))
-}
-
-func TestOwner(t *testing.T) {
-	const dead = "2147483646"
-	host, _, _ := strings.Cut(string(thisProcess()), "/")
-	for _, test := range []struct {
-		name string
-		o    owner
-		gone bool
-	}{
-		{"this process", thisProcess(), false},
-		{"one that had this id before", changedOwner(ownerStart, "1"), true},
-		{"one that has ended", changedOwner(ownerPID, dead), true},
-		{"one of another host", changedOwner(ownerPID, dead, ownerHost, "elsewhere"), false},
-		// A lab in a container on the host's network has the host's name, too.
-		{"one of another namespace", changedOwner(ownerPID, dead, ownerNamespace, "pid:[1]"), false},
-		{"one of an earlier boot, whose id lives", changedOwner(ownerBoot, "before", ownerMachine, cmp.Or(machine(), "none")), machine() != ""},
-		{"one of a machine of the same name", changedOwner(ownerPID, dead, ownerBoot, "its own", ownerMachine, "another"), false},
-		{"one of a machine without an id", changedOwner(ownerPID, dead, ownerBoot, "its own", ownerMachine, ""), false},
-		{"of a peerlab that did not tell the namespace", owner(host + "/" + dead + "/1"), false},
-		{"something", "something", false},
-		{"nothing", "", false},
-		{"no number", changedOwner(ownerPID, "x"), false},
-		{"no process", changedOwner(ownerPID, "0"), false},
-	} {
-		if got := test.o.gone(); got != test.gone {
-			t.Errorf("%s, %s: gone is %t", test.name, test.o, got)
 		}
 	}
 }

@@ -7,46 +7,38 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
+	"peerlab/internal/suggest"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
+	"peerlab/testbed/docker/record"
 )
-
-// atOnce bounds how many containers are started, or otherwise worked on, at
-// the same time: the daemon takes no more in the same time, and what runs
-// already would feel it.
-const atOnce = 8
 
 // Cluster is the engine on containers.
 type Cluster struct {
-	daemon  *Daemon
-	name    string
-	flag    string  // what --cluster has to say for a command to mean this one, "" if it need not
-	made    *making // nil for one that was found
-	history *testbed.History
-	others  *others
+	daemon   *dockerd.Daemon
+	name     string
+	flag     string  // what --cluster has to say for a command to mean this one, "" if it need not
+	made     *making // nil for one that was found
+	history  *testbed.History
+	recorder *record.Recorder // of history
 
 	ctx     context.Context // of what follows the cluster
 	end     context.CancelFunc
 	running sync.WaitGroup
-	follow  sync.Once
 
-	mu      sync.Mutex
-	readers map[string]*reader       // by container id
-	agents  map[string]bool          // that are read, by container id
-	changes map[int64]bool           // of links that are in the history, by their time
-	turns   map[string]chan struct{} // of who begins something in a container or pauses it, by its id
-	// How many processors each container may use, by its id, where that was
-	// changed.
-	throttles map[string]string
-	off       map[string]string // members that run off their network, by id: its name
-	lastMove  netip.Addr        // that Move chose
-	found     []container       // as Find saw them, for the first that asks
+	mu       sync.Mutex
+	turns    map[string]chan struct{} // of who begins something in a container or pauses it, by its id
+	lastMove netip.Addr               // that Move chose
+	found    []dockerd.Member         // as Find saw them, for the first that asks
 
 	wires wires
 }
@@ -57,15 +49,15 @@ var _ testbed.Engine = (*Cluster)(nil)
 type making struct {
 	Options
 	run      string
-	watchdog *watchdog
+	watchdog *dockerd.Watchdog
 }
 
-func newCluster(d *Daemon, name string) *Cluster {
+func newCluster(d *dockerd.Daemon, name string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
+	history := testbed.NewHistory()
 	return &Cluster{
-		daemon: d, name: name, history: testbed.NewHistory(), others: newOthers(),
-		ctx: ctx, end: cancel, readers: make(map[string]*reader), agents: make(map[string]bool), changes: make(map[int64]bool),
-		turns: make(map[string]chan struct{}), throttles: make(map[string]string), off: make(map[string]string), wires: newWires(),
+		daemon: d, name: name, history: history, recorder: record.NewRecorder(ctx, d, name, history),
+		ctx: ctx, end: cancel, turns: make(map[string]chan struct{}), wires: newWires(probe.NewSet(d, name, "", "")),
 	}
 }
 
@@ -73,19 +65,19 @@ func newCluster(d *Daemon, name string) *Cluster {
 func (c *Cluster) Name() string { return c.name }
 
 // Create makes a network and a container for the bootstrap service and for
-// each peer. Start starts them. The program must begin with WatchIfAsked. The
+// each peer. Start starts them. The program must begin with RunWatchdogIfRequested. The
 // errors are ErrNoEntry, ErrExists, ErrNoImage and ErrSubnet, among others; then
 // nothing is left.
-func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
-	if err := mayWatch(); err != nil {
+func Create(ctx context.Context, d *dockerd.Daemon, o Options) (*Cluster, error) {
+	if err := dockerd.CheckEntry(); err != nil {
 		return nil, err
 	}
-	if err := d.check(ctx, &o); err != nil {
+	if err := o.complete(ctx, d); err != nil {
 		return nil, err
 	}
-	m := &making{Options: o, run: newRun()}
+	m := &making{Options: o, run: dockerd.NewRunID()}
 	var err error
-	if m.watchdog, err = startWatchdog(m.run, d.endpoint); err != nil {
+	if m.watchdog, err = dockerd.StartWatchdog(m.run, d.Endpoint()); err != nil {
 		return nil, err
 	}
 	c := newCluster(d, o.Name)
@@ -93,9 +85,11 @@ func (d *Daemon) Create(ctx context.Context, o Options) (*Cluster, error) {
 		c.flag = o.Name
 	}
 	c.made = m
+	c.recorder.SkipPast()
+	c.wires.probes = probe.NewSet(d, o.Name, o.FabricImage, m.run)
 	if err := c.create(ctx); err != nil {
 		// By the run, not by the name: somebody else may have been faster.
-		_, left := d.sweep(context.WithoutCancel(ctx), runLabel, func(labels map[string]string) bool { return labels[runLabel] == m.run })
+		_, left := d.Sweep(context.WithoutCancel(ctx), dockerd.RunLabel, func(labels map[string]string) bool { return labels[dockerd.RunLabel] == m.run })
 		return nil, errors.Join(err, left, c.finish(ctx))
 	}
 	return c, nil
@@ -113,7 +107,7 @@ func (c *Cluster) create(ctx context.Context) error {
 	for i := range names {
 		addrs[i], addr = addr, addr.Next()
 	}
-	return each(names, func(i int, name string) error {
+	return dockerd.Each(names, func(i int, name string) error {
 		if name == testbed.Bootstrap && !c.made.Adapter.Bootstrap() {
 			return nil
 		}
@@ -134,13 +128,13 @@ func (m *making) told(name string, bootstrap netip.Addr) adapter.Peer {
 func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootstrap netip.Addr) error {
 	image := c.made.BootstrapImage
 	labels := c.made.labels(c.name)
-	labels[peerLabel] = name
+	labels[dockerd.PeerLabel] = name
 	var start adapter.Container
 	var env []string
 	limit, logSize := bootstrapLimits, plainLog
 	if name != testbed.Bootstrap {
 		image = c.made.PeerImage
-		labels[adapterLabel] = c.made.Adapter.Name()
+		labels[dockerd.AdapterLabel] = c.made.Adapter.Name()
 		var err error
 		if start, err = c.made.Adapter.Start(c.made.told(name, bootstrap)); err != nil {
 			return err
@@ -148,12 +142,12 @@ func (c *Cluster) createContainer(ctx context.Context, name string, addr, bootst
 		limit, logSize = c.made.peerLimits(start), eventLog
 		env = c.made.environment(name, limit.environment(), start.Env)
 	}
-	ctx, cancel, err := creating(ctx)
+	ctx, cancel, err := dockerd.CreateContext(ctx)
 	if err != nil {
 		return err
 	}
 	defer cancel()
-	_, err = c.daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	_, err = c.daemon.API.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: c.networkName() + "-" + name,
 		Config: &api.Config{
 			Image: image, Hostname: name, Labels: labels,
@@ -204,9 +198,9 @@ func (m *making) healthCheck() *api.HealthConfig {
 // labels mark what is made, so that it is found and, when it must, removed. All
 // of ours are there, for a container has the labels of its image, too.
 func (m *making) labels(cluster string) map[string]string {
-	l := map[string]string{clusterLabel: cluster, runLabel: m.run, ownerLabel: "", peerLabel: "", adapterLabel: "", helperLabel: ""}
+	l := map[string]string{dockerd.ClusterLabel: cluster, dockerd.RunLabel: m.run, dockerd.OwnerLabel: "", dockerd.PeerLabel: "", dockerd.AdapterLabel: "", dockerd.HelperLabel: ""}
 	if !m.Keep {
-		l[ownerLabel] = string(thisProcess())
+		l[dockerd.OwnerLabel] = string(dockerd.ThisProcess())
 	}
 	return l
 }
@@ -222,11 +216,12 @@ func (c *Cluster) Close(ctx context.Context) error {
 // finish ends what follows the cluster and has the watchdog go.
 func (c *Cluster) finish(ctx context.Context) error {
 	c.end()
-	err := c.wires.close(context.WithoutCancel(ctx), c.daemon)
+	err := c.wires.close(context.WithoutCancel(ctx))
 	c.running.Wait()
+	c.recorder.Wait()
 	c.history.Close()
 	if c.made != nil {
-		c.made.watchdog.keep()
+		c.made.watchdog.Dismiss()
 	}
 	return err
 }
@@ -234,29 +229,89 @@ func (c *Cluster) finish(ctx context.Context) error {
 // Remove removes the containers and networks of the cluster, however it was
 // started, and closes it.
 func (c *Cluster) Remove(ctx context.Context) error {
-	c.others.rest()
+	c.recorder.Mute()
 	// First, for links that go with their network are not lost.
-	beside := c.wires.close(context.WithoutCancel(ctx), c.daemon)
-	err := c.daemon.removeCluster(ctx, c.name)
+	beside := c.wires.close(context.WithoutCancel(ctx))
+	err := c.daemon.RemoveCluster(ctx, c.name)
 	if err != nil && c.made != nil && ctx.Err() != nil {
-		c.made.watchdog.leaveTo() // it has more patience
+		c.made.watchdog.RemoveAndWait() // it has more patience
 	}
 	return errors.Join(beside, err, c.finish(ctx))
 }
 
-// each calls f for every item, a bounded number at the same time, and joins
-// the errors.
-func each[T any](items []T, f func(int, T) error) error {
-	errs := make([]error, len(items))
-	slots := make(chan struct{}, atOnce)
-	var working sync.WaitGroup
-	for i, item := range items {
-		slots <- struct{}{}
-		working.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = f(i, item)
-		})
+// Find returns the cluster of that name, however it was started, or with ""
+// the only one there is. Closing it changes nothing in the cluster. Without
+// such a cluster the error is ErrNone, with several to choose from ErrSeveral.
+func Find(ctx context.Context, d *dockerd.Daemon, name string) (*Cluster, error) {
+	flag := name
+	all, err := d.List(ctx, "")
+	names := dockerd.ClusterNames(all)
+	switch {
+	case err != nil:
+		return nil, err
+	case name == "" && len(names) == 1:
+		name = names[0]
+	case len(names) == 0:
+		return nil, fmt.Errorf("%w: there is none here: start one with peerlab up", ErrNone)
+	case name == "":
+		return nil, fmt.Errorf("%w: choose one with --cluster: %s", ErrSeveral, strings.Join(names, ", "))
+	case !slices.Contains(names, name):
+		hint := "there are " + strings.Join(names, ", ")
+		if near := suggest.Similar(name, names); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, ", ") + "?"
+		}
+		return nil, fmt.Errorf("%w as %q: %s", ErrNone, name, hint)
 	}
-	working.Wait()
-	return errors.Join(errs...)
+	c := newCluster(d, name)
+	c.flag = flag
+	c.found = slices.DeleteFunc(all, func(m dockerd.Member) bool { return m.Cluster != name })
+	return c, nil
+}
+
+// pick returns the containers with these names, or ErrNoPeer.
+func (c *Cluster) pick(ctx context.Context, names []string) ([]dockerd.Member, error) {
+	if err := c.wires.news(); err != nil {
+		return nil, err
+	}
+	all, err := c.daemon.List(ctx, c.name)
+	if err != nil {
+		return nil, err
+	}
+	known := make([]string, len(all))
+	for i, one := range all {
+		known[i] = one.Name
+	}
+	var picked []dockerd.Member
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			continue
+		}
+		at := slices.Index(known, name)
+		if at < 0 {
+			return nil, testbed.NoPeer(name, known)
+		}
+		picked = append(picked, all[at])
+	}
+	return picked, nil
+}
+
+// DefaultName is what peerlab up calls a cluster that is given no name.
+const DefaultName = "peerlab"
+
+// Command returns a line of peerlab that acts on the cluster, for a message to
+// name as the next step, such as "peerlab resume bob". It has --cluster where the
+// line could mean another cluster without it.
+func (c *Cluster) Command(words ...string) string { return CommandLine(c.flag, words...) }
+
+// CommandLine is Command for the cluster that --cluster is to name, "" for none.
+func CommandLine(cluster string, words ...string) string {
+	line := "peerlab " + strings.Join(words, " ")
+	if cluster == "" {
+		return line
+	}
+	flag := " --cluster " + cluster
+	if before, after, is := strings.Cut(line, " -- "); is { // exec alice -- LINE
+		return before + flag + " -- " + after
+	}
+	return line + flag
 }

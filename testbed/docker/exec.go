@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,17 +16,13 @@ import (
 
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 )
 
 // look is how often a running command's peer is looked at: within two seconds
 // it must be told that the peer is paused.
 const look = time.Second / 2
-
-// errorLimit bounds what is kept of what a command says of its failure.
-const errorLimit = 64 << 10
-
-// answerLimit bounds what is kept of what a container of the fabric answers.
-const answerLimit = 1 << 20
 
 // Exec implements testbed.Engine.
 func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input, out io.Writer) error {
@@ -45,9 +40,9 @@ func (c *Cluster) Exec(ctx context.Context, name, line string, in testbed.Input,
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
-	c.running.Go(func() { c.watchPause(ctx, name, m.id, cancel, done) })
+	c.running.Go(func() { c.watchPause(ctx, name, m.ID, cancel, done) })
 	defer close(done)
-	err = c.exec(ctx, name, m.id, command, in.Columns, out)
+	err = c.exec(ctx, name, m.ID, command, in.Columns, out)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		return cause
 	}
@@ -69,21 +64,21 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Lin
 		// It stays open after that: its end cancels the command.
 		c.running.Go(func() { _, _ = stream.Conn.Write(command.Stdin) })
 	}
-	said := bounded{limit: errorLimit}
+	said := probe.Output{Limit: probe.ErrorLimit}
 	if _, err := stdcopy.StdCopy(out, &said, stream.Reader); err != nil {
 		return fmt.Errorf("read what %s answers: %w", name, err)
 	}
-	ended, err := c.daemon.api.ExecInspect(ctx, execID, client.ExecInspectOptions{})
+	ended, err := c.daemon.API.ExecInspect(ctx, execID, client.ExecInspectOptions{})
 	text := strings.TrimPrefix(strings.TrimSpace(said.String()), "peer: ")
 	stopped := fmt.Errorf("%s ended while it ran the line: it %w", name, testbed.ErrStopped)
 	switch {
 	case err != nil:
 		return fmt.Errorf("how the line ended in %s: %w", name, err)
-	case command.Unanswered != 0 && ended.ExitCode == command.Unanswered && c.daemon.endsWithin(ctx, id, time.Second):
+	case command.Unanswered != 0 && ended.ExitCode == command.Unanswered && c.endsWithin(ctx, id, time.Second):
 		// What runs the line noticed the peer's end before it was killed itself.
 		return stopped
 	case ended.ExitCode == 137:
-		if !c.daemon.endsWithin(ctx, id, time.Second) { // Docker tells of the line's end first
+		if !c.endsWithin(ctx, id, time.Second) { // Docker tells of the line's end first
 			return &testbed.CommandError{Peer: name, Message: "the line was killed (137), as by the kernel when it takes too much memory; the peer runs"}
 		}
 		return stopped
@@ -100,10 +95,10 @@ func (c *Cluster) exec(ctx context.Context, name, id string, command adapter.Lin
 }
 
 // endsWithin reports whether a container has ended, or does so within patience.
-func (d *Daemon) endsWithin(ctx context.Context, id string, patience time.Duration) bool {
+func (c *Cluster) endsWithin(ctx context.Context, id string, patience time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	wait := d.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
+	wait := c.daemon.API.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: api.WaitConditionNotRunning})
 	select {
 	case <-wait.Result:
 		return true
@@ -120,7 +115,7 @@ func (c *Cluster) beginExec(ctx context.Context, name, id string, command adapte
 		return "", stream, err
 	}
 	defer give()
-	created, err := c.daemon.api.ExecCreate(ctx, id, client.ExecCreateOptions{
+	created, err := c.daemon.API.ExecCreate(ctx, id, client.ExecCreateOptions{
 		AttachStdin: command.Stdin != nil, AttachStdout: true, AttachStderr: true, Cmd: command.Command, Env: env,
 	})
 	if errdefs.IsConflict(err) { // it ended, or was paused, since it was looked at
@@ -132,7 +127,7 @@ func (c *Cluster) beginExec(ctx context.Context, name, id string, command adapte
 	if err != nil {
 		return "", stream, fmt.Errorf("run a line in %s: %w", name, err)
 	}
-	if stream, err = c.daemon.api.ExecAttach(ctx, created.ID, client.ExecAttachOptions{}); err != nil {
+	if stream, err = c.daemon.API.ExecAttach(ctx, created.ID, client.ExecAttachOptions{}); err != nil {
 		return "", stream, fmt.Errorf("run a line in %s: %w", name, err)
 	}
 	return created.ID, stream, nil
@@ -171,12 +166,12 @@ func (c *Cluster) begun(ctx context.Context, id string) error {
 	retry := time.NewTicker(10 * time.Millisecond)
 	defer retry.Stop()
 	for {
-		info, err := c.daemon.api.ContainerInspect(waiting, id, client.ContainerInspectOptions{})
+		info, err := c.daemon.API.ContainerInspect(waiting, id, client.ContainerInspectOptions{})
 		if err != nil {
 			return fmt.Errorf("what begins in it: %w", err)
 		}
 		if !slices.ContainsFunc(info.Container.ExecIDs, func(execID string) bool {
-			is, err := c.daemon.api.ExecInspect(waiting, execID, client.ExecInspectOptions{})
+			is, err := c.daemon.API.ExecInspect(waiting, execID, client.ExecInspectOptions{})
 			return err == nil && is.PID == 0
 		}) {
 			return nil
@@ -190,16 +185,16 @@ func (c *Cluster) begun(ctx context.Context, id string) error {
 }
 
 // runs returns the container of a peer that can be talked to, and how.
-func (c *Cluster) runs(ctx context.Context, name string) (container, adapter.Adapter, error) {
+func (c *Cluster) runs(ctx context.Context, name string) (dockerd.Member, adapter.Adapter, error) {
 	picked, err := c.pick(ctx, []string{name})
 	if err != nil {
-		return container{}, nil, err
+		return dockerd.Member{}, nil, err
 	}
 	m := picked[0]
 	if name == testbed.Bootstrap {
 		return m, nil, errors.New("bootstrap is no peer: it has no command line")
 	}
-	kind, err := adapter.Named(m.adapter)
+	kind, err := adapter.Named(m.Adapter)
 	if err != nil {
 		return m, nil, fmt.Errorf("%s: %w", name, err) // another version of this program made it
 	}
@@ -230,21 +225,10 @@ func (c *Cluster) watchPause(ctx context.Context, name, id string, cancel contex
 			return
 		case <-tick.C:
 		}
-		info, err := c.daemon.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		info, err := c.daemon.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err == nil && info.Container.State != nil && info.Container.State.Status == api.StatePaused {
 			cancel(c.usable(testbed.Peer{Name: name, State: testbed.Paused}))
 			return
 		}
 	}
-}
-
-// bounded is a buffer that drops what is too much.
-type bounded struct {
-	bytes.Buffer
-	limit int
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), max(0, b.limit-b.Len()))])
-	return len(p), nil
 }

@@ -33,7 +33,7 @@ func TestExec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := picked[0].id
+	id := picked[0].ID
 
 	t.Run("not in arguments", func(t *testing.T) {
 		const secret = "MDEyMzQ1Njc4OWFiY2RlZg"
@@ -41,7 +41,7 @@ func TestExec(t *testing.T) {
 		if err := c.Exec(ctx, "alice", "echo "+secret, testbed.Input{}, io.Discard); err != nil {
 			t.Fatal(err)
 		}
-		told := daemon.api.Events(ctx, client.EventsListOptions{
+		told := daemon.API.Events(ctx, client.EventsListOptions{
 			Since: since.Add(-time.Second).Format(time.RFC3339Nano), Until: time.Now().Add(time.Second).Format(time.RFC3339Nano),
 			Filters: make(client.Filters).Add("container", id),
 		})
@@ -105,7 +105,7 @@ func TestExec(t *testing.T) {
 		}
 		left := []string{"?"}
 		for deadline := time.Now().Add(30 * time.Second); len(left) > 0 && time.Now().Before(deadline); {
-			top, err := daemon.api.ContainerTop(t.Context(), id, client.ContainerTopOptions{})
+			top, err := daemon.API.ContainerTop(t.Context(), id, client.ContainerTopOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

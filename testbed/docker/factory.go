@@ -2,27 +2,23 @@ package docker
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
 
-	"github.com/moby/moby/api/pkg/stdcopy"
-	api "github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
-
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 	"peerlab/testbed/fabric"
 	"peerlab/testbed/settings"
 )
 
 // Factory makes clusters in containers, each for one engine alone.
 type Factory struct {
-	daemon *Daemon
+	daemon *dockerd.Daemon
 	base   Options
 
 	mu       sync.Mutex
@@ -33,7 +29,7 @@ var _ testbed.Factory = (*Factory)(nil)
 
 // NewFactory returns a Factory that uses d. What a Spec leaves open is as base
 // says, but for the cluster's name, which is a new one each time.
-func NewFactory(d *Daemon, base Options) *Factory { return &Factory{daemon: d, base: base} }
+func NewFactory(d *dockerd.Daemon, base Options) *Factory { return &Factory{daemon: d, base: base} }
 
 // Name implements testbed.Factory.
 func (f *Factory) Name() string { return "docker" }
@@ -58,7 +54,7 @@ func (f *Factory) Used(s testbed.Spec) map[string]string {
 }
 
 // Create implements testbed.Factory. The result is a *Cluster. The program must
-// begin with WatchIfAsked.
+// begin with RunWatchdogIfRequested.
 func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, error) {
 	o := f.base
 	o.Name, o.Keep = "", false
@@ -82,7 +78,7 @@ func (f *Factory) Create(ctx context.Context, s testbed.Spec) (testbed.Engine, e
 		}
 		o.Own[name] = own
 	}
-	c, err := f.daemon.Create(ctx, o)
+	c, err := Create(ctx, f.daemon, o)
 	if err != nil {
 		return nil, err // not a *Cluster that is nil
 	}
@@ -111,47 +107,11 @@ func (f *Factory) Check(ctx context.Context, links testbed.Links) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.features == nil {
-		features, err := f.daemon.Features(ctx, f.base.FabricImage)
+		features, err := probe.Features(ctx, f.daemon, f.base.FabricImage)
 		if err != nil {
 			return err
 		}
 		f.features = features
 	}
-	return unable(m.CheckFeatures(f.features))
-}
-
-// Features says what the kernel that the daemon runs on can do to links, by
-// trying it in a container of the image, "" for the daemon's. Nothing is left.
-func (d *Daemon) Features(ctx context.Context, image string) ([]fabric.Feature, error) {
-	labels := map[string]string{helperLabel: featuresHelper, ownerLabel: string(thisProcess())}
-	id, err := d.createHelper(ctx, "", labels,
-		&api.Config{Image: d.fabricImage(image), Cmd: []string{"features"}, AttachStdout: true, AttachStderr: true},
-		&api.HostConfig{NetworkMode: "none", CapAdd: []string{"NET_ADMIN"}, LogConfig: api.LogConfig{Type: "none"}},
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = d.removeContainer(context.WithoutCancel(ctx), id) }()
-	attached, err := d.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
-	if err != nil {
-		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
-	}
-	defer attached.Close()
-	defer context.AfterFunc(ctx, attached.Close)()
-	if _, err := d.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
-		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
-	}
-	out := bounded{limit: answerLimit}
-	said := bounded{limit: errorLimit}
-	_, err = stdcopy.StdCopy(&out, &said, attached.Reader)
-	var features []fabric.Feature
-	switch {
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case err != nil:
-		return nil, fmt.Errorf("ask what the kernel can do: %w", err)
-	case json.Unmarshal(out.Bytes(), &features) != nil || len(features) == 0:
-		return nil, unable(fmt.Errorf("ask what the kernel can do: %s", lastLine(said.String())))
-	}
-	return features, nil
+	return probe.Unable(m.CheckFeatures(f.features))
 }

@@ -9,6 +9,8 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 )
 
 func TestFactory(t *testing.T) {
@@ -51,7 +53,7 @@ func TestFactory(t *testing.T) {
 }
 
 func TestFactoryRefuses(t *testing.T) {
-	f := NewFactory(&Daemon{}, Options{}) // which must not be asked
+	f := NewFactory(&dockerd.Daemon{}, Options{}) // which must not be asked
 	peers := []string{"alice", "bob"}
 	for _, test := range []struct {
 		spec testbed.Spec
@@ -86,7 +88,7 @@ func TestFactoryCheck(t *testing.T) {
 	if err := f.Check(t.Context(), links(t, "a -> b drop=all; b -> a loss=10%")); err != nil {
 		t.Error(err)
 	}
-	features, err := daemon.Features(t.Context(), images.Fabric)
+	features, err := probe.Features(t.Context(), daemon, images.Fabric)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,10 +105,10 @@ func TestFactoryCheck(t *testing.T) {
 		t.Errorf("no links need no image: %v", err)
 	}
 	err = without.Check(t.Context(), links(t, "a -> b drop=all"))
-	if !errors.Is(err, testbed.ErrUnable) || !errors.Is(err, ErrNoImage) {
+	if !errors.Is(err, testbed.ErrUnable) || !errors.Is(err, dockerd.ErrNoImage) {
 		t.Errorf("without the image: %v", err)
 	}
-	if n := count(t, helperLabel+"="+featuresHelper, ownerLabel+"="+string(thisProcess())); n != 0 {
+	if n := count(t, dockerd.HelperLabel+"="+dockerd.FeaturesHelper, dockerd.OwnerLabel+"="+string(dockerd.ThisProcess())); n != 0 {
 		t.Errorf("%d containers are left", n)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 	"peerlab/testbed/neighbors"
 )
@@ -74,25 +75,25 @@ func TestFigureStart(t *testing.T) {
 func startPlain(t *testing.T, n int) time.Duration {
 	t.Helper()
 	ctx := t.Context()
-	run := newRun()
-	labels := map[string]string{runLabel: run, ownerLabel: string(thisProcess())}
-	watchdog, err := startWatchdog(run, daemon.endpoint)
+	run := dockerd.NewRunID()
+	labels := map[string]string{dockerd.RunLabel: run, dockerd.OwnerLabel: string(dockerd.ThisProcess())}
+	watchdog, err := dockerd.StartWatchdog(run, daemon.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if _, err := daemon.sweep(context.Background(), runLabel, func(l map[string]string) bool { return l[runLabel] == run }); err != nil {
+		if _, err := daemon.Sweep(context.Background(), dockerd.RunLabel, func(l map[string]string) bool { return l[dockerd.RunLabel] == run }); err != nil {
 			t.Error(err)
-			watchdog.leaveTo()
+			watchdog.RemoveAndWait()
 		}
-		watchdog.keep()
+		watchdog.Dismiss()
 	}()
 	began := time.Now()
-	if _, err := daemon.api.NetworkCreate(ctx, "plain-"+run, client.NetworkCreateOptions{Driver: "bridge", Labels: labels}); err != nil {
+	if _, err := daemon.API.NetworkCreate(ctx, "plain-"+run, client.NetworkCreateOptions{Driver: "bridge", Labels: labels}); err != nil {
 		t.Fatal(err)
 	}
-	err = each(make([]struct{}, n), func(int, struct{}) error {
-		made, err := daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	err = dockerd.Each(make([]struct{}, n), func(int, struct{}) error {
+		made, err := daemon.API.ContainerCreate(ctx, client.ContainerCreateOptions{
 			Config: &api.Config{Image: images.Peer, Cmd: []string{"run", "--bare"}, Labels: labels},
 			HostConfig: &api.HostConfig{
 				NetworkMode: api.NetworkMode("plain-" + run), Tmpfs: map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"},
@@ -100,7 +101,7 @@ func startPlain(t *testing.T, n int) time.Duration {
 			NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{"plain-" + run: {}}},
 		})
 		if err == nil {
-			_, err = daemon.api.ContainerStart(ctx, made.ID, client.ContainerStartOptions{})
+			_, err = daemon.API.ContainerStart(ctx, made.ID, client.ContainerStartOptions{})
 		}
 		return err
 	})
@@ -120,7 +121,7 @@ func startConverged(t *testing.T, names []string) (converged, started time.Durat
 	// The image's own settings, as the plain ones have them: the local profile is
 	// meant for few peers. But every rumor is to reach everybody.
 	o.Env = map[string]string{"PEER_SET": "RetransmitMult=8"}
-	c, err := daemon.Create(ctx, o)
+	c, err := Create(ctx, daemon, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func TestFigureMatrix(t *testing.T) {
 	for _, when := range []string{"the first time", "again"} {
 		began := time.Now()
 		set := func(l testbed.Links) {
-			if err := c.SetLinks(ctx, l); errors.Is(err, ErrNeighbors) {
+			if err := c.SetLinks(ctx, l); errors.Is(err, dockerd.ErrNeighbors) {
 				t.Log(err)
 			} else if err != nil {
 				t.Error(err)
@@ -179,7 +180,7 @@ func TestFigureMatrix(t *testing.T) {
 		set(nil)
 		t.Logf("healed, measured: %s", time.Since(began).Round(time.Millisecond))
 	}
-	members, err := daemon.list(ctx, c.Name())
+	members, err := daemon.List(ctx, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,8 +213,8 @@ func TestFigureMatrix(t *testing.T) {
 	t.Logf("%d pairs: %s; a bare transaction of nftables of the same size, in this process: %s; of no pair: %s; the pairs as JSON, there and back: %s",
 		len(full), spread(took), spread(bare), spread(least), spread(text))
 	began := time.Now()
-	for _, m := range members[1:] { // one after the other: see removeContainers
-		if _, err := daemon.api.NetworkDisconnect(ctx, m.network, client.NetworkDisconnectOptions{Container: m.id, Force: true}); err != nil {
+	for _, m := range members[1:] { // one after the other: see RemoveContainers
+		if _, err := daemon.API.NetworkDisconnect(ctx, m.Network, client.NetworkDisconnectOptions{Container: m.ID, Force: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -243,7 +244,7 @@ func bareTransactions(t *testing.T) func(fabric.Matrix) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyBridge, Name: "bare-" + newRun()})
+	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyBridge, Name: "bare-" + dockerd.NewRunID()})
 	if err := conn.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -168,25 +168,25 @@ func checkComplete(t *testing.T, c *Cluster) {
 	if err := c.Stop(ctx, "alice", "bob", "charly"); err != nil {
 		t.Fatal(err)
 	}
-	again, err := daemon.Find(ctx, c.Name())
+	again, err := Find(ctx, daemon, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer again.Close(ctx)
 	await(t, again, 0, "the second reader gets to the end", about("bob", event.PeerStopping, ""))
-	members, err := daemon.list(ctx, c.Name())
+	members, err := daemon.List(ctx, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range members {
-		if err := again.drain(ctx, m); err != nil {
+		if err := again.recorder.Drain(ctx, m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	byPeer := func(c *Cluster) map[string][]string {
 		of := make(map[string][]string)
 		for _, e := range c.since(0) {
-			if e.Kind == testbed.LabError && e.Error != forgottenByDocker { // by a host that is busy
+			if e.Kind == testbed.LabError && !isForgotten(e) { // by a host that is busy
 				t.Errorf("%s: %s", e.Member, e.Error)
 			}
 			if e.Peer != testbed.Lab {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 	"peerlab/testbed/fabric"
 )
 
@@ -21,22 +23,20 @@ type wires struct {
 	let    func() // ends the looking after what is in force
 	held   bool   // what is in force stays as long as this program lives, at least
 
-	probes   map[string]*probe // by peer
-	run      string            // labels the probes
-	watchdog *watchdog         // removes them, for a cluster that was found
+	probes *probe.Set
 
 	lost chan error // holds one thing at most: what was in force is not
 }
 
-func newWires() wires {
-	return wires{turn: make(chan struct{}, 1), let: func() {}, probes: make(map[string]*probe), lost: make(chan error, 1)}
+func newWires(probes *probe.Set) wires {
+	return wires{turn: make(chan struct{}, 1), let: func() {}, probes: probes, lost: make(chan error, 1)}
 }
 
 // SetLinks implements testbed.Engine, by rules on the network's bridge, which a
 // container with the image Options.FabricImage keeps. They go by the addresses
 // of the peers, which stay through all their lives, and follow Move; the
 // bootstrap service is a peer like any other. The program must begin with
-// WatchIfAsked.
+// RunWatchdogIfRequested.
 //
 // In a cluster made without Keep the rules have a lease that is renewed as long
 // as the program lives: killed, it leaves them for fabric.DefaultLease, ten
@@ -64,7 +64,7 @@ func (c *Cluster) SetLinksFor(ctx context.Context, links testbed.Links, d time.D
 
 // setLinks is SetLinksFor for those members, or with nil for all there are when it
 // is their turn.
-func (c *Cluster) setLinks(ctx context.Context, members []container, links testbed.Links, d time.Duration) (err error) {
+func (c *Cluster) setLinks(ctx context.Context, members []dockerd.Member, links testbed.Links, d time.Duration) (err error) {
 	if d < 0 || d > 0 && d < time.Second || d > 30*24*time.Hour {
 		return fmt.Errorf("links for %s: want a second to 30 days, or 0 for no end", d)
 	}
@@ -73,7 +73,7 @@ func (c *Cluster) setLinks(ctx context.Context, members []container, links testb
 	}
 	defer c.wires.give()
 	if members == nil {
-		if members, err = c.daemon.list(ctx, c.name); err != nil {
+		if members, err = c.daemon.List(ctx, c.name); err != nil {
 			return err
 		}
 	}
@@ -95,7 +95,7 @@ func (c *Cluster) setLinks(ctx context.Context, members []container, links testb
 	if err != nil {
 		return err
 	}
-	check, err := c.prepare(ctx, members, from.Matrix, to)
+	check, err := c.wires.probes.Prepare(ctx, c.history, members, from.Matrix, to)
 	if err != nil {
 		return err
 	}
@@ -104,9 +104,9 @@ func (c *Cluster) setLinks(ctx context.Context, members []container, links testb
 		return err
 	}
 	if !maps.Equal(from.Matrix, to) {
-		c.recordLinks(links, at)
+		c.recorder.RecordLinks(links, at)
 	}
-	return check.run(ctx)
+	return check.Run(ctx)
 }
 
 // take waits for the turn, and fails if what was in force was lost.
@@ -136,8 +136,8 @@ func (w *wires) news() error {
 }
 
 // matrix turns names into addresses.
-func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
-	names, byName := make([]string, len(members)), make(map[string]container)
+func matrix(links testbed.Links, members []dockerd.Member) (fabric.Matrix, error) {
+	names, byName := make([]string, len(members)), make(map[string]dockerd.Member)
 	for i, m := range members {
 		names[i], byName[m.Name] = m.Name, m
 	}
@@ -150,7 +150,7 @@ func matrix(links testbed.Links, members []container) (fabric.Matrix, error) {
 			continue
 		}
 		for _, name := range []string{pair.From, pair.To} {
-			if member := byName[name]; member.off {
+			if member := byName[name]; member.OffNetwork {
 				return nil, fmt.Errorf("links: %w", offNetwork(member))
 			} else if !member.Addr.Is4() {
 				return nil, fmt.Errorf("links: %s has no address that stays, and does not run: start it first", name)
@@ -170,18 +170,8 @@ func able(ctx context.Context, client *fabric.Client, m fabric.Matrix) error {
 	if err != nil {
 		return err
 	}
-	return unable(m.CheckFeatures(features))
+	return probe.Unable(m.CheckFeatures(features))
 }
-
-func unable(err error) error {
-	if err == nil || errors.Is(err, testbed.ErrUnable) {
-		return err
-	}
-	return fmt.Errorf("links such as these %w: %w", cannot, err)
-}
-
-// cannot reads "cannot be done here".
-var cannot = testbed.ErrUnable
 
 // enforce puts the matrix in force for a time, or as long as it is looked
 // after, or for good. It returns since when the kernel follows.
@@ -216,7 +206,7 @@ func (c *Cluster) readdress(ctx context.Context, before, after netip.Addr) error
 		return err
 	}
 	defer c.wires.give()
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return err
 	}
@@ -243,7 +233,7 @@ func (c *Cluster) readdress(ctx context.Context, before, after netip.Addr) error
 		left = max(time.Until(status.Until), time.Second)
 	}
 	at, err := c.enforce(ctx, client, to, left)
-	c.noteChange(at) // of addresses alone
+	c.recorder.NoteChange(at) // of addresses alone
 	return err
 }
 
@@ -269,7 +259,7 @@ func (c *Cluster) hold(ctx context.Context, client *fabric.Client) {
 	case c.wires.lost <- err:
 	default:
 	}
-	c.problem("", err)
+	c.recorder.Problem("", err)
 }
 
 // see records the end of links that were set for a time.
@@ -287,7 +277,7 @@ func (c *Cluster) see(ctx context.Context, client *fabric.Client, end time.Time)
 		case err != nil:
 			return // the agent is gone, and so is the network
 		case !status.Lapsed.IsZero():
-			c.recordLinks(nil, status.Lapsed)
+			c.recorder.RecordLinks(nil, status.Lapsed)
 			return
 		case status.Until.IsZero() || status.Until.After(end.Add(time.Second)):
 			return // somebody else has set others
@@ -299,7 +289,7 @@ func (c *Cluster) see(ctx context.Context, client *fabric.Client, end time.Time)
 // Links implements testbed.Engine. It asks the kernel's keeper, so it knows
 // what other programs have set.
 func (c *Cluster) Links(ctx context.Context) (testbed.Links, error) {
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
@@ -316,7 +306,7 @@ type LinkState struct {
 	Until time.Time // when the links end unless somebody renews them, zero if they stay
 
 	cluster *Cluster
-	members []container
+	members []dockerd.Member
 }
 
 // LinkState returns the peers, and the links as Links does. The first time the peers
@@ -328,7 +318,7 @@ func (c *Cluster) LinkState(ctx context.Context) (*LinkState, error) {
 	c.mu.Unlock()
 	if members == nil {
 		var err error
-		if members, err = c.daemon.list(ctx, c.name); err != nil {
+		if members, err = c.daemon.List(ctx, c.name); err != nil {
 			return nil, err
 		}
 	}
@@ -370,8 +360,8 @@ func (s *LinkState) read(ctx context.Context) error {
 }
 
 // named turns addresses into names. Those of nobody are left out.
-func named(m fabric.Matrix, members []container) testbed.Links {
-	names := namesOf(members)
+func named(m fabric.Matrix, members []dockerd.Member) testbed.Links {
+	names := dockerd.NamesByAddr(members)
 	links := make(testbed.Links, len(m))
 	for pair, link := range m {
 		if from, to := names[pair.From], names[pair.To]; from != "" && to != "" {
@@ -381,10 +371,47 @@ func named(m fabric.Matrix, members []container) testbed.Links {
 	return links
 }
 
-func namesOf(members []container) map[netip.Addr]string {
-	names := make(map[netip.Addr]string, len(members))
-	for _, m := range members {
-		names[m.Addr] = m.Name
+// Measure sends packets from one peer to another and says what became of them,
+// whatever is in force on their link. It leaves the history alone.
+func (c *Cluster) Measure(ctx context.Context, from, to string) (fabric.Measurement, error) {
+	if err := c.wires.take(ctx); err != nil {
+		return fabric.Measurement{}, err
 	}
-	return names
+	defer c.wires.give()
+	ends, err := c.pick(ctx, []string{from, to})
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	for _, m := range ends {
+		if m.OffNetwork {
+			return fabric.Measurement{}, offNetwork(m)
+		}
+	}
+	probers, err := c.wires.probes.Probers(ctx, ends)
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	if len(ends) != 2 || len(probers) != 2 {
+		return fabric.Measurement{}, fmt.Errorf("measure %s to %s: it takes two peers that run", from, to)
+	}
+	results, err := fabric.Matrix{}.Measure(ctx, probers, []fabric.Pair{{From: ends[0].Addr, To: ends[1].Addr}})
+	if err != nil {
+		return fabric.Measurement{}, err
+	}
+	return results[0], nil
+}
+
+// close ends the looking after links and removes the probes. It may be called
+// again.
+func (w *wires) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	w.turn <- struct{}{}
+	defer w.give()
+	w.let()
+	err := w.probes.Close(ctx)
+	if w.client != nil {
+		w.client.Close()
+	}
+	return err
 }

@@ -102,7 +102,7 @@ func TestLinks(t *testing.T) {
 	await(t, c, mark, "charly finds bob dead", about("charly", event.MemberDead, "bob"))
 
 	// Another process finds what runs.
-	again, err := daemon.Find(ctx, c.Name())
+	again, err := Find(ctx, daemon, c.Name())
 	must(err)
 	defer again.Close(context.Background())
 	if got, err := again.Links(ctx); err != nil || got.String() != cut.String() {

@@ -14,6 +14,7 @@ import (
 	"github.com/testcontainers/testcontainers-go/log"
 	"go.uber.org/goleak"
 
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/docker/dockertest"
 )
 
@@ -21,14 +22,14 @@ import (
 const imagesVariable = "PEERLAB_TEST_IMAGES"
 
 var (
-	daemon  *Daemon // nil where there is none
-	missing error   // why
-	guard   *Guard  // of the images
+	daemon  *dockerd.Daemon // nil where there is none
+	missing error           // why
+	guard   *dockerd.Guard  // of the images
 	images  dockertest.Images
 )
 
 func TestMain(m *testing.M) {
-	if status, asked := WatchIfAsked(); asked {
+	if status, asked := dockerd.RunWatchdogIfRequested(); asked {
 		os.Exit(status)
 	}
 	flag.Parse()
@@ -38,7 +39,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	ctx := context.Background()
-	switch d, err := Connect(ctx); {
+	switch d, err := dockerd.Connect(ctx); {
 	case testing.Short():
 		missing = errors.New("-short does not look for Docker")
 	case err == nil:
@@ -95,7 +96,7 @@ func options(peers ...string) Options {
 func create(t *testing.T, o Options) *Cluster {
 	t.Helper()
 	needDocker(t)
-	c, err := daemon.Create(t.Context(), o)
+	c, err := Create(t.Context(), daemon, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func create(t *testing.T, o Options) *Cluster {
 		if err := c.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if n := count(t, runLabel+"="+c.made.run); n > 0 {
+		if n := count(t, dockerd.RunLabel+"="+c.made.run); n > 0 {
 			t.Errorf("%d containers and networks are left", n)
 		}
 	})
@@ -116,11 +117,11 @@ func count(t *testing.T, labels ...string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	filters := make(client.Filters).Add("label", labels...)
-	containers, err := daemon.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	containers, err := daemon.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		t.Fatal(err)
 	}
-	networks, err := daemon.api.NetworkList(ctx, client.NetworkListOptions{Filters: filters})
+	networks, err := daemon.API.NetworkList(ctx, client.NetworkListOptions{Filters: filters})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,4 +129,4 @@ func count(t *testing.T, labels ...string) int {
 }
 
 // newName names a cluster of a test.
-func newName() string { return "orphan-" + strings.ToLower(newRun()[:8]) }
+func newName() string { return "orphan-" + strings.ToLower(dockerd.NewRunID()[:8]) }

@@ -1,10 +1,8 @@
 package docker
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,16 +12,16 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
-	"peerlab/testbed/fabric"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/neighbors"
 )
 
-// crowdedHost is a host for a daemon whose table of neighbors holds so many. The
-// function it returns says how often the table has overflowed, and how many entries
-// it has.
-func crowdedHost(t *testing.T, d *Daemon, most int) (set func(overflows, entries int)) {
+// crowdedHost is the root of a host of a recorded daemon whose table of neighbors
+// holds so many. The function it returns says how often the table has overflowed, and
+// how many entries it has.
+func crowdedHost(t *testing.T, most int) (root string, set func(overflows, entries int)) {
 	t.Helper()
-	root := t.TempDir()
+	root = t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
 		path := filepath.Join(root, "proc", name)
@@ -39,24 +37,23 @@ func crowdedHost(t *testing.T, d *Daemon, most int) (set func(overflows, entries
 	}
 	write("sys/net/ipv4/neigh/default/gc_thresh3", fmt.Sprint(most))
 	write("sys/net/ipv4/neigh/default/gc_thresh2", fmt.Sprint(most/2))
-	d.neighbors.root = root
-	d.neighbors.once.Do(func() {}) // the kernel is taken for the daemon's
+	write("sys/kernel/osrelease", "crowded\n")
 	set = func(overflows, entries int) {
 		write("net/stat/arp_cache", fmt.Sprintf("entries  table_fulls\n%08x %08x\n", entries, overflows))
 	}
 	set(0, 1)
-	return set
+	return root, set
 }
 
 // TestNeighborsOverflow has the table of neighbors overflow while a cluster is
 // followed: that is told, and makes a run inconclusive.
 func TestNeighborsOverflow(t *testing.T) {
 	come, tell := io.Pipe()
-	c := clusterOf(t, &recorded{now: come, states: map[string]string{"alice": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`}})
+	root, set := crowdedHost(t, 1024)
+	c := newCluster(daemonOf(t, &recorded{now: come, states: map[string]string{"alice": `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`}}, root), "lab")
 	defer func() { _ = tell.Close(); _ = c.Close(t.Context()) }()
-	set := crowdedHost(t, c.daemon, 1024)
 	set(3, 1023) // before anybody looks
-	looked := c.daemon.overflows(t.Context())
+	looked := c.daemon.WatchOverflows(t.Context())
 	c.History()
 	if looked() {
 		t.Error("an overflow of long ago counts")
@@ -67,7 +64,7 @@ func TestNeighborsOverflow(t *testing.T) {
 	for n, told := 4, false; !told; n++ {
 		set(n, 1023)
 		told = slices.ContainsFunc(c.since(0), func(e event.Event) bool {
-			return e.Kind == testbed.LabError && e.Error == ErrNeighbors.Error()
+			return e.Kind == testbed.LabError && e.Error == dockerd.ErrNeighbors.Error()
 		})
 		if n > 600 {
 			t.Fatal("the overflow is not told")
@@ -76,47 +73,13 @@ func TestNeighborsOverflow(t *testing.T) {
 	}
 }
 
-// TestMeasuredInACrowd judges links that lose more than they should because the
-// table of neighbors has overflowed: that is what is named, and a fault without
-// effect is named all the same.
-func TestMeasuredInACrowd(t *testing.T) {
-	a, b := netip.MustParseAddr("10.0.0.11"), netip.MustParseAddr("10.0.0.12")
-	pair := fabric.Pair{From: a, To: b}
-	peers := map[netip.Addr]container{a: {id: "alice", Peer: testbed.Peer{Name: "alice"}}, b: {id: "bob", Peer: testbed.Peer{Name: "bob"}}}
-	for _, test := range []struct {
-		name       string
-		link       fabric.Link
-		arrived    int
-		overflowed bool
-		noEffect   bool
-		crowded    bool
-	}{
-		{"lost, and no overflow", fabric.Link{}, 0, false, true, false},
-		{"lost, and an overflow", fabric.Link{}, 0, true, false, true},
-		{"a cut that lets through, and an overflow", fabric.Link{Drop: fabric.DropAll}, 20, true, true, false},
-		{"all well, and an overflow", fabric.Link{}, 20, true, false, false},
-	} {
-		state := `{"Running": true, "StartedAt": "2026-01-02T03:00:00Z"}`
-		c := clusterOf(t, &recorded{states: map[string]string{"alice": state, "bob": state}})
-		for _, m := range peers {
-			c.wires.probes[m.Name] = &probe{life: m.id + " 2026-01-02T03:00:00Z"}
-		}
-		v := &verification{cluster: c, matrix: fabric.Matrix{pair: test.link}, peers: peers, pairs: []fabric.Pair{pair}}
-		err := v.judge(t.Context(), []fabric.Measurement{{Pair: pair, Sent: 20, Arrived: test.arrived, TCP: test.arrived > 0}},
-			map[netip.Addr]string{a: "alice", b: "bob"}, func() bool { return test.overflowed })
-		if got := errors.As(err, new(*testbed.NoEffectError)); got != test.noEffect || errors.Is(err, ErrNeighbors) != test.crowded {
-			t.Errorf("%s: %v", test.name, err)
-		}
-	}
-}
-
 // TestTuning gives a host room for the neighbors of a cluster, and takes that back
 // with the label of its network.
 func TestTuning(t *testing.T) {
-	d := &Daemon{}
-	set := crowdedHost(t, d, 1024)
+	root, set := crowdedHost(t, 1024)
+	d := daemonOf(t, &recorded{}, root)
 	set(0, 100)
-	if c, err := d.Tune(t.Context(), 20); err != nil || c != (Tuning{}) {
+	if c, err := d.Tune(t.Context(), 20); err != nil || c != (dockerd.Tuning{}) {
 		t.Errorf("for 20 peers: %+v, %v", c, err)
 	}
 	c, err := d.Tune(t.Context(), 50)
@@ -130,11 +93,11 @@ func TestTuning(t *testing.T) {
 		}
 	}
 	is("for 50 peers", 2*(100+neighbors.Needed(50)))
-	if err := d.undoTuning(c.String()); err != nil {
+	if err := d.UndoTuning(c.String()); err != nil {
 		t.Error(err)
 	}
 	is("taken back", 1024)
-	if err := d.undoTuning("what"); err == nil || !strings.Contains(err.Error(), "what") {
+	if err := d.UndoTuning("what"); err == nil || !strings.Contains(err.Error(), "what") {
 		t.Errorf("a label that is none: %v", err)
 	}
 }

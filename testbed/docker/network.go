@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // firstHost is the number of the bootstrap service's address within the
@@ -20,14 +20,7 @@ import (
 const firstHost = 10
 
 // networkName names the network and, with a peer's name, the containers.
-func (c *Cluster) networkName() string { return networkName(c.name) }
-
-func networkName(cluster string) string {
-	if strings.HasPrefix(cluster, "peerlab") {
-		return cluster
-	}
-	return "peerlab-" + cluster
-}
+func (c *Cluster) networkName() string { return dockerd.NetworkName(c.name) }
 
 func endpoint(name string, addr netip.Addr) *network.EndpointSettings {
 	return &network.EndpointSettings{
@@ -53,8 +46,8 @@ func (c *Cluster) createNetwork(ctx context.Context) (netip.Prefix, error) {
 		if err != nil {
 			return netip.Prefix{}, err
 		}
-		info, err := c.daemon.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
-		_, gone := c.daemon.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+		info, err := c.daemon.API.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+		_, gone := c.daemon.API.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
 		if err := errors.Join(err, gone); err != nil {
 			return netip.Prefix{}, fmt.Errorf("find a free range of addresses: %w", err)
 		}
@@ -70,34 +63,23 @@ func (c *Cluster) createNetwork(ctx context.Context) (netip.Prefix, error) {
 	return netip.Prefix{}, fmt.Errorf("find a free range of addresses: %w", errors.Join(errs...))
 }
 
-// creating returns the context for a request that creates something, unless
-// ctx has ended. Once sent, such a request is not cut off: Docker would create
-// the thing all the same, perhaps after the clean-up has looked.
-func creating(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	return ctx, cancel, nil
-}
-
 func (c *Cluster) askNetwork(ctx context.Context, subnet netip.Prefix) (id string, err error) {
 	o := client.NetworkCreateOptions{Driver: "bridge", Labels: c.made.labels(c.name)}
 	if subnet.IsValid() {
 		if tuning := c.made.Tuning.String(); tuning != "" {
-			o.Labels[tuningLabel] = tuning
+			o.Labels[dockerd.TuningLabel] = tuning
 		}
 		subnet = subnet.Masked()
 		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{
 			Subnet: subnet, Gateway: hostOf(subnet, 1), IPRange: rangeForOthers(subnet, len(c.made.Peers)),
 		}}}
 	}
-	ctx, cancel, err := creating(ctx)
+	ctx, cancel, err := dockerd.CreateContext(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer cancel()
-	made, err := c.daemon.api.NetworkCreate(ctx, c.networkName(), o)
+	made, err := c.daemon.API.NetworkCreate(ctx, c.networkName(), o)
 	if err != nil {
 		return "", fmt.Errorf("create the network %s: %w", c.networkName(), err)
 	}
@@ -118,14 +100,14 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	case m.State != testbed.Stopped:
 		return m.Addr, fmt.Errorf("%s %w: stop or kill it first: a peer moves between two lives", name, testbed.ErrRunning)
 	}
-	if m.off {
+	if m.OffNetwork {
 		return m.Addr, fmt.Errorf("move: %w", offNetwork(m))
 	}
-	info, err := c.daemon.api.NetworkInspect(ctx, m.network, client.NetworkInspectOptions{})
+	info, err := c.daemon.API.NetworkInspect(ctx, m.Network, client.NetworkInspectOptions{})
 	if err != nil {
-		return m.Addr, fmt.Errorf("look at the network %s: %w", m.network, err)
+		return m.Addr, fmt.Errorf("look at the network %s: %w", m.Network, err)
 	}
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return m.Addr, err
 	}
@@ -136,12 +118,12 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 	if err := c.readdress(ctx, m.Addr, addr); err != nil {
 		return m.Addr, fmt.Errorf("move %s: its links: %w", name, err)
 	}
-	_, err = c.daemon.api.NetworkDisconnect(ctx, m.network, client.NetworkDisconnectOptions{Container: m.id, Force: true})
+	_, err = c.daemon.API.NetworkDisconnect(ctx, m.Network, client.NetworkDisconnectOptions{Container: m.ID, Force: true})
 	if err != nil {
 		return m.Addr, fmt.Errorf("take %s off its network: %w", name, err)
 	}
 	connect := func(ctx context.Context, to netip.Addr) error {
-		_, err := c.daemon.api.NetworkConnect(ctx, m.network, client.NetworkConnectOptions{Container: m.id, EndpointConfig: endpoint(name, to)})
+		_, err := c.daemon.API.NetworkConnect(ctx, m.Network, client.NetworkConnectOptions{Container: m.ID, EndpointConfig: endpoint(name, to)})
 		return err
 	}
 	if err := connect(ctx, addr); err != nil {
@@ -156,7 +138,7 @@ func (c *Cluster) Move(ctx context.Context, name string) (netip.Addr, error) {
 
 // nextAddr chooses an address for a member that moves: after the one that was
 // given last.
-func (c *Cluster) nextAddr(members []container, n network.Inspect) (netip.Addr, error) {
+func (c *Cluster) nextAddr(members []dockerd.Member, n network.Inspect) (netip.Addr, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	addr, err := free(members, n, c.lastMove)
@@ -169,7 +151,7 @@ func (c *Cluster) nextAddr(members []container, n network.Inspect) (netip.Addr, 
 // free returns an address of a network that nobody on it has: the next after
 // last, or without that after the highest of the members. So it is new to those
 // that know where peers were, until the range is used up: then it begins anew.
-func free(members []container, n network.Inspect, last netip.Addr) (netip.Addr, error) {
+func free(members []dockerd.Member, n network.Inspect, last netip.Addr) (netip.Addr, error) {
 	var subnet, others netip.Prefix
 	used := make(map[netip.Addr]bool)
 	highest := last
@@ -240,19 +222,6 @@ func rangeForOthers(subnet netip.Prefix, peers int) netip.Prefix {
 
 // offNetwork says what is the matter with a member that was taken off the network
 // of its cluster.
-func offNetwork(m container) error {
-	return fmt.Errorf("%s is off the network of the cluster, somebody disconnected it: docker network connect %s %s brings it back", m.Name, cmp.Or(m.network, "NETWORK"), m.id[:min(12, len(m.id))])
-}
-
-// checkOwners returns an error if somebody who is no member has the address of a
-// member, as of one that does not run.
-func checkOwners(members []container, n network.Inspect) error {
-	for id, e := range n.Containers {
-		for _, m := range members {
-			if m.Addr.IsValid() && m.Addr == e.IPv4Address.Addr() && m.id != id {
-				return fmt.Errorf("links %w: the container %s has the address of %s, %s: what is done to links would be done to it; disconnect it from the network %s", cannot, clip(e.Name), m.Name, m.Addr, n.Name)
-			}
-		}
-	}
-	return nil
+func offNetwork(m dockerd.Member) error {
+	return fmt.Errorf("%s is off the network of the cluster, somebody disconnected it: docker network connect %s %s brings it back", m.Name, cmp.Or(m.Network, "NETWORK"), m.ID[:min(12, len(m.ID))])
 }

@@ -14,6 +14,8 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/probe"
 )
 
 // TestNetworks has a peer on a second network, one that was started by hand on that
@@ -35,18 +37,18 @@ func TestNetworks(t *testing.T) {
 	cut := links(t, "alice -> bob drop=udp")
 
 	// Its name sorts before that of the cluster's.
-	monitor, err := daemon.api.NetworkCreate(ctx, "a-monitor-"+strings.ToLower(newRun()[:8]), client.NetworkCreateOptions{
-		Labels: map[string]string{ownerLabel: string(thisProcess())},
+	monitor, err := daemon.API.NetworkCreate(ctx, "a-monitor-"+strings.ToLower(dockerd.NewRunID()[:8]), client.NetworkCreateOptions{
+		Labels: map[string]string{dockerd.OwnerLabel: string(dockerd.ThisProcess())},
 	})
 	must(err)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(ctx)
-		_, _ = daemon.api.NetworkDisconnect(ctx, monitor.ID, client.NetworkDisconnectOptions{Container: alice.id, Force: true})
-		if _, err := daemon.api.NetworkRemove(ctx, monitor.ID, client.NetworkRemoveOptions{}); err != nil {
+		_, _ = daemon.API.NetworkDisconnect(ctx, monitor.ID, client.NetworkDisconnectOptions{Container: alice.ID, Force: true})
+		if _, err := daemon.API.NetworkRemove(ctx, monitor.ID, client.NetworkRemoveOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err = daemon.api.NetworkConnect(ctx, monitor.ID, client.NetworkConnectOptions{Container: alice.id})
+	_, err = daemon.API.NetworkConnect(ctx, monitor.ID, client.NetworkConnectOptions{Container: alice.ID})
 	must(err)
 	if got := peerOf(t, c, "alice"); got.Addr != alice.Addr || got.Reason != "" {
 		t.Errorf("on a second network: %+v, want %s", got, alice.Addr)
@@ -55,19 +57,19 @@ func TestNetworks(t *testing.T) {
 	must(c.SetLinks(ctx, nil))
 
 	// By hand, with an address that Docker chooses: none of a peer.
-	zoe, err := daemon.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	zoe, err := daemon.API.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: c.networkName() + "-zoe",
 		Config: &api.Config{
 			Image: images.Peer, Cmd: []string{"run", "--name", "zoe"}, Env: []string{"PEER_PROFILE=local"},
-			Labels: map[string]string{testcontainers: ""}, // as of an image that no test has built
+			Labels: map[string]string{"org.testcontainers": ""}, // as of an image that no test has built
 		},
 		HostConfig: &api.HostConfig{
 			NetworkMode: api.NetworkMode(c.networkName()), Tmpfs: map[string]string{"/run/peer": "uid=65532,gid=65532,mode=0700"},
 		},
 	})
 	must(err)
-	defer func() { _ = daemon.removeContainer(context.WithoutCancel(ctx), zoe.ID) }()
-	_, err = daemon.api.ContainerStart(ctx, zoe.ID, client.ContainerStartOptions{})
+	defer func() { _ = daemon.RemoveContainer(context.WithoutCancel(ctx), zoe.ID) }()
+	_, err = daemon.API.ContainerStart(ctx, zoe.ID, client.ContainerStartOptions{})
 	must(err)
 	names, err := daemon.Clusters(ctx)
 	must(err)
@@ -75,7 +77,7 @@ func TestNetworks(t *testing.T) {
 		t.Errorf("a peer started by hand is a cluster of its own: %q", names)
 	}
 	name := strings.TrimPrefix(c.networkName()+"-zoe", "peerlab-")
-	info, err := daemon.api.NetworkInspect(ctx, c.networkName(), client.NetworkInspectOptions{})
+	info, err := daemon.API.NetworkInspect(ctx, c.networkName(), client.NetworkInspectOptions{})
 	must(err)
 	others := info.Network.IPAM.Config[0].IPRange
 	if got := peerOf(t, c, name); got.State != testbed.Running || !others.Contains(got.Addr) {
@@ -83,7 +85,7 @@ func TestNetworks(t *testing.T) {
 	}
 
 	mark := c.History().Len()
-	_, err = daemon.api.NetworkDisconnect(ctx, c.networkName(), client.NetworkDisconnectOptions{Container: alice.id})
+	_, err = daemon.API.NetworkDisconnect(ctx, c.networkName(), client.NetworkDisconnectOptions{Container: alice.ID})
 	must(err)
 	await(t, c, mark, "alice is taken off her network", about(testbed.Lab, testbed.LabDisconnect, "alice"))
 	if got := peerOf(t, c, "alice"); got.State != testbed.Running || got.Reason != testbed.NoNetwork {
@@ -92,7 +94,7 @@ func TestNetworks(t *testing.T) {
 	if err := c.SetLinks(ctx, cut); err == nil || !strings.Contains(err.Error(), "docker network connect "+c.networkName()) {
 		t.Errorf("links of one who is off the network: %v", err)
 	}
-	later, err := daemon.Find(ctx, c.Name())
+	later, err := Find(ctx, daemon, c.Name())
 	must(err)
 	defer later.Close(ctx)
 	reported, err := later.Reported(ctx)
@@ -100,7 +102,7 @@ func TestNetworks(t *testing.T) {
 	if !slices.ContainsFunc(reported, about(testbed.Lab, testbed.LabDisconnect, "alice")) {
 		t.Error("one that comes later is not told that alice is off her network")
 	}
-	_, err = daemon.api.NetworkConnect(ctx, c.networkName(), client.NetworkConnectOptions{Container: alice.id, EndpointConfig: endpoint("alice", alice.Addr)})
+	_, err = daemon.API.NetworkConnect(ctx, c.networkName(), client.NetworkConnectOptions{Container: alice.ID, EndpointConfig: endpoint("alice", alice.Addr)})
 	must(err)
 	await(t, c, mark, "alice is back", about(testbed.Lab, testbed.LabConnect, "alice"))
 	for _, e := range c.since(0) {
@@ -128,12 +130,12 @@ func TestNetworks(t *testing.T) {
 func TestTryBridge(t *testing.T) {
 	needDocker(t)
 	t.Parallel()
-	if passes, err := daemon.TryBridge(t.Context(), images.Fabric); err != nil || !passes {
+	if passes, err := probe.TryBridge(t.Context(), daemon, images.Fabric, ""); err != nil || !passes {
 		t.Errorf("on this host: %t, %v", passes, err)
 	}
-	device := "plab" + strings.ToLower(newRun()[:8])
+	device := "plab" + strings.ToLower(dockerd.NewRunID()[:8])
 	firewall(t, device)
-	if passes, err := daemon.tryBridge(t.Context(), images.Fabric, device); err != nil || passes {
+	if passes, err := probe.TryBridge(t.Context(), daemon, images.Fabric, device); err != nil || passes {
 		t.Errorf("behind a firewall: %t, %v", passes, err)
 	}
 }

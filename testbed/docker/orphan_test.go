@@ -22,6 +22,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -46,7 +47,7 @@ func TestOrphan(t *testing.T) {
 	case "makes": // a cluster and cuts it
 		o := options("alice", "bob")
 		o.Name = name
-		c, err := daemon.Create(ctx, o)
+		c, err := Create(ctx, daemon, o)
 		if err == nil {
 			err = c.Start(ctx, testbed.Bootstrap, "alice", "bob")
 		}
@@ -59,16 +60,16 @@ func TestOrphan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		say("cut %s %d", c.wires.lab, c.made.watchdog.process.Process.Pid)
+		say("cut %s %d", c.wires.lab, c.made.watchdog.PID())
 	case "guards": // an image
 		g, err := daemon.Guard()
 		if err != nil {
 			t.Fatal(err)
 		}
 		makeImage(t, g.Labels())
-		say("guards %s", g.run)
+		say("guards %s", g.Labels()[dockerd.ImageRunLabel])
 	case "cuts": // one that stands, again and again
-		c, err := daemon.Find(ctx, name)
+		c, err := Find(ctx, daemon, name)
 		for err == nil {
 			if err = c.SetLinks(ctx, cut); err == nil {
 				err = c.SetLinks(ctx, nil)
@@ -130,7 +131,7 @@ func gone(t *testing.T, label, lab string, more ...string) {
 // one.
 func labOf(t *testing.T, cluster string) string {
 	t.Helper()
-	info, err := daemon.api.NetworkInspect(t.Context(), "peerlab-"+cluster, client.NetworkInspectOptions{})
+	info, err := daemon.API.NetworkInspect(t.Context(), "peerlab-"+cluster, client.NetworkInspectOptions{})
 	if errdefs.IsNotFound(err) {
 		return ""
 	}
@@ -159,11 +160,11 @@ func TestNothingIsLeft(t *testing.T) {
 			instant := time.NewTimer(after)
 			<-instant.C
 			lab := labOf(t, name)
-			had := count(t, clusterLabel+"="+name)
+			had := count(t, dockerd.ClusterLabel+"="+name)
 			rules := slices.Contains(tables(t), "peerlab-"+lab)
 			kill(t, cmd)
 			killed := time.Now()
-			gone(t, clusterLabel+"="+name, lab)
+			gone(t, dockerd.ClusterLabel+"="+name, lab)
 			t.Logf("killed with %d things, rules: %t; gone after %s", had, rules, time.Since(killed).Round(100*time.Millisecond))
 			if i%2 == 0 && !rules {
 				t.Error("there were no rules, though it said so")
@@ -195,7 +196,7 @@ func TestNothingIsLeftBeside(t *testing.T) {
 		instant := time.NewTimer(time.Duration(rand.Int64N(int64(3 * time.Second))))
 		<-instant.C
 		kill(t, cmd)
-		gone(t, clusterLabel+"="+c.Name(), "", helperLabel+"="+probeHelper)
+		gone(t, dockerd.ClusterLabel+"="+c.Name(), "", dockerd.HelperLabel+"="+dockerd.ProbeHelper)
 	}
 	ctx := t.Context()
 	if err := c.SetLinks(ctx, nil); err != nil {
@@ -214,7 +215,7 @@ func TestNoImageIsLeft(t *testing.T) {
 	for run == "" && lines.Scan() {
 		_, _ = fmt.Sscanf(lines.Text(), "guards %s", &run)
 	}
-	label := imageRunLabel + "=" + run
+	label := dockerd.ImageRunLabel + "=" + run
 	had := countImages(t, label)
 	kill(t, cmd)
 	if had != 1 {
@@ -258,7 +259,7 @@ func TestLease(t *testing.T) {
 	if err != nil || removed.Containers < 4 || removed.Networks < 1 {
 		t.Errorf("cleaned up %+v, %v", removed, err)
 	}
-	gone(t, clusterLabel+"="+name, lab)
+	gone(t, dockerd.ClusterLabel+"="+name, lab)
 }
 
 // TestAgentIsLost kills the agent, and with it the rules, while the cluster is
@@ -272,7 +273,7 @@ func TestAgentIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := c.History().Len()
-	if _, err := daemon.api.ContainerKill(ctx, "peerlab-fabric-"+c.wires.lab, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
+	if _, err := daemon.API.ContainerKill(ctx, "peerlab-fabric-"+c.wires.lab, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, c, mark, "the loss", of(testbed.LabError))
@@ -292,7 +293,7 @@ func TestLinksForATime(t *testing.T) {
 	t.Parallel()
 	c := up(t, options("alice", "bob"))
 	ctx := t.Context()
-	found, err := daemon.Find(ctx, c.Name())
+	found, err := Find(ctx, daemon, c.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,23 +338,23 @@ func TestNetworkIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	lab := c.wires.lab
-	members, err := daemon.list(ctx, c.Name())
+	members, err := daemon.List(ctx, c.Name())
 	if err != nil || len(members) != 3 {
 		t.Fatalf("%v, %v", members, err)
 	}
 	for _, m := range members {
-		if err := daemon.removeContainer(ctx, m.id); err != nil {
+		if err := daemon.RemoveContainer(ctx, m.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := daemon.api.NetworkRemove(ctx, c.networkName(), client.NetworkRemoveOptions{}); err != nil {
+	if _, err := daemon.API.NetworkRemove(ctx, c.networkName(), client.NetworkRemoveOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	// Probes are this program's until Close.
-	if err := c.wires.close(ctx, daemon); err != nil {
+	if err := c.wires.close(ctx); err != nil {
 		t.Error(err)
 	}
-	gone(t, clusterLabel+"="+c.Name(), lab)
+	gone(t, dockerd.ClusterLabel+"="+c.Name(), lab)
 	if _, err := c.Links(ctx); errors.Is(err, testbed.ErrUnable) {
 		t.Error(err)
 	}

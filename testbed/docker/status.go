@@ -14,6 +14,8 @@ import (
 	"peerlab/event"
 	"peerlab/testbed"
 	"peerlab/testbed/docker/adapter"
+	"peerlab/testbed/docker/dockerd"
+	"peerlab/testbed/docker/record"
 )
 
 // Status is a member of a cluster as Docker knows it.
@@ -36,13 +38,13 @@ type Status struct {
 
 // Status returns what Peers does, and what else Docker knows of each.
 func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	if err != nil {
 		return nil, err
 	}
 	all := make([]Status, len(members))
-	err = each(members, func(i int, m container) error {
-		info, err := c.daemon.api.ContainerInspect(ctx, m.id, client.ContainerInspectOptions{})
+	err = dockerd.Each(members, func(i int, m dockerd.Member) error {
+		info, err := c.daemon.API.ContainerInspect(ctx, m.ID, client.ContainerInspectOptions{})
 		if err != nil && !errdefs.IsNotFound(err) { // it may have been removed meanwhile
 			return fmt.Errorf("look at the container of %s: %w", m.Name, err)
 		}
@@ -54,7 +56,7 @@ func (c *Cluster) Status(ctx context.Context) ([]Status, error) {
 	}
 	// Of pauses only Docker's events tell when they were. Where those are not to be
 	// had, the beginning of the process is what is known.
-	remembered, _, _ := c.remembered(ctx, members, newOthers(), time.Now())
+	remembered := c.recorder.Remembered(ctx, members)
 	for i := range all {
 		all[i].notePauses(remembered)
 	}
@@ -78,7 +80,7 @@ func (s *Status) notePauses(done []event.Event) {
 	}
 }
 
-func statusOf(m container, info api.InspectResponse) Status {
+func statusOf(m dockerd.Member, info api.InspectResponse) Status {
 	s := Status{Peer: m.Peer}
 	if state := info.State; state != nil {
 		stamp := state.StartedAt
@@ -88,13 +90,13 @@ func statusOf(m container, info api.InspectResponse) Status {
 		if m.State == testbed.Stopped && m.Exit == 137 && state.OOMKilled {
 			s.Reason = testbed.OutOfMemory
 		}
-		s.Since = parseTime(stamp)
+		s.Since = dockerd.ParseTime(stamp)
 		if m.State == testbed.Stopped && !s.Since.IsZero() {
 			s.Ended = &m.Exit
 		}
 	}
 	if info.HostConfig != nil {
-		s.CPUs, _ = strconv.ParseFloat(processors(info.HostConfig.Resources), 64)
+		s.CPUs, _ = strconv.ParseFloat(record.Processors(info.HostConfig.Resources), 64)
 	}
 	if info.Config != nil {
 		s.Image, s.Profile = info.Config.Image, profileOf(info.Config)
@@ -104,9 +106,9 @@ func statusOf(m container, info api.InspectResponse) Status {
 
 // Shells returns the names of the peers in which Attach can open a shell now.
 func (c *Cluster) Shells(ctx context.Context) (names []string, err error) {
-	members, err := c.daemon.list(ctx, c.name)
+	members, err := c.daemon.List(ctx, c.name)
 	for _, m := range members {
-		if m.State == testbed.Running && m.hasShell() {
+		if m.State == testbed.Running && hasShell(m) {
 			names = append(names, m.Name)
 		}
 	}
@@ -114,8 +116,8 @@ func (c *Cluster) Shells(ctx context.Context) (names []string, err error) {
 }
 
 // hasShell reports whether a member is a peer of a kind that has a shell.
-func (m container) hasShell() bool {
-	kind, err := adapter.Named(m.adapter)
+func hasShell(m dockerd.Member) bool {
+	kind, err := adapter.Named(m.Adapter)
 	return err == nil && m.Name != testbed.Bootstrap && kind.Shell() != nil
 }
 
@@ -138,73 +140,4 @@ func profileOf(config *api.Config) (profile string) {
 		}
 	}
 	return profile
-}
-
-// Origin is what started a cluster.
-type Origin string
-
-// The origins of a cluster.
-const (
-	ByPeerlab Origin = "peerlab" // peerlab up, or another program, which left it
-	ByRun     Origin = "run"     // a run or a test, at whose end it goes
-	ByCompose Origin = "compose"
-	ByHand    Origin = "hand" // docker run
-)
-
-// Summary is one cluster among all there are.
-type Summary struct {
-	Name string `json:"name"`
-	// Peers is how many there are without the bootstrap service, Running how many
-	// of them run, and Paused how many do but are frozen.
-	Peers   int `json:"peers"`
-	Running int `json:"running"`
-	Paused  int `json:"paused"`
-	// Created is when its first container was made.
-	Created time.Time `json:"created"`
-	Origin  Origin    `json:"origin"`
-}
-
-// Summaries returns all clusters there are, by name.
-func (d *Daemon) Summaries(ctx context.Context) ([]Summary, error) {
-	members, err := d.list(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	return summarize(members), nil
-}
-
-// summarize counts the members of each cluster; those of one stand together.
-func summarize(members []container) (all []Summary) {
-	for _, m := range members {
-		if len(all) == 0 || all[len(all)-1].Name != m.cluster {
-			all = append(all, Summary{Name: m.cluster, Created: time.Unix(m.created, 0), Origin: m.origin})
-		}
-		s := &all[len(all)-1]
-		if created := time.Unix(m.created, 0); created.Before(s.Created) {
-			s.Created = created
-		}
-		if m.Name == testbed.Bootstrap {
-			continue
-		}
-		s.Peers++
-		switch m.State {
-		case testbed.Running:
-			s.Running++
-		case testbed.Paused:
-			s.Paused++
-		}
-	}
-	return all
-}
-
-// Images returns the tags of the images that the daemon has.
-func (d *Daemon) Images(ctx context.Context) (tags []string, err error) {
-	list, err := d.api.ImageList(ctx, client.ImageListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("list images: %w", err)
-	}
-	for _, image := range list.Items {
-		tags = append(tags, image.RepoTags...)
-	}
-	return tags, nil
 }

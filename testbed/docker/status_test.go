@@ -11,6 +11,7 @@ import (
 
 	"peerlab/event"
 	"peerlab/testbed"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func TestStatusOf(t *testing.T) {
@@ -22,12 +23,12 @@ func TestStatusOf(t *testing.T) {
 		}
 		return at
 	}
-	member := func(state testbed.State, exit int) container {
-		return container{Peer: testbed.Peer{Name: "alice", State: state, Exit: exit}}
+	member := func(state testbed.State, exit int) dockerd.Member {
+		return dockerd.Member{Peer: testbed.Peer{Name: "alice", State: state, Exit: exit}}
 	}
 	for _, tc := range []struct {
 		name string
-		m    container
+		m    dockerd.Member
 		info api.InspectResponse
 		want Status
 	}{
@@ -53,7 +54,7 @@ func TestStatusOf(t *testing.T) {
 		{"is gone", member(testbed.Running, 0), api.InspectResponse{}, Status{}},
 		{
 			"a serf agent",
-			container{Peer: testbed.Peer{Name: "alice", State: testbed.Running}, adapter: "serf"},
+			dockerd.Member{Peer: testbed.Peer{Name: "alice", State: testbed.Running}, Adapter: "serf"},
 			api.InspectResponse{Config: &api.Config{Cmd: []string{"agent", "-profile=wan"}}},
 			Status{Profile: "wan"},
 		},
@@ -78,7 +79,7 @@ func TestStatusOf(t *testing.T) {
 func TestStatusHasTheExitStatus(t *testing.T) {
 	const stamp = "2026-11-23T12:00:00Z"
 	for state, want := range map[testbed.State]bool{testbed.Stopped: true, testbed.Running: false} {
-		m := container{Peer: testbed.Peer{Name: "alice", State: state}}
+		m := dockerd.Member{Peer: testbed.Peer{Name: "alice", State: state}}
 		out, err := json.Marshal(statusOf(m, api.InspectResponse{State: &api.State{StartedAt: stamp, FinishedAt: stamp}}))
 		if err != nil {
 			t.Fatal(err)
@@ -86,23 +87,6 @@ func TestStatusHasTheExitStatus(t *testing.T) {
 		if got := strings.Contains(string(out), `"exit":0`); got != want {
 			t.Errorf("%s: %s", state, out)
 		}
-	}
-}
-
-func TestSummarize(t *testing.T) {
-	of := func(cluster, name string, state testbed.State, created int64) container {
-		return container{Peer: testbed.Peer{Name: name, State: state}, cluster: cluster, created: created, origin: ByCompose}
-	}
-	got := summarize([]container{
-		of("a", testbed.Bootstrap, testbed.Running, 12), of("a", "alice", testbed.Running, 10), of("a", "bob", testbed.Paused, 11), of("a", "charly", testbed.Stopped, 11),
-		of("b", "alice", testbed.Running, 20),
-	})
-	want := []Summary{
-		{Name: "a", Peers: 3, Running: 1, Paused: 1, Created: time.Unix(10, 0), Origin: ByCompose},
-		{Name: "b", Peers: 1, Running: 1, Created: time.Unix(20, 0), Origin: ByCompose},
-	}
-	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
-		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
 
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/fabric"
 )
 
@@ -29,7 +30,7 @@ func watch(t *testing.T, pairs ...fabric.Pair) *tally {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyBridge, Name: "tally-" + newRun()})
+	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyBridge, Name: "tally-" + dockerd.NewRunID()})
 	chain := conn.AddChain(&nftables.Chain{
 		Name: "out", Table: table, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityLast,

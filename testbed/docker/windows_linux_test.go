@@ -62,7 +62,7 @@ func hammer(t *testing.T, c *Cluster, name string, to netip.Addr) (stop func()) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	probers, err := c.probers(t.Context(), picked)
+	probers, err := c.wires.probes.Probers(t.Context(), picked)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,31 +9,25 @@ import (
 	"strconv"
 	"strings"
 
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // bridgeSetting is the switch by which packets between containers of one network
 // pass through the host's firewall.
 const bridgeSetting = "net.bridge.bridge-nf-call-iptables"
 
-// bridgeTester is a Docker daemon as Bridge needs it.
-type bridgeTester interface {
-	Endpoint() docker.Endpoint
-	TryBridge(ctx context.Context, image string) (passes bool, err error)
-}
-
-// Bridge tries with an image whether packets pass between containers, and if
-// none does looks for what drops them.
-func Bridge(ctx context.Context, d bridgeTester, image string, root fs.FS) Check {
+// Bridge tries whether packets pass between containers of a daemon, and if none
+// does looks for what drops them.
+func Bridge(ctx context.Context, where dockerd.Endpoint, try func(context.Context) (passes bool, err error), root fs.FS) Check {
 	c := Check{Name: "bridge", State: "ok", Found: "packets get from one container to another on the same network"}
 	before := savedFirewall(ctx)
-	passes, err := d.TryBridge(ctx, image)
+	passes, err := try(ctx)
 	switch {
 	case err != nil:
 		c.State, c.Found = "unknown", err.Error()
 	case !passes:
 		c.State, c.Need = "missing", true
-		if !d.Endpoint().IsLocal() {
+		if !where.IsLocal() {
 			c.Found, c.Mend = nonePasses+": from here nobody can see what drops them on Docker's host", "run peerlab doctor on that machine"
 			break
 		}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 	"peerlab/testbed/neighbors"
 )
 
@@ -50,7 +50,7 @@ func Limits(root fs.FS, peers int) []Check {
 }
 
 // Memory reports whether a Docker daemon has memory for so many peers.
-func Memory(about docker.About, peers int) Check {
+func Memory(about dockerd.About, peers int) Check {
 	l := limit{
 		name: "memory", room: int(about.Memory / perPeer),
 		has:  fmt.Sprintf("%.1f GiB, %d processors", float64(about.Memory)/(1<<30), about.CPUs),
@@ -110,7 +110,7 @@ func Ports(bootstrap string) []Check {
 }
 
 // ContainerLimits reports whether the kernel can limit what containers use.
-func ContainerLimits(about docker.About) Check {
+func ContainerLimits(about dockerd.About) Check {
 	c := Check{Name: "limits", State: "ok", Found: "memory and processes of containers"}
 	var lacks []string
 	if !about.MemoryLimit {

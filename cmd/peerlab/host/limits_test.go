@@ -5,7 +5,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func TestHostLimits(t *testing.T) {
@@ -43,12 +43,12 @@ func TestHostLimits(t *testing.T) {
 
 func TestContainerLimits(t *testing.T) {
 	for _, test := range []struct {
-		about       docker.About
+		about       dockerd.About
 		state, says string
 	}{
-		{docker.About{MemoryLimit: true, PIDsLimit: true}, "ok", "memory and processes"},
-		{docker.About{PIDsLimit: true}, "missing", "control group for memory"},
-		{docker.About{}, "missing", "memory, pids"},
+		{dockerd.About{MemoryLimit: true, PIDsLimit: true}, "ok", "memory and processes"},
+		{dockerd.About{PIDsLimit: true}, "missing", "control group for memory"},
+		{dockerd.About{}, "missing", "memory, pids"},
 	} {
 		if c := ContainerLimits(test.about); c.State != test.state || !strings.Contains(c.Found, test.says) {
 			t.Errorf("%+v: %+v", test.about, c)

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 // Proxy tells which proxies are set, and who uses them.
@@ -42,7 +42,7 @@ func Proxy(env func(string) string, dockerHost string) Check {
 // containerProxies returns the proxies that Docker's client gives to containers
 // and builds, and the file they are from, which need not be there.
 func containerProxies(env func(string) string, dockerHost string) (path string, proxies []string, err error) {
-	path = filepath.Join(docker.ConfigDir(env), "config.json")
+	path = filepath.Join(dockerd.ConfigDir(env), "config.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return path, nil, nil

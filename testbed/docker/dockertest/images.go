@@ -23,7 +23,7 @@ type Images struct{ Peer, Bootstrap, Fabric string }
 
 // Build builds the programs in the repository at root, and from them the stage
 // `prebuilt` of each image under tags of their own. They have the labels of a
-// docker.Guard, which removes them.
+// dockerd.Guard, which removes them.
 func Build(ctx context.Context, root string, labels map[string]string) (Images, error) {
 	refs, err := build(ctx, root, labels, "peer", "bootstrap", "fabric")
 	if err != nil {

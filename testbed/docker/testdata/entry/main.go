@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"peerlab/testbed/docker"
+	"peerlab/testbed/docker/dockerd"
 )
 
 func main() {
@@ -18,9 +19,9 @@ func main() {
 	switch words[0] {
 	case "none":
 	case "ignored": // what it says
-		docker.WatchIfAsked()
+		dockerd.RunWatchdogIfRequested()
 	case "right":
-		if status, asked := docker.WatchIfAsked(); asked {
+		if status, asked := dockerd.RunWatchdogIfRequested(); asked {
 			os.Exit(status)
 		}
 	}
@@ -30,13 +31,13 @@ func main() {
 		}
 	}
 	ctx := context.Background()
-	d, err := docker.Connect(ctx)
+	d, err := dockerd.Connect(ctx)
 	if err != nil {
-		d = &docker.Daemon{} // nobody is to be asked
+		d = dockerd.New(nil, "") // nobody is to be asked
 	}
 	switch words[1] {
 	case "create":
-		_, err = d.Create(ctx, docker.Options{Peers: []string{"alice"}, PeerImage: words[3], BootstrapImage: words[4]})
+		_, err = docker.Create(ctx, d, docker.Options{Peers: []string{"alice"}, PeerImage: words[3], BootstrapImage: words[4]})
 	case "guard":
 		_, err = d.Guard()
 	}
