@@ -186,7 +186,12 @@ func TestLab(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Time.Before(last.Add(-100 * time.Millisecond)) { // memberlist's own stamps
+		// memberlist has its own stamps, and what a peer reports of its queues at its
+		// end is stamped with the last sample.
+		if e.Kind.IsPeriodic() {
+			continue
+		}
+		if e.Time.Before(last.Add(-100 * time.Millisecond)) {
 			t.Errorf("%s comes after %s", line, last)
 		}
 		last = e.Time
